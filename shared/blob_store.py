@@ -1,0 +1,121 @@
+"""Bytes in one S3 bucket: put, get, sign. The key layout lives here, and vendor errors become ours.
+
+    photos/{photo id}.png                        a reference photo, upright, without metadata; id = sha256 of the upload
+    stages/{stage}/{order digest}/{file}         what a stage made; `output.json` is written last and says it is whole
+    jobs/{job id}/{attempt}/picture.png          a final picture; the job's record points to exactly one
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+from botocore.client import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import BlobsUnavailable
+from shared.job import Stage
+from shared.settings import Settings
+
+_MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+
+
+def photo_key(photo_id: str) -> str:
+    """Key of a reference photo."""
+    return f"photos/{photo_id}.png"
+
+
+def stage_key(stage: Stage, digest: str, file: str) -> str:
+    """Key of one file that a stage made for the order with this digest."""
+    return f"stages/{stage.value}/{digest}/{file}"
+
+
+class BlobStore:
+    """One bucket of an S3 server. Safe to share between threads; makes no connection until it is used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._bucket = settings.s3_bucket
+        self._expiry_s = settings.s3_url_expiry_s
+        self._client = _client(settings, settings.s3_endpoint_url)
+        # A signature covers the host, so addresses for people are signed for the public one. Signing is local.
+        self._signer = _client(settings, settings.s3_public_url or settings.s3_endpoint_url)
+
+    def ensure_bucket(self) -> None:
+        """Makes the bucket where it is missing. Raises BlobsUnavailable."""
+        try:
+            self._client.head_bucket(Bucket=self._bucket)
+        except ClientError as error:
+            if _code(error) not in {*_MISSING, "NoSuchBucket"}:
+                raise _unavailable("bucket", self._bucket, error) from error
+            try:
+                self._client.create_bucket(Bucket=self._bucket)
+            except ClientError as refused:
+                # Two processes may start at once: a bucket made by the other one is what was wanted.
+                if _code(refused) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+                    raise _unavailable("bucket", self._bucket, refused) from refused
+        except BotoCoreError as error:
+            raise _unavailable("bucket", self._bucket, error) from error
+
+    def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Writes one blob. Raises BlobsUnavailable."""
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable("put", key, error) from error
+
+    def get(self, key: str) -> bytes | None:
+        """The blob's bytes, or None when there is no such blob. Raises BlobsUnavailable."""
+        try:
+            body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if _code(error) in _MISSING:
+                return None
+            raise _unavailable("get", key, error) from error
+        except BotoCoreError as error:
+            raise _unavailable("get", key, error) from error
+        return body
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such a blob. Raises BlobsUnavailable."""
+        try:
+            self._client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if _code(error) in _MISSING:
+                return False
+            raise _unavailable("head", key, error) from error
+        except BotoCoreError as error:
+            raise _unavailable("head", key, error) from error
+        return True
+
+    def url(self, key: str) -> str:
+        """A signed address of the blob that anybody can read until it expires. Makes no request."""
+        address: str = self._signer.generate_presigned_url(
+            "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=self._expiry_s
+        )
+        return address
+
+
+def _client(settings: Settings, endpoint_url: str) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint_url,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key,
+        aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            retries={"mode": "standard", "total_max_attempts": 4},
+            connect_timeout=5,
+            read_timeout=30,
+            max_pool_connections=32,
+        ),
+    )
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _unavailable(verb: str, what: str, error: Exception) -> BlobsUnavailable:
+    return BlobsUnavailable(f"the S3 server did not {verb} {what}: {error}")

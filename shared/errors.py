@@ -1,0 +1,215 @@
+"""The error tree. Every error that leaves a room is one of these; a vendor's error stops in its adapter.
+
+    TroupeError
+    ├── RequestError            final: the person who asked can mend it
+    │   ├── MalformedBody       malformed_body       the body is not readable as JSON or multipart
+    │   ├── InvalidField        invalid_field        a field is missing, unknown or out of range (`pointer` says which)
+    │   ├── SizeNotAllowed      size_not_allowed     the bundle does not draw pictures of this size
+    │   ├── BodyTooLarge        body_too_large       more bytes than a request may carry
+    │   ├── NotAPicture         not_a_picture        bytes that no allowed decoder reads
+    │   ├── TruncatedPicture    truncated_picture    a picture that ends too early
+    │   ├── PictureTooLarge     picture_too_large    too many bytes or too many pixels in a picture
+    │   ├── AnimatedPicture     animated_picture     more than one frame
+    │   ├── UnknownPhoto        unknown_photo        a photo id that was never uploaded, or has expired
+    │   ├── JobNotFound         job_not_found        a job id that never was, or has expired
+    │   ├── NotReadyYet         not_ready            the picture asked for does not exist yet
+    │   ├── NoFace              no_face              no face in a reference photo
+    │   ├── PhraseNotFound      phrase_not_found     nobody in the template answers to a concept's phrase
+    │   ├── SamePerson          same_person          two concepts find only the same person
+    │   └── NoTemplateFace      no_template_face     the person found for a concept shows no face
+    ├── TransientError          may pass: tried again
+    │   ├── RecordsUnavailable  records_unavailable  Redis does not answer
+    │   ├── BlobsUnavailable    blobs_unavailable    the S3 server does not answer
+    │   └── OutOfMemory         out_of_memory        the device has no room even with split branches
+    ├── WorkerLost              worker_lost          the job's workers died under it, too often
+    ├── BundleError             bundle_unusable      a checkpoint is missing, truncated or of another shape
+    └── Interruption            not failures: reasons to stop working on a job now
+        ├── JobCancelled        canceled             the person took the job back
+        ├── WorkerDraining      draining             this worker is going away; the job goes back to the front
+        └── LeaseLost           lease_lost           another worker holds the job now
+
+Everything else is a bug and is shown as `internal`; its traceback is only in the log.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TroupeError(Exception):
+    """An error with a stable code.
+
+    Attributes:
+        code: stable name for programs.
+        retryable: whether sending the same request again can help.
+        message: one sentence for people; it names the value that was wrong.
+        pointer: RFC 6901 pointer to the field of the request that is wrong, or None.
+    """
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, pointer: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.pointer = pointer
+
+
+class RequestError(TroupeError):
+    """The request cannot be served as it is; the person who sent it can mend it."""
+
+    code = "invalid_request"
+
+
+class MalformedBody(RequestError):
+    """The body is not readable as JSON or multipart."""
+
+    code = "malformed_body"
+
+
+class InvalidField(RequestError):
+    """A field is missing, unknown or out of range."""
+
+    code = "invalid_field"
+
+
+class SizeNotAllowed(RequestError):
+    """The bundle does not draw pictures of this size."""
+
+    code = "size_not_allowed"
+
+
+class BodyTooLarge(RequestError):
+    """More bytes than a request may carry."""
+
+    code = "body_too_large"
+
+
+class NotAPicture(RequestError):
+    """Bytes that no allowed decoder reads as a picture."""
+
+    code = "not_a_picture"
+
+
+class TruncatedPicture(RequestError):
+    """A picture that ends too early."""
+
+    code = "truncated_picture"
+
+
+class PictureTooLarge(RequestError):
+    """Too many bytes or too many pixels in a picture."""
+
+    code = "picture_too_large"
+
+
+class AnimatedPicture(RequestError):
+    """A picture of more than one frame."""
+
+    code = "animated_picture"
+
+
+class UnknownPhoto(RequestError):
+    """A photo id that was never uploaded, or has expired."""
+
+    code = "unknown_photo"
+
+
+class JobNotFound(RequestError):
+    """A job id that never was, or has expired."""
+
+    code = "job_not_found"
+
+
+class NotReadyYet(RequestError):
+    """The picture asked for does not exist yet."""
+
+    code = "not_ready"
+    retryable = True
+
+
+class NoFace(RequestError):
+    """No face in a reference photo."""
+
+    code = "no_face"
+
+
+class PhraseNotFound(RequestError):
+    """Nobody in the template answers to a concept's phrase. Another seed or another wording can help."""
+
+    code = "phrase_not_found"
+
+
+class SamePerson(RequestError):
+    """Two concepts find only the same person. Position words or an explicit box settle it."""
+
+    code = "same_person"
+
+
+class NoTemplateFace(RequestError):
+    """The person found for a concept shows no face in the template."""
+
+    code = "no_template_face"
+
+
+class TransientError(TroupeError):
+    """Something that may pass by itself; the work is tried again."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class RecordsUnavailable(TransientError):
+    """Redis does not answer."""
+
+    code = "records_unavailable"
+
+
+class BlobsUnavailable(TransientError):
+    """The S3 server does not answer."""
+
+    code = "blobs_unavailable"
+
+
+class OutOfMemory(TransientError):
+    """The device has no room for the job, even with its branches split."""
+
+    code = "out_of_memory"
+
+
+class WorkerLost(TroupeError):
+    """The job's workers died under it, too often to try again."""
+
+    code = "worker_lost"
+    retryable = True
+
+
+class BundleError(TroupeError):
+    """A checkpoint is missing, truncated or of another shape; the message names the file."""
+
+    code = "bundle_unusable"
+
+
+class Interruption(TroupeError):
+    """Not a failure: a reason to stop working on a job now."""
+
+    code = "interrupted"
+    retryable = True
+
+
+class JobCancelled(Interruption):
+    """The person took the job back."""
+
+    code = "canceled"
+
+
+class WorkerDraining(Interruption):
+    """This worker is going away; the job goes back to the front of its lane."""
+
+    code = "draining"
+
+
+class LeaseLost(Interruption):
+    """Another worker holds the job now; whatever this one does must have no effect."""
+
+    code = "lease_lost"

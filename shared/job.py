@@ -1,0 +1,169 @@
+"""What a person asks for (JobSpec) and what becomes of it (Job)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+MAX_CONCEPTS = 5
+MAX_PHOTOS = 8
+MAX_PROMPT_CHARS = 1000
+MAX_PHRASE_CHARS = 100
+PHOTO_ID = r"^[0-9a-f]{64}$"
+
+Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARS)]
+NegativePrompt = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_PROMPT_CHARS)]
+Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PHRASE_CHARS)]
+PhotoId = Annotated[str, StringConstraints(pattern=PHOTO_ID)]
+Pixel = Annotated[float, Field(ge=0, le=8192)]
+BoxPx = tuple[Pixel, Pixel, Pixel, Pixel]
+
+Mode = Literal["literal", "staged", "shared"]
+MaskKind = Literal["box", "ellipse"]
+Scheduler = Literal["euler", "euler_a", "ddim", "dpmpp_2m", "unipc", "lcm"]
+Lane = Literal["interactive", "batch"]
+
+
+class Stage(StrEnum):
+    """The stages of a job, in their order."""
+
+    IDENTIFY = "identify"
+    RENDER = "render"
+    DETECT = "detect"
+    PERSONALIZE = "personalize"
+
+
+class Status(StrEnum):
+    """Where a job is. The last four are terminal: a job in one of them never changes again."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED, Status.EXPIRED})
+
+
+class Asked(BaseModel):
+    """A value from outside: frozen, and a field it does not know is an error, not a silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Concept(Asked):
+    """One person to put in."""
+
+    phrase: Phrase = Field(description="Who this is in the scene, as the detector looks for it", examples=["the man"])
+    photos: tuple[PhotoId, ...] = Field(
+        min_length=1, max_length=MAX_PHOTOS, description="Ids of one or several photos of the same person"
+    )
+    prompt: Prompt | None = Field(None, description="What this person's branch draws; the scene's prompt when empty")
+    negative_prompt: NegativePrompt | None = Field(None, description="The scene's negative prompt when empty")
+    box_px: BoxPx | None = Field(
+        None, description="Where the person is (x1, y1, x2, y2 in pixels of the picture), instead of asking the detector"
+    )
+
+    @model_validator(mode="after")
+    def _box_has_an_area(self) -> Concept:
+        if self.box_px is not None:
+            x1, y1, x2, y2 = self.box_px
+            if x2 - x1 < 8 or y2 - y1 < 8:
+                message = f"box_px {self.box_px} must be at least 8 pixels wide and high, as x1, y1, x2, y2"
+                raise ValueError(message)
+        return self
+
+
+class Sampling(Asked):
+    """How the picture is drawn. What is left empty is filled with the bundle's own values at submit."""
+
+    width_px: int | None = Field(None, ge=64, le=4096)
+    height_px: int | None = Field(None, ge=64, le=4096)
+    steps: int | None = Field(None, ge=1, le=150)
+    seed: int | None = Field(None, ge=0, lt=2**63, description="Drawn at random at submit when empty")
+    guidance_scale: float | None = Field(None, ge=1, le=30)
+    scheduler: Scheduler = "euler"
+    mode: Mode = Field("shared", description="How the branches are coupled while they denoise")
+    split: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="S, as a fraction of the steps. staged and shared: the first S are the template's own; "
+        "literal: the last S are not coupled",
+    )
+    mask: MaskKind = "ellipse"
+    feather_px: float = Field(0.0, ge=0, le=512, description="Width of the soft edge of a mask, in pixels")
+    identity_scale: float | None = Field(None, ge=0, le=2, description="Weight of IdentityNet")
+    adapter_scale: float | None = Field(None, ge=0, le=2, description="Weight of the face tokens in the UNet")
+
+
+class JobSpec(Asked):
+    """One picture, as asked for: a scene and its cast."""
+
+    prompt: Prompt = Field(description="The scene", examples=["a man and a woman on the beach"])
+    negative_prompt: NegativePrompt = ""
+    concepts: tuple[Concept, ...] = Field(min_length=1, max_length=MAX_CONCEPTS)
+    sampling: Sampling = Sampling()
+    lane: Lane = "interactive"
+
+
+class Failure(BaseModel):
+    """Why a job failed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+    retryable: bool
+    stage: Stage | None = None
+
+
+class Progress(BaseModel):
+    """How far the running stage is. fraction is of the stage, 0 to 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step: int = 0
+    steps: int = 0
+
+    @property
+    def fraction(self) -> float:
+        """Share of the stage that is done."""
+        return self.step / self.steps if self.steps else 0.0
+
+
+class Job(BaseModel):
+    """A job's record. Times are seconds since the epoch; timings are seconds per stage.
+
+    outputs maps a finished stage to the digest of its order: `blob_store.stage_key` turns it into blob keys.
+    picture is the key of the final picture; it is written once, by the finish of the last stage.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    spec: JobSpec
+    status: Status
+    stage: Stage | None
+    progress: Progress
+    lane: Lane
+    tenant: str
+    attempt: int
+    sequence: int
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    error: Failure | None = None
+    warnings: tuple[str, ...] = ()
+    timings: dict[Stage, float] = {}
+    outputs: dict[Stage, str] = {}
+    picture: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the job will never change again."""
+        return self.status in TERMINAL

@@ -1,0 +1,48 @@
+"""What a bundle can draw, as far as the front door must know it: sizes and the sampling a request gets when it says nothing."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.errors import SizeNotAllowed
+
+
+class BundleLimits(BaseModel):
+    """Sizes a bundle draws and its default sampling. Sizes in pixels, both sides a multiple of `multiple_px`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    min_px: int
+    max_px: int
+    multiple_px: int
+    width_px: int
+    height_px: int
+    steps: int
+    guidance_scale: float
+    identity_scale: float = 0.8
+    adapter_scale: float = 0.8
+
+    def check(self, width_px: int, height_px: int) -> None:
+        """Raises SizeNotAllowed when the bundle does not draw this size."""
+        for name, side_px in (("width_px", width_px), ("height_px", height_px)):
+            if not self.min_px <= side_px <= self.max_px or side_px % self.multiple_px:
+                message = (
+                    f"{name} is {side_px}: this bundle draws multiples of {self.multiple_px} "
+                    f"from {self.min_px} to {self.max_px}"
+                )
+                raise SizeNotAllowed(message, pointer=f"/sampling/{name}")
+
+
+# SDXL was trained on areas around 1024 x 1024 (arXiv 2307.01952, table of aspect buckets); InstantID's authors advise
+# 30-50 steps, guidance 3-5 and both scales at 0.8.
+SDXL_LIMITS = BundleLimits(
+    min_px=512, max_px=1536, multiple_px=64, width_px=1024, height_px=1024, steps=30, guidance_scale=5.0
+)
+MINI_LIMITS = BundleLimits(
+    min_px=128, max_px=256, multiple_px=64, width_px=128, height_px=128, steps=20, guidance_scale=3.0
+)
+
+
+def limits_of(bundle: str) -> BundleLimits:
+    """The limits of a bundle by its name; every bundle but `mini` has SDXL's."""
+    return MINI_LIMITS if bundle == "mini" else SDXL_LIMITS

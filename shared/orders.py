@@ -1,0 +1,123 @@
+"""What a stage must do, as data: orders carry blob keys, never bytes.
+
+An order holds everything its stage reads, so its digest names the result: a second run writes the same blobs, and an
+equal order of another job finds them written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.job import BoxPx, MaskKind, Mode, Scheduler, Stage
+
+STAGES: tuple[Stage, ...] = (Stage.IDENTIFY, Stage.RENDER, Stage.DETECT, Stage.PERSONALIZE)
+QUEUE_OF: dict[Stage, Literal["detection", "generation"]] = {
+    Stage.IDENTIFY: "detection",
+    Stage.RENDER: "generation",
+    Stage.DETECT: "detection",
+    Stage.PERSONALIZE: "generation",
+}
+
+
+class Order(BaseModel):
+    """What every order carries: the stage and the bundle whose models do the work."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: Stage
+    bundle: str
+
+    def digest(self) -> str:
+        """sha256 (hex) of the order's canonical JSON: the address of its result."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+class IdentifyOrder(Order):
+    """Embed the faces of every concept's photos. photos[i] holds concept i's photo ids."""
+
+    stage: Literal[Stage.IDENTIFY] = Stage.IDENTIFY
+    photos: tuple[tuple[str, ...], ...]
+
+
+class Drawing(BaseModel):
+    """How a picture is denoised: the sampling of a job with every value filled in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: str
+    negative_prompt: str
+    width_px: int
+    height_px: int
+    steps: int
+    seed: int
+    guidance_scale: float
+    scheduler: Scheduler
+
+
+class RenderOrder(Order):
+    """Draw the template: the scene without anybody's identity."""
+
+    stage: Literal[Stage.RENDER] = Stage.RENDER
+    drawing: Drawing
+
+
+class DetectConcept(BaseModel):
+    """Whom to look for: a phrase, or an explicit box in pixels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    phrase: str
+    box_px: BoxPx | None
+
+
+class DetectOrder(Order):
+    """Find every concept in the template and give each a region and a mask. `template` is the render order's digest."""
+
+    stage: Literal[Stage.DETECT] = Stage.DETECT
+    template: str
+    width_px: int
+    height_px: int
+    concepts: tuple[DetectConcept, ...]
+    mask: MaskKind
+
+
+class Region(BaseModel):
+    """One concept's place in the template. Pixels of the template; keypoints: eyes, nose, mouth corners, image left first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    concept: int
+    phrase: str
+    box_px: BoxPx
+    score: float
+    explicit: bool
+    face_box_px: tuple[float, float, float, float]
+    keypoints_px: tuple[tuple[float, float], ...]
+
+
+class BranchText(BaseModel):
+    """What one concept's branch is told to draw."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: str
+    negative_prompt: str
+
+
+class PersonalizeOrder(Order):
+    """Denoise again with a branch per concept. identities, template and regions are the digests of the orders before."""
+
+    stage: Literal[Stage.PERSONALIZE] = Stage.PERSONALIZE
+    identities: str
+    template: str
+    regions: str
+    drawing: Drawing
+    branches: tuple[BranchText, ...]
+    mode: Mode
+    split: float
+    feather_px: float
+    identity_scale: float
+    adapter_scale: float

@@ -1,0 +1,66 @@
+"""The only reader of the environment. Every setting is a `TROUPE_...` variable; secrets may also come from files."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Role = Literal["detection", "generation", "all"]
+
+
+class Settings(BaseSettings):
+    """All settings, read once at start and passed on."""
+
+    model_config = SettingsConfigDict(env_prefix="TROUPE_", frozen=True, secrets_dir=None, extra="ignore")
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Job records, leases, ready sets and progress")
+    broker_url: str = Field("", description="Celery's broker; the same Redis when empty")
+    key_prefix: str = Field("troupe", description="Prefix of every Redis key and of the Celery queues' names")
+
+    s3_endpoint_url: str = Field("http://127.0.0.1:9000", description="S3 server as the API and the workers reach it")
+    s3_public_url: str = Field("", description="S3 server as people reach it; signed addresses are for it. The endpoint when empty")
+    s3_region: str = Field("us-east-1", description="Region that requests are signed for")
+    s3_bucket: str = Field("troupe", description="Bucket of every picture and array; made at start when missing")
+    s3_access_key: str = Field("troupe", description="S3 access key")
+    s3_secret_key: SecretStr = Field(SecretStr("troupe-secret"), description="S3 secret key")
+    s3_url_expiry_s: int = Field(3600, ge=60, le=604_800, description="How long a signed address stays valid")
+
+    bundle: str = Field("mini", description="Checkpoints: `mini` (embedded), `sdxl` (published), or a bundle folder")
+    bundle_folder: str = Field("", description="Where the files of the `sdxl` bundle are")
+    dino_engine: Literal["transformers", "original"] = Field("transformers", description="Which Grounding DINO runs")
+    role: Role = Field("all", description="What a worker does: `detection`, `generation` or `all`")
+    device: str = Field("auto", description="`cpu`, `cuda`, `cuda:1`, or `auto`: CUDA where there is one")
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        "auto", description="Weights of the generator; `auto` is float16 on CUDA and float32 on the CPU"
+    )
+    batch_branches: bool = Field(True, description="All branches of a step in one UNet forward; off: one by one")
+    torch_threads: int = Field(0, ge=0, description="CPU threads of a worker; 0 leaves torch's own choice")
+
+    api_host: str = Field("127.0.0.1", description="Address the API listens on")
+    api_port: int = Field(8000, ge=0, le=65_535, description="Port the API listens on")
+    max_photo_bytes: int = Field(20_000_000, ge=1, description="Largest photo in bytes")
+    max_photo_pixels: int = Field(50_000_000, ge=1, description="Largest photo in pixels")
+    max_body_bytes: int = Field(1_000_000, ge=1, description="Largest JSON body in bytes")
+    max_wait_s: float = Field(60.0, ge=0, description="Longest long-poll")
+    job_expiry_s: int = Field(7 * 86_400, ge=60, description="How long the record of a finished job is kept")
+    photo_expiry_s: int = Field(30 * 86_400, ge=60, description="How long a photo may be used after its last upload")
+
+    lease_s: float = Field(30.0, gt=0, description="A worker that does not renew for this long has lost its job")
+    renew_every_s: float = Field(8.0, gt=0, description="How often a worker renews its lease while steps advance")
+    stall_s: float = Field(
+        300.0, gt=0, description="A stage that makes no step for this long is no longer renewed (loading included)"
+    )
+    reap_every_s: float = Field(5.0, gt=0, description="How often lost leases and lost doorbells are looked for")
+    pump_every_s: float = Field(0.05, gt=0, description="How often waiting jobs are handed to Celery")
+    max_losses: int = Field(3, ge=1, description="A job that lost this many workers is failed as worker_lost")
+    in_flight_factor: float = Field(2.0, ge=1, description="Jobs handed to Celery for each live worker process")
+    progress_every_s: float = Field(0.5, gt=0, description="Progress is written at most this often a job")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged")
+
+    @property
+    def celery_broker_url(self) -> str:
+        """Broker address: its own setting, else the Redis of the records."""
+        return self.broker_url or self.redis_url
