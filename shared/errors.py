@@ -13,6 +13,10 @@
     │   ├── UnknownPhoto        unknown_photo        a photo id that was never uploaded, or has expired
     │   ├── JobNotFound         job_not_found        a job id that never was, or has expired
     │   ├── NotReadyYet         not_ready            the picture asked for does not exist yet
+    │   ├── NoPicture           no_picture           the job ended before it made the picture asked for
+    │   ├── RouteNotFound       route_not_found      nothing is served at this address
+    │   ├── MethodNotAllowed    method_not_allowed   the address is served, but not with this method
+    │   ├── UnsupportedMedia    unsupported_media    a body of a type that this address does not read
     │   ├── NoFace              no_face              no face in a reference photo
     │   ├── PhraseNotFound      phrase_not_found     nobody in the template answers to a concept's phrase
     │   ├── SamePerson          same_person          two concepts find only the same person
@@ -126,6 +130,30 @@ class NotReadyYet(RequestError):
 
     code = "not_ready"
     retryable = True
+
+
+class NoPicture(RequestError):
+    """The job ended before it made the picture asked for, so the picture will never exist."""
+
+    code = "no_picture"
+
+
+class RouteNotFound(RequestError):
+    """Nothing is served at this address."""
+
+    code = "route_not_found"
+
+
+class MethodNotAllowed(RequestError):
+    """The address is served, but not with this method."""
+
+    code = "method_not_allowed"
+
+
+class UnsupportedMedia(RequestError):
+    """A body of a type or encoding that this address does not read."""
+
+    code = "unsupported_media"
 
 
 class NoFace(RequestError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 MAX_CONCEPTS = 5
 MAX_PHOTOS = 8
@@ -68,14 +68,15 @@ class Concept(Asked):
         None, description="Where the person is (x1, y1, x2, y2 in pixels of the picture), instead of asking the detector"
     )
 
-    @model_validator(mode="after")
-    def _box_has_an_area(self) -> Concept:
-        if self.box_px is not None:
-            x1, y1, x2, y2 = self.box_px
+    @field_validator("box_px")
+    @classmethod
+    def _box_has_an_area(cls, box_px: BoxPx | None) -> BoxPx | None:
+        if box_px is not None:
+            x1, y1, x2, y2 = box_px
             if x2 - x1 < 8 or y2 - y1 < 8:
-                message = f"box_px {self.box_px} must be at least 8 pixels wide and high, as x1, y1, x2, y2"
+                message = f"box_px {box_px} must be at least 8 pixels wide and high, as x1, y1, x2, y2"
                 raise ValueError(message)
-        return self
+        return box_px
 
 
 class Sampling(Asked):
