@@ -1,0 +1,21 @@
+"""Job records in Redis: the one truth about every job. A Celery message is only a doorbell with a job's id."""
+
+from __future__ import annotations
+
+from shared.job_store.async_store import AsyncJobStore
+from shared.job_store.connection import connect, connect_async
+from shared.job_store.facts import Claim, Ending, QueuePlace, Refusal, Renewal, Ring, Sweep, WorkerFacts
+
+__all__ = [
+    "AsyncJobStore",
+    "Claim",
+    "Ending",
+    "QueuePlace",
+    "Refusal",
+    "Renewal",
+    "Ring",
+    "Sweep",
+    "WorkerFacts",
+    "connect",
+    "connect_async",
+]

@@ -1,0 +1,155 @@
+"""Job records as the API sees them: submit, read, wait, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import redis.asyncio
+
+from shared.errors import RecordsUnavailable
+from shared.job import Job, JobSpec, Progress, Status
+from shared.job_store import keys, record, scripts
+from shared.job_store.connection import redis_errors
+from shared.job_store.events import EventReader
+from shared.job_store.facts import QueuePlace, WorkerFacts
+from shared.settings import Settings
+
+_FACTS_AGE_S = 1.0
+
+
+class AsyncJobStore:
+    """Job records behind an event loop. `start` before `wait`, `stop` at the end; both are cheap."""
+
+    def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
+        if not redis.get_connection_kwargs().get("decode_responses"):
+            message = "the Redis client must decode responses: make it with connect_async"
+            raise ValueError(message)
+        self._redis = redis
+        self._settings = settings
+        self._prefix = settings.key_prefix
+        self._events = EventReader(redis, self._prefix)
+        self._submit = redis.register_script(scripts.source("submit"))
+        self._cancel = redis.register_script(scripts.source("cancel"))
+        self._place = redis.register_script(scripts.source("place"))
+        self._seen: tuple[float, list[WorkerFacts]] = (0.0, [])
+
+    async def start(self) -> None:
+        """Starts the one reader of events. Raises RecordsUnavailable."""
+        await self._events.start()
+
+    async def stop(self) -> None:
+        """Stops the reader and lets go of everybody who waits."""
+        await self._events.stop()
+
+    async def ping(self) -> None:
+        """Raises RecordsUnavailable when Redis does not answer."""
+        with redis_errors():
+            await self._redis.ping()
+
+    async def submit(self, job_id: str, spec: JobSpec, *, tenant: str = "default") -> Job:
+        """Queues the job in one step. The same id again changes nothing and gives the job that is there.
+
+        Raises RecordsUnavailable.
+        """
+        values = (job_id, spec.lane, tenant, record.units(spec), record.encode_spec(spec))
+        made, *at = await self._run(self._submit, *values)
+        if made:
+            return Job(
+                id=job_id,
+                spec=spec,
+                status=Status.QUEUED,
+                stage=None,
+                progress=Progress(),
+                lane=spec.lane,
+                tenant=tenant,
+                attempt=0,
+                sequence=1,
+                created_at=float(at[0]),
+            )
+        job = await self.get(job_id)
+        if job is None:
+            message = f"the record of job {job_id} went away while it was read"
+            raise RecordsUnavailable(message)
+        return job
+
+    async def get(self, job_id: str) -> Job | None:
+        """The job, or None when there is none of this id (any more). Raises RecordsUnavailable."""
+        with redis_errors():
+            fields = await self._redis.hgetall(keys.job_key(self._prefix, job_id))
+        return record.decode(job_id, fields) if "spec" in fields else None
+
+    async def wait(self, job_id: str, *, after: int, timeout_s: float) -> Job | None:
+        """The job once its sequence is above `after` or it is done, or as it is when the time is over.
+
+        Raises RecordsUnavailable.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        with self._events.changes(job_id) as changed:
+            while True:
+                changed.clear()
+                job = await self.get(job_id)
+                left_s = deadline - loop.time()
+                if job is None or job.done or job.sequence > after or left_s <= 0:
+                    return job
+                try:
+                    await asyncio.wait_for(changed.wait(), left_s)
+                except TimeoutError:
+                    return await self.get(job_id)
+
+    async def cancel(self, job_id: str) -> Job | None:
+        """Takes the job back: at once when nobody works on it, else at its next step. None when there is no such job.
+
+        A job that is over stays as it is. Raises RecordsUnavailable.
+        """
+        await self._run(self._cancel, job_id, self._settings.job_expiry_s)
+        return await self.get(job_id)
+
+    async def queue_place(self, job_id: str) -> QueuePlace | None:
+        """Where a queued job stands; None for any other. Raises RecordsUnavailable."""
+        found = await self._run(self._place, job_id)
+        if not found:
+            return None
+        lane, position, units, speed = found
+        slots = sum(facts.slots for facts in await self._recent_workers() if facts.ready and facts.role != "detection")
+        eta_s = float(units) / (float(speed) * slots) if speed and slots else None
+        return QueuePlace(lane=lane, position=position, eta_s=eta_s)
+
+    async def remember_photo(self, photo_id: str) -> None:
+        """Notes that a photo is stored, for as long as photos are kept. Raises RecordsUnavailable."""
+        with redis_errors():
+            await self._redis.set(keys.photo_key(self._prefix, photo_id), 1, ex=self._settings.photo_expiry_s)
+
+    async def unknown_photos(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that no stored photo has. Raises RecordsUnavailable."""
+        if not ids:
+            return set()
+        with redis_errors():
+            found = await self._redis.mget([keys.photo_key(self._prefix, photo_id) for photo_id in ids])
+        return {photo_id for photo_id, value in zip(ids, found, strict=True) if value is None}
+
+    async def workers(self) -> list[WorkerFacts]:
+        """Workers that gave a sign of life lately. Raises RecordsUnavailable."""
+        with redis_errors():
+            seconds, _ = await self._redis.time()
+            names = await self._redis.zrangebyscore(keys.workers_key(self._prefix), seconds, "+inf")
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name in names:
+                    pipe.hgetall(keys.worker_key(self._prefix, name))
+                facts = await pipe.execute()
+        return [WorkerFacts.model_validate(fields) for fields in facts if "role" in fields]
+
+    async def _recent_workers(self) -> list[WorkerFacts]:
+        """The workers as of at most a second ago: every look at a queued job asks for them."""
+        now_s = asyncio.get_running_loop().time()
+        read_at_s, facts = self._seen
+        if not facts or now_s - read_at_s > _FACTS_AGE_S:
+            facts = await self.workers()
+            self._seen = (now_s, facts)
+        return facts
+
+    async def _run(self, script: Any, *values: object) -> Any:  # noqa: ANN401 - scripts answer what they like
+        with redis_errors():
+            return await script(args=[self._prefix, *values])

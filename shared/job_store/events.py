@@ -1,0 +1,95 @@
+"""One reader of the stream of changes for a whole process, however many requests wait for a job."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import redis.asyncio
+
+from shared.errors import RecordsUnavailable
+from shared.job_store import keys
+from shared.job_store.connection import redis_errors
+from shared.log import get_logger
+
+_BLOCK_MS = 5_000
+_PAUSE_S = 0.5
+_AT_ONCE = 1_000
+
+log = get_logger(__name__)
+
+
+class EventReader:
+    """Wakes those who wait for a job when its sequence has risen."""
+
+    def __init__(self, redis: redis.asyncio.Redis, prefix: str) -> None:
+        self._redis = redis
+        self._stream = keys.events_key(prefix)
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Starts reading at the newest event. Raises RecordsUnavailable."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._read(await self._newest()), name="job events")
+
+    async def stop(self) -> None:
+        """Stops reading and wakes everybody."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        self._wake_all()
+
+    @contextlib.contextmanager
+    def changes(self, job_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever the job changes; whoever waits clears it."""
+        event = asyncio.Event()
+        self._waiting.setdefault(job_id, set()).add(event)
+        try:
+            yield event
+        finally:
+            events = self._waiting[job_id]
+            events.discard(event)
+            if not events:
+                del self._waiting[job_id]
+
+    async def _newest(self) -> str:
+        with redis_errors():
+            newest = await self._redis.xrevrange(self._stream, count=1)
+        return str(newest[0][0]) if newest else "0-0"
+
+    async def _read(self, last: str) -> None:
+        while True:
+            try:
+                with redis_errors():
+                    streams = await self._redis.xread({self._stream: last}, count=_AT_ONCE, block=_BLOCK_MS)
+            except RecordsUnavailable as error:
+                log.warning("events_unavailable", error=error.message)
+                await asyncio.sleep(_PAUSE_S)
+                # The place in the stream is kept, but a Redis that came back empty has none: let everybody look.
+                self._wake_all()
+                continue
+            for _, entries in _streams(streams):
+                for last, fields in entries:  # noqa: PLW2901 - the last entry is where the next read goes on
+                    for event in self._waiting.get(fields["j"], ()):
+                        event.set()
+
+    def _wake_all(self) -> None:
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
+
+
+def _streams(reply: object) -> list[tuple[str, list[tuple[str, dict[str, str]]]]]:
+    """The reply of XREAD as (stream, entries) pairs; RESP3 answers a mapping of lists of lists, RESP2 a list of pairs."""
+    if not reply:
+        return []
+    if isinstance(reply, dict):
+        return [(name, [entry for page in pages for entry in page]) for name, pages in reply.items()]
+    if isinstance(reply, list):
+        return reply
+    message = f"XREAD answered {type(reply).__name__}"
+    raise TypeError(message)

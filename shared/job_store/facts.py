@@ -1,0 +1,86 @@
+"""What the stores answer, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.job import Job, Lane, Stage
+
+
+class QueuePlace(BaseModel):
+    """Where a queued job stands. position: jobs of its lane before it; eta_s: seconds until it is done, None if unknown."""
+
+    model_config = ConfigDict(frozen=True)
+
+    lane: Lane
+    position: int
+    eta_s: float | None
+
+
+class WorkerFacts(BaseModel):
+    """What a live worker says of itself. slots: jobs it runs at once; reason: why it is not ready."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    role: str
+    slots: int
+    bundle: str
+    ready: bool
+    draining: bool = False
+    reason: str = ""
+
+
+class Refusal(StrEnum):
+    """Why a doorbell may not run."""
+
+    OVER = "over"
+    HELD = "held"
+    OTHER_STAGE = "other_stage"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A lease on a job. attempt is the fencing token: whatever carries an older one has no effect."""
+
+    job: Job
+    attempt: int
+
+
+class Renewal(StrEnum):
+    """What a renewal tells the one who holds a lease."""
+
+    GO_ON = "go_on"
+    LOST = "lost"
+    CANCELED = "canceled"
+    DRAINING = "draining"
+
+
+class Ending(StrEnum):
+    """What became of a holder's last word on its lease."""
+
+    DONE = "done"
+    LOST = "lost"
+    CANCELED = "canceled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ring:
+    """A doorbell to publish: the job, the stage it is due at, and whether it goes before the batch lane."""
+
+    job_id: str
+    stage: Stage
+    first: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What one pass of the reaper did. mine is False when another worker swept just now."""
+
+    mine: bool
+    lost: tuple[str, ...] = ()
+    rings: tuple[Ring, ...] = ()

@@ -1,0 +1,58 @@
+"""A job's record in Redis <-> the Job that the rooms read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from shared.job import Failure, Job, JobSpec, Progress, Stage, Status
+
+_DEFAULT_STEPS = 30
+_DEFAULT_SIDE_PX = 1024
+
+
+def units(spec: JobSpec) -> float:
+    """Size of a job for fairness and ETA: steps x megapixels x branches (one a concept and one for the scene)."""
+    sampling = spec.sampling
+    pixels = (sampling.width_px or _DEFAULT_SIDE_PX) * (sampling.height_px or _DEFAULT_SIDE_PX)
+    return (sampling.steps or _DEFAULT_STEPS) * pixels / 1e6 * (1 + len(spec.concepts))
+
+
+def encode_spec(spec: JobSpec) -> str:
+    """The request as compact JSON. Defaults are left out: 100,000 waiting jobs share one Redis."""
+    return spec.model_dump_json(exclude_defaults=True)
+
+
+def decode(job_id: str, fields: Mapping[str, str]) -> Job:
+    """The job that a record describes."""
+    spec = JobSpec.model_validate_json(fields["spec"])
+    attempt = int(fields.get("n", 0))
+    error = fields.get("error")
+    return Job(
+        id=job_id,
+        spec=spec,
+        status=Status(fields.get("s", Status.QUEUED)),
+        stage=Stage(fields.get("due", Stage.IDENTIFY)) if attempt else None,
+        progress=Progress(step=int(fields.get("step", 0)), steps=int(fields.get("steps", 0))),
+        lane=spec.lane,
+        tenant=fields["tenant"],
+        attempt=attempt,
+        sequence=int(fields.get("seq", 1)),
+        created_at=float(fields["at"]),
+        started_at=_seconds(fields.get("started")),
+        finished_at=_seconds(fields.get("ended")),
+        error=Failure.model_validate_json(error) if error else None,
+        warnings=tuple(text for stage in Stage for text in json.loads(fields.get(f"w:{stage}", "[]"))),
+        timings={stage: float(fields[f"t:{stage}"]) for stage in Stage if f"t:{stage}" in fields},
+        outputs={stage: fields[f"o:{stage}"] for stage in Stage if f"o:{stage}" in fields},
+        picture=fields.get("picture"),
+    )
+
+
+def pairs(flat: Sequence[str]) -> dict[str, str]:
+    """A flat reply (name, value, name, value, ...) as a mapping."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text else None

@@ -1,0 +1,13 @@
+"""The Lua scripts: every change of a job's record is one of them, so it happens whole or not at all."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def source(name: str) -> str:
+    """Source of one script, with the words of prelude.lua before it."""
+    folder = files("shared.job_store") / "scripts"
+    return (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()

@@ -1,0 +1,11 @@
+-- ARGV: prefix, id, expiry_s. A job that nobody works on is canceled at once, a held one at its holder's next step.
+-- Returns 1, or 0 when there is no such job.
+local job = read(ARGV[2])
+if not job then return 0 end
+if OVER[job.status] then return 1 end
+if held(job) then
+  redis.call('HSET', record(job.id), 'cancel', 1)
+else
+  close(job, 'canceled', ARGV[3])
+end
+return 1
