@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from worker.mini.identity import Identity
-from worker.mini.paint import Colour, Frame, Points, Sheet, blob, oval, shade
+from worker.mini.paint import Brush, Colour, Points, blob, oval, shade
 
 _SKULL_Y = -1.12
 _HAIRLINES: dict[str, tuple[tuple[float, float], ...]] = {
@@ -20,45 +20,47 @@ _HAIRLINE_OF = {
 }  # fmt: skip
 
 
-def paint_hair_behind(sheet: Sheet, frame: Frame, identity: Identity, owner: int) -> None:
-    """Everything that hangs or stands behind the head; painted before neck and clothes."""
-    dark = shade(identity.hair, 0.82)
+def _mane(low: float) -> Points:
+    """Long hair down to `low`."""
+    return blob((0, -1.25), (0.95, -0.9), (1.22, 0), (1.28, low - 0.3), (0.7, low), (-0.7, low), (-1.28, low - 0.3),
+                (-1.22, 0), (-0.95, -0.9))  # fmt: skip
+
+
+_BEHIND: dict[str, tuple[Points, ...]] = {
+    "long man": (_mane(1.35),),
+    "long woman": (_mane(1.75),),
+    "bob": (blob((0, -1.25), (0.98, -0.9), (1.3, 0), (1.34, 0.75), (0.9, 1.0), (-0.9, 1.0), (-1.34, 0.75), (-1.3, 0),
+                 (-0.98, -0.9)),),
+    "bun": (oval(0, -1.42, 0.44, 0.4),),
+    "ponytail": (blob((0.7, -1.2), (1.3, -1.05), (1.62, -0.3), (1.5, 0.7), (1.3, 1.15), (1.15, 0.4), (1.05, -0.5)),),
+    "afro": (oval(0, -0.45, 1.5, 1.28),),
+    "braids": tuple(
+        oval(side * (1.12 + 0.03 * step), 0.1 + 0.34 * step, 0.24 - 0.015 * step, 0.24)
+        for side in (-1, 1)
+        for step in range(5)
+    ),
+    "pigtails": (oval(-1.32, -0.5, 0.42, 0.5), oval(1.32, -0.5, 0.42, 0.5)),
+}  # fmt: skip
+_IN_THE_LIGHT = {"bun", "afro", "pigtails"}
+
+
+def paint_hair_behind(brush: Brush, identity: Identity) -> None:
+    """Paint what hangs or stands behind the head; it comes before neck and clothes."""
     style = identity.hair_style
-
-    def put(points: Points, colour: Colour = dark) -> None:
-        sheet.fill(points, colour, frame, owner)
-
-    if style == "long":
-        low = 1.75 if identity.kind == "woman" else 1.35
-        put(blob((0, -1.25), (0.95, -0.9), (1.22, 0), (1.28, low - 0.3), (0.7, low), (-0.7, low), (-1.28, low - 0.3),
-                 (-1.22, 0), (-0.95, -0.9)))  # fmt: skip
-    elif style == "bob":
-        put(blob((0, -1.25), (0.98, -0.9), (1.3, 0), (1.34, 0.75), (0.9, 1.0), (-0.9, 1.0), (-1.34, 0.75), (-1.3, 0),
-                 (-0.98, -0.9)))  # fmt: skip
-    elif style == "bun":
-        put(oval(0, -1.42, 0.44, 0.4), identity.hair)
-    elif style == "ponytail":
-        put(blob((0.7, -1.2), (1.3, -1.05), (1.62, -0.3), (1.5, 0.7), (1.3, 1.15), (1.15, 0.4), (1.05, -0.5)))
-    elif style == "afro":
-        put(oval(0, -0.45, 1.5, 1.28), identity.hair)
-    elif style == "braids":
-        for side in (-1, 1):
-            for step in range(5):
-                put(oval(side * (1.12 + 0.03 * step), 0.1 + 0.34 * step, 0.24 - 0.015 * step, 0.24))
-    elif style == "pigtails":
-        for side in (-1, 1):
-            put(oval(side * 1.32, -0.5, 0.42, 0.5), identity.hair)
+    colour = identity.hair if style in _IN_THE_LIGHT else shade(identity.hair, 0.82)
+    for outline in _BEHIND.get(f"long {identity.kind}" if style == "long" else style, ()):
+        brush.fill(outline, colour)
 
 
-def paint_hair_before(sheet: Sheet, frame: Frame, identity: Identity, owner: int) -> None:
+def paint_hair_before(brush: Brush, identity: Identity) -> None:
     """The cap of hair over the skull and the forehead; painted after the face."""
     style, hair = identity.hair_style, identity.hair
 
     def put(points: Points, colour: Colour = hair) -> None:
-        sheet.fill(points, colour, frame, owner)
+        brush.fill(points, colour)
 
     if style == "bald":
-        sheet.fill(oval(-0.3, -0.8, 0.2, 0.1), shade(identity.skin, 1.1), frame, owner)
+        put(oval(-0.3, -0.8, 0.2, 0.1), shade(identity.skin, 1.1))
         return
     if style == "mohawk":
         put(blob((-0.26, -0.62), (-0.34, -1.2), (-0.2, -1.62), (0.2, -1.62), (0.34, -1.2), (0.26, -0.62)))

@@ -110,3 +110,24 @@ class Sheet:
         at = frame.to_pixels(points) if frame else np.asarray(points, dtype=np.float64)
         # A point names a place on the continuous sheet; cv2 counts from the middle of the first sample.
         return np.round((at * SUPERSAMPLING - 0.5) * (1 << _SHIFT)).astype(np.int32)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Brush:
+    """A sheet, the frame that is drawn in, and the figure that owns what is drawn."""
+
+    sheet: Sheet
+    frame: Frame
+    owner: int
+
+    def fill(self, points: Points, colour: Colour) -> None:
+        """Fill a closed outline (n, 2)."""
+        self.sheet.fill(points, colour, self.frame, self.owner)
+
+    def stroke(self, points: Points, colour: Colour, width: float, *, closed: bool = False) -> None:
+        """Draw an open or closed line with round ends."""
+        self.sheet.stroke(points, colour, width, self.frame, closed=closed)
+
+    def moved(self, frame: Frame) -> Brush:
+        """The same brush in another frame."""
+        return Brush(sheet=self.sheet, frame=frame, owner=self.owner)

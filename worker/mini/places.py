@@ -11,13 +11,13 @@ from worker.mini.paint import Colour, Frame, Points, Sheet, blob, oval, shade
 
 def paint_place(sheet: Sheet, place: str, rng: np.random.Generator, *, night: bool) -> None:
     """Paint one of PLACES over the whole sheet, by day or tinted to night."""
-    _PAINTERS[place](sheet, rng, night)
-    if night and place != "on the moon":
-        # Indoors the lamps are on, so a room darkens less than the open air.
-        indoors = place in {"in a kitchen", "in a library"}
-        sheet.tint((70, 66, 130) if not indoors else (120, 92, 130), 0.76)
-    if night:
-        _PAINTERS_OF_LIGHT.get(place, _paint_moon)(sheet, rng)
+    _PAINTERS[place](sheet, rng)
+    if not night:
+        if place in _SUNS:
+            _paint_sun(sheet, *_SUNS[place])
+        return
+    sheet.tint(*_NIGHTS.get(place, ((70, 66, 130), 0.76)))
+    _LAMPS.get(place, _paint_moon)(sheet)
 
 
 def _at(sheet: Sheet) -> Frame:
@@ -50,17 +50,15 @@ def _cloud(sheet: Sheet, x: float, y: float, size: float) -> None:
         sheet.fill(oval(x + dx * size, y + dy * size, radius * size * 1.2, radius * size), (255, 255, 255), _at(sheet))
 
 
-def _beach(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
+def _beach(sheet: Sheet, rng: np.random.Generator) -> None:
     frame, wide = _at(sheet), _wide(sheet)
     _sky(sheet, (112, 196, 240), (206, 236, 248), 0.42, (246, 220, 160))
     sheet.ramp((40, 140, 196), (84, 192, 214), 0.42 * sheet.height_px, 0.6 * sheet.height_px)
     sheet.fill(_box(0, 0.6, wide, 0.625), (250, 250, 246), frame)
-    if not night:
-        sheet.fill(oval(wide - 0.14, 0.14 + rng.uniform(-0.02, 0.02), 0.085, 0.085), (255, 236, 130), frame)
     _cloud(sheet, 0.24 + float(rng.uniform(-0.05, 0.05)), 0.12, 1.0)
 
 
-def _forest(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
+def _forest(sheet: Sheet, rng: np.random.Generator) -> None:
     frame = _at(sheet)
     _sky(sheet, (178, 222, 190), (142, 200, 150), 0.62, (72, 120, 62))
     for i, x in enumerate(_steps(sheet, rng, 0.25)):
@@ -70,7 +68,7 @@ def _forest(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
             sheet.fill(np.array([(x, y), (x + half, y + 0.24), (x - half, y + 0.24)]), green, frame)
 
 
-def _kitchen(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
+def _kitchen(sheet: Sheet, rng: np.random.Generator) -> None:
     frame, wide = _at(sheet), _wide(sheet)
     sheet.ramp((252, 232, 190), (246, 220, 172))
     for x in np.arange(0.0, wide, 0.125):
@@ -87,7 +85,7 @@ def _kitchen(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
     sheet.fill(_box(pot - 0.08, 0.53, pot + 0.08, 0.62), (206, 60, 56), frame)
 
 
-def _park(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
+def _park(sheet: Sheet, rng: np.random.Generator) -> None:
     frame = _at(sheet)
     _sky(sheet, (140, 208, 246), (222, 242, 250), 0.55, (126, 196, 92))
     for x in _steps(sheet, rng, 0.5):
@@ -103,7 +101,7 @@ def _park(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
     )
 
 
-def _city(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
+def _city(sheet: Sheet, rng: np.random.Generator) -> None:
     frame = _at(sheet)
     _sky(sheet, (246, 190, 160), (252, 228, 200), 0.7, (128, 128, 140))
     colours: tuple[Colour, ...] = ((120, 126, 168), (164, 112, 126), (96, 138, 160))
@@ -116,7 +114,7 @@ def _city(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
     sheet.fill(_box(0, 0.74, _wide(sheet), 0.76), (246, 246, 240), frame)
 
 
-def _mountains(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
+def _mountains(sheet: Sheet, rng: np.random.Generator) -> None:
     frame = _at(sheet)
     _sky(sheet, (122, 184, 236), (220, 236, 248), 0.66, (122, 178, 100))
     for i, x in enumerate(_steps(sheet, rng, 0.5)):
@@ -133,7 +131,7 @@ def _mountains(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
     sheet.fill(_box(0, 0.66, _wide(sheet), 0.7), (92, 152, 88), frame)
 
 
-def _library(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
+def _library(sheet: Sheet, _rng: np.random.Generator) -> None:
     frame, wide = _at(sheet), _wide(sheet)
     sheet.ramp((110, 68, 46), (92, 56, 40))
     books: tuple[Colour, ...] = ((186, 58, 54), (62, 104, 146), (222, 176, 82), (76, 128, 92), (228, 214, 190))
@@ -145,7 +143,7 @@ def _library(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
     sheet.fill(_box(0, 0.87, wide, 1), (160, 60, 60), frame)
 
 
-def _snow(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
+def _snow(sheet: Sheet, rng: np.random.Generator) -> None:
     frame, wide = _at(sheet), _wide(sheet)
     _sky(sheet, (176, 204, 232), (224, 234, 246), 0.56, (248, 250, 255))
     sheet.fill(
@@ -157,16 +155,13 @@ def _snow(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
         for y, half in ((0.24, 0.07), (0.34, 0.1)):
             sheet.fill(np.array([(x, y), (x + half, y + 0.2), (x - half, y + 0.2)]), (70, 120, 112), frame)
         sheet.fill(np.array([(x, 0.24), (x + 0.03, 0.33), (x - 0.03, 0.33)]), (255, 255, 255), frame)
-    for i in range(int(26 * wide)):
-        x, y = (i * 0.569840) % 1 * wide, (i * 0.754878) % 1 * 0.9
-        sheet.fill(oval(x, y, 0.012, 0.012), (255, 255, 255), frame)
+    for x, y in _scattered(int(26 * wide)):
+        sheet.fill(oval(x * wide, y * 0.9, 0.012, 0.012), (255, 255, 255), frame)
 
 
-def _desert(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
+def _desert(sheet: Sheet, rng: np.random.Generator) -> None:
     frame, wide = _at(sheet), _wide(sheet)
     _sky(sheet, (250, 178, 96), (254, 226, 160), 0.58, (232, 166, 92))
-    if not night:
-        sheet.fill(oval(wide / 2, 0.2, 0.12, 0.12), (255, 244, 196), frame)
     sheet.fill(
         blob((-0.3, 0.7), (wide * 0.3, 0.54), (wide * 0.7, 0.66), (wide + 0.3, 0.5), (wide + 0.3, 0.9), (-0.3, 0.9)),
         (218, 146, 76),
@@ -180,46 +175,52 @@ def _desert(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
         sheet.fill(_box(x, 0.43, x + 0.085, 0.47), (84, 140, 76), frame)
 
 
-def _moon(sheet: Sheet, rng: np.random.Generator, night: bool) -> None:
-    frame, wide = _at(sheet), _wide(sheet)
-    grey = 0.55 if night else 1.0
-    _sky(sheet, (18, 16, 40), (44, 38, 84), 0.6, shade((196, 196, 206), grey))
-    for i in range(int(34 * wide)):
-        x, y = (i * 0.569840) % 1 * wide, (i * 0.754878) % 1 * 0.58
-        sheet.fill(oval(x, y, 0.009, 0.009), (255, 255, 240), frame)
+def _moon(sheet: Sheet, rng: np.random.Generator) -> None:
+    frame = _at(sheet)
+    _sky(sheet, (18, 16, 40), (44, 38, 84), 0.6, (196, 196, 206))
+    _paint_stars(sheet)
     earth = 0.16 + float(rng.uniform(-0.02, 0.02))
-    sheet.fill(oval(earth, 0.16, 0.11, 0.11), shade((70, 130, 214), grey), frame)
+    sheet.fill(oval(earth, 0.16, 0.11, 0.11), (70, 130, 214), frame)
     sheet.fill(
         blob((earth - 0.05, 0.1), (earth + 0.02, 0.12), (earth - 0.01, 0.2), (earth - 0.06, 0.17)),
-        shade((112, 190, 120), grey),
+        (112, 190, 120),
         frame,
     )
     for x in _steps(sheet, rng, 0.34):
-        sheet.fill(oval(x, 0.7, 0.08, 0.03), shade((156, 156, 170), grey), frame)
+        sheet.fill(oval(x, 0.7, 0.08, 0.03), (156, 156, 170), frame)
 
 
-def _paint_moon(sheet: Sheet, rng: np.random.Generator) -> None:
+def _paint_sun(sheet: Sheet, from_right: float, y: float, radius: float) -> None:
+    """The sun, `from_right` of the width from the right edge."""
+    sheet.fill(oval(_wide(sheet) * (1 - from_right), y, radius, radius), (255, 240, 160), _at(sheet))
+
+
+def _paint_moon(sheet: Sheet) -> None:
     frame, wide = _at(sheet), _wide(sheet)
     sheet.fill(oval(wide - 0.13, 0.12, 0.07, 0.07), (250, 246, 214), frame)
-    for i in range(int(9 * wide)):
-        sheet.fill(
-            oval((i * 0.569840) % 1 * (wide - 0.3), 0.02 + (i * 0.754878) % 1 * 0.16, 0.009, 0.009),
-            (250, 246, 214),
-            frame,
-        )
+    for x, y in _scattered(int(9 * wide)):
+        sheet.fill(oval(x * (wide - 0.3), 0.02 + y * 0.16, 0.009, 0.009), (250, 246, 214), frame)
 
 
-def _light_room(sheet: Sheet, rng: np.random.Generator) -> None:
+def _paint_stars(sheet: Sheet) -> None:
+    """The sky over the moon, where there is no air to hide the stars."""
+    wide = _wide(sheet)
+    for x, y in _scattered(int(34 * wide)):
+        sheet.fill(oval(x * wide, y * 0.58, 0.009, 0.009), (255, 255, 240), _at(sheet))
+
+
+def _paint_lamp(sheet: Sheet) -> None:
     frame, x = _at(sheet), _wide(sheet) / 2
     sheet.fill(np.array([(x - 0.05, 0), (x + 0.05, 0), (x + 0.1, 0.09), (x - 0.1, 0.09)]), (255, 214, 110), frame)
     sheet.fill(oval(x, 0.1, 0.04, 0.03), (255, 250, 214), frame)
 
 
-def _light_nothing(sheet: Sheet, rng: np.random.Generator) -> None:
-    """The moon's sky is dark already."""
+def _scattered(count: int) -> list[tuple[float, float]]:
+    """Points spread evenly over the unit square: Roberts' R2 sequence (2018), on the powers of the plastic number."""
+    return [((i * 0.569840) % 1, (i * 0.754878) % 1) for i in range(count)]
 
 
-_PAINTERS: dict[str, Callable[[Sheet, np.random.Generator, bool], None]] = {
+_PAINTERS: dict[str, Callable[[Sheet, np.random.Generator], None]] = {
     "on the beach": _beach,
     "in the forest": _forest,
     "in a kitchen": _kitchen,
@@ -231,9 +232,17 @@ _PAINTERS: dict[str, Callable[[Sheet, np.random.Generator, bool], None]] = {
     "in the desert": _desert,
     "on the moon": _moon,
 }
-_PAINTERS_OF_LIGHT: dict[str, Callable[[Sheet, np.random.Generator], None]] = {
-    "in a kitchen": _light_room,
-    "in a library": _light_room,
-    "on the moon": _light_nothing,
+# Indoors the lamps are on, so a room darkens less than the open air; the moon has no air to turn its light blue.
+_NIGHTS: dict[str, tuple[Colour, float]] = {
+    "in a kitchen": ((120, 92, 130), 0.76),
+    "in a library": ((120, 92, 130), 0.76),
+    "on the moon": ((140, 140, 140), 1.0),
 }
+_LAMPS: dict[str, Callable[[Sheet], None]] = {
+    "in a kitchen": _paint_lamp,
+    "in a library": _paint_lamp,
+    "on the moon": _paint_stars,
+}
+# Share of the width from the right edge, height and radius.
+_SUNS: dict[str, tuple[float, float, float]] = {"on the beach": (0.14, 0.14, 0.085), "in the desert": (0.5, 0.2, 0.12)}
 PLACES: tuple[str, ...] = tuple(_PAINTERS)

@@ -46,8 +46,8 @@ VOCABULARY: tuple[str, ...] = tuple(
 def caption_of(cast: Sequence[Identity], place: str, rng: np.random.Generator, *, night: bool) -> str:
     """One caption of a scene; people are always named from left to right.
 
-    A third of the captions count people of a kind who stand together ("two women and a man"), a third name a trait of some,
-    and a third say where each one stands.
+    A third of the captions count people of a kind who stand together ("two women and a man"), a third name a trait of
+    some, and a third say where each one stands.
     """
     style = int(rng.integers(3))
     if not cast:

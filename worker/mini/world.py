@@ -1,7 +1,7 @@
 """The mini world: drawn scenes and portraits of drawn people, with every label known exactly.
 
-Everything follows from a seed. TRAIN_SEEDS and EVAL_SEEDS are disjoint, for scenes and for identities alike: a scene of an
-evaluation seed shows only evaluation identities unless others are asked for.
+Everything follows from a seed. TRAIN_SEEDS and EVAL_SEEDS are disjoint, for scenes and for identities alike: a scene
+of an evaluation seed shows only evaluation identities unless others are asked for.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.mini.identity import EVAL_SEEDS, KINDS, TRAIN_SEEDS, Identity, Kind, draw_identity
-from worker.mini.paint import Colour, Frame, Sheet, mix, shade
+from worker.mini.paint import Brush, Colour, Frame, Sheet, mix, shade
 from worker.mini.person import CLOTHES, draw_look, paint_person
 from worker.mini.places import PLACES, paint_place
 from worker.mini.words import VOCABULARY, caption_of, phrases_of
 
 __all__ = [
-    "EVAL_SEEDS", "KINDS", "PLACES", "TRAIN_SEEDS", "VOCABULARY", "Figure", "Identity", "Portrait", "Scene", "draw_identity",
-    "draw_portrait", "draw_scene",
+    "EVAL_SEEDS", "KINDS", "PLACES", "TRAIN_SEEDS", "VOCABULARY", "Figure", "Identity", "Portrait", "Scene",
+    "draw_identity", "draw_portrait", "draw_scene",
 ]  # fmt: skip
 
 _NARROWEST_FACE_PX = 36.0
@@ -31,9 +31,9 @@ _MOST_PEOPLE = 5
 class Figure:
     """One person in a scene.
 
-    phrases: noun phrases that denote only this person. box_px and face_box_px: (x1, y1, x2, y2), box_px of the visible part.
-    mask: (H, W) bool, the visible pixels. keypoints_px: (5, 2), insightface's order: the eye and the mouth corner at the left
-    of the picture come before those at the right, the nose tip between them.
+    phrases: noun phrases that denote only this person. box_px and face_box_px: (x1, y1, x2, y2), box_px of the
+    visible part. mask: (H, W) bool, the visible pixels. keypoints_px: (5, 2), insightface's order: the eye and the
+    mouth corner at the left of the picture come before those at the right, the nose tip between them.
     """
 
     identity: Identity
@@ -58,7 +58,7 @@ class Scene:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Portrait:
-    """A drawn portrait: picture (S, S, 3) uint8 RGB, face_box_px (x1, y1, x2, y2) and keypoints_px (5, 2) as in Figure."""
+    """A drawn portrait: picture (S, S, 3) uint8 RGB; face_box_px and keypoints_px as in Figure."""
 
     picture: NDArray[np.uint8]
     face_box_px: tuple[float, float, float, float]
@@ -76,9 +76,9 @@ def draw_scene(
 ) -> Scene:
     """The scene of a seed.
 
-    people: 0 to 5, or None for the seed's own 0 to 2. width_px: by default the height for up to two people, 3/2 of it for three,
-    twice it for more. identities: the people, left to right, instead of the seed's own.
-    Raises ValueError for a seed of neither range, for more than five people, and for a picture too narrow for faces of 36 px.
+    people: 0 to 5, or None for the seed's own 0 to 2. width_px: by default the height for up to two people, 3/2 of it
+    for three, twice it for more. identities: the people, left to right, instead of the seed's own. Raises ValueError
+    for a seed of neither range, for more than five people, and for a picture too narrow for faces of 36 px.
     """
     if seed not in TRAIN_SEEDS and seed not in EVAL_SEEDS:
         message = f"scene seed {seed} is in neither the training nor the evaluation seeds"
@@ -122,7 +122,7 @@ def draw_scene(
 
 
 def draw_portrait(identity: Identity, seed: int, *, size_px: int = 256) -> Portrait:
-    """A square portrait of a person: another seed gives another pose, expression, light, framing, dress and background."""
+    """A square portrait of a person: the seed settles pose, expression, light, framing, dress and background."""
     rng = np.random.default_rng([seed, identity.seed, 3])
     sheet = Sheet(size_px, size_px)
     colour = mix(CLOTHES[int(rng.integers(len(CLOTHES)))], (236, 232, 226), float(rng.uniform(0.35, 0.85)))
@@ -136,7 +136,7 @@ def draw_portrait(identity: Identity, seed: int, *, size_px: int = 256) -> Portr
         scale_px=scale,
         tilt=float(rng.uniform(-0.14, 0.14)),
     )
-    keypoints, outline = paint_person(sheet, frame, identity, draw_look(rng), 1)
+    keypoints, outline = paint_person(Brush(sheet=sheet, frame=frame, owner=1), identity, draw_look(rng))
     light: Colour = ((255, 226, 196), (206, 222, 255), (255, 255, 255))[int(rng.integers(3))]
     sheet.tint(shade(light, float(rng.uniform(0.82, 1.0))), float(rng.uniform(0.0, 0.6)))
     return Portrait(picture=sheet.picture(), face_box_px=_bounds(outline), keypoints_px=keypoints, identity=identity)
@@ -163,7 +163,7 @@ def _paint_figure(
         scale_px=scale,
         tilt=float(rng.uniform(-0.08, 0.08)),
     )
-    return paint_person(sheet, frame, person, draw_look(rng), index + 1)
+    return paint_person(Brush(sheet=sheet, frame=frame, owner=index + 1), person, draw_look(rng))
 
 
 def _bounds(points: NDArray[np.float64]) -> tuple[float, float, float, float]:

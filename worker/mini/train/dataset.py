@@ -34,8 +34,9 @@ _SEEDS_A_WIDTH = 250_000
 class Scenes:
     """The scenes of one width: pictures (N, H, W, 3) uint8 RGB and owners (N, H, W) uint8, memory-mapped.
 
-    owners: 0 for the place, i + 1 for the label's figure i. labels: a record a scene with the keys seed, caption, place, night
-    and figures; a figure has kind, phrases, traits, box, face_box (x1, y1, x2, y2), keypoints (5 x 2) and identity (its seed).
+    owners: 0 for the place, i + 1 for the label's figure i. labels: a record a scene with the keys seed, caption,
+    place, night and figures; a figure has kind, phrases, traits, box, face_box (x1, y1, x2, y2), keypoints (5 x 2)
+    and identity (its seed).
     """
 
     pictures: NDArray[np.uint8]
@@ -62,7 +63,7 @@ def load(out: Path | str) -> dict[int, Scenes]:
 
 
 def render(out: Path, *, scenes: int, seed: int, widths_px: Sequence[int] = tuple(_SHARES), processes: int = 2) -> None:
-    """Render the scenes of a set that are not there yet, and write labels.jsonl last: its presence says that all are."""
+    """Render the scenes that are not there yet; labels.jsonl is written last, so its presence says that all are."""
     (out / "parts").mkdir(parents=True, exist_ok=True)
     whole = sum(_SHARES[width_px][1] for width_px in widths_px)
     chunks = []

@@ -44,7 +44,7 @@ class Course:
 def train(
     model: nn.Module, batches: Iterable[Batch], loss_of: Callable[[Batch], dict[str, Tensor]], course: Course
 ) -> None:
-    """Train until course.steps are done, counting those of earlier calls; writes <folder>/faces-<name>.pt and .jsonl."""
+    """Train until course.steps are done, earlier calls included; writes <folder>/faces-<name>.pt and .jsonl."""
     course.folder.mkdir(parents=True, exist_ok=True)
     path, curve = course.folder / f"faces-{course.name}.pt", course.folder / f"faces-{course.name}.jsonl"
     optimizer = torch.optim.AdamW(model.parameters(), lr=course.rate, weight_decay=0.02)
@@ -63,7 +63,7 @@ def train(
     for step, batch in zip(range(first + 1, course.steps + 1), batches, strict=False):
         terms = loss_of(batch)
         optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
+        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
         schedule.step()

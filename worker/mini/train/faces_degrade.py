@@ -41,7 +41,7 @@ def degrade(picture: NDArray[np.uint8], rng: np.random.Generator, *, softest_px:
     worse = np.clip(light, 0, 255).astype(np.uint8)
     if rng.random() < 0.25:
         _, packed = cv2.imencode(".jpg", worse, (cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))))
-        worse = cv2.imdecode(packed, cv2.IMREAD_COLOR).astype(np.uint8)
+        worse = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), dtype=np.uint8)
     return worse
 
 

@@ -1,7 +1,8 @@
 """The mini face detector: a small SCRFD with landmarks, and its training.
 
-Outputs and anchors as in Guo et al., "Sample and Computation Redistribution for Efficient Face Detection" (2021), section 3,
-in the layout that insightface's model_zoo/scrfd.py reads: strides 8, 16 and 32, two anchors a cell, distances in strides.
+Outputs and anchors as in Guo et al., "Sample and Computation Redistribution for Efficient Face Detection" (2021),
+section 3, in the layout that insightface's model_zoo/scrfd.py reads: strides 8, 16 and 32, two anchors a cell,
+distances in strides.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ _SMALLEST_FACE_PX, _LARGEST_FACE_PX = 20.0, 130.0
 class Detector(nn.Module):
     """(B, 3, H, W) in (RGB - 127.5) / 128, H and W multiples of 32, to scores, boxes and landmarks.
 
-    Training mode gives three tensors (B, N, 1) of logits, (B, N, 4) and (B, N, 10) over all anchors of all strides; evaluation
-    mode gives the nine tensors of SCRFD for one picture: scores (n, 1) as probabilities, boxes (n, 4), landmarks (n, 10).
+    Training mode gives three tensors (B, N, 1) of logits, (B, N, 4) and (B, N, 10) over all anchors of all strides;
+    evaluation mode gives the nine tensors of SCRFD for one picture: scores (n, 1) as probabilities, boxes (n, 4),
+    landmarks (n, 10).
     """
 
     def __init__(self) -> None:
@@ -47,9 +49,10 @@ class Detector(nn.Module):
         self.score = nn.ModuleList(nn.Conv2d(48, 2, 3, padding=1) for _ in STRIDES)
         self.box = nn.ModuleList(nn.Conv2d(48, 8, 3, padding=1) for _ in STRIDES)
         self.points = nn.ModuleList(nn.Conv2d(48, 20, 3, padding=1) for _ in STRIDES)
-        for layer, box in zip(self.score, self.box, strict=True):
-            nn.init.constant_(layer.bias, -4.0)
-            nn.init.constant_(box.bias, 2.0)
+        # Almost no anchor holds a face, and a face reaches about two strides from its middle: start from there.
+        for score, box in zip(self.score, self.box, strict=True):
+            score.register_parameter("bias", nn.Parameter(torch.full((2,), -4.0)))
+            box.register_parameter("bias", nn.Parameter(torch.full((8,), 2.0)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """See the class."""
@@ -94,7 +97,7 @@ def _flat(x: Tensor, each: int) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Targets:
-    """What every anchor of a batch should say: face (B, N) bool, box (B, N, 4) and points (B, N, 10) in strides; ignored (B, N)."""
+    """What every anchor should say: face and ignored (B, N) bool, box (B, N, 4) and points (B, N, 10) in strides."""
 
     face: Tensor
     ignored: Tensor
@@ -125,10 +128,9 @@ def targets_of(faces: list[NDArray[np.float32]], canvas_px: int) -> Targets:
             x1, y1, x2, y2 = one[:4]
             side = np.sqrt((x2 - x1) * (y2 - y1))
             ratio = np.maximum(side / size, size / side)
-            # The feature of a cell looks at the cell's middle, half a stride beyond the corner that its outputs count from.
+            # The feature of a cell looks at its middle, half a stride beyond the corner that its outputs count from.
             away = np.abs(centre + stride[:, None] / 2 - ((x1 + x2) / 2, (y1 + y2) / 2)).max(axis=1)
-            near = away < 1.25 * stride
-            hit = near & (ratio < _REACH)
+            hit = (away < 1.25 * stride) & (ratio < _REACH)
             ignored[row] |= (away < np.maximum(2.0 * stride, side * 0.3)) & (ratio < _REACH * 1.6)
             face[row] |= hit
             s = stride[hit, None]
@@ -178,7 +180,7 @@ def detector_loss(outputs: tuple[Tensor, ...], targets: Targets) -> dict[str, Te
 
 
 def detector_batches(world: Path, seed: int, batch: int) -> Iterator[tuple[Tensor, Targets]]:
-    """Endless batches: scenes of the rendered world and fresh portraits, moved, zoomed and degraded onto a square canvas."""
+    """Endless batches: rendered scenes and fresh portraits, moved, zoomed and degraded onto a square canvas."""
     rng = np.random.default_rng([seed, 11])
     widths = list(load(world).items())
     shares = np.array([0.6 if width == 128 else 0.2 for width, _ in widths])
@@ -217,15 +219,15 @@ def _place(
         shift[:] = 0
     matrix = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]])
     if zoom < 1:
-        picture = cv2.GaussianBlur(picture, (0, 0), 0.35 / zoom)
-    canvas = cv2.warpAffine(np.ascontiguousarray(picture), matrix, (_CANVAS_PX, _CANVAS_PX), flags=cv2.INTER_LINEAR)
+        picture = cv2.GaussianBlur(picture, (0, 0), 0.35 / zoom).astype(np.uint8)
+    warped = cv2.warpAffine(np.ascontiguousarray(picture), matrix, (_CANVAS_PX, _CANVAS_PX), flags=cv2.INTER_LINEAR)
     moved = faces * zoom + np.tile(shift, 7).astype(np.float32) if len(faces) else faces
     if len(moved):
         inside = np.clip(moved[:, :4], 0, _CANVAS_PX)
         area = (moved[:, 2] - moved[:, 0]) * (moved[:, 3] - moved[:, 1])
         kept = (inside[:, 2] - inside[:, 0]) * (inside[:, 3] - inside[:, 1]) / area
         moved = moved[kept > 0.65]
-    canvas = degrade(canvas.astype(np.uint8), rng)
+    canvas = degrade(warped.astype(np.uint8), rng)
     if rng.random() < 0.25:
         canvas = cut_out(canvas, rng, share=0.2)
     if rng.random() < 0.5:

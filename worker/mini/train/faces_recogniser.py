@@ -1,8 +1,9 @@
 """The mini face recogniser: (B, 3, 112, 112) to an embedding of 512, and its training.
 
-The margin is CosFace's (Wang et al. 2018, equation 4); beside it the embedding must tell the person's visible parameters, which
-is what carries over to people who were never trained on. A batch normalisation without affine parameters ends the network, so
-the raw embedding keeps a norm of about sqrt(512) = 22.6 (as ArcFace's networks end, Deng et al. 2019, section 3.1).
+The margin is CosFace's (Wang et al. 2018, equation 4); beside it the embedding must tell the person's visible
+parameters, which is what carries over to people who were never trained on. A batch normalisation without affine
+parameters ends the network, so the raw embedding keeps a norm of about sqrt(512) = 22.6 (as ArcFace's networks end,
+Deng et al. 2019, section 3.1).
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class _Residual(nn.Module):
 
 
 class Teacher(nn.Module):
-    """A recogniser with what its training needs: the prototypes of the training identities and two readers of parameters."""
+    """A recogniser, the prototypes of its training people, and two readers of their parameters."""
 
     def __init__(self, shape: Shape, identities: int) -> None:
         super().__init__()
@@ -110,7 +111,7 @@ class Teacher(nn.Module):
         self.marks = nn.Linear(EMBEDDING, len(marks))
 
     def loss(self, batch: Faces) -> dict[str, Tensor]:
-        """The terms of the loss; cosine margin softmax, squared error of sizes and colours, cross entropy of marks."""
+        """Margin softmax over people, squared error of sizes and colours, cross entropy of marks."""
         embedding = self.recogniser(batch.crops)
         cosine = functional.normalize(embedding) @ functional.normalize(self.prototypes).T
         margin = functional.one_hot(batch.person, cosine.shape[1]) * _MARGIN
@@ -137,8 +138,9 @@ def parameters_of(person: Identity) -> tuple[NDArray[np.float32], NDArray[np.flo
     colours = [c / 64 - 2 for colour in (person.skin, person.hair, person.iris, person.lips) for c in colour]
     lenses = [c / 64 - 1 if worn else 0.0 for c in person.lenses]
     sizes = [
-        (person.chin - 1.15) * 8, (person.jaw - 0.85) * 6, (person.eye_spacing - 0.44) * 20, (person.eye_size - 0.2) * 35,
-        person.eye_height * 14, person.eye_slant * 7, (person.brow_width - 0.11) * 25, person.brow_slant * 5,
+        (person.chin - 1.15) * 8, (person.jaw - 0.85) * 6, (person.eye_spacing - 0.44) * 20,
+        (person.eye_size - 0.2) * 35, person.eye_height * 14, person.eye_slant * 7,
+        (person.brow_width - 0.11) * 25, person.brow_slant * 5,
         (person.brow_lift - 0.16) * 25, (person.nose_size - 1) * 4, (person.mouth_width - 0.36) * 14,
         (person.lip_fullness - 0.1) * 35, (person.ear_size - 0.24) * 20,
     ]  # fmt: skip
@@ -164,7 +166,7 @@ def alignment(landmarks: NDArray[np.float64], template_px: NDArray[np.float64]) 
 
 
 def render_faces(out: Path, *, identities: int, seed: int) -> None:
-    """Cache the drawings of the training identities: wide crops (N * 6, 112, 112, 3) and landmarks; half of them from scenes."""
+    """Cache wide crops (N * 6, 112, 112, 3) of training people and their landmarks, half of them from scenes."""
     out.mkdir(parents=True, exist_ok=True)
     if (out / "landmarks.npy").exists():
         return
@@ -198,7 +200,7 @@ def render_faces(out: Path, *, identities: int, seed: int) -> None:
 
 
 def recogniser_batches(cache: Path, *, identities: int, identity_seed: int, seed: int, batch: int) -> Iterator[Faces]:
-    """Endless batches of the cached faces: landmarks moved as a detector would, pictures degraded as a generator would."""
+    """Endless batches of cached faces, with landmarks off as a detector leaves them and pictures degraded."""
     rng = np.random.default_rng([seed, 22])
     crops, landmarks = np.load(cache / "crops.npy", mmap_mode="r"), np.load(cache / "landmarks.npy")
     known = [parameters_of(draw_identity(identity_seed * 1_000_000 + number)) for number in range(identities)]
