@@ -1,0 +1,147 @@
+"""Masks of the concepts: drawn from boxes, made exclusive, softened, brought to the size of the latents.
+
+Everything here is a partition of unity: masks of a composition are >= 0 and their sum is at most 1 everywhere; what is
+left, 1 - sum, is the background.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Shape = Literal["box", "ellipse"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Area:
+    """Where one concept may draw. box_px: x1, y1, x2, y2 in pixels of the picture; score: the detector's, 0 to 1."""
+
+    box_px: tuple[float, float, float, float]
+    score: float
+
+    @property
+    def centre_px(self) -> tuple[float, float]:
+        """Middle of the box, (x, y) in pixels."""
+        x1, y1, x2, y2 = self.box_px
+        return (x1 + x2) / 2, (y1 + y2) / 2
+
+
+def draw_mask(area: Area, shape: Shape, *, width_px: int, height_px: int) -> Tensor:
+    """One hard mask, (height, width) float of zeros and ones; a pixel belongs to it when its centre does.
+
+    `ellipse` is the one inscribed in the box.
+    """
+    x1, y1, x2, y2 = area.box_px
+    if not (x1 < x2 and y1 < y2):
+        message = f"box {area.box_px} has no area: expected x1 < x2 and y1 < y2"
+        raise ValueError(message)
+    x = torch.arange(width_px, dtype=torch.float64) + 0.5
+    y = (torch.arange(height_px, dtype=torch.float64) + 0.5)[:, None]
+    if shape == "box":
+        inside = (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
+    else:
+        centre_x, centre_y = area.centre_px
+        inside = ((x - centre_x) / ((x2 - x1) / 2)) ** 2 + ((y - centre_y) / ((y2 - y1) / 2)) ** 2 <= 1
+    return inside.float()
+
+
+def make_exclusive(masks: Sequence[Tensor], areas: Sequence[Area]) -> list[Tensor]:
+    """Masks in which every pixel belongs to at most one concept.
+
+    Where several claim a pixel the higher score has it; on equal scores the one whose centre is nearer; on equal
+    distances the one further left or up. So the order in which concepts are listed changes nothing; only between two
+    equal areas the one listed first has everything.
+    """
+    if len(masks) != len(areas):
+        message = f"{len(masks)} masks for {len(areas)} areas"
+        raise ValueError(message)
+    if not masks:
+        return []
+    height_px, width_px = masks[0].shape
+    x = torch.arange(width_px, dtype=torch.float64) + 0.5
+    y = (torch.arange(height_px, dtype=torch.float64) + 0.5)[:, None]
+    distances = [torch.hypot(x - area.centre_px[0], y - area.centre_px[1]) for area in areas]
+    claims = [mask > 0 for mask in masks]
+    exclusive = []
+    for i, mask in enumerate(masks):
+        owned = claims[i].clone()
+        for j in range(len(masks)):
+            if j != i:
+                claimed_first = _goes_first(areas[j], areas[i], distances[j], distances[i], listed_first=j < i)
+                owned &= ~(claims[j] & claimed_first)
+        exclusive.append(mask * owned)
+    return exclusive
+
+
+def _goes_first(
+    other: Area, this: Area, other_distance: Tensor, this_distance: Tensor, *, listed_first: bool
+) -> Tensor:
+    """Where `other` wins a pixel that both claim, (height, width) bool."""
+    if other.score != this.score:
+        return torch.full_like(this_distance, other.score > this.score, dtype=torch.bool)
+    other_key, this_key = ((*area.centre_px, *area.box_px) for area in (other, this))
+    breaks_tie = other_key < this_key or (other_key == this_key and listed_first)
+    return (other_distance < this_distance) | ((other_distance == this_distance) & breaks_tie)
+
+
+def feather(masks: Sequence[Tensor], width_px: float) -> list[Tensor]:
+    """Masks (height, width) with soft edges about `width_px` wide: blurred by a Gaussian of sigma = width / 4.
+
+    Blurring is linear and keeps constants, so masks that summed to at most 1 still do.
+    """
+    if width_px <= 0:
+        return list(masks)
+    sigma = width_px / 4
+    return [_blur(mask, sigma) for mask in masks]
+
+
+def _blur(mask: Tensor, sigma: float) -> Tensor:
+    radius = max(1, math.ceil(3 * sigma))
+    offsets = torch.arange(-radius, radius + 1, dtype=mask.dtype)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    rows = F.pad(mask[None, None], (radius, radius, 0, 0), mode="replicate")
+    rows = F.conv2d(rows, kernel.view(1, 1, 1, -1))
+    columns = F.pad(rows, (0, 0, radius, radius), mode="replicate")
+    return F.conv2d(columns, kernel.view(1, 1, -1, 1))[0, 0].clamp(0, 1)
+
+
+def to_latents(masks: Sequence[Tensor], *, width: int, height: int, hard: bool) -> list[Tensor]:
+    """Masks (H, W) brought to the latents' size, each (1, 1, height, width).
+
+    A latent takes the mean of the pixels it covers. `hard` then gives it whole to whoever holds the most of it, the
+    background included; a concept wins a tie against the background, and the concept listed first one between two.
+    """
+    if not masks:
+        return []
+    # Kept in float64 on the way: the means of a partition add up to 1 and a tie is a tie.
+    stack = F.interpolate(torch.stack(list(masks))[None].double(), size=(height, width), mode="area")[0]
+    if hard:
+        background = 1 - stack.sum(0, keepdim=True)
+        owner = torch.cat([stack, background]).round(decimals=6).argmax(0)
+        stack = torch.stack([(owner == i).double() for i in range(len(masks))])
+    return [mask[None, None].float() for mask in stack]
+
+
+def compose(
+    areas: Sequence[Area],
+    shape: Shape,
+    *,
+    size_px: tuple[int, int],
+    latent_size: tuple[int, int],
+    feather_px: float = 0.0,
+) -> list[Tensor]:
+    """The masks of a composition at the latents' size, each (1, 1, h, w): drawn, exclusive, feathered, resampled.
+
+    Sizes are (width, height). Without feathering the masks are zeros and ones.
+    """
+    width_px, height_px = size_px
+    drawn = [draw_mask(area, shape, width_px=width_px, height_px=height_px) for area in areas]
+    soft = feather(make_exclusive(drawn, areas), feather_px)
+    return to_latents(soft, width=latent_size[0], height=latent_size[1], hard=feather_px <= 0)

@@ -1,0 +1,71 @@
+"""InstantID (arXiv 2401.07519) on diffusers' own parts: face tokens from embeddings, and how a branch wears a face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import ControlNetModel, StableDiffusionXLPipeline
+from diffusers.models.embeddings import MultiIPAdapterImageProjection
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from worker.models.keypoints import Canvas
+
+
+@dataclass(frozen=True, kw_only=True)
+class Face:
+    """What makes a branch draw one person. tokens: (2, n, d), row 0 unconditional; drawing: (1, 3, H, W) in 0..1."""
+
+    tokens: Tensor
+    drawing: Tensor
+    identity_scale: float
+    adapter_scale: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstantId:
+    """The two networks of InstantID beside the UNet. resampler: (b, photos, 512) -> (b, tokens, d)."""
+
+    resampler: nn.Module
+    identitynet: ControlNetModel
+
+    @torch.inference_mode()
+    def face_tokens(self, embeddings: NDArray[np.float32]) -> Tensor:
+        """Tokens of one person, (2, photos * 16, d): row 0 unconditional. embeddings: (photos, 512), raw.
+
+        Several photos make a longer sequence. The unconditional tokens are those of a zero embedding, not zeros, and
+        repeated to the same length: attention over repeated tokens is attention over them once.
+        """
+        if embeddings.ndim != 2 or not len(embeddings):
+            message = f"embeddings of shape {embeddings.shape}: expected (photos, size)"
+            raise ValueError(message)
+        weight = next(self.resampler.parameters())
+        rows = torch.from_numpy(np.ascontiguousarray(embeddings)).to(weight)[:, None]
+        tokens = self.resampler(torch.cat([torch.zeros_like(rows[:1]), rows]))
+        conditional = tokens[1:].reshape(1, -1, tokens.shape[-1])
+        return torch.cat([tokens[:1].repeat(1, len(embeddings), 1), conditional])
+
+    def condition(self, drawing: Canvas) -> Tensor:
+        """A keypoint drawing as IdentityNet reads it, (1, 3, H, W) in 0..1."""
+        weight = next(self.identitynet.parameters())
+        return torch.from_numpy(drawing).to(weight).div(255).permute(2, 0, 1)[None]
+
+
+def load_instantid(pipeline: StableDiffusionXLPipeline, adapter: Path, identitynet: ControlNetModel) -> InstantId:
+    """Puts the adapter's keys and values into the pipeline's UNet and takes its Resampler out.
+
+    The UNet then expects finished tokens: they are constant over the steps, so the Resampler runs once a job, not in
+    every forward.
+    """
+    pipeline.load_ip_adapter(
+        str(adapter.parent), subfolder="", weight_name=adapter.name, image_encoder_folder=None, local_files_only=True
+    )
+    unet = pipeline.unet
+    # Weights per row are given as masks, so the processors' own scale stays 1.
+    pipeline.set_ip_adapter_scale(1.0)
+    resampler = unet.encoder_hid_proj.image_projection_layers[0]
+    unet.encoder_hid_proj = MultiIPAdapterImageProjection([nn.Identity()])
+    return InstantId(resampler=resampler, identitynet=identitynet)

@@ -1,0 +1,59 @@
+"""The picture of face landmarks that IdentityNet is conditioned on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Keypoints = Sequence[tuple[float, float]]
+Canvas = NDArray[np.uint8]
+
+# Left eye, right eye, nose, left and right mouth corner as insightface orders them, each in its own colour; every stick
+# joins one of them to the nose (index 2) in the colour of its first point. Source: InstantID,
+# pipeline_stable_diffusion_xl_instantid.py, draw_kps.
+_COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255))
+_STICKS = ((0, 2), (1, 2), (3, 2), (4, 2))
+_STICK_BRIGHTNESS = 0.6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pen:
+    """Sizes of the drawing in pixels; the defaults are the ones InstantID was trained with."""
+
+    stick_width_px: int = 4
+    radius_px: int = 10
+
+
+def draw_keypoints(faces: Sequence[Keypoints], *, width_px: int, height_px: int, pen: Pen = Pen()) -> Canvas:
+    """The landmarks of all faces on black, (height, width, 3) RGB. Each face: five (x, y) in pixels.
+
+    Every face is drawn at full brightness; where two overlap, the one listed later covers the earlier.
+    """
+    canvas = np.zeros((height_px, width_px, 3), dtype=np.uint8)
+    for face in faces:
+        if len(face) != len(_COLOURS):
+            message = f"a face has {len(face)} keypoints, expected {len(_COLOURS)}"
+            raise ValueError(message)
+        drawn = _draw_face(face, width_px=width_px, height_px=height_px, pen=pen)
+        canvas = np.where(drawn.any(axis=2, keepdims=True), drawn, canvas)
+    return canvas
+
+
+def _draw_face(face: Keypoints, *, width_px: int, height_px: int, pen: Pen) -> Canvas:
+    canvas = np.zeros((height_px, width_px, 3), dtype=np.uint8)
+    for first, second in _STICKS:
+        (x1, y1), (x2, y2) = face[first], face[second]
+        middle = (int((x1 + x2) / 2), int((y1 + y2) / 2))
+        half_length = int(math.hypot(x1 - x2, y1 - y2) / 2)
+        angle = int(math.degrees(math.atan2(y1 - y2, x1 - x2)))
+        outline = cv2.ellipse2Poly(middle, (half_length, pen.stick_width_px), angle, 0, 360, 1)
+        cv2.fillConvexPoly(canvas, outline, _COLOURS[first])
+    canvas = (canvas * _STICK_BRIGHTNESS).astype(np.uint8)
+    for (x, y), colour in zip(face, _COLOURS, strict=True):
+        cv2.circle(canvas, (int(x), int(y)), pen.radius_px, colour, -1)
+    return canvas

@@ -1,0 +1,77 @@
+"""SDXL as parts: text to conditioning, latents to a picture. The loop over steps is worker/blend/loop.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers.image_processor import VaeImageProcessor
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A prompt as the networks read it. states: (2, tokens, d); pooled: (2, p). Row 0 is the unconditional one."""
+
+    states: Tensor
+    pooled: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sdxl:
+    """A loaded SDXL pipeline, used for its parts."""
+
+    pipeline: StableDiffusionXLPipeline
+
+    @property
+    def unet(self) -> UNet2DConditionModel:
+        """The denoising network."""
+        return self.pipeline.unet
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self.unet.device
+
+    def latent_shape(self, *, width_px: int, height_px: int) -> tuple[int, int, int, int]:
+        """(1, c, h, w) of the latents of a picture. Raises ValueError for sizes the VAE cannot make."""
+        factor = self.pipeline.vae_scale_factor
+        if width_px % factor or height_px % factor:
+            message = f"a picture of {width_px} x {height_px} px: both sides must be multiples of {factor}"
+            raise ValueError(message)
+        return 1, self.unet.config.in_channels, height_px // factor, width_px // factor
+
+    @torch.inference_mode()
+    def encode(self, prompt: str, negative_prompt: str = "") -> Text:
+        """The prompt and its negative for guidance. An empty negative is what SDXL was trained with: zeros."""
+        states, negative_states, pooled, negative_pooled = self.pipeline.encode_prompt(
+            prompt=prompt,
+            negative_prompt=negative_prompt or None,
+            device=self.device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=True,
+        )
+        return Text(states=torch.cat([negative_states, states]), pooled=torch.cat([negative_pooled, pooled]))
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
+        """The picture of latents (1, c, h, w): (height, width, 3) RGB."""
+        vae: AutoencoderKL = self.pipeline.vae
+        latents = latents / vae.config.scaling_factor
+        # Activations of SDXL's published VAE leave float16's range (its configuration says so as force_upcast).
+        if vae.dtype == torch.float16 and vae.config.force_upcast:
+            vae.to(dtype=torch.float32)
+        picture = vae.decode(latents.to(device=vae.device, dtype=vae.dtype), return_dict=False)[0]
+        pixels = VaeImageProcessor.pt_to_numpy(VaeImageProcessor.denormalize(picture.float()))
+        return np.rint(pixels[0] * 255).astype(np.uint8)
+
+
+def time_ids(*, width_px: int, height_px: int) -> Tensor:
+    """SDXL's size conditioning of an uncropped picture, (1, 6): original size, crop corner, target size, each (h, w).
+
+    Source: arXiv 2307.01952, section 2.2.
+    """
+    return torch.tensor([[height_px, width_px, 0, 0, height_px, width_px]], dtype=torch.float32)
