@@ -1,0 +1,50 @@
+"""The API as an ASGI app."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.context import open_context
+from api.errors import add_error_answers
+from api.openapi import PROBLEM_SCHEMA, description
+from api.routes import health, jobs, photos, pictures
+from shared.settings import Settings
+
+VERSION = "1"
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The API for these settings. Makes no connection before the app starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_context(settings) as context:
+            app.state.context = context
+            yield
+
+    app = FastAPI(
+        title="Troupe",
+        version=VERSION,
+        description=description(),
+        lifespan=lifespan,
+        # A slash too many is an unknown address: a redirect would be made from the caller's Host header.
+        redirect_slashes=False,
+    )
+    for room in (jobs, pictures, photos, health):
+        app.include_router(room.router)
+    add_error_answers(app)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign] - FastAPI's own way to extend the document
+    return app
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        document["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
+        app.openapi_schema = document
+    return app.openapi_schema

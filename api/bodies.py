@@ -1,0 +1,65 @@
+"""Bodies of requests, never read further than they may be long."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Request
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from shared.errors import BodyTooLarge, MalformedBody, RequestError, UnsupportedMedia
+
+
+def media_type(request: Request) -> str:
+    """The body's type in lower case without parameters, or "". Raises UnsupportedMedia for a compressed body."""
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        message = "compressed bodies are not read; send it without Content-Encoding"
+        raise UnsupportedMedia(message)
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_body(request: Request, *, limit_bytes: int, refusal: type[RequestError] = BodyTooLarge) -> bytes:
+    """The whole body. Raises the refusal as soon as it is known to be longer than the limit."""
+    chunks = [chunk async for chunk in _bounded(request, limit_bytes, refusal)]
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+@asynccontextmanager
+async def read_form(
+    request: Request, *, limit_bytes: int, max_files: int, refusal: type[RequestError] = BodyTooLarge
+) -> AsyncIterator[FormData]:
+    """The parts of a multipart body; large files lie in temporary files until the block ends.
+
+    Raises MalformedBody, or the refusal as soon as the body is known to be longer than the limit.
+    """
+    try:
+        form = await MultiPartParser(
+            request.headers,
+            _bounded(request, limit_bytes, refusal),
+            max_files=max_files,
+            max_fields=64,
+        ).parse()
+    except MultiPartException as error:
+        message = f"the multipart body is not readable: {error.message}"
+        raise MalformedBody(message) from error
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+async def _bounded(request: Request, limit_bytes: int, refusal: type[RequestError]) -> AsyncIterator[bytes]:
+    message = f"the body has more than {limit_bytes} bytes"
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > limit_bytes:
+        raise refusal(message)
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > limit_bytes:
+            raise refusal(message)
+        if chunk:
+            yield chunk

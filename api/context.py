@@ -1,0 +1,86 @@
+"""What every request needs, opened once when the process starts: settings, the two stores, and room to decode pictures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from fastapi import Request
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
+
+from shared.blob_store import BlobStore
+from shared.errors import BlobsUnavailable, RecordsUnavailable
+from shared.job_store import AsyncJobStore, connect_async
+from shared.limits import BundleLimits, limits_of
+from shared.log import get_logger
+from shared.settings import Settings
+
+# A picture of 50 megapixels needs 150 MB while it is decoded: this many at once, the others wait their turn.
+_DECODED_AT_ONCE = 4
+_START_PAUSE_S = 1.0
+_T = TypeVar("_T")
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """The API's side of the stores. One per process; routes find it with `context_of`."""
+
+    settings: Settings
+    limits: BundleLimits
+    jobs: AsyncJobStore
+    blobs: BlobStore
+    decoding: CapacityLimiter
+
+    async def decoded(self, read: Callable[[], _T]) -> _T:
+        """Runs work on a picture in a thread, a bounded number at once."""
+        return await run_sync(read, limiter=self.decoding)
+
+
+def context_of(request: Request) -> Context:
+    """The context of the app that serves this request."""
+    context: Context = request.app.state.context
+    return context
+
+
+@asynccontextmanager
+async def open_context(settings: Settings) -> AsyncIterator[Context]:
+    """Opens the stores and closes them again. Servers that do not answer yet are no reason not to start."""
+    client = connect_async(settings)
+    # One more try covers a connection that was cut while it idled; then the caller hears 503 and decides.
+    client.set_retry(Retry(ConstantBackoff(0.05), 1))
+    jobs = AsyncJobStore(client, settings)
+    blobs = BlobStore(settings)
+    opening = asyncio.create_task(_open(jobs, blobs), name="open stores")
+    try:
+        yield Context(
+            settings=settings,
+            limits=limits_of(settings.bundle),
+            jobs=jobs,
+            blobs=blobs,
+            decoding=CapacityLimiter(_DECODED_AT_ONCE),
+        )
+    finally:
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        await jobs.stop()
+        await client.aclose()
+
+
+async def _open(jobs: AsyncJobStore, blobs: BlobStore) -> None:
+    """Starts the reader of changes and makes the bucket, as soon as their servers answer."""
+    while True:
+        try:
+            await jobs.start()
+            await asyncio.to_thread(blobs.ensure_bucket)
+        except (RecordsUnavailable, BlobsUnavailable) as error:
+            _log.warning("store_unavailable", code=error.code, detail=error.message)
+            await asyncio.sleep(_START_PAUSE_S)
+        else:
+            return

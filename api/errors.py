@@ -1,0 +1,186 @@
+"""One table: error class -> HTTP status. Everything that goes wrong leaves as application/problem+json (RFC 9457).
+
+The body: `type`, `title`, `status`, `detail`, `code` (stable, for programs), `retryable`, and `errors`, one entry per
+field that is wrong: `pointer` (RFC 6901, into the body) or `parameter` (of the query), `code` and `message`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic_core import ErrorDetails
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from shared import errors as tree
+from shared.errors import TroupeError
+
+PROBLEM_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
+_SHOWN_ERRORS = 20
+_SHOWN_CHARS = 100
+
+STATUS: dict[type[TroupeError], HTTPStatus] = {
+    TroupeError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    tree.RequestError: HTTPStatus.BAD_REQUEST,
+    tree.MalformedBody: HTTPStatus.BAD_REQUEST,
+    tree.InvalidField: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.SizeNotAllowed: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    tree.NotAPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.TruncatedPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.PictureTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    tree.AnimatedPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.UnknownPhoto: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.JobNotFound: HTTPStatus.NOT_FOUND,
+    tree.NotReadyYet: HTTPStatus.CONFLICT,
+    tree.NoPicture: HTTPStatus.CONFLICT,
+    tree.RouteNotFound: HTTPStatus.NOT_FOUND,
+    tree.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    tree.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    # What a job can fail with is shown inside the job, which is itself served with 200; should one of these ever be
+    # raised by a route, this is its status.
+    tree.NoFace: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.PhraseNotFound: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.SamePerson: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.NoTemplateFace: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.TransientError: HTTPStatus.SERVICE_UNAVAILABLE,
+    tree.RecordsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    tree.BlobsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    tree.OutOfMemory: HTTPStatus.SERVICE_UNAVAILABLE,
+    tree.WorkerLost: HTTPStatus.INTERNAL_SERVER_ERROR,
+    tree.BundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    tree.Interruption: HTTPStatus.SERVICE_UNAVAILABLE,
+    tree.JobCancelled: HTTPStatus.CONFLICT,
+    tree.WorkerDraining: HTTPStatus.SERVICE_UNAVAILABLE,
+    tree.LeaseLost: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldError:
+    """One field that is wrong: where (in the body, or a parameter of the query), a stable code, and words."""
+
+    code: str
+    message: str
+    pointer: str | None = None
+    parameter: str | None = None
+
+
+class Refusal(Exception):  # noqa: N818 - what it says is a TroupeError; this carries several of them at once
+    """A request with one or several wrong fields of one kind, told all at once."""
+
+    def __init__(self, kind: type[TroupeError], message: str, fields: Sequence[FieldError]) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.fields = tuple(fields)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorRow:
+    """What the documentation says about one code."""
+
+    code: str
+    status: int
+    retryable: bool
+    meaning: str
+
+
+def error_rows() -> list[ErrorRow]:
+    """A row for every code of the error tree, in the order of the table."""
+    rows = [
+        ErrorRow(code=kind.code, status=status, retryable=kind.retryable, meaning=_meaning(kind))
+        for kind, status in STATUS.items()
+        if kind is not TroupeError
+    ]
+    return [*rows, ErrorRow(code="internal", status=500, retryable=False, meaning="A bug; details are in the log.")]
+
+
+def problem(kind: type[TroupeError], detail: str, fields: Sequence[FieldError] = ()) -> Response:
+    """The answer that says what went wrong; with Retry-After where waiting is what helps."""
+    status = STATUS[kind]
+    body: dict[str, object] = {
+        "type": f"urn:troupe:problem:{kind.code}",
+        "title": status.phrase if kind is TroupeError else _meaning(kind),
+        "status": status.value,
+        "detail": detail,
+        "code": kind.code,
+        "retryable": kind.retryable,
+    }
+    if fields:
+        body["errors"] = [_shown(field) for field in fields[:_SHOWN_ERRORS]]
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
+    # ASCII JSON: a caller's lone surrogate inside a message must not break the answer that complains about it.
+    return Response(json.dumps(body), status, headers, PROBLEM_TYPE)
+
+
+def fields_of(details: Sequence[ErrorDetails], *, parameter: bool = False) -> Iterator[FieldError]:
+    """Pydantic's errors as ours; its `loc` becomes a pointer into the body, or the name of a query parameter."""
+    for detail in details[:_SHOWN_ERRORS]:
+        steps = [str(step) for step in detail["loc"]]
+        message = detail["msg"].removeprefix("Value error, ")
+        if parameter:
+            yield FieldError(code=detail["type"], message=message, parameter="/".join(steps[1:])[:_SHOWN_CHARS])
+        else:
+            yield FieldError(code=detail["type"], message=message, pointer=pointer_to(*steps))
+
+
+def pointer_to(*steps: str | int) -> str:
+    """An RFC 6901 pointer. Field names that a caller made up are cut short."""
+    return "".join("/" + str(step)[:_SHOWN_CHARS].replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def add_error_answers(app: FastAPI) -> None:
+    """Teaches the app to answer every error as a problem; what is not in the tree is `internal`, without details."""
+
+    @app.exception_handler(TroupeError)
+    async def known(_: Request, error: TroupeError) -> Response:
+        fields = [] if error.pointer is None else [_field_of(error, error.pointer)]
+        return problem(type(error), error.message, fields)
+
+    @app.exception_handler(Refusal)
+    async def several(_: Request, refusal: Refusal) -> Response:
+        return problem(refusal.kind, refusal.message, refusal.fields)
+
+    @app.exception_handler(RequestValidationError)
+    async def parameters(_: Request, error: RequestValidationError) -> Response:
+        fields = list(fields_of(error.errors(), parameter=True))
+        return problem(tree.InvalidField, "a parameter of the address is not valid", fields)
+
+    @app.exception_handler(HTTPException)
+    async def routing(request: Request, error: HTTPException) -> Response:
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            answer = problem(tree.MethodNotAllowed, f"this address does not answer to {request.method[:_SHOWN_CHARS]}")
+            answer.headers.update(error.headers or {})
+            return answer
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            return problem(tree.RouteNotFound, "nothing is served at this address")
+        return problem(tree.RequestError, str(error.detail))
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        return problem(tree.MalformedBody, "the body ended before its end")
+
+    @app.exception_handler(Exception)
+    async def bug(_: Request, __: Exception) -> Response:
+        # The server logs the traceback; a caller learns nothing from it but our insides.
+        return problem(TroupeError, "something went wrong on our side")
+
+
+def _field_of(error: TroupeError, pointer: str) -> FieldError:
+    return FieldError(code=error.code, message=error.message, pointer=pointer)
+
+
+def _shown(field: FieldError) -> dict[str, str]:
+    where = {"parameter": field.parameter} if field.parameter is not None else {"pointer": field.pointer or ""}
+    return {**where, "code": field.code, "message": field.message}
+
+
+def _meaning(kind: type[TroupeError]) -> str:
+    return (kind.__doc__ or "").strip().splitlines()[0]

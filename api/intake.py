@@ -1,0 +1,149 @@
+"""From a request's bytes to a job that can be served: read, check, fill in, store the photos, hand it over.
+
+Nothing is stored and nothing starts before every check has passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Container, Mapping, Sequence
+
+from pydantic import ValidationError
+
+from api.context import Context
+from api.errors import FieldError, Refusal, fields_of, pointer_to
+from api.pictures import Photo, photo_id, read_photo
+from shared.blob_store import photo_key
+from shared.errors import InvalidField, MalformedBody, UnknownPhoto
+from shared.job import Job, JobSpec, Sampling
+from shared.limits import BundleLimits
+
+_SEEDS = 2**32
+
+
+def spec_of(body: bytes) -> JobSpec:
+    """The request as JSON bytes. Raises MalformedBody, or a Refusal that names every wrong field."""
+    try:
+        return JobSpec.model_validate_json(body)
+    except ValidationError as error:
+        raise _refusal(error) from error
+
+
+def spec_of_value(value: object) -> JobSpec:
+    """The request as a value that was put together from a form's fields. Raises a Refusal."""
+    try:
+        return JobSpec.model_validate(value)
+    except ValidationError as error:
+        raise _refusal(error) from error
+
+
+def completed(spec: JobSpec, limits: BundleLimits) -> JobSpec:
+    """The spec with every empty value of its sampling filled in: the bundle's own, and a random seed.
+
+    Raises SizeNotAllowed, or a Refusal where boxes leave the picture.
+    """
+    asked = spec.sampling
+    own: dict[str, object] = {
+        "width_px": limits.width_px,
+        "height_px": limits.height_px,
+        "steps": limits.steps,
+        "guidance_scale": limits.guidance_scale,
+        "identity_scale": limits.identity_scale,
+        "adapter_scale": limits.adapter_scale,
+    }
+    filled = {name: value for name, value in own.items() if getattr(asked, name) is None}
+    if asked.seed is None:
+        filled["seed"] = secrets.randbelow(_SEEDS)
+    sampling = asked.model_copy(update=filled)
+    width_px, height_px = _size_px(sampling, limits)
+    limits.check(width_px, height_px)
+    _check_boxes(spec, width_px, height_px)
+    return spec.model_copy(update={"sampling": sampling})
+
+
+async def accept_photo(context: Context, data: bytes, *, pointer: str | None = None) -> tuple[str, bool]:
+    """Checks and keeps one photo. Gives its id, and whether it is new; sending it again renews its expiry.
+
+    Raises the errors of `read_photo`, RecordsUnavailable or BlobsUnavailable.
+    """
+    name = await asyncio.to_thread(photo_id, data)
+    known = not await context.jobs.unknown_photos([name])
+    if known and await asyncio.to_thread(context.blobs.exists, photo_key(name)):
+        await context.jobs.remember_photo(name)
+        return name, False
+    photo = await decode_photo(context, data, pointer=pointer)
+    await _keep(context, photo)
+    return name, True
+
+
+async def decode_photo(context: Context, data: bytes, *, pointer: str | None = None) -> Photo:
+    """Checks one photo without keeping it. Raises the errors of `read_photo`."""
+    max_pixels = context.settings.max_photo_pixels
+    return await context.decoded(lambda: read_photo(data, max_pixels=max_pixels, pointer=pointer))
+
+
+async def accept_job(context: Context, spec: JobSpec, photos: Mapping[str, Photo] | None = None) -> Job:
+    """Checks the rest, keeps the photos that came along (by id), and queues the job.
+
+    Raises SizeNotAllowed, Refusal, RecordsUnavailable or BlobsUnavailable.
+    """
+    brought = photos or {}
+    full = completed(spec, context.limits)
+    await _check_photos(context, full, brought)
+    for photo in brought.values():
+        await _keep(context, photo)
+    return await context.jobs.submit(secrets.token_hex(16), full)
+
+
+async def _keep(context: Context, photo: Photo) -> None:
+    # Bytes first: an id that is remembered has bytes.
+    await asyncio.to_thread(context.blobs.put, photo_key(photo.id), photo.png, "image/png")
+    await context.jobs.remember_photo(photo.id)
+
+
+async def _check_photos(context: Context, spec: JobSpec, brought: Container[str]) -> None:
+    places = {
+        pointer_to("concepts", concept, "photos", photo): name
+        for concept, asked in enumerate(spec.concepts)
+        for photo, name in enumerate(asked.photos)
+        if name not in brought
+    }
+    if not places:
+        return
+    unknown = await context.jobs.unknown_photos(sorted(set(places.values())))
+    missing = [
+        FieldError(code=UnknownPhoto.code, message=f"photo {name} was never uploaded or has expired", pointer=pointer)
+        for pointer, name in places.items()
+        if name in unknown
+    ]
+    if missing:
+        raise Refusal(UnknownPhoto, missing[0].message, missing)
+
+
+def _check_boxes(spec: JobSpec, width_px: int, height_px: int) -> None:
+    outside = [
+        FieldError(
+            code="box_outside",
+            message=f"box_px {concept.box_px} leaves the picture of {width_px} x {height_px} pixels",
+            pointer=pointer_to("concepts", index, "box_px"),
+        )
+        for index, concept in enumerate(spec.concepts)
+        if concept.box_px is not None and (concept.box_px[2] > width_px or concept.box_px[3] > height_px)
+    ]
+    if outside:
+        raise Refusal(InvalidField, outside[0].message, outside)
+
+
+def _size_px(sampling: Sampling, limits: BundleLimits) -> tuple[int, int]:
+    return sampling.width_px or limits.width_px, sampling.height_px or limits.height_px
+
+
+def _refusal(error: ValidationError) -> Refusal | MalformedBody:
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    fields: Sequence[FieldError] = list(fields_of(details))
+    if details[0]["type"] == "json_invalid":
+        return MalformedBody(f"the body is not readable as JSON: {fields[0].message.removeprefix('Invalid JSON: ')}")
+    wrong = len(details)
+    message = fields[0].message if wrong == 1 else f"{wrong} fields are not valid; the first: {fields[0].message}"
+    return Refusal(InvalidField, message, fields)

@@ -1,0 +1,155 @@
+"""What the OpenAPI document says beyond the routes' own words: bodies, examples, and every error an address can answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.errors import PROBLEM_TYPE, error_rows
+from api.views import JobView, PhotoView, ReadyView
+from shared import errors as tree
+from shared.errors import TroupeError
+
+Answers = dict[int | str, dict[str, Any]]
+
+_PHOTO = "0b54a5b4c5d0b4c2bd5b5d6bd1a0c8f7c6a4a5a9d4a7e6c1b2f3d4e5f6a7b8c9"
+_EXAMPLE = {
+    "prompt": "a man and a woman on the beach",
+    "concepts": [
+        {"phrase": "the man", "photos": [_PHOTO]},
+        {"phrase": "the woman", "photos": [_PHOTO[::-1]], "box_px": [64, 16, 120, 128]},
+    ],
+    "sampling": {"seed": 7, "steps": 20},
+}
+
+_BODY_ERRORS = (tree.MalformedBody, tree.InvalidField, tree.BodyTooLarge, tree.UnsupportedMedia)
+_PICTURE_ERRORS = (tree.NotAPicture, tree.TruncatedPicture, tree.PictureTooLarge, tree.AnimatedPicture)
+
+
+def _problems(*kinds: type[TroupeError]) -> Answers:
+    """One answer per status, with an example for each code it may carry."""
+    answers: Answers = {}
+    rows = {row.code: row for row in error_rows()}
+    for kind in kinds:
+        row = rows[kind.code]
+        answer = answers.setdefault(row.status, {"description": "", "content": {PROBLEM_TYPE: {"examples": {}}}})
+        answer["description"] = f"{answer['description']}; {row.code}".removeprefix("; ")
+        answer["content"][PROBLEM_TYPE]["schema"] = {"$ref": "#/components/schemas/Problem"}
+        example = {"status": row.status, "code": row.code, "title": row.meaning, "retryable": row.retryable}
+        answer["content"][PROBLEM_TYPE]["examples"][row.code] = {"summary": row.meaning, "value": example}
+    return answers
+
+
+_ANY = {"description": "Any other problem", "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+SUBMIT_ANSWERS: Answers = {
+    202: {"model": JobView, "description": "Queued; `Location` is the job's address"},
+    200: {"model": JobView, "description": "Done in time (`Prefer: wait=n`)"},
+    **_problems(
+        *_BODY_ERRORS,
+        tree.SizeNotAllowed,
+        *_PICTURE_ERRORS,
+        tree.UnknownPhoto,
+        tree.RecordsUnavailable,
+        tree.BlobsUnavailable,
+    ),
+    "default": _ANY,
+}
+JOB_ANSWERS: Answers = {
+    200: {"model": JobView},
+    304: {"description": "Not changed"},
+    **_problems(tree.JobNotFound, tree.InvalidField, tree.RecordsUnavailable),
+    "default": _ANY,
+}
+PICTURE_ANSWERS: Answers = {
+    307: {"description": "`Location` is a signed address of the picture"},
+    **_problems(tree.JobNotFound, tree.NotReadyYet, tree.NoPicture, tree.RecordsUnavailable),
+    "default": _ANY,
+}
+PHOTO_ANSWERS: Answers = {
+    201: {"model": PhotoView, "description": "Stored"},
+    200: {"model": PhotoView, "description": "Was there already"},
+    **_problems(*_BODY_ERRORS, *_PICTURE_ERRORS, tree.RecordsUnavailable, tree.BlobsUnavailable),
+    "default": _ANY,
+}
+READY_ANSWERS: Answers = {
+    200: {"model": ReadyView, "description": "Ready"},
+    503: {"model": ReadyView, "description": "Not ready; the body says why"},
+    "default": _ANY,
+}
+
+_FILE = {"type": "string", "format": "binary"}
+SUBMIT_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/JobSpec"}, "example": _EXAMPLE},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "description": "Either `job`, or the other fields. The i-th `photo` (a file, or an id) belongs to the "
+                    "i-th `phrase`; JSON may name files of the form in place of photo ids.",
+                    "properties": {
+                        "job": {"type": "string", "description": "The whole request as JSON"},
+                        "prompt": {"type": "string"},
+                        "negative_prompt": {"type": "string"},
+                        "lane": {"type": "string"},
+                        "sampling": {"type": "string", "description": "JSON"},
+                        "concepts": {"type": "string", "description": "JSON"},
+                        "phrase": {"type": "array", "items": {"type": "string"}},
+                        "photo": {"type": "array", "items": _FILE},
+                    },
+                }
+            },
+        },
+    }
+}
+PHOTO_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": ["photo"], "properties": {"photo": _FILE}}
+            },
+            "image/*": {"schema": _FILE},
+        },
+    }
+}
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "description": "What went wrong (RFC 9457)",
+    "required": ["type", "title", "status", "detail", "code", "retryable"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "enum": [row.code for row in error_rows()]},
+        "retryable": {"type": "boolean", "description": "Whether sending the same request again can help"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["code", "message"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "RFC 6901, into the body"},
+                    "parameter": {"type": "string", "description": "Name of a query parameter"},
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+def description() -> str:
+    """The front page of the document: the states of a job and the table of codes."""
+    rows = [f"| `{row.code}` | {row.status} | {'yes' if row.retryable else 'no'} | {row.meaning} |" for row in error_rows()]
+    table = "\n".join(["| Code | Status | Retry helps | Meaning |", "|---|---|---|---|", *rows])
+    return (
+        "One scene, a cast of people, one picture: `POST /v1/jobs`, then `GET` the job until it is `done`.\n\n"
+        "States: `queued`, `running`, and the terminal ones `succeeded`, `failed`, `canceled`, `expired`; a job in a "
+        "terminal state never changes again.\n\n"
+        "Photos are PNG, JPEG or WebP; they are turned upright, stripped of metadata, and scaled down to at most 2048 "
+        "pixels a side.\n\nEvery error is `application/problem+json`. A job that fails says the code in its `error`.\n\n"
+        f"{table}\n"
+    )

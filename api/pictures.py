@@ -1,0 +1,144 @@
+"""Bytes that somebody sent -> a reference photo we can trust: upright, RGB, without metadata.
+
+Only PNG, JPEG and WebP are read, and only their headers until the number of pixels is known to be bearable. A photo
+larger than 2048 pixels a side is scaled down: face detection works at 640, and nothing later reads more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+
+from PIL import ExifTags, Image
+
+from shared.errors import AnimatedPicture, NotAPicture, PictureTooLarge, TruncatedPicture
+
+LONGEST_SIDE_PX = 2048
+
+# What decoders raise on bytes made to break them; Pillow promises only OSError, and keeps that promise most of the time.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+_UPRIGHT: dict[int, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photo:
+    """A reference photo. id is the sha256 (hex) of the bytes that were sent; png is what is kept of them."""
+
+    id: str
+    png: bytes
+
+
+def photo_id(data: bytes) -> str:
+    """The name of a photo: sha256 (hex) of the bytes as they were sent."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_photo(data: bytes, *, max_pixels: int, pointer: str | None = None) -> Photo:
+    """Decodes, checks and re-encodes one photo. Takes up to a second or so: not for the event loop.
+
+    Raises NotAPicture, TruncatedPicture, PictureTooLarge or AnimatedPicture; `pointer` says which field held the bytes.
+    """
+    format_ = _format_of(data, pointer)
+    try:
+        with Image.open(io.BytesIO(data), formats=(format_,)) as picture:
+            if picture.width * picture.height > max_pixels:
+                message = f"the picture has {picture.width} x {picture.height} pixels, more than {max_pixels}"
+                raise PictureTooLarge(message, pointer=pointer)
+            # A JPEG of several pictures (MPO) is how phones store a portrait with its depth: the first one is the photo.
+            if getattr(picture, "is_animated", False) and picture.format != "MPO":
+                message = "the picture has several frames; send one still picture"
+                raise AnimatedPicture(message, pointer=pointer)
+            if format_ == "GIF":
+                message = "GIF is not accepted; send PNG, JPEG or WebP"
+                raise NotAPicture(message, pointer=pointer)
+            png = _as_png(picture)
+    except _BOMBS as error:
+        message = f"the picture has more than {max_pixels} pixels"
+        raise PictureTooLarge(message, pointer=pointer) from error
+    except _DECODER_ERRORS as error:
+        message = f"the picture starts as {format_} but ends too early or is damaged"
+        raise TruncatedPicture(message, pointer=pointer) from error
+    if format_ == "PNG" and b"IEND" not in data:
+        # Pillow is content once it has all pixels; without the end mark nobody knows what else was lost.
+        message = "the picture starts as PNG but ends too early"
+        raise TruncatedPicture(message, pointer=pointer)
+    return Photo(id=photo_id(data), png=png)
+
+
+def _format_of(data: bytes, pointer: str | None) -> str:
+    """The format by its first bytes, whatever the sender calls it. Raises NotAPicture."""
+    if data.startswith(b"\x89PNG"):
+        return "PNG"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"RIFF") and data[8:12] in (b"WEBP", b""):
+        return "WEBP"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if data[4:8] == b"ftyp":
+        message = "HEIC and AVIF are not accepted; send PNG, JPEG or WebP"
+    elif not data:
+        message = "the picture is empty"
+    else:
+        message = "these bytes are not a PNG, JPEG or WebP picture"
+    raise NotAPicture(message, pointer=pointer)
+
+
+def _as_png(picture: Image.Image) -> bytes:
+    """The first frame: scaled down where large, turned upright, flattened to RGB, with nothing else of the file."""
+    orientation = _orientation(picture)
+    picture.draft("RGB", (LONGEST_SIDE_PX, LONGEST_SIDE_PX))  # JPEG decodes at a half, a quarter, ... when that is enough
+    still = _rgb(picture)
+    still.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX), Image.Resampling.LANCZOS)
+    if orientation in _UPRIGHT:
+        still = still.transpose(_UPRIGHT[orientation])
+    out = io.BytesIO()
+    # A new image from the pixels alone: the encoder also writes ICC, EXIF and text that it finds in `info`.
+    Image.frombytes("RGB", still.size, still.tobytes()).save(out, "PNG", compress_level=3)
+    return out.getvalue()
+
+
+def _orientation(picture: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; a picture with unreadable EXIF is taken as it lies."""
+    try:
+        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except _DECODER_ERRORS:
+        return 1
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    """Any mode as RGB: what is transparent becomes white, and 16 bits become 8 (Pillow would clip them to white)."""
+    if picture.mode.startswith("I"):
+        picture = picture.convert("I").point(lambda value: value / 256).convert("L")
+    if picture.has_transparency_data:
+        rgba = picture.convert("RGBA")
+        white = Image.new("RGB", rgba.size, "white")
+        white.paste(rgba, mask=rgba.getchannel("A"))
+        return white
+    return picture.convert("RGB")

@@ -1,0 +1,130 @@
+"""Jobs over HTTP: submit, read (with long-poll), cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.bodies import media_type, read_body, read_form
+from api.context import Context, context_of
+from api.forms import job_of
+from api.intake import accept_job, spec_of, spec_of_value
+from api.openapi import JOB_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
+from api.views import JOBS, job_body, job_path
+from shared.errors import JobNotFound, UnsupportedMedia
+from shared.job import MAX_CONCEPTS, MAX_PHOTOS, Job, Status
+
+router = APIRouter(prefix=JOBS, tags=["jobs"])
+
+JSON = "application/json"
+_POLL_AFTER_S = 1
+_JOB_ID = re.compile(r"[0-9a-f]{32}")
+# RFC 7240; a preference that cannot be read is ignored, as that text asks.
+_PREFER_WAIT = re.compile(r"(?:^|[\s,;])wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])", re.IGNORECASE)
+
+
+@router.post("", status_code=202, responses=SUBMIT_ANSWERS, openapi_extra=SUBMIT_BODY, summary="Submit a job")
+async def submit(request: Request) -> Response:
+    """Queues one picture. `Prefer: wait=n` answers 200 with the finished job when it is done within n seconds."""
+    context = context_of(request)
+    job = await _submitted(request, context)
+    preferred = _PREFER_WAIT.search(request.headers.get("prefer", ""))
+    if preferred is None:
+        return await _answer(context, job, 202)
+    wait_s = min(float(preferred[1]), context.settings.max_wait_s)
+    job = await _done_within(context, job, wait_s)
+    answer = await _answer(context, job, 200 if job.done else 202)
+    answer.headers["Preference-Applied"] = f"wait={preferred[1]}"
+    return answer
+
+
+@router.get("/{job_id}", responses=JOB_ANSWERS, summary="Look at a job")
+async def look(
+    request: Request,
+    job_id: str,
+    wait: Annotated[
+        float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait for a change (long-poll)")
+    ] = 0,
+) -> Response:
+    """The job as it is; with `wait` as soon as it changes. `If-None-Match` answers 304 while it has not."""
+    context = context_of(request)
+    job = await find(context, job_id)
+    tags = request.headers.get("if-none-match")
+    if wait and not job.done and (tags is None or _same(tags, job)):
+        timeout_s = min(wait, context.settings.max_wait_s)
+        job = _there(await context.jobs.wait(job_id, after=job.sequence, timeout_s=timeout_s))
+    if tags is not None and _same(tags, job):
+        return Response(status_code=304, headers={"ETag": _tag(job), "Cache-Control": "private, no-cache"})
+    return await _answer(context, job, 200)
+
+
+@router.post("/{job_id}/cancel", responses=JOB_ANSWERS, summary="Take a job back")
+async def cancel(request: Request, job_id: str) -> Response:
+    """A queued job is canceled at once, a running one at its next step; one that is done stays as it is."""
+    context = context_of(request)
+    check_id(job_id)
+    return await _answer(context, _there(await context.jobs.cancel(job_id)), 200)
+
+
+async def find(context: Context, job_id: str) -> Job:
+    """The job of this id. Raises JobNotFound or RecordsUnavailable."""
+    check_id(job_id)
+    return _there(await context.jobs.get(job_id))
+
+
+def check_id(job_id: str) -> None:
+    """Raises JobNotFound for what can be no job's id, without asking Redis."""
+    if not _JOB_ID.fullmatch(job_id):
+        raise JobNotFound("there is no job of this id: ids are 32 hexadecimal digits")
+
+
+async def _submitted(request: Request, context: Context) -> Job:
+    settings = context.settings
+    match media_type(request):
+        case "application/json":
+            return await accept_job(context, spec_of(await read_body(request, limit_bytes=settings.max_body_bytes)))
+        case "multipart/form-data":
+            photos = MAX_CONCEPTS * MAX_PHOTOS
+            limit_bytes = settings.max_body_bytes + MAX_CONCEPTS * settings.max_photo_bytes
+            async with read_form(request, limit_bytes=limit_bytes, max_files=photos) as form:
+                made = await job_of(form, context)
+            return await accept_job(context, spec_of_value(made.value), made.photos)
+        case other:
+            message = f"send a job as application/json or multipart/form-data, not as {other[:80] or 'no type at all'}"
+            raise UnsupportedMedia(message)
+
+
+async def _done_within(context: Context, job: Job, wait_s: float) -> Job:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + wait_s
+    while not job.done and (left_s := deadline - loop.time()) > 0:
+        job = _there(await context.jobs.wait(job.id, after=job.sequence, timeout_s=left_s))
+    return job
+
+
+async def _answer(context: Context, job: Job, status: int) -> Response:
+    place = await context.jobs.queue_place(job.id) if job.status is Status.QUEUED and status != 202 else None
+    headers = {"ETag": _tag(job), "Cache-Control": "private, no-cache"}
+    if status == 202:
+        headers |= {"Location": job_path(job.id), "Retry-After": str(_POLL_AFTER_S)}
+    return Response(job_body(job, place), status, headers, JSON)
+
+
+def _there(job: Job | None) -> Job:
+    if job is None:
+        raise JobNotFound("there is no job of this id; records of finished jobs expire")
+    return job
+
+
+def _tag(job: Job) -> str:
+    # Weak: the place in the queue changes without a change of the job itself.
+    return f'W/"{job.sequence}"'
+
+
+def _same(tags: str, job: Job) -> bool:
+    """Whether If-None-Match names the job as it is (weak comparison, RFC 9110 section 13.1.2)."""
+    given = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
+    return "*" in given or f'"{job.sequence}"' in given

@@ -1,0 +1,48 @@
+"""Reference photos over HTTP."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from starlette.datastructures import UploadFile
+
+from api.bodies import media_type, read_body, read_form
+from api.context import Context, context_of
+from api.intake import accept_photo
+from api.openapi import PHOTO_ANSWERS, PHOTO_BODY
+from api.views import PhotoView
+from shared.errors import InvalidField, PictureTooLarge, UnsupportedMedia
+
+router = APIRouter(prefix="/v1/photos", tags=["photos"])
+
+# Room for the boundaries and headers around the one file of a form.
+_FRAME_BYTES = 65_536
+
+
+@router.post("", status_code=201, responses=PHOTO_ANSWERS, openapi_extra=PHOTO_BODY, summary="Upload a photo")
+async def upload(request: Request) -> Response:
+    """Keeps one reference photo: 201 with its id, or 200 when the same bytes were there already."""
+    context = context_of(request)
+    photo_id, is_new = await accept_photo(context, await _bytes(request, context), pointer="/photo")
+    return Response(PhotoView(id=photo_id).model_dump_json(), 201 if is_new else 200, None, "application/json")
+
+
+async def _bytes(request: Request, context: Context) -> bytes:
+    limit_bytes = context.settings.max_photo_bytes
+    type_ = media_type(request)
+    if type_ == "multipart/form-data":
+        bound = limit_bytes + _FRAME_BYTES
+        async with read_form(request, limit_bytes=bound, max_files=1, refusal=PictureTooLarge) as form:
+            photo = form.get("photo")
+            if not isinstance(photo, UploadFile) or len(form.multi_items()) != 1:
+                message = "the form must hold one file, in the field photo"
+                raise InvalidField(message, pointer="/photo")
+            data = await photo.read()
+        if len(data) > limit_bytes:
+            message = f"the photo has more than {limit_bytes} bytes"
+            raise PictureTooLarge(message, pointer="/photo")
+        return data
+    # What the bytes are is read from the bytes; the type only has to say that they are the body itself.
+    if type_.startswith("image/") or type_ == "application/octet-stream":
+        return await read_body(request, limit_bytes=limit_bytes, refusal=PictureTooLarge)
+    message = f"send a photo as multipart/form-data or as image/*, not as {type_[:80] or 'no type at all'}"
+    raise UnsupportedMedia(message)

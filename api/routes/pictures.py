@@ -1,0 +1,55 @@
+"""The pictures of a job: redirects to signed addresses of the blob store, which serves the bytes itself."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse
+
+from api.context import context_of
+from api.openapi import PICTURE_ANSWERS
+from api.routes.jobs import find
+from api.views import JOBS
+from shared.blob_store import stage_key
+from shared.errors import NoPicture, NotReadyYet
+from shared.job import Job, Stage
+
+router = APIRouter(prefix=JOBS, tags=["pictures"])
+
+
+@router.get("/{job_id}/picture", status_code=307, responses=PICTURE_ANSWERS, summary="The final picture")
+async def picture(request: Request, job_id: str) -> RedirectResponse:
+    """Redirects to the picture (PNG)."""
+    context = context_of(request)
+    job = await find(context, job_id)
+    return _redirect(context.blobs.url(job.picture or _absent(job, "picture")))
+
+
+@router.get("/{job_id}/template", status_code=307, responses=PICTURE_ANSWERS, summary="The scene without identities")
+async def template(request: Request, job_id: str) -> RedirectResponse:
+    """Redirects to the template (PNG): the scene before anybody was put in."""
+    context = context_of(request)
+    job = await find(context, job_id)
+    digest = job.outputs.get(Stage.RENDER) or _absent(job, "template")
+    return _redirect(context.blobs.url(stage_key(Stage.RENDER, digest, "template.png")))
+
+
+@router.get("/{job_id}/masks", status_code=307, responses=PICTURE_ANSWERS, summary="Who is where")
+async def masks(request: Request, job_id: str) -> RedirectResponse:
+    """Redirects to the masks (PNG): which pixels of the template belong to which concept."""
+    context = context_of(request)
+    job = await find(context, job_id)
+    digest = job.outputs.get(Stage.DETECT) or _absent(job, "masks")
+    return _redirect(context.blobs.url(stage_key(Stage.DETECT, digest, "masks.png")))
+
+
+def _redirect(address: str) -> RedirectResponse:
+    # The signature in the address expires, so the redirect itself must not be kept.
+    return RedirectResponse(address, 307, {"Cache-Control": "no-store"})
+
+
+def _absent(job: Job, what: str) -> str:
+    if job.done:
+        message = f"the job is {job.status} and has no {what}"
+        raise NoPicture(message)
+    message = f"the {what} does not exist yet: the job is {job.status}"
+    raise NotReadyYet(message)

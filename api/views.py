@@ -1,0 +1,124 @@
+"""A job as people see it: the body of every answer about a job. The models also describe it in the OpenAPI document."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.job import Failure, Job, JobSpec, Lane, Stage, Status
+from shared.job_store import QueuePlace
+
+JOBS = "/v1/jobs"
+
+
+class ProgressView(BaseModel):
+    """How far the running stage is; fraction is of this stage, 0 to 1."""
+
+    step: int
+    steps: int
+    fraction: float
+
+
+class QueueView(BaseModel):
+    """Where a queued job stands: jobs of its lane before it, and seconds until it should be done, if known."""
+
+    lane: Lane
+    position: int
+    eta_s: float | None
+
+
+class JobUrls(BaseModel):
+    """Addresses, relative to this server. Of the pictures, those that exist already."""
+
+    self: str
+    cancel: str
+    picture: str | None
+    template: str | None
+    masks: str | None
+
+
+class JobView(BaseModel):
+    """A job. `done` is true in the terminal states succeeded, failed, canceled and expired: it never changes again."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+    id: str = Field(examples=["5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c"])
+    status: Status
+    done: bool
+    stage: Stage | None = Field(description="The stage that runs, or is due next once the job has run")
+    progress: ProgressView
+    queue: QueueView | None = Field(description="While the job is queued")
+    attempt: int = Field(description="How many times a worker has taken up the job")
+    sequence: int = Field(description="Rises with every visible change; also the ETag")
+    error: Failure | None = Field(description="Why the job failed; `retryable` says whether sending it again can help")
+    warnings: tuple[str, ...]
+    timings: dict[Stage, float] = Field(description="Seconds per finished stage")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    spec: JobSpec = Field(description="What was asked for, with every empty value filled in: the seed too")
+    urls: JobUrls
+
+
+class PhotoView(BaseModel):
+    """A photo that is stored: concepts name it by this id."""
+
+    id: str = Field(description="sha256 of the bytes that were sent")
+
+
+class CheckView(BaseModel):
+    """One thing the service needs, and how it is."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class ReadyView(BaseModel):
+    """Whether a job that is submitted now can be served."""
+
+    ready: bool
+    checks: tuple[CheckView, ...]
+
+
+def job_path(job_id: str) -> str:
+    """Address of a job, relative to this server."""
+    return f"{JOBS}/{job_id}"
+
+
+def job_body(job: Job, place: QueuePlace | None) -> bytes:
+    """A job as JSON. `place` only while it is queued."""
+    path = job_path(job.id)
+    made = job.outputs
+    view = JobView.model_construct(
+        id=job.id,
+        status=job.status,
+        done=job.done,
+        stage=job.stage,
+        progress=ProgressView.model_construct(
+            step=job.progress.step, steps=job.progress.steps, fraction=round(job.progress.fraction, 4)
+        ),
+        queue=place and QueueView.model_construct(lane=place.lane, position=place.position, eta_s=place.eta_s),
+        attempt=job.attempt,
+        sequence=job.sequence,
+        error=job.error,
+        warnings=job.warnings,
+        timings=job.timings,
+        created_at=_moment(job.created_at),
+        started_at=_moment(job.started_at),
+        finished_at=_moment(job.finished_at),
+        spec=job.spec,
+        urls=JobUrls.model_construct(
+            self=path,
+            cancel=f"{path}/cancel",
+            picture=f"{path}/picture" if job.picture else None,
+            template=f"{path}/template" if Stage.RENDER in made else None,
+            masks=f"{path}/masks" if Stage.DETECT in made else None,
+        ),
+    )
+    return view.model_dump_json().encode()
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
