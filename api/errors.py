@@ -19,11 +19,13 @@ from starlette.requests import ClientDisconnect
 
 from shared import errors as tree
 from shared.errors import TroupeError
+from shared.log import get_logger
 
 PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 _SHOWN_ERRORS = 20
 _SHOWN_CHARS = 100
+_log = get_logger(__name__)
 
 STATUS: dict[type[TroupeError], HTTPStatus] = {
     TroupeError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -141,6 +143,10 @@ def add_error_answers(app: FastAPI) -> None:
 
     @app.exception_handler(TroupeError)
     async def known(_: Request, error: TroupeError) -> Response:
+        if STATUS[type(error)] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            # The message names our hosts and keys: it is for the log, the caller hears the kind.
+            _log.warning("request_failed", code=error.code, detail=error.message)
+            return problem(type(error), _meaning(type(error)))
         fields = [] if error.pointer is None else [_field_of(error, error.pointer)]
         return problem(type(error), error.message, fields)
 
