@@ -33,7 +33,7 @@ class AsyncJobStore:
         self._submit = redis.register_script(scripts.source("submit"))
         self._cancel = redis.register_script(scripts.source("cancel"))
         self._place = redis.register_script(scripts.source("place"))
-        self._seen: tuple[float, list[WorkerFacts]] = (0.0, [])
+        self._seen: tuple[float, list[WorkerFacts]] | None = None
 
     async def start(self) -> None:
         """Starts the one reader of events. Raises RecordsUnavailable."""
@@ -144,11 +144,9 @@ class AsyncJobStore:
     async def _recent_workers(self) -> list[WorkerFacts]:
         """The workers as of at most a second ago: every look at a queued job asks for them."""
         now_s = asyncio.get_running_loop().time()
-        read_at_s, facts = self._seen
-        if not facts or now_s - read_at_s > _FACTS_AGE_S:
-            facts = await self.workers()
-            self._seen = (now_s, facts)
-        return facts
+        if self._seen is None or now_s - self._seen[0] > _FACTS_AGE_S:
+            self._seen = (now_s, await self.workers())
+        return self._seen[1]
 
     async def _run(self, script: Any, *values: object) -> Any:  # noqa: ANN401 - scripts answer what they like
         with redis_errors():

@@ -10,6 +10,11 @@ from shared.job import Failure, Job, JobSpec, Progress, Stage, Status
 _DEFAULT_STEPS = 30
 _DEFAULT_SIDE_PX = 1024
 
+# The fields that each stage leaves, named once: every look at a job reads them.
+_WARNINGS = tuple(f"w:{stage}" for stage in Stage)
+_TIMINGS = tuple((stage, f"t:{stage}") for stage in Stage)
+_OUTPUTS = tuple((stage, f"o:{stage}") for stage in Stage)
+
 
 def units(spec: JobSpec) -> float:
     """Size of a job for fairness and ETA: steps x megapixels x branches (one a concept and one for the scene)."""
@@ -42,9 +47,9 @@ def decode(job_id: str, fields: Mapping[str, str]) -> Job:
         started_at=_seconds(fields.get("started")),
         finished_at=_seconds(fields.get("ended")),
         error=Failure.model_validate_json(error) if error else None,
-        warnings=tuple(text for stage in Stage for text in json.loads(fields.get(f"w:{stage}", "[]"))),
-        timings={stage: float(fields[f"t:{stage}"]) for stage in Stage if f"t:{stage}" in fields},
-        outputs={stage: fields[f"o:{stage}"] for stage in Stage if f"o:{stage}" in fields},
+        warnings=tuple(text for name in _WARNINGS if fields.get(name, "[]") != "[]" for text in json.loads(fields[name])),
+        timings={stage: float(fields[name]) for stage, name in _TIMINGS if name in fields},
+        outputs={stage: fields[name] for stage, name in _OUTPUTS if name in fields},
         picture=fields.get("picture"),
     )
 
