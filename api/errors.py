@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -122,15 +121,11 @@ def problem(kind: type[TroupeError], detail: str, fields: Sequence[FieldError] =
     return Response(json.dumps(body), status, headers, PROBLEM_TYPE)
 
 
-def fields_of(details: Sequence[ErrorDetails], *, parameter: bool = False) -> Iterator[FieldError]:
-    """Pydantic's errors as ours; its `loc` becomes a pointer into the body, or the name of a query parameter."""
+def fields_of(details: Sequence[ErrorDetails]) -> Iterator[FieldError]:
+    """Pydantic's errors as ours: its `loc` becomes a pointer into the body."""
     for detail in details[:_SHOWN_ERRORS]:
-        steps = [str(step) for step in detail["loc"]]
         message = detail["msg"].removeprefix("Value error, ")
-        if parameter:
-            yield FieldError(code=detail["type"], message=message, parameter="/".join(steps[1:])[:_SHOWN_CHARS])
-        else:
-            yield FieldError(code=detail["type"], message=message, pointer=pointer_to(*steps))
+        yield FieldError(code=detail["type"], message=message, pointer=pointer_to(*detail["loc"]))
 
 
 def pointer_to(*steps: str | int) -> str:
@@ -153,11 +148,6 @@ def add_error_answers(app: FastAPI) -> None:
     @app.exception_handler(Refusal)
     async def several(_: Request, refusal: Refusal) -> Response:
         return problem(refusal.kind, refusal.message, refusal.fields)
-
-    @app.exception_handler(RequestValidationError)
-    async def parameters(_: Request, error: RequestValidationError) -> Response:
-        fields = list(fields_of(error.errors(), parameter=True))
-        return problem(tree.InvalidField, "a parameter of the address is not valid", fields)
 
     @app.exception_handler(HTTPException)
     async def routing(request: Request, error: HTTPException) -> Response:

@@ -76,6 +76,23 @@ READY_ANSWERS: Answers = {
     "default": _ANY,
 }
 
+LOOK_PARAMETERS = {
+    "parameters": [
+        {
+            "name": "wait",
+            "in": "query",
+            "description": "Seconds to wait for a change (long-poll); at most what the server allows",
+            "schema": {"type": "number", "minimum": 0, "default": 0},
+        },
+        {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "ETag of the job as it is known: 304 while it has not changed",
+            "schema": {"type": "string"},
+        },
+    ]
+}
+
 _FILE = {"type": "string", "format": "binary"}
 SUBMIT_BODY = {
     "requestBody": {
