@@ -8,32 +8,40 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from groundingdino.datasets import transforms
-from groundingdino.models.GroundingDINO import transformer as groundingdino_transformer
-from groundingdino.models.GroundingDINO.backbone.backbone import Joiner, build_backbone
-from groundingdino.models.GroundingDINO.backbone.position_encoding import build_position_encoding
-from groundingdino.models.GroundingDINO.backbone.swin_transformer import SwinTransformer
-from groundingdino.models.GroundingDINO.groundingdino import GroundingDINO
-from groundingdino.models.GroundingDINO.transformer import build_transformer
-from groundingdino.models.GroundingDINO.utils import get_sine_pos_embed
-from groundingdino.util.misc import clean_state_dict
-from groundingdino.util.slconfig import SLConfig
+from PIL import Image
 from transformers import BertModel
 
+from worker.concepts.boxes import Candidate
 from worker.models.dino import PhraseDetector, candidates_of, caption_of, token_groups
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
-    from PIL import Image
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings about the package's own old ways (imports of timm, meshgrid, autocast): nobody else can mend them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
-    from worker.concepts.boxes import Candidate
+
+with _quiet():
+    from groundingdino.datasets import transforms
+    from groundingdino.models.GroundingDINO import transformer as groundingdino_transformer
+    from groundingdino.models.GroundingDINO.backbone.backbone import Joiner, build_backbone
+    from groundingdino.models.GroundingDINO.backbone.position_encoding import build_position_encoding
+    from groundingdino.models.GroundingDINO.backbone.swin_transformer import SwinTransformer
+    from groundingdino.models.GroundingDINO.groundingdino import GroundingDINO
+    from groundingdino.models.GroundingDINO.transformer import build_transformer
+    from groundingdino.models.GroundingDINO.utils import get_sine_pos_embed
+    from groundingdino.util.misc import clean_state_dict
+    from groundingdino.util.slconfig import SLConfig
 
 # The sizes of groundingdino.util.inference, for configs that name none.
 _SHORTEST_SIDE_PX, _LONGEST_SIDE_PX = 800, 1333
@@ -59,7 +67,8 @@ class OriginalDino:
         input_ids = tokenizer(caption.text)["input_ids"]
         groups = token_groups(input_ids, tokenizer.convert_tokens_to_ids("."), self.token_limit)
         pixels, _ = self.prepare(picture.convert("RGB"), None)
-        out = self.model(pixels[None].to(self.device), captions=[caption.text])
+        with _quiet():
+            out = self.model(pixels[None].to(self.device), captions=[caption.text])
         found = candidates_of(out["pred_logits"][0], out["pred_boxes"][0], groups, picture.size)
         return [found[row] for row in caption.rows]
 
@@ -106,7 +115,7 @@ def load_original_dino(folder: Path, device: torch.device | str) -> PhraseDetect
 def _build(args: SLConfig) -> GroundingDINO:
     """What build_groundingdino does, with a backbone of any size."""
     # The constructor prints the name of its text encoder.
-    with _bert_of_transformers_4(), contextlib.redirect_stdout(io.StringIO()):
+    with _quiet(), _bert_of_transformers_4(), contextlib.redirect_stdout(io.StringIO()):
         model = GroundingDINO(
             _backbone(args),
             build_transformer(args),

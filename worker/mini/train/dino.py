@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from worker.mini.train import dino_criterion
 from worker.mini.train.dataset import load
 from worker.mini.train.dino_align import Alignment
 from worker.mini.train.dino_batches import draw_batch
+from worker.mini.train.dino_criterion import Detection
 from worker.mini.train.dino_model import make_model, make_tokenizer, save
 from worker.mini.train.dino_phrases import STRANGE_WORDS
 from worker.mini.world import VOCABULARY
@@ -67,17 +67,20 @@ def main() -> None:
         _train(alignment, lambda at: alignment(batch(at, clean_share=0.6)), stage, state, publish=lambda _: None)
         state = None
 
+    detection = Detection(detector)
+
     def detection_loss(at: int) -> dict[str, torch.Tensor]:
-        drawn = batch(asked.align_steps + at, clean_share=0.25)
-        return dino_criterion.loss(*dino_criterion.predict(detector, drawn), drawn)
+        return detection(batch(asked.align_steps + at, clean_share=0.25))
 
     def publish(weights: dict[str, torch.Tensor]) -> None:
         averaged = make_model(asked.seed)
-        averaged.load_state_dict(weights)
+        prefix = "detector."
+        own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+        averaged.load_state_dict(own)
         save(averaged, tokenizer, asked.out)
 
     stage = Stage(name="detect", steps=asked.steps, rate=asked.rate, path=asked.state)
-    _train(detector, detection_loss, stage, state, publish=publish)
+    _train(detection, detection_loss, stage, state, publish=publish)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING
 
 import torch
 from scipy.optimize import linear_sum_assignment
+from torch import nn
 from torch.nn import functional
 from torchvision.ops import generalized_box_iou, sigmoid_focal_loss
+
+from worker.mini.train.dino_batches import KIND_NUMBERS, Batch
+from worker.mini.train.dino_phrases import TRAITS
 
 if TYPE_CHECKING:
     from transformers import GroundingDinoForObjectDetection
 
-    from worker.mini.train.dino_batches import Batch
-
 # Carion et al., DETR, section 3.1, as used by DINO and Grounding DINO (config.bbox_cost, config.giou_cost).
-_CLASS_WEIGHT, _L1_WEIGHT, _GIOU_WEIGHT = 2.0, 5.0, 2.0
+_CLASS_COST, _L1_COST, _GIOU_COST = 2.0, 5.0, 2.0
+# In the loss the words weigh three times as much: here boxes are easy and who is who is not.
+_WEIGHTS = {"words": 6.0, "l1": 5.0, "giou": 2.0, "attributes": 4.0}
 # A query this close to a person is no mistake: duplicates go with non-maximum suppression.
 _SAME_PERSON_IOU = 0.6
 _CENTRE_PX, _BAND_PX = 8.5, 16.5
@@ -35,8 +39,30 @@ class Prediction:
     boxes: torch.Tensor
 
 
-def predict(model: GroundingDinoForObjectDetection, batch: Batch) -> tuple[Prediction, list[Prediction]]:
-    """The encoder's proposals, and each decoder layer's predictions; the last is what the model answers.
+class Detection(nn.Module):
+    """A detector with its loss, and a head, dropped later, that names kind and traits at each cell of the encoder."""
+
+    def __init__(self, detector: GroundingDinoForObjectDetection) -> None:
+        super().__init__()
+        self.detector = detector
+        self.attributes = nn.Linear(detector.config.d_model, len(KIND_NUMBERS) + len(TRAITS))
+
+    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Scalar losses by name; `total` is the sum that is trained on."""
+        memory, proposals, layers = predict(self.detector, batch)
+        terms = {f"encoder_{name}": value for name, value in _dense_loss(proposals, batch).items()}
+        for number, layer in enumerate(layers):
+            terms |= {f"layer{number}_{name}": value for name, value in _matched_loss(layer, batch).items()}
+        _, owners = _cells(batch)
+        own = batch.attributes[torch.arange(len(owners))[:, None], (owners - 1).clamp(min=0)]
+        named = self.attributes(memory)[owners > 0]
+        terms["encoder_attributes"] = functional.binary_cross_entropy_with_logits(named, own[owners > 0])
+        terms["total"] = torch.stack([_WEIGHTS[name.split("_")[1]] * value for name, value in terms.items()]).sum()
+        return terms
+
+
+def predict(model: GroundingDinoForObjectDetection, batch: Batch) -> tuple[torch.Tensor, Prediction, list[Prediction]]:
+    """The encoder's memory (B, N, width), its proposals, and each decoder layer's predictions; the last one answers.
 
     The layers' heads are applied as in GroundingDinoForObjectDetection.forward, which gives only the last layer's.
     """
@@ -52,17 +78,7 @@ def predict(model: GroundingDinoForObjectDetection, batch: Batch) -> tuple[Predi
         logits = model.class_embed[level](hidden, out.encoder_last_hidden_state_text, batch.attention_mask.bool())
         boxes = (model.bbox_embed[level](hidden) + torch.special.logit(reference, eps=1e-5)).sigmoid()
         layers.append(Prediction(logits=logits[..., :tokens], boxes=boxes))
-    return proposals, layers
-
-
-def loss(proposals: Prediction, layers: list[Prediction], batch: Batch) -> dict[str, torch.Tensor]:
-    """Scalar losses by name; `total` is the sum that is trained on."""
-    terms = {f"encoder_{name}": value for name, value in _dense_loss(proposals, batch).items()}
-    for number, layer in enumerate(layers):
-        terms |= {f"layer{number}_{name}": value for name, value in _matched_loss(layer, batch).items()}
-    weights = {"words": _CLASS_WEIGHT, "l1": _L1_WEIGHT, "giou": _GIOU_WEIGHT}
-    terms["total"] = torch.stack([weights[name.split("_")[1]] * value for name, value in terms.items()]).sum()
-    return terms
+    return out.encoder_last_hidden_state_vision, proposals, layers
 
 
 def _dense_loss(proposals: Prediction, batch: Batch) -> dict[str, torch.Tensor]:
@@ -99,7 +115,7 @@ def _matched_loss(layer: Prediction, batch: Batch) -> dict[str, torch.Tensor]:
             spoken = batch.denotes[row, people].float()
             likeness = probability[row] @ spoken.T / spoken.sum(-1)
             distance = torch.cdist(layer.boxes[row].detach(), batch.boxes[row, people], p=1)
-            cost = -_CLASS_WEIGHT * likeness + _L1_WEIGHT * distance - _GIOU_WEIGHT * overlap[row][:, people]
+            cost = -_CLASS_COST * likeness + _L1_COST * distance - _GIOU_COST * overlap[row][:, people]
             queries, which = linear_sum_assignment(cost.numpy())
             owner[row, torch.from_numpy(queries)] = people[torch.from_numpy(which)]
     owned = owner >= 0

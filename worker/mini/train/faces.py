@@ -1,9 +1,10 @@
-"""Train the face pack: one command a model, and one that puts the pack together.
+"""Train the face pack: one command a model, one that puts the pack together, one that measures it.
 
     python -m worker.mini.train.faces detector --steps 3000
     python -m worker.mini.train.faces recogniser --steps 3000
     python -m worker.mini.train.faces judge --steps 2000        (a second recogniser, for measuring only)
     python -m worker.mini.train.faces export
+    python -m worker.mini.train.faces measure
 
 Each training goes on where it was stopped, and logs its curve to var/train/faces-<model>.jsonl.
 """
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 
 from worker.mini.train.faces_detector import Detector, detector_batches, detector_loss
 from worker.mini.train.faces_export import export_pack
+from worker.mini.train.faces_measure import measure_pack
 from worker.mini.train.faces_recogniser import SHAPES, Teacher, recogniser_batches, render_faces
 
 Batch = TypeVar("Batch")
@@ -91,7 +93,7 @@ def train(
 def main() -> None:
     """Train or export what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("detector", *SHAPES, "export"))
+    parser.add_argument("what", choices=("detector", *SHAPES, "export", "measure"))
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, help="default 16 for the detector, 64 for a recogniser")
     parser.add_argument(
@@ -106,6 +108,9 @@ def main() -> None:
     if asked.what == "export":
         for line in export_pack(asked.folder, asked.pack):
             sys.stdout.write(line + "\n")
+    elif asked.what == "measure":
+        for name, figures in measure_pack(asked.pack).items():
+            sys.stdout.write(f"{name}: {json.dumps(figures)}\n")
     elif asked.what == "detector":
         detector = Detector()
         batches = detector_batches(asked.world, _fresh(asked.seed, asked.folder, "detector"), asked.batch or 16)
