@@ -135,11 +135,13 @@ def load_transformers_dino(folder: Path, device: torch.device | str, dtype: torc
 
     Raises OSError when a file is missing.
     """
-    model = GroundingDinoForObjectDetection.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    # Auto classes are typed for what comes from a hub; a folder needs none of that.
+    from_folder: Any = AutoImageProcessor
+    model: Any = GroundingDinoForObjectDetection.from_pretrained(folder, dtype=dtype, local_files_only=True)
     return TransformersDino(
         model=model.eval().to(device),
         tokenizer=AutoTokenizer.from_pretrained(folder, local_files_only=True),
-        image_processor=AutoImageProcessor.from_pretrained(folder, local_files_only=True),
+        image_processor=from_folder.from_pretrained(folder, local_files_only=True),
     )
 
 

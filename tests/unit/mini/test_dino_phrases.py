@@ -37,7 +37,8 @@ def cast(*people: str) -> list[Person]:
     ],
 )
 def test_a_phrase_denotes(phrase: Phrase, people: tuple[str, ...], expected: set[int] | None) -> None:
-    assert denoted(phrase, cast(*people)) == expected
+    answer = denoted(phrase, cast(*people))
+    assert answer == (None if expected is None else frozenset(expected))
 
 
 def test_places_in_a_row_are_those_of_the_world() -> None:
@@ -49,7 +50,7 @@ def test_places_in_a_row_are_those_of_the_world() -> None:
         ]
         for index, figure in enumerate(scene.figures):
             (place,) = (phrase.split("person ", 1)[1] for phrase in figure.phrases if phrase.startswith("the person "))
-            assert denoted(Phrase(article="the", noun="person", place=place), people) == {index}
+            assert denoted(Phrase(article="the", noun="person", place=place), people) == frozenset({index})
 
 
 def test_drawn_phrases_are_different_and_have_an_answer() -> None:

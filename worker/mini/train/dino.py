@@ -69,9 +69,6 @@ def main() -> None:
 
     detection = Detection(detector)
 
-    def detection_loss(at: int) -> dict[str, torch.Tensor]:
-        return detection(batch(asked.align_steps + at, clean_share=0.25))
-
     def publish(weights: dict[str, torch.Tensor]) -> None:
         averaged = make_model(asked.seed)
         prefix = "detector."
@@ -80,7 +77,13 @@ def main() -> None:
         save(averaged, tokenizer, asked.out)
 
     stage = Stage(name="detect", steps=asked.steps, rate=asked.rate, path=asked.state)
-    _train(detection, detection_loss, stage, state, publish=publish)
+    _train(
+        detection,
+        lambda at: detection(batch(asked.align_steps + at, clean_share=0.25)),
+        stage,
+        state,
+        publish=publish,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +120,7 @@ def _train(
             group["lr"] = rate
         terms = losses(step)
         optimizer.zero_grad()
-        terms["total"].backward()
+        terms["total"].backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimizer.step()
         with torch.no_grad():

@@ -6,7 +6,7 @@ person it lies on, and that person's kind and traits. The heads below are droppe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -66,9 +66,10 @@ class Alignment(nn.Module):
         """Text features (B, T, width) before fusion, each phrase on its own, as in GroundingDinoModel.forward."""
         model = self.detector
         visible, position_ids = generate_masks_with_special_tokens_and_transfer_map(
-            batch.input_ids, special_tokens=model.special_tokens
+            cast("torch.LongTensor", batch.input_ids), special_tokens=model.special_tokens
         )
         out = model.text_backbone(
             batch.input_ids, visible[:, None], torch.zeros_like(batch.input_ids), position_ids, return_dict=True
         )
-        return model.text_projection(out.last_hidden_state)
+        features: torch.Tensor = model.text_projection(out.last_hidden_state)
+        return features

@@ -129,7 +129,9 @@ def _matched_loss(layer: Prediction, batch: Batch) -> dict[str, torch.Tensor]:
 def _words_loss(logits: torch.Tensor, target: torch.Tensor, batch: Batch, *, ignored: torch.Tensor) -> torch.Tensor:
     """Focal loss over the real tokens, by the number of true ones (Lin et al., section 3.2: alpha 0.25, gamma 2)."""
     counted = batch.attention_mask.bool()[:, None] & ~ignored
-    focal = sigmoid_focal_loss(logits[counted], target[counted].float(), alpha=0.25, gamma=2.0, reduction="sum")
+    focal: torch.Tensor = sigmoid_focal_loss(
+        logits[counted], target[counted].float(), alpha=0.25, gamma=2.0, reduction="sum"
+    )
     return focal / target.sum().clamp(min=1)
 
 
@@ -141,7 +143,8 @@ def _box_loss(boxes: torch.Tensor, truth: torch.Tensor) -> dict[str, torch.Tenso
 
 
 def _giou(boxes: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    return generalized_box_iou(_corners(boxes), _corners(others))
+    overlap: torch.Tensor = generalized_box_iou(_corners(boxes), _corners(others))
+    return overlap
 
 
 def _paired_giou(boxes: torch.Tensor, others: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import BertConfig, BertTokenizer, GroundingDinoConfig, GroundingDinoForObjectDetection, SwinConfig
@@ -62,7 +62,7 @@ def make_config() -> GroundingDinoConfig:
         drop_path_rate=0.0,
         # The usual 0.02 suits widths of hundreds; at these it leaves every block close to doing nothing.
         initializer_range=0.1,
-        out_indices=[2, 3],
+        out_indices=[2, 3],  # type: ignore[call-arg]  # taken by __post_init__
     )
     bert = BertConfig(
         vocab_size=TOKENS,
@@ -125,7 +125,7 @@ _TYPICAL_PERSON = torch.tensor([0.0, 0.0, 2.2, 3.6])
 def save(model: GroundingDinoForObjectDetection, tokenizer: BertTokenizer, folder: Path) -> None:
     """Write `folder` as a published checkpoint is laid out: config, float16 weights, tokenizer, preprocessing."""
     folder.mkdir(parents=True, exist_ok=True)
-    half = make_model(0)
+    half: Any = make_model(0)
     half.load_state_dict(model.state_dict())
     half.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)

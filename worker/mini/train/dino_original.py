@@ -11,13 +11,13 @@ import argparse
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from transformers import AutoTokenizer, BertModel, GroundingDinoForObjectDetection
 
 if TYPE_CHECKING:
-    from transformers import GroundingDinoConfig
+    from transformers import BertConfig, GroundingDinoConfig, SwinConfig
 
 # Regular expressions, applied in this order, from names in transformers to names in groundingdino.
 _RENAMED = (
@@ -91,7 +91,7 @@ def original_weights(weights: dict[str, torch.Tensor], pooler: dict[str, torch.T
 
 def original_settings(config: GroundingDinoConfig, image_size: dict[str, int]) -> dict[str, Any]:
     """The settings that groundingdino's builder reads, in the words of GroundingDINO_SwinT_OGC.py."""
-    swin = config.backbone_config
+    swin = cast("SwinConfig", config.backbone_config)
     return {
         "modelname": "groundingdino",
         "swin": {
@@ -101,7 +101,7 @@ def original_settings(config: GroundingDinoConfig, image_size: dict[str, int]) -
             "window_size": swin.window_size,
             "mlp_ratio": swin.mlp_ratio,
         },
-        "return_interm_indices": [index - 1 for index in swin.out_indices],
+        "return_interm_indices": [index - 1 for index in swin.out_indices or ()],
         "position_embedding": config.position_embedding_type,
         "pe_temperatureH": config.positional_embedding_temperature,
         "pe_temperatureW": config.positional_embedding_temperature,
@@ -144,9 +144,9 @@ def convert(source: Path, target: Path) -> None:
     model = GroundingDinoForObjectDetection.from_pretrained(source, dtype=torch.float16, local_files_only=True)
     image_size = json.loads((source / "preprocessor_config.json").read_text())["size"]
     target.mkdir(parents=True, exist_ok=True)
-    text_encoder = BertModel(model.config.text_config).half()
+    text_encoder: Any = BertModel(cast("BertConfig", model.config.text_config))
     text_encoder.load_state_dict(model.model.text_backbone.state_dict(), strict=False)
-    text_encoder.save_pretrained(target / "text_encoder")
+    text_encoder.half().save_pretrained(target / "text_encoder")
     AutoTokenizer.from_pretrained(source, local_files_only=True).save_pretrained(target / "text_encoder")
     weights = original_weights(model.state_dict(), text_encoder.pooler.dense.state_dict())
     torch.save({"model": weights}, target / "weights.pth")
