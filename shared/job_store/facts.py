@@ -21,7 +21,10 @@ class QueuePlace(BaseModel):
 
 
 class WorkerFacts(BaseModel):
-    """What a live worker says of itself. slots: jobs it runs at once; reason: why it is not ready."""
+    """What a live worker says of itself. slots: jobs it runs at once; reason: why it is not ready.
+
+    A worker gives signs of life before its child has said whether the models are loaded: until then it is not ready.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,7 +32,7 @@ class WorkerFacts(BaseModel):
     role: str
     slots: int
     bundle: str
-    ready: bool
+    ready: bool = False
     draining: bool = False
     reason: str = ""
 
