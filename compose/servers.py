@@ -21,6 +21,22 @@ def free_port() -> int:
         return port
 
 
+def first_free_port(wanted: int) -> int:
+    """The wanted port, or the next one after it that is free; any free port when 0 is wanted."""
+    if wanted == 0:
+        return free_port()
+    for port in range(wanted, wanted + 100):
+        with socket.socket() as listener:
+            # As servers do: a port whose last connections only time out is free.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    return free_port()
+
+
 def listens(port: int) -> bool:
     """Whether somebody accepts connections on this port."""
     with socket.socket() as client:
