@@ -123,7 +123,12 @@ def problem(kind: type[TroupeError], detail: str, fields: Sequence[FieldError] =
 
 def fields_of(details: Sequence[ErrorDetails]) -> Iterator[FieldError]:
     """Pydantic's errors as ours: its `loc` becomes a pointer into the body."""
-    for detail in details[:_SHOWN_ERRORS]:
+    shown = details[:_SHOWN_ERRORS]
+    inside = {detail["loc"][:length] for detail in shown for length in range(len(detail["loc"]))}
+    for detail in shown:
+        if detail["type"] == "too_short" and detail["loc"] in inside:
+            # Items that are wrong are not counted, so their list seems too short as well: that is no second error.
+            continue
         message = detail["msg"].removeprefix("Value error, ")
         yield FieldError(code=detail["type"], message=message, pointer=pointer_to(*detail["loc"]))
 
