@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -86,13 +87,17 @@ def holder(folder: Path) -> int | None:
 
 
 @contextmanager
-def running_stack(folder: Path, *, api_port: int, say: Say) -> Iterator[Stack]:
+def running_stack(folder: Path, *, api_port: int, say: Say, fresh: bool = False) -> Iterator[Stack]:
     """A stack that serves, with its data and logs under the folder; leaving the context stops it in order.
 
-    Raises StackFailed when a part dies or does not get ready, AlreadyUp when the folder is in use.
+    fresh: forget the jobs and pictures of the stack that ran here before. Raises StackFailed when a part dies or does
+    not get ready, AlreadyUp when the folder is in use.
     """
     settings = Settings()
     with hold(folder), Processes(folder / "logs") as processes:
+        if fresh:
+            for name in ("redis", "s3"):
+                shutil.rmtree(folder / name, ignore_errors=True)
         environment: dict[str, str] = {}
         if "redis_url" not in settings.model_fields_set:
             environment["TROUPE_REDIS_URL"] = _start_redis(processes, folder, say)
