@@ -21,19 +21,19 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def read_body(request: Request, *, limit_bytes: int, refusal: type[RequestError] = BodyTooLarge) -> bytes:
-    """The whole body. Raises the refusal as soon as it is known to be longer than the limit."""
+async def read_body(request: Request, *, limit_bytes: int, refusal: RequestError | None = None) -> bytes:
+    """The whole body. Raises the refusal (BodyTooLarge) as soon as it is known to be longer than the limit."""
     chunks = [chunk async for chunk in _bounded(request, limit_bytes, refusal)]
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 @asynccontextmanager
 async def read_form(
-    request: Request, *, limit_bytes: int, max_files: int, refusal: type[RequestError] = BodyTooLarge
+    request: Request, *, limit_bytes: int, max_files: int, refusal: RequestError | None = None
 ) -> AsyncIterator[FormData]:
     """The parts of a multipart body; large files lie in temporary files until the block ends.
 
-    Raises MalformedBody, or the refusal as soon as the body is known to be longer than the limit.
+    Raises MalformedBody, or the refusal (BodyTooLarge) as soon as the body is known to be longer than the limit.
     """
     try:
         form = await MultiPartParser(
@@ -51,15 +51,15 @@ async def read_form(
         await form.close()
 
 
-async def _bounded(request: Request, limit_bytes: int, refusal: type[RequestError]) -> AsyncIterator[bytes]:
-    message = f"the body has more than {limit_bytes} bytes"
+async def _bounded(request: Request, limit_bytes: int, refusal: RequestError | None) -> AsyncIterator[bytes]:
+    too_large = refusal or BodyTooLarge(f"the body has more than {limit_bytes} bytes")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit_bytes:
-        raise refusal(message)
+        raise too_large
     received = 0
     async for chunk in request.stream():
         received += len(chunk)
         if received > limit_bytes:
-            raise refusal(message)
+            raise too_large
         if chunk:
             yield chunk

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -57,7 +57,10 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
     client.set_retry(Retry(ConstantBackoff(0.05), 1))
     jobs = AsyncJobStore(client, settings)
     blobs = BlobStore(settings)
-    opening = asyncio.create_task(_open(jobs, blobs), name="open stores")
+    opening = asyncio.gather(
+        _until_it_answers(jobs.start),
+        _until_it_answers(lambda: asyncio.to_thread(blobs.ensure_bucket)),
+    )
     try:
         yield Context(
             settings=settings,
@@ -68,17 +71,16 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
         )
     finally:
         opening.cancel()
-        await asyncio.gather(opening, return_exceptions=True)
+        await asyncio.wait([opening])
         await jobs.stop()
         await client.aclose()
 
 
-async def _open(jobs: AsyncJobStore, blobs: BlobStore) -> None:
-    """Starts the reader of changes and makes the bucket, as soon as their servers answer."""
+async def _until_it_answers(start: Callable[[], Awaitable[None]]) -> None:
+    """Tries to start one store's part until its server is there."""
     while True:
         try:
-            await jobs.start()
-            await asyncio.to_thread(blobs.ensure_bucket)
+            await start()
         except (RecordsUnavailable, BlobsUnavailable) as error:
             _log.warning("store_unavailable", code=error.code, detail=error.message)
             await asyncio.sleep(_START_PAUSE_S)

@@ -28,21 +28,21 @@ async def upload(request: Request) -> Response:
 
 async def _bytes(request: Request, context: Context) -> bytes:
     limit_bytes = context.settings.max_photo_bytes
+    too_large = PictureTooLarge(f"the photo has more than {limit_bytes} bytes", pointer="/photo")
     type_ = media_type(request)
     if type_ == "multipart/form-data":
         bound = limit_bytes + _FRAME_BYTES
-        async with read_form(request, limit_bytes=bound, max_files=1, refusal=PictureTooLarge) as form:
+        async with read_form(request, limit_bytes=bound, max_files=1, refusal=too_large) as form:
             photo = form.get("photo")
             if not isinstance(photo, UploadFile) or len(form.multi_items()) != 1:
                 message = "the form must hold one file, in the field photo"
                 raise InvalidField(message, pointer="/photo")
             data = await photo.read()
         if len(data) > limit_bytes:
-            message = f"the photo has more than {limit_bytes} bytes"
-            raise PictureTooLarge(message, pointer="/photo")
+            raise too_large
         return data
     # What the bytes are is read from the bytes; the type only has to say that they are the body itself.
     if type_.startswith("image/") or type_ == "application/octet-stream":
-        return await read_body(request, limit_bytes=limit_bytes, refusal=PictureTooLarge)
+        return await read_body(request, limit_bytes=limit_bytes, refusal=too_large)
     message = f"send a photo as multipart/form-data or as image/*, not as {type_[:80] or 'no type at all'}"
     raise UnsupportedMedia(message)
