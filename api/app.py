@@ -39,7 +39,8 @@ def create_app(settings: Settings) -> FastAPI:
         # Not include_router: it keeps a router of its own per room, and every request pays for the way through it.
         app.router.routes.extend(room.router.routes)
     add_error_answers(app)
-    app.openapi = lambda: _document(app)  # type: ignore[method-assign] - FastAPI's own way to extend the document
+    # FastAPI's own way to extend its document.
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Request
@@ -51,7 +51,7 @@ async def read_form(
         await form.close()
 
 
-async def _bounded(request: Request, limit_bytes: int, refusal: RequestError | None) -> AsyncIterator[bytes]:
+async def _bounded(request: Request, limit_bytes: int, refusal: RequestError | None) -> AsyncGenerator[bytes, None]:
     too_large = refusal or BodyTooLarge(f"the body has more than {limit_bytes} bytes")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit_bytes:

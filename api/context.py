@@ -1,4 +1,4 @@
-"""What every request needs, opened once when the process starts: settings, the two stores, and room to decode pictures."""
+"""What every request needs, opened once at start: settings, the two stores, and room to decode pictures."""
 
 from __future__ import annotations
 

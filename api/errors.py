@@ -73,7 +73,7 @@ class FieldError:
     parameter: str | None = None
 
 
-class Refusal(Exception):  # noqa: N818 - what it says is a TroupeError; this carries several of them at once
+class Refusal(Exception):
     """A request with one or several wrong fields of one kind, told all at once."""
 
     def __init__(self, kind: type[TroupeError], message: str, fields: Sequence[FieldError]) -> None:

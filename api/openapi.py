@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond the routes' own words: bodies, examples, and every error an address can answer."""
+"""What the OpenAPI document says beyond the routes' own words: bodies, examples, and the errors of each address."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ def _problems(*kinds: type[TroupeError]) -> Answers:
     return answers
 
 
-_ANY = {"description": "Any other problem", "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+_ANY = {
+    "description": "Any other problem",
+    "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
 SUBMIT_ANSWERS: Answers = {
     202: {"model": JobView, "description": "Queued; `Location` is the job's address"},
     200: {"model": JobView, "description": "Done in time (`Prefer: wait=n`)"},
@@ -102,7 +105,7 @@ SUBMIT_BODY = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "description": "Either `job`, or the other fields. The i-th `photo` (a file, or an id) belongs to the "
+                    "description": "Either `job`, or the other fields. The i-th `photo` (file or id) belongs to the "
                     "i-th `phrase`; JSON may name files of the form in place of photo ids.",
                     "properties": {
                         "job": {"type": "string", "description": "The whole request as JSON"},
@@ -160,13 +163,16 @@ PROBLEM_SCHEMA = {
 
 def description() -> str:
     """The front page of the document: the states of a job and the table of codes."""
-    rows = [f"| `{row.code}` | {row.status} | {'yes' if row.retryable else 'no'} | {row.meaning} |" for row in error_rows()]
+    rows = [
+        f"| `{row.code}` | {row.status} | {'yes' if row.retryable else 'no'} | {row.meaning} |" for row in error_rows()
+    ]
     table = "\n".join(["| Code | Status | Retry helps | Meaning |", "|---|---|---|---|", *rows])
     return (
         "One scene, a cast of people, one picture: `POST /v1/jobs`, then `GET` the job until it is `done`.\n\n"
         "States: `queued`, `running`, and the terminal ones `succeeded`, `failed`, `canceled`, `expired`; a job in a "
         "terminal state never changes again.\n\n"
         "Photos are PNG, JPEG or WebP; they are turned upright, stripped of metadata, and scaled down to at most 2048 "
-        "pixels a side.\n\nEvery error is `application/problem+json`. A job that fails says the code in its `error`.\n\n"
+        "pixels a side.\n\n"
+        "Every error is `application/problem+json`. A job that fails says the code in its `error`.\n\n"
         f"{table}\n"
     )

@@ -18,7 +18,7 @@ from shared.errors import AnimatedPicture, NotAPicture, PictureTooLarge, Truncat
 
 LONGEST_SIDE_PX = 2048
 
-# What decoders raise on bytes made to break them; Pillow promises only OSError, and keeps that promise most of the time.
+# What decoders raise on bytes made to break them. Pillow promises only OSError, and mostly keeps that promise.
 _DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -70,7 +70,7 @@ def read_photo(data: bytes, *, max_pixels: int, pointer: str | None = None) -> P
             if picture.width * picture.height > max_pixels:
                 message = f"the picture has {picture.width} x {picture.height} pixels, more than {max_pixels}"
                 raise PictureTooLarge(message, pointer=pointer)
-            # A JPEG of several pictures (MPO) is how phones store a portrait with its depth: the first one is the photo.
+            # Phones store a portrait with its depth as a JPEG of several pictures (MPO): the first one is the photo.
             if getattr(picture, "is_animated", False) and picture.format != "MPO":
                 message = "the picture has several frames; send one still picture"
                 raise AnimatedPicture(message, pointer=pointer)
@@ -113,7 +113,8 @@ def _format_of(data: bytes, pointer: str | None) -> str:
 def _as_png(picture: Image.Image) -> bytes:
     """The first frame: scaled down where large, turned upright, flattened to RGB, with nothing else of the file."""
     orientation = _orientation(picture)
-    picture.draft("RGB", (LONGEST_SIDE_PX, LONGEST_SIDE_PX))  # JPEG decodes at a half, a quarter, ... when that is enough
+    # JPEG decodes at a half, a quarter, ... of its size when that is enough; other formats ignore it.
+    picture.draft("RGB", (LONGEST_SIDE_PX, LONGEST_SIDE_PX))
     still = _rgb(picture)
     still.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX), Image.Resampling.LANCZOS)
     if orientation in _UPRIGHT:

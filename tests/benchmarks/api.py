@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks.api [--json FILE]`: requests a second of the API against a bare FastAPI app.
 
 Both make the same Redis calls on the same server, both run on uvicorn with the same options, and one client measures
-them in turns, so that whatever else the machine does falls on both. A ratio is the median of the ratios of adjacent turns.
+them in turns, so that whatever else the machine does falls on both. A ratio is the median over pairs of turns.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ async def rate(url: str, load: Load, turn_s: float) -> float:
     address = urlsplit(url)
     end = time.perf_counter() + turn_s
     started = time.perf_counter()
-    counts = await asyncio.gather(*(_ask(address.hostname or HOST, address.port or 80, load, end) for _ in range(_CONNECTIONS)))
+    counts = await asyncio.gather(
+        *(_ask(address.hostname or HOST, address.port or 80, load, end) for _ in range(_CONNECTIONS))
+    )
     return sum(counts) / (time.perf_counter() - started)
 
 
@@ -69,7 +71,7 @@ async def _ask(host: str, port: int, load: Load, end: float) -> int:
 
 
 def compare(ours: str, bare: str, load: Load, *, turns: int, turn_s: float) -> dict[str, float]:
-    """Median rates of both over alternating turns (the first is not counted), and the median ratio of adjacent turns."""
+    """Median rates of both over alternating turns (the first is not counted), and the median ratio of a pair."""
     pairs: list[tuple[float, float]] = []
     for turn in range(turns + 1):
         order = (ours, bare) if turn % 2 else (bare, ours)

@@ -20,7 +20,7 @@ from shared.settings import Settings
 def create_app(settings: Settings) -> FastAPI:
     """Two routes, as one would write them on the first day."""
     app = FastAPI()
-    redis = connect_async(settings)
+    redis: Any = connect_async(settings)
     prefix = settings.key_prefix
     submit_script = redis.register_script(scripts.source("submit"))
     place_script = redis.register_script(scripts.source("place"))
@@ -35,7 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.get("/v1/jobs/{job_id}")
     async def look(job_id: str) -> dict[str, Any]:
-        fields = await redis.hgetall(keys.job_key(prefix, job_id))
+        fields: dict[str, Any] = await redis.hgetall(keys.job_key(prefix, job_id))
         if "ended" not in fields:
             fields["place"] = await place_script(args=[prefix, job_id])
         return fields

@@ -60,7 +60,9 @@ class ApiServer:
         with connect(self.settings) as redis:
             fleet = Fleet(redis, self.settings)
             for role in ("detection", "generation"):
-                fleet.beat(WorkerFacts(name=f"{role}@test", role=role, slots=1, bundle=self.settings.bundle, ready=False))
+                fleet.beat(
+                    WorkerFacts(name=f"{role}@test", role=role, slots=1, bundle=self.settings.bundle, ready=False)
+                )
                 fleet.say_ready(f"{role}@test", ready=ready, reason=reason)
 
 

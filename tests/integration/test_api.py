@@ -193,7 +193,12 @@ def test_a_failed_job_says_why(server: ApiServer, client: httpx.Client) -> None:
 
 
 def test_one_form_does_it_all_with_pairs(client: httpx.Client) -> None:
-    form = {"prompt": "a man and a woman", "phrase": ["the man", "the woman"], "sampling": '{"seed": 3}', "lane": "batch"}
+    form = {
+        "prompt": "a man and a woman",
+        "phrase": ["the man", "the woman"],
+        "sampling": '{"seed": 3}',
+        "lane": "batch",
+    }
     red, blue = png_bytes(colour="red"), png_bytes(colour="blue")
     answer = client.post("/v1/jobs", data=form, files=[("photo", ("r.png", red)), ("photo", ("b.png", blue))])
     assert answer.status_code == 202, answer.text
@@ -235,10 +240,16 @@ def test_the_job_field_may_be_a_file(client: httpx.Client) -> None:
         ({"job": '{"prompt": "\\ud800"}'}, ["photo"], 400, "malformed_body", "/job"),
         ({"phrase": "a"}, ["photo"], 422, "invalid_field", "/prompt"),
         ({"prompt": "x", "phrase": ""}, ["photo"], 422, "invalid_field", "/concepts/0/phrase"),
-        ({"prompt": "x", "phrase": "a", "sampling": '{"width_px": 100}'}, ["photo"], 422, "size_not_allowed", "/sampling/width_px"),
+        (
+            {"prompt": "x", "phrase": "a", "sampling": '{"width_px": 100}'},
+            ["photo"],
+            422,
+            "size_not_allowed",
+            "/sampling/width_px",
+        ),
     ],
 )
-def test_a_wrong_form_is_refused_and_nothing_is_stored(  # noqa: PLR0913 - one argument per column of the table
+def test_a_wrong_form_is_refused_and_nothing_is_stored(
     server: ApiServer,
     client: httpx.Client,
     form: dict[str, Any],
@@ -252,7 +263,9 @@ def test_a_wrong_form_is_refused_and_nothing_is_stored(  # noqa: PLR0913 - one a
     assert refused(answer, status, code)["errors"][0]["pointer"] == pointer
     assert len(job_ids(server)) == before
     # The photo came with the job that was refused, so it was not kept either.
-    unseen = httpx.post(f"{server.url}/v1/jobs", json={"prompt": "x", "concepts": [{"phrase": "a", "photos": [photo_id(data)]}]})
+    unseen = httpx.post(
+        f"{server.url}/v1/jobs", json={"prompt": "x", "concepts": [{"phrase": "a", "photos": [photo_id(data)]}]}
+    )
     refused(unseen, 422, "unknown_photo")
 
 
@@ -309,4 +322,3 @@ def test_the_documents_are_served(client: httpx.Client) -> None:
 def job_ids(server: ApiServer) -> list[str]:
     with connect(server.settings) as redis:
         return [str(key).rsplit(":", 1)[1] for key in redis.scan_iter(f"{server.settings.key_prefix}:job:*")]
-

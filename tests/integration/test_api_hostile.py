@@ -79,15 +79,21 @@ def raw(server: ApiServer, request: bytes, *, read: bool = True) -> bytes:
         ("multipart/form-data", b"x", "malformed_body"),
         ("multipart/form-data; boundary=", b"x", "malformed_body"),
         ("multipart/form-data; boundary=b", b"--b\r\nno headers", "malformed_body"),
-        ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n", "malformed_body"),
+        (
+            "multipart/form-data; boundary=b",
+            b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n",
+            "malformed_body",
+        ),
         ("multipart/form-data; boundary=" + "b" * 5_000, b"x", "malformed_body"),
         ("multipart/form-data; boundary=b", b"--b--\r\n", "invalid_field"),
         ("\xff\xfe", b"x", "unsupported_media"),
         ("", b"{}", "unsupported_media"),
     ],
 )
-def test_a_strange_body_is_a_problem_with_a_code(client: httpx.Client, content_type: str, body: bytes, code: str) -> None:
-    answer = client.post("/v1/jobs", content=body, headers={"Content-Type": content_type.encode("latin-1")})
+def test_a_strange_body_is_a_problem_with_a_code(
+    client: httpx.Client, content_type: str, body: bytes, code: str
+) -> None:
+    answer = client.post("/v1/jobs", content=body, headers=[(b"Content-Type", content_type.encode("latin-1"))])
     assert code_of(answer) == code
     assert len(answer.content) < 10_000
 

@@ -36,7 +36,8 @@ def pointers(value: object) -> list[tuple[str | None, str]]:
 
 
 def test_the_example_of_the_document_is_accepted() -> None:
-    example = SUBMIT_BODY["requestBody"]["content"]["application/json"]["example"]
+    body: dict[str, Any] = SUBMIT_BODY["requestBody"]
+    example = body["content"]["application/json"]["example"]
     assert completed(spec_of_value(example), MINI_LIMITS).sampling.seed == 7
 
 
@@ -76,12 +77,26 @@ def test_a_wrong_field_is_pointed_at(value: object, pointer: str, code: str) -> 
 
 
 def test_all_wrong_fields_are_told_at_once() -> None:
-    assert [pointer for pointer, _ in pointers({"prompt": "", "concepts": [], "x": 1})] == ["/prompt", "/concepts", "/x"]
+    assert [pointer for pointer, _ in pointers({"prompt": "", "concepts": [], "x": 1})] == [
+        "/prompt",
+        "/concepts",
+        "/x",
+    ]
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"\xff\xfe", b'{"prompt": "\xff"}', b'{"prompt": "\\ud800"}', b"[" * 100_000, b"{'a': 1}", b"\x00", b"nul"],
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b'{"prompt": "\xff"}',
+        b'{"prompt": "\\ud800"}',
+        b"[" * 100_000,
+        b"{'a': 1}",
+        b"\x00",
+        b"nul",
+    ],
 )
 def test_broken_json_is_a_malformed_body(body: bytes) -> None:
     with pytest.raises(MalformedBody):
@@ -89,7 +104,9 @@ def test_broken_json_is_a_malformed_body(body: bytes) -> None:
 
 
 @settings(deadline=None)
-@given(body=st.one_of(st.binary(max_size=200), st.recursive(st.none() | st.text() | st.floats(), st.lists).map(json.dumps)))
+@given(
+    body=st.one_of(st.binary(max_size=200), st.recursive(st.none() | st.text() | st.floats(), st.lists).map(json.dumps))
+)
 def test_no_bytes_are_a_bug(body: bytes | str) -> None:
     with pytest.raises((MalformedBody, Refusal)):
         spec_of(body.encode() if isinstance(body, str) else body)
@@ -97,8 +114,12 @@ def test_no_bytes_are_a_bug(body: bytes | str) -> None:
 
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([_PHOTO, "the man", 128]),
-    lambda inner: st.lists(inner, max_size=6)
-    | st.dictionaries(st.sampled_from([*JobSpec.model_fields, "phrase", "photos", "box_px", "width_px", "steps"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=6)
+        | st.dictionaries(
+            st.sampled_from([*JobSpec.model_fields, "phrase", "photos", "box_px", "width_px", "steps"]), inner
+        )
+    ),
     max_leaves=20,
 )
 

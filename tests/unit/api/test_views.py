@@ -39,16 +39,17 @@ def job(**changes: object) -> Job:
     step=st.integers(0, 30),
     outputs=st.sets(st.sampled_from(Stage)),
     failed=st.booleans(),
-    place=st.none() | st.builds(QueuePlace, lane=st.just("batch"), position=st.integers(0), eta_s=st.none() | st.just(2.5)),
+    place=st.none()
+    | st.builds(QueuePlace, lane=st.just("batch"), position=st.integers(0), eta_s=st.none() | st.just(2.5)),
 )
-def test_every_body_is_what_the_document_says(  # noqa: PLR0913 - one argument per part of a job
+def test_every_body_is_what_the_document_says(
     status: Status, stage: Stage | None, step: int, outputs: set[Stage], failed: bool, place: QueuePlace | None
 ) -> None:
     one = job(
         status=status,
         stage=stage,
         progress=Progress(step=step, steps=30),
-        outputs={stage: "d" for stage in outputs},
+        outputs=dict.fromkeys(outputs, "d"),
         timings=dict.fromkeys(outputs, 1.5),
         error=Failure(code="no_face", message="no face", retryable=False, stage=stage) if failed else None,
         started_at=1_795_500_001.0,
