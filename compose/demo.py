@@ -159,18 +159,18 @@ def main(words: Sequence[str] | None = None) -> int:
     start = time.monotonic()
     try:
         scene = _scene(asked)
-        with stop_on_signals():
-            # Fresh, because what an earlier demo made would be reused, and there would be nothing to see.
-            with running_stack(STATE, api_port=free_port(), say=_say, fresh=True) as stack:
-                shutil.rmtree(FOLDER, ignore_errors=True)
-                written = play(scene, stack.url, FOLDER)
-                for path in written:
-                    print(f"  {path.relative_to(ROOT)}")
-                if asked.keep:
-                    print(f"the stack stays at {stack.url} (try {stack.url}/docs); Ctrl-C stops it", flush=True)
-                    while True:
-                        stack.check()
-                        time.sleep(0.2)
+        # Fresh, because what an earlier demo made would be reused, and there would be nothing to see.
+        stack_here = running_stack(STATE, api_port=free_port(), say=_say, fresh=True)
+        with stop_on_signals(), stack_here as stack:
+            shutil.rmtree(FOLDER, ignore_errors=True)
+            written = play(scene, stack.url, FOLDER)
+            for path in written:
+                print(f"  {path.relative_to(ROOT)}")
+            if asked.keep:
+                print(f"the stack stays at {stack.url} (try {stack.url}/docs); Ctrl-C stops it", flush=True)
+                while True:
+                    stack.check()
+                    time.sleep(0.2)
     except (DemoFailed, StackFailed, AlreadyUp, httpx.TransportError) as error:
         print(f"demo failed: {error}", file=sys.stderr)
         return 1
