@@ -1,0 +1,259 @@
+"""Train IdentityNet, the Resampler and the adapter's keys and values, so that a scene's person wears a given face.
+
+    python -m worker.mini.train.identity --steps 2000
+
+A row shows one figure of a scene: the keypoint drawing has that figure's landmarks, the face tokens come from another
+drawing of the same person, and the loss counts where that figure is. By default the UNet is frozen, as InstantID's was.
+With --together it learns on: every third row then wears no face, so that it keeps drawing plain scenes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from diffusers.models.embeddings import MultiIPAdapterImageProjection
+from torch import Tensor, nn
+from torch.nn import functional
+
+from worker.mini.train.generator import Training, averaged_state
+from worker.mini.train.generator_scenes import (
+    LATENT_PX,
+    Latents,
+    SceneBatch,
+    draw_batch,
+    encoded,
+    noised,
+    without_empty,
+)
+from worker.mini.train.generator_shapes import (
+    CONTEXT_WIDTH,
+    FACE_WIDTH,
+    new_identitynet,
+    new_resampler,
+    new_scheduler,
+    new_unet,
+)
+from worker.mini.train.identity_faces import References, reference_faces
+from worker.mini.train.text import Text, load_text
+from worker.mini.train.unet import save_unet
+from worker.models.keypoints import Pen, draw_keypoints
+
+# A face of the world is 36 to 50 px wide: discs of the published 10 px would cover each other.
+PEN = Pen(stick_width_px=1, radius_px=3)
+_SNAPSHOT_S = 300
+# Outside its figure a row still counts a little, so that nothing strange appears there.
+_ELSEWHERE = 0.15
+_FACELESS = 0.07
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Worn:
+    """What the rows of a batch wear. embeddings: (B, 1, 512); drawings: (B, 3, H, W); on: (B, 1, 1, 1), 0 for no face."""
+
+    embeddings: Tensor
+    drawings: Tensor
+    on: Tensor
+    weights: Tensor
+
+
+def worn_by(
+    batch: SceneBatch, scenes: Latents, references: References, rng: np.random.Generator, *, bare: float
+) -> Worn:
+    """One figure's face for each row; `bare` of the rows, and those without people, wear none."""
+    height_px = batch.latents.shape[2] * LATENT_PX
+    embeddings = torch.zeros(len(batch.rows), 1, FACE_WIDTH)
+    drawings = torch.zeros(len(batch.rows), 3, height_px, batch.width_px)
+    on = torch.zeros(len(batch.rows), 1, 1, 1)
+    weights = batch.weights.clone()
+    for i, (row, label) in enumerate(zip(batch.rows, batch.labels, strict=True)):
+        figures = label["figures"]
+        if not figures or rng.random() < bare:
+            continue
+        chosen = int(rng.integers(len(figures)))
+        on[i] = 1
+        drawing = draw_keypoints([figures[chosen]["keypoints"]], width_px=batch.width_px, height_px=height_px, pen=PEN)
+        drawings[i] = torch.from_numpy(drawing).permute(2, 0, 1).float().div(255)
+        # Guidance compares with the face tokens of a zero embedding, so those must be trained, too.
+        if rng.random() >= _FACELESS:
+            embeddings[i, 0] = torch.from_numpy(references.embeddings[references.first[row] + chosen])
+        own = torch.from_numpy(np.asarray(scenes.owners[row] == chosen + 1)).float()[None, None]
+        own = functional.max_pool2d(own, LATENT_PX)[0]
+        weights[i] *= own + (1 - own) * _ELSEWHERE
+    return Worn(embeddings=embeddings, drawings=drawings, on=on, weights=weights / weights.mean())
+
+
+class Adapter(nn.Module):
+    """The trained parts of ip-adapter.bin: the Resampler, and a key and a value matrix for each cross attention."""
+
+    def __init__(self, unet: UNet2DConditionModel) -> None:
+        super().__init__()
+        self.resampler = new_resampler()
+        widths = [unet.get_submodule(name.removesuffix(".processor")).inner_dim for name in cross_attentions(unet)]
+        self.keys = nn.ParameterList(
+            [nn.Parameter(torch.randn(w, CONTEXT_WIDTH) * CONTEXT_WIDTH**-0.5) for w in widths]
+        )
+        # Values start at zero: an untrained adapter changes nothing.
+        self.values = nn.ParameterList([nn.Parameter(torch.zeros(w, CONTEXT_WIDTH)) for w in widths])
+
+    def published(self) -> dict[str, dict[str, Tensor]]:
+        """The weights under the names of InstantID's ip-adapter.bin (n is odd, in the UNet's order of processors)."""
+        projections = {}
+        for i, (key, value) in enumerate(zip(self.keys, self.values, strict=True)):
+            projections[f"{2 * i + 1}.to_k_ip.weight"] = key.detach()
+            projections[f"{2 * i + 1}.to_v_ip.weight"] = value.detach()
+        return {"image_proj": published_resampler(self.resampler.state_dict()), "ip_adapter": projections}
+
+    def attach(self, unet: UNet2DConditionModel) -> None:
+        """Put the keys and values into the UNet through diffusers' loader, then let both share what trains.
+
+        The UNet then expects finished tokens, because IdentityNet reads the same ones.
+        """
+        unet._load_ip_adapter_weights([self.published()], low_cpu_mem_usage=False)  # noqa: SLF001: what load_ip_adapter calls
+        unet.encoder_hid_proj = MultiIPAdapterImageProjection([nn.Identity()])
+        for i, name in enumerate(cross_attentions(unet)):
+            processor = unet.attn_processors[name]
+            processor.to_k_ip[0].weight, processor.to_v_ip[0].weight = self.keys[i], self.values[i]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Networks:
+    """What takes part in a step. Only IdentityNet and the adapter learn, unless the UNet was left to."""
+
+    unet: UNet2DConditionModel
+    identitynet: ControlNetModel
+    adapter: Adapter
+    text: Text
+
+    def loss(self, batch: SceneBatch, worn: Worn, rng: np.random.Generator) -> Tensor:
+        """The weighted squared error of the velocity, with the rows wired as production wires them."""
+        noisy = noised(batch.latents, new_scheduler(), rng)
+        states, pooled = without_empty(*self.text.encode(batch.captions), batch.captions)
+        sizes = {"text_embeds": pooled, "time_ids": batch.time_ids}
+        tokens = self.adapter.resampler(worn.embeddings)
+        down, middle = self.identitynet(
+            noisy.latents,
+            noisy.timesteps,
+            encoder_hidden_states=tokens,
+            controlnet_cond=worn.drawings,
+            added_cond_kwargs=sizes,
+            return_dict=False,
+        )
+        predicted = self.unet(
+            noisy.latents,
+            noisy.timesteps,
+            encoder_hidden_states=states,
+            added_cond_kwargs={**sizes, "image_embeds": [tokens[:, None]]},
+            cross_attention_kwargs={"ip_adapter_masks": [worn.on.expand(-1, -1, *noisy.latents.shape[2:])]},
+            down_block_additional_residuals=[residual * worn.on for residual in down],
+            mid_block_additional_residual=middle * worn.on,
+        ).sample
+        return ((predicted - noisy.velocity).square() * worn.weights).mean()
+
+
+def cross_attentions(unet: UNet2DConditionModel) -> list[str]:
+    """The names of the processors that read the context, in the order that ip-adapter files count them."""
+    return [name for name in unet.attn_processors if name.endswith("attn2.processor")]
+
+
+def published_resampler(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Diffusers' names of the Resampler's weights turned into InstantID's (the inverse of diffusers' own conversion)."""
+    renamed = {
+        "ln0": "0.norm1", "ln1": "0.norm2", "attn.to_q": "0.to_q", "attn.to_out.0": "0.to_out",
+        "ff.0": "1.0", "ff.1.net.0.proj": "1.1", "ff.1.net.2": "1.3",
+    }  # fmt: skip
+    published = {}
+    for name, value in state.items():
+        if ".attn.to_v." in name:
+            continue
+        if ".attn.to_k." in name:
+            both = torch.cat([value, state[name.replace("to_k", "to_v")]])
+            published[name.replace("attn.to_k", "0.to_kv")] = both.detach()
+            continue
+        head, _, rest = name.partition(".")
+        layer, _, part = rest.partition(".")
+        known = [(old, new) for old, new in renamed.items() if part.startswith(old + ".")] if head == "layers" else []
+        published[f"layers.{layer}.{part.replace(*known[0], 1)}" if known else name] = value.detach()
+    return published
+
+
+def save(training: Training, sdxl: Path, *, together: bool) -> None:
+    """Write the averaged networks: identitynet/ and ip-adapter.bin beside the SDXL folder, and its UNet if it moved."""
+    unet = new_unet()
+    identitynet = new_identitynet(unet)
+    identitynet.load_state_dict(averaged_state(training.state_path, "identitynet"))
+    identitynet.to(torch.float16).save_pretrained(sdxl.parent / "identitynet")
+    adapter = Adapter(unet)
+    adapter.load_state_dict(averaged_state(training.state_path, "adapter"))
+    halves = {part: {k: v.half() for k, v in state.items()} for part, state in adapter.published().items()}
+    torch.save(halves, sdxl.parent / "ip-adapter.bin")
+    if together:
+        average = averaged_state(training.state_path, "unet")
+        unet.load_state_dict({name: average[name] for name in unet.state_dict()})
+        save_unet(unet, sdxl)
+
+
+def main() -> None:
+    """Train, or go on training, and save; a snapshot of the running average is saved every five minutes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--world", type=Path, default=Path("var/world"))
+    parser.add_argument("--state", type=Path, default=Path("var/train"), help="folder of the training state and curve")
+    parser.add_argument("--sdxl", type=Path, default=Path("worker/mini/checkpoints/sdxl"), help="the trained pipeline")
+    parser.add_argument(
+        "--recogniser", type=Path, default=Path("worker/mini/checkpoints/faces/models/mini/recogniser.onnx")
+    )
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--share", type=float, default=1.0, help="of the scenes to train on")
+    parser.add_argument("--together", action="store_true", help="let the UNet learn on")
+    parser.add_argument("--threads", type=int, default=1)
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    torch.manual_seed(0)
+    vae = AutoencoderKL.from_pretrained(asked.sdxl / "vae", dtype=torch.float32).eval()
+    latents = encoded(asked.world, asked.state, vae, share=asked.share)
+    references = {
+        width_px: reference_faces(
+            scenes.labels, asked.recogniser, asked.state / f"references-{width_px}-{len(scenes.labels)}.npy"
+        )
+        for width_px, scenes in latents.items()
+    }
+    unet = UNet2DConditionModel.from_pretrained(asked.sdxl / "unet", dtype=torch.float32)
+    unet.requires_grad_(asked.together).to(memory_format=torch.channels_last)
+    identitynet, adapter = new_identitynet(unet).to(memory_format=torch.channels_last), Adapter(unet)
+    identitynet.requires_grad_(requires_grad=True)
+    adapter.attach(unet)
+    modules: dict[str, nn.Module] = {"identitynet": identitynet, "adapter": adapter}
+    if asked.together:
+        modules["unet"] = unet
+    training = Training("identity", modules, folder=asked.state, steps=asked.steps, lr=asked.lr)
+    networks = Networks(unet=unet, identitynet=identitynet, adapter=adapter, text=load_text(asked.sdxl))
+    losses: list[float] = []
+    snapshot = time.monotonic()
+    for step in training:
+        rng = np.random.default_rng([4, step])
+        batch = draw_batch(latents, asked.batch, rng)
+        worn = worn_by(
+            batch, latents[batch.width_px], references[batch.width_px], rng, bare=1 / 3 if asked.together else 0.0
+        )
+        loss = networks.loss(batch, worn, rng)
+        training.descend(loss)
+        losses.append(float(loss.detach()))
+        if step % 50 == 0:
+            training.log(loss=float(np.mean(losses)))
+            losses.clear()
+        if time.monotonic() - snapshot > _SNAPSHOT_S:
+            training.save()
+            save(training, asked.sdxl, together=asked.together)
+            snapshot = time.monotonic()
+    save(training, asked.sdxl, together=asked.together)
+
+
+if __name__ == "__main__":
+    main()
