@@ -20,6 +20,7 @@ import httpx
 
 from compose.processes import Processes, Program, Running
 from compose.servers import HOST, first_free_port, listens, redis_answers, redis_program, s3_program
+from shared.broker import WORKER_ARGS
 from shared.settings import Settings
 
 Say = Callable[[str], None]
@@ -142,7 +143,7 @@ def _start_s3(processes: Processes, folder: Path, settings: Settings, say: Say) 
 def _worker(role: str, environment: Mapping[str, str]) -> Program:
     return Program(
         name=role,
-        command=[sys.executable, "-m", "celery", "-A", "worker.app", "worker"],
+        command=[sys.executable, "-m", "celery", "-A", "worker.app", "worker", *WORKER_ARGS],
         environment={**environment, "TROUPE_ROLE": role},
         grace_s=_WORKER_GRACE_S,
     )
