@@ -1,4 +1,4 @@
-"""The small generator's trainings: the optimiser, resuming, the text side, and that training is wired as production is."""
+"""The small generator's trainings: optimiser, resuming, texts, and that training is wired as production is."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""What the four trainings of the generator share: the optimiser, its schedule, the running average, resuming and the log."""
+"""What the trainings of the generator share: optimiser, schedule, running average, resuming and the log."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import time
 from pathlib import Path
@@ -32,7 +31,8 @@ def orthogonalized(matrix: Tensor) -> Tensor:
     for _ in range(_NEWTON_SCHULZ_STEPS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if matrix.shape[0] > matrix.shape[1] else x
+    orthogonal: Tensor = x.T if matrix.shape[0] > matrix.shape[1] else x
+    return orthogonal
 
 
 class Muon(torch.optim.Optimizer):
@@ -64,7 +64,7 @@ class Muon(torch.optim.Optimizer):
 
 
 class Training:
-    """One resumable training: parameters, their optimisers, learning-rate schedule, running average, state file and curve.
+    """One resumable training: networks, optimisers, learning rate, running average, state file and curve.
 
     The rate warms up, stays, and falls to zero over the last `cooldown` share of the steps; so a training that was
     resumed with more steps simply stays longer.
@@ -84,7 +84,7 @@ class Training:
         self.state_path, self.curve_path = folder / f"{name}.pt", folder / f"{name}.jsonl"
         # A parameter that two modules share is moved once.
         parameters = list({id(p): p for m in modules.values() for p in m.parameters() if p.requires_grad}.values())
-        matrices = [p for p in parameters if p.ndim >= 2]  # noqa: PLR2004: a vector has no directions to even out
+        matrices = [p for p in parameters if p.ndim >= 2]
         vectors = [p for p in parameters if p.ndim < 2]
         self.optimizers: list[torch.optim.Optimizer] = [
             Muon(matrices, lr=lr),
@@ -108,7 +108,7 @@ class Training:
             self.step += 1
             now = time.monotonic()
             self.seconds, last = self.seconds + now - last, now
-            if now - saved > 120:  # noqa: PLR2004: seconds
+            if now - saved > 120:
                 self.save()
                 saved = time.monotonic()
         self.save()
@@ -135,7 +135,7 @@ class Training:
         line = {"step": self.step, "seconds": round(self.seconds, 1), **{k: round(v, 5) for k, v in numbers.items()}}
         with self.curve_path.open("a") as curve:
             curve.write(json.dumps(line) + "\n")
-        print(self.name, line, flush=True)  # noqa: T201: the trainings are command-line programs
+        print(self.name, line, flush=True)
 
     def save(self) -> None:
         """Write the state, whole or not at all."""
@@ -148,7 +148,7 @@ class Training:
         }
         partial = self.state_path.with_suffix(".partial")
         torch.save(state, partial)
-        os.replace(partial, self.state_path)  # noqa: PTH105: atomic
+        partial.replace(self.state_path)
 
     def _resume(self) -> None:
         state: dict[str, Any] = torch.load(self.state_path, weights_only=True)

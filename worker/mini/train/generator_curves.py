@@ -25,7 +25,7 @@ def read_curve(path: Path, key: str) -> Points:
 
 
 def plot(curves: dict[str, Points]) -> Image.Image:
-    """The curves over the steps, on a logarithmic scale, each with its first and last value. Raises ValueError for none."""
+    """The curves over the steps on a logarithmic scale, each with its ends. Raises ValueError for none."""
     steps = [step for points in curves.values() for step, _ in points]
     values = [math.log(value) for points in curves.values() for _, value in points]
     if not values:

@@ -1,4 +1,4 @@
-"""The training scenes as the generator reads them: latents computed once, batches of one width, and the noise on them."""
+"""The training scenes as the generator reads them: latents computed once, batches of one width, noise."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ _FACELESS = 0.07
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Worn:
-    """What the rows of a batch wear. embeddings: (B, 1, 512); drawings: (B, 3, H, W); on: (B, 1, 1, 1), 0 for no face."""
+    """What the rows wear. embeddings: (B, 1, 512); drawings: (B, 3, H, W); on: (B, 1, 1, 1), 0 for no face."""
 
     embeddings: Tensor
     drawings: Tensor
@@ -114,7 +114,8 @@ class Adapter(nn.Module):
 
         The UNet then expects finished tokens, because IdentityNet reads the same ones.
         """
-        unet._load_ip_adapter_weights([self.published()], low_cpu_mem_usage=False)  # noqa: SLF001: what load_ip_adapter calls
+        # What the pipeline's load_ip_adapter calls; only the pipeline has a public name for it.
+        unet._load_ip_adapter_weights([self.published()], low_cpu_mem_usage=False)  # noqa: SLF001
         unet.encoder_hid_proj = MultiIPAdapterImageProjection([nn.Identity()])
         for i, name in enumerate(cross_attentions(unet)):
             processor = unet.attn_processors[name]
@@ -153,7 +154,8 @@ class Networks:
             down_block_additional_residuals=[residual * worn.on for residual in down],
             mid_block_additional_residual=middle * worn.on,
         ).sample
-        return ((predicted - noisy.velocity).square() * worn.weights).mean()
+        loss: Tensor = ((predicted - noisy.velocity).square() * worn.weights).mean()
+        return loss
 
 
 def cross_attentions(unet: UNet2DConditionModel) -> list[str]:
@@ -162,7 +164,7 @@ def cross_attentions(unet: UNet2DConditionModel) -> list[str]:
 
 
 def published_resampler(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Diffusers' names of the Resampler's weights turned into InstantID's (the inverse of diffusers' own conversion)."""
+    """Diffusers' names of the Resampler's weights turned into InstantID's: its own conversion inverted."""
     renamed = {
         "ln0": "0.norm1", "ln1": "0.norm2", "attn.to_q": "0.to_q", "attn.to_out.0": "0.to_out",
         "ff.0": "1.0", "ff.1.net.0.proj": "1.1", "ff.1.net.2": "1.3",

@@ -2,8 +2,8 @@
 
     python -m worker.mini.train.text --steps 1500
 
-From the states that the UNet will read (the last but one layer of each encoder, side by side) and from the pooled state,
-heads must name the place, the night, and for each person from left to right the kind and the traits the caption names.
+From the states that the UNet will read (the last but one layer of each encoder, side by side) and from the pooled
+state, heads must name the place, the night, and for each person from left to right the kind and the traits named.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _TRAITS = ("with glasses", "with a beard", "with a moustache", *(f"with {colour}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Text:
-    """Both tokenizers are the same small one; the encoders differ only in their start and in the second's projection."""
+    """One tokenizer serves both encoders, which differ only in their start and the second's projection."""
 
     tokenizer: CLIPTokenizer
     first: CLIPTextModel
     second: CLIPTextModelWithProjection
 
     def encode(self, captions: list[str]) -> tuple[Tensor, Tensor]:
-        """States (N, TEXT_TOKENS, CONTEXT_WIDTH) and pooled state (N, TEXT_WIDTH), as SDXL's `encode_prompt` has them."""
+        """States (N, TEXT_TOKENS, CONTEXT_WIDTH) and pooled (N, TEXT_WIDTH), as SDXL's `encode_prompt`."""
         ids = self.tokenizer(
             captions, padding="max_length", max_length=TEXT_TOKENS, truncation=True, return_tensors="pt"
         ).input_ids
