@@ -39,6 +39,7 @@ async def job_of(form: FormData, context: Context) -> FormJob:
         name: [await _text(name, part, limit_bytes) for part in form.getlist(name)] for name in _SETTLED if name in form
     }
     _check_names(form, texts)
+    paired = "phrase" in texts
     photos: dict[str, Photo] = {}
     names: dict[str, str] = {}
     pair_ids: list[str] = []
@@ -47,11 +48,14 @@ async def job_of(form: FormData, context: Context) -> FormJob:
             continue
         place = pointer_to(name, len(pair_ids)) if name == "photo" else pointer_to(name)
         if isinstance(part, UploadFile):
+            if name in names and not paired:
+                message = f"two files of the form have the name {name[:40]!r}"
+                raise InvalidField(message, pointer=place)
             photo = await _photo(part, context, place)
             photos[photo.id] = photo
             names[name] = photo.id
             identity = photo.id
-        elif name == "photo":
+        elif paired and name == "photo":
             identity = part
         else:
             message = f"the form has no field {name[:40]!r}; a file under this name would be a photo"
@@ -61,7 +65,7 @@ async def job_of(form: FormData, context: Context) -> FormJob:
     whole = _json("job", texts["job"][0]) if "job" in texts else _assembled(texts, pair_ids)
     used: set[str] = set()
     value = _resolved(whole, names, used)
-    _check_use(names, used, paired="phrase" in texts)
+    _check_use(names, used, paired=paired)
     return FormJob(value=value, photos=photos)
 
 

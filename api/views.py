@@ -1,11 +1,12 @@
-"""A job as people see it: the body of every answer about a job. The models also describe it in the OpenAPI document."""
+"""A job as people see it: the body of every answer about a job. The types also describe it in the OpenAPI document."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
-from pydantic import BaseModel, Field
-from pydantic_core import to_json
+from pydantic import BaseModel, Field, TypeAdapter
+from typing_extensions import TypedDict
 
 from shared.job import Failure, Job, JobSpec, Stage, Status
 from shared.job_store import QueuePlace
@@ -13,7 +14,7 @@ from shared.job_store import QueuePlace
 JOBS = "/v1/jobs"
 
 
-class ProgressView(BaseModel):
+class ProgressView(TypedDict):
     """How far the running stage is; fraction is of this stage, 0 to 1."""
 
     step: int
@@ -21,7 +22,7 @@ class ProgressView(BaseModel):
     fraction: float
 
 
-class JobUrls(BaseModel):
+class JobUrls(TypedDict):
     """Addresses, relative to this server. Of the pictures, those that exist already."""
 
     self: str
@@ -31,24 +32,24 @@ class JobUrls(BaseModel):
     masks: str | None
 
 
-class JobView(BaseModel):
+class JobView(TypedDict):
     """A job. `done` is true in the terminal states succeeded, failed, canceled and expired: it never changes again."""
 
-    id: str = Field(examples=["5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c"])
+    id: Annotated[str, Field(examples=["5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c"])]
     status: Status
     done: bool
-    stage: Stage | None = Field(description="The stage that runs, or is due next once the job has run")
+    stage: Annotated[Stage | None, Field(description="The stage that runs, or is due next once the job has run")]
     progress: ProgressView
-    queue: QueuePlace | None = Field(description="While the job is queued")
-    attempt: int = Field(description="How many times a worker has taken up the job")
-    sequence: int = Field(description="Rises with every visible change; also the ETag")
-    error: Failure | None = Field(description="Why the job failed; `retryable` says whether sending it again can help")
+    queue: Annotated[QueuePlace | None, Field(description="While the job is queued; not in the answer to its submit")]
+    attempt: Annotated[int, Field(description="How many times a worker has taken up the job")]
+    sequence: Annotated[int, Field(description="Rises with every visible change; also the ETag")]
+    error: Annotated[Failure | None, Field(description="Why the job failed, and whether sending it again can help")]
     warnings: tuple[str, ...]
-    timings: dict[Stage, float] = Field(description="Seconds per finished stage")
+    timings: Annotated[dict[Stage, float], Field(description="Seconds per finished stage")]
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    spec: JobSpec = Field(description="What was asked for, with every empty value filled in: the seed too")
+    spec: Annotated[JobSpec, Field(description="What was asked for, with every empty value filled in: the seed too")]
     urls: JobUrls
 
 
@@ -73,6 +74,9 @@ class ReadyView(BaseModel):
     checks: tuple[CheckView, ...]
 
 
+_JOB_JSON = TypeAdapter(JobView)
+
+
 def job_path(job_id: str) -> str:
     """Address of a job, relative to this server."""
     return f"{JOBS}/{job_id}"
@@ -82,38 +86,36 @@ def job_body(job: Job, place: QueuePlace | None) -> bytes:
     """A job as JSON. `place` only while it is queued."""
     path = job_path(job.id)
     made = job.outputs
-    # JobView describes this body and a test holds the two together; making the model first would cost as much again.
-    return to_json(
-        {
-            "id": job.id,
-            "status": job.status,
-            "done": job.done,
-            "stage": job.stage,
-            "progress": {
-                "step": job.progress.step,
-                "steps": job.progress.steps,
-                "fraction": round(job.progress.fraction, 4),
-            },
-            "queue": place,
-            "attempt": job.attempt,
-            "sequence": job.sequence,
-            "error": job.error,
-            "warnings": job.warnings,
-            "timings": job.timings,
-            "created_at": _moment(job.created_at),
-            "started_at": _moment(job.started_at),
-            "finished_at": _moment(job.finished_at),
-            "spec": job.spec,
-            "urls": {
-                "self": path,
-                "cancel": f"{path}/cancel",
-                "picture": f"{path}/picture" if job.picture else None,
-                "template": f"{path}/template" if Stage.RENDER in made else None,
-                "masks": f"{path}/masks" if Stage.DETECT in made else None,
-            },
-        }
-    )
+    view: JobView = {
+        "id": job.id,
+        "status": job.status,
+        "done": job.done,
+        "stage": job.stage,
+        "progress": {
+            "step": job.progress.step,
+            "steps": job.progress.steps,
+            "fraction": round(job.progress.fraction, 4),
+        },
+        "queue": place,
+        "attempt": job.attempt,
+        "sequence": job.sequence,
+        "error": job.error,
+        "warnings": job.warnings,
+        "timings": job.timings,
+        "created_at": _moment(job.created_at),
+        "started_at": None if job.started_at is None else _moment(job.started_at),
+        "finished_at": None if job.finished_at is None else _moment(job.finished_at),
+        "spec": job.spec,
+        "urls": {
+            "self": path,
+            "cancel": f"{path}/cancel",
+            "picture": f"{path}/picture" if job.picture else None,
+            "template": f"{path}/template" if Stage.RENDER in made else None,
+            "masks": f"{path}/masks" if Stage.DETECT in made else None,
+        },
+    }
+    return _JOB_JSON.dump_json(view)
 
 
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -53,9 +53,15 @@ class Settings(BaseSettings):
         300.0, gt=0, description="A stage that makes no step for this long is no longer renewed (loading included)"
     )
     reap_every_s: float = Field(5.0, gt=0, description="How often lost leases and lost doorbells are looked for")
-    pump_every_s: float = Field(0.05, gt=0, description="How often waiting jobs are handed to Celery")
+    pump_every_s: float = Field(
+        1.0, gt=0, description="Waiting jobs are handed to Celery at once, and looked at anyway this often"
+    )
     max_losses: int = Field(3, ge=1, description="A job that lost this many workers is failed as worker_lost")
     in_flight_factor: float = Field(2.0, ge=1, description="Jobs handed to Celery for each live worker process")
+    aging_s: float = Field(600.0, gt=0, description="A batch job that waited this long goes before interactive ones")
+    retry_after_s: float = Field(
+        2.0, gt=0, description="Pause before a job is tried again after a passing outage; doubles every time"
+    )
     progress_every_s: float = Field(0.5, gt=0, description="Progress is written at most this often a job")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged")

@@ -5,11 +5,15 @@ from __future__ import annotations
 from shared.job_store.async_store import AsyncJobStore
 from shared.job_store.connection import connect, connect_async
 from shared.job_store.facts import Claim, Ending, QueuePlace, Refusal, Renewal, Ring, Sweep, WorkerFacts
+from shared.job_store.fleet import Fleet
+from shared.job_store.store import JobStore
 
 __all__ = [
     "AsyncJobStore",
     "Claim",
     "Ending",
+    "Fleet",
+    "JobStore",
     "QueuePlace",
     "Refusal",
     "Renewal",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from shared.job import Failure, Job, JobSpec, Progress, Stage, Status
 
@@ -30,7 +31,7 @@ def encode_spec(spec: JobSpec) -> str:
 
 def decode(job_id: str, fields: Mapping[str, str]) -> Job:
     """The job that a record describes."""
-    spec = JobSpec.model_validate_json(fields["spec"])
+    spec = _spec(fields["spec"])
     attempt = int(fields.get("n", 0))
     error = fields.get("error")
     return Job(
@@ -57,6 +58,12 @@ def decode(job_id: str, fields: Mapping[str, str]) -> Job:
 def pairs(flat: Sequence[str]) -> dict[str, str]:
     """A flat reply (name, value, name, value, ...) as a mapping."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+@lru_cache(maxsize=2048)
+def _spec(text: str) -> JobSpec:
+    # A job is looked at again and again while its request stays the same: half of what reading a record costs.
+    return JobSpec.model_validate_json(text)
 
 
 def _seconds(text: str | None) -> float | None:

@@ -236,6 +236,8 @@ def test_the_job_field_may_be_a_file(client: httpx.Client) -> None:
         ({"prompt": ["x", "y"], "phrase": "a"}, ["photo"], 422, "invalid_field", "/prompt"),
         ({"prompt": "x", "phrase": "a", "hair": "red"}, ["photo"], 422, "invalid_field", "/hair"),
         ({"prompt": "x", "phrase": "a"}, ["photo", "extra"], 422, "invalid_field", "/extra"),
+        ({"job": '{"concepts": [{"photos": ["me"]}]}'}, ["me", "me"], 422, "invalid_field", "/me"),
+        ({"job": "{}", "photo": "0" * 64}, ["me"], 422, "invalid_field", "/photo/0"),
         ({"prompt": "x", "concepts": "[}"}, ["photo"], 400, "malformed_body", "/concepts"),
         ({"job": '{"prompt": "\\ud800"}'}, ["photo"], 400, "malformed_body", "/job"),
         ({"phrase": "a"}, ["photo"], 422, "invalid_field", "/prompt"),

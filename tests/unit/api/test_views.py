@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from api.routes.health import role_check
 from api.views import JobView, job_body
@@ -55,13 +56,13 @@ def test_every_body_is_what_the_document_says(
         started_at=1_795_500_001.0,
     )
     body = job_body(one, place)
-    view = JobView.model_validate_json(body, strict=False)
-    assert set(json.loads(body)) == set(JobView.model_fields)
-    assert view.done is (status in TERMINAL)
-    assert view.progress.fraction == pytest.approx(step / 30, abs=1e-4)
-    assert view.spec == one.spec
-    assert view.created_at.timestamp() == one.created_at
-    assert view.queue == place
+    view = TypeAdapter(JobView).validate_json(body)
+    assert set(json.loads(body)) == set(JobView.__annotations__)
+    assert view["done"] is (status in TERMINAL)
+    assert view["progress"]["fraction"] == pytest.approx(step / 30, abs=1e-4)
+    assert view["spec"] == one.spec
+    assert view["created_at"].timestamp() == one.created_at
+    assert view["queue"] == place
 
 
 def test_urls_name_only_the_pictures_that_exist() -> None:

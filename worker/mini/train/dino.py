@@ -79,7 +79,7 @@ def main() -> None:
     stage = Stage(name="detect", steps=asked.steps, rate=asked.rate, path=asked.state)
     _train(
         detection,
-        lambda at: detection(batch(asked.align_steps + at, clean_share=0.25)),
+        lambda at: detection(batch(asked.align_steps + at, clean_share=0.4)),
         stage,
         state,
         publish=publish,

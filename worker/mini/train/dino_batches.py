@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_PEOPLE = 5
 KIND_NUMBERS = {"man": 0, "woman": 1, "child": 2}
 # Share of the batches and pictures in one, by width: about the same work each.
-_WIDTHS = {128: (0.7, 16), 192: (0.18, 12), 256: (0.12, 8)}
+_WIDTHS = {128: (0.5, 16), 192: (0.2, 12), 256: (0.3, 8)}
 # ImageNet's statistics, as in the published preprocessing.
 _MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 _DEVIATION = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Carion et al., DETR, section 3.1, as used by DINO and Grounding DINO (config.bbox_cost, config.giou_cost).
 _CLASS_COST, _L1_COST, _GIOU_COST = 2.0, 5.0, 2.0
 # In the loss the words weigh three times as much: here boxes are easy and who is who is not.
-_WEIGHTS = {"words": 6.0, "l1": 5.0, "giou": 2.0, "attributes": 4.0}
+_WEIGHTS = {"words": 6.0, "l1": 5.0, "giou": 2.0, "attributes": 3.0}
 # A query this close to a person is no mistake: duplicates go with non-maximum suppression.
 _SAME_PERSON_IOU = 0.6
 _CENTRE_PX, _BAND_PX = 8.5, 16.5
@@ -33,36 +33,36 @@ _CENTRE_PX, _BAND_PX = 8.5, 16.5
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prediction:
-    """Logits (B, N, T) with -inf at padding, and boxes (B, N, 4) as centre and size in 0..1, of one layer."""
+    """One layer: logits (B, N, T), -inf at padding; boxes (B, N, 4), centre and size in 0..1; features (B, N, C)."""
 
     logits: torch.Tensor
     boxes: torch.Tensor
+    features: torch.Tensor
 
 
 class Detection(nn.Module):
-    """A detector with its loss, and a head, dropped later, that names kind and traits at each cell of the encoder."""
+    """A detector with its loss, and two heads, dropped later, that name kind and traits without any words."""
 
     def __init__(self, detector: GroundingDinoForObjectDetection) -> None:
         super().__init__()
         self.detector = detector
-        self.attributes = nn.Linear(detector.config.d_model, len(KIND_NUMBERS) + len(TRAITS))
+        width, names = detector.config.d_model, len(KIND_NUMBERS) + len(TRAITS)
+        self.cell_attributes, self.query_attributes = nn.Linear(width, names), nn.Linear(width, names)
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Scalar losses by name; `total` is the sum that is trained on."""
-        memory, proposals, layers = predict(self.detector, batch)
-        terms = {f"encoder_{name}": value for name, value in _dense_loss(proposals, batch).items()}
+        proposals, layers = predict(self.detector, batch)
+        dense = _dense_loss(proposals, batch, self.cell_attributes)
+        terms = {f"encoder_{name}": value for name, value in dense.items()}
         for number, layer in enumerate(layers):
-            terms |= {f"layer{number}_{name}": value for name, value in _matched_loss(layer, batch).items()}
-        _, owners = _cells(batch)
-        own = batch.attributes[torch.arange(len(owners))[:, None], (owners - 1).clamp(min=0)]
-        named = self.attributes(memory)[owners > 0]
-        terms["encoder_attributes"] = functional.binary_cross_entropy_with_logits(named, own[owners > 0])
+            matched = _matched_loss(layer, batch, self.query_attributes)
+            terms |= {f"layer{number}_{name}": value for name, value in matched.items()}
         terms["total"] = torch.stack([_WEIGHTS[name.split("_")[1]] * value for name, value in terms.items()]).sum()
         return terms
 
 
-def predict(model: GroundingDinoForObjectDetection, batch: Batch) -> tuple[torch.Tensor, Prediction, list[Prediction]]:
-    """The encoder's memory (B, N, width), its proposals, and each decoder layer's predictions; the last one answers.
+def predict(model: GroundingDinoForObjectDetection, batch: Batch) -> tuple[Prediction, list[Prediction]]:
+    """The encoder's proposals at every cell, and each decoder layer's predictions; the last one answers.
 
     The layers' heads are applied as in GroundingDinoForObjectDetection.forward, which gives only the last layer's.
     """
@@ -70,18 +70,22 @@ def predict(model: GroundingDinoForObjectDetection, batch: Batch) -> tuple[torch
         pixel_values=batch.pixels, input_ids=batch.input_ids, attention_mask=batch.attention_mask, return_dict=True
     )
     tokens = batch.input_ids.shape[1]
-    proposals = Prediction(logits=out.enc_outputs_class[..., :tokens], boxes=out.enc_outputs_coord_logits.sigmoid())
+    proposals = Prediction(
+        logits=out.enc_outputs_class[..., :tokens],
+        boxes=out.enc_outputs_coord_logits.sigmoid(),
+        features=out.encoder_last_hidden_state_vision,
+    )
     layers = []
     for level in range(out.intermediate_hidden_states.shape[1]):
         hidden = out.intermediate_hidden_states[:, level]
         reference = out.init_reference_points if level == 0 else out.intermediate_reference_points[:, level - 1]
         logits = model.class_embed[level](hidden, out.encoder_last_hidden_state_text, batch.attention_mask.bool())
         boxes = (model.bbox_embed[level](hidden) + torch.special.logit(reference, eps=1e-5)).sigmoid()
-        layers.append(Prediction(logits=logits[..., :tokens], boxes=boxes))
-    return out.encoder_last_hidden_state_vision, proposals, layers
+        layers.append(Prediction(logits=logits[..., :tokens], boxes=boxes, features=hidden))
+    return proposals, layers
 
 
-def _dense_loss(proposals: Prediction, batch: Batch) -> dict[str, torch.Tensor]:
+def _dense_loss(proposals: Prediction, batch: Batch, attributes: nn.Linear) -> dict[str, torch.Tensor]:
     cells, owners = _cells(batch)
     size = torch.tensor(batch.pixels.shape[-1:-3:-1])
     centres = batch.boxes[..., :2]
@@ -94,12 +98,10 @@ def _dense_loss(proposals: Prediction, batch: Batch) -> dict[str, torch.Tensor]:
     target = denoted & (closest < _CENTRE_PX)[..., None]
     undecided = denoted & ((closest >= _CENTRE_PX) & (closest < _BAND_PX))[..., None]
     words = _words_loss(proposals.logits, target, batch, ignored=undecided)
-    inside = owners > 0
-    picked = (owners - 1).clamp(min=0)
-    return {"words": words, **_box_loss(proposals.boxes[inside], batch.boxes[rows, picked][inside])}
+    return {"words": words, **_person_loss(proposals, batch, owners - 1, attributes)}
 
 
-def _matched_loss(layer: Prediction, batch: Batch) -> dict[str, torch.Tensor]:
+def _matched_loss(layer: Prediction, batch: Batch, attributes: nn.Linear) -> dict[str, torch.Tensor]:
     wanted = batch.present & batch.denotes.any(-1)
     owner = torch.full(layer.boxes.shape[:2], -1)
     overlap = torch.stack(
@@ -118,12 +120,10 @@ def _matched_loss(layer: Prediction, batch: Batch) -> dict[str, torch.Tensor]:
             cost = -_CLASS_COST * likeness + _L1_COST * distance - _GIOU_COST * overlap[row][:, people]
             queries, which = linear_sum_assignment(cost.numpy())
             owner[row, torch.from_numpy(queries)] = people[torch.from_numpy(which)]
-    owned = owner >= 0
     rows = torch.arange(len(owner))[:, None]
-    picked = owner.clamp(min=0)
-    target = batch.denotes[rows, picked] & owned[..., None]
+    target = batch.denotes[rows, owner.clamp(min=0)] & (owner >= 0)[..., None]
     words = _words_loss(layer.logits, target, batch, ignored=torch.zeros_like(target))
-    return {"words": words, **_box_loss(layer.boxes[owned], batch.boxes[rows, picked][owned])}
+    return {"words": words, **_person_loss(layer, batch, owner, attributes)}
 
 
 def _words_loss(logits: torch.Tensor, target: torch.Tensor, batch: Batch, *, ignored: torch.Tensor) -> torch.Tensor:
@@ -135,11 +135,22 @@ def _words_loss(logits: torch.Tensor, target: torch.Tensor, batch: Batch, *, ign
     return focal / target.sum().clamp(min=1)
 
 
-def _box_loss(boxes: torch.Tensor, truth: torch.Tensor) -> dict[str, torch.Tensor]:
-    if not len(boxes):
-        return {"l1": boxes.sum() * 0, "giou": boxes.sum() * 0}
-    l1 = functional.l1_loss(boxes, truth, reduction="none").sum(-1).mean()
-    return {"l1": l1, "giou": (1 - _paired_giou(boxes, truth)).mean()}
+def _person_loss(
+    layer: Prediction, batch: Batch, owner: torch.Tensor, attributes: nn.Linear
+) -> dict[str, torch.Tensor]:
+    """Box and attributes of the person (B, N) that each cell or query belongs to; -1 belongs to nobody."""
+    owned = owner >= 0
+    rows, picked = torch.arange(len(owner))[:, None], owner.clamp(min=0)
+    if not owned.any():
+        nothing = layer.boxes.sum() * 0
+        return {"l1": nothing, "giou": nothing, "attributes": nothing}
+    boxes, truth = layer.boxes[owned], batch.boxes[rows, picked][owned]
+    named, own = attributes(layer.features[owned]), batch.attributes[rows, picked][owned]
+    return {
+        "l1": functional.l1_loss(boxes, truth, reduction="none").sum(-1).mean(),
+        "giou": (1 - _paired_giou(boxes, truth)).mean(),
+        "attributes": functional.binary_cross_entropy_with_logits(named, own),
+    }
 
 
 def _giou(boxes: torch.Tensor, others: torch.Tensor) -> torch.Tensor:

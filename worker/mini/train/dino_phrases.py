@@ -64,12 +64,12 @@ def denoted(phrase: Phrase, people: Sequence[Person]) -> frozenset[int] | None:
 
 
 def draw_phrases(people: Sequence[Person], rng: np.random.Generator) -> list[Phrase]:
-    """One to four different phrases in any order: about two thirds true of somebody, the others near misses."""
-    wanted = int(rng.choice((1, 2, 3, 4), p=(0.15, 0.4, 0.25, 0.2)))
+    """One to seven different phrases in any order: about half true of somebody, the others near misses."""
+    wanted = int(rng.choice((1, 2, 3, 5, 7), p=(0.15, 0.25, 0.2, 0.25, 0.15)))
     phrases: dict[str, Phrase] = {}
-    for _ in range(20):
+    for _ in range(30):
         phrase = _draw_true(people, rng) if people else _draw_any(rng)
-        if rng.random() < 0.35:
+        if rng.random() < 0.45:
             phrase = _miss(phrase, rng)
         if denoted(phrase, people) is not None:
             phrases.setdefault(phrase.text, phrase)

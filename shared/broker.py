@@ -1,0 +1,132 @@
+"""Celery in one place: task names, queues, priorities, and every delivery option with its reason.
+
+A message is a doorbell that carries only a job's id; the job's record decides what happens (shared/job_store).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery, chain
+from kombu import Queue
+from kombu.exceptions import ChannelError
+
+from shared.job import Stage
+from shared.job_store.facts import Ring
+from shared.orders import QUEUE_OF, STAGES
+from shared.settings import Role, Settings
+
+# Plain strings: celery.signature breaks on an Enum.
+TASK_OF: dict[Stage, str] = {stage: f"troupe.{stage.value}" for stage in STAGES}
+
+# Redis keeps one list a priority and queue, and the lower number is popped first.
+FIRST, LATER = 0, 9
+
+# Arguments of `celery worker` that are no options of the configuration. Workers learn nothing from each other: the
+# records in Redis are the truth, and asking around would only delay the start by a second.
+WORKER_ARGS = ("--without-gossip", "--without-mingle")
+
+
+def queue_names(settings: Settings, role: Role) -> list[str]:
+    """Celery queues that a worker of this role serves."""
+    return sorted({queue_name(settings, stage) for stage in STAGES if role in ("all", QUEUE_OF[stage])})
+
+
+def queue_name(settings: Settings, stage: Stage) -> str:
+    """Celery queue of a stage."""
+    return f"{settings.key_prefix}.{QUEUE_OF[stage]}"
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """Celery's configuration. A misspelled name is silently ignored by Celery, so a test knows every name here."""
+    return {
+        "broker_url": settings.celery_broker_url,
+        "broker_transport_options": transport_options(settings),
+        # Redis may come up after us, and may go away for as long as it likes.
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # The lease decides who runs a job again. Acknowledging late would run it twice whenever a connection blips.
+        "task_acks_late": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # A message must wait where any free worker can take it, not behind the job of a busy one.
+        "worker_disable_prefetch": True,
+        "worker_prefetch_multiplier": 1,
+        # Outcomes are in the records.
+        "task_ignore_result": True,
+        # One job at a time on a device, in a child: the parent survives whatever happens to the child and can say so.
+        # CUDA does not survive a fork, so a child is a fresh interpreter that loads its models itself.
+        "worker_pool": "prefork",
+        "worker_concurrency": 1,
+        "worker_pool_start_method": "spawn",
+        # A child counts as up when its models are loaded; Celery would kill it after four seconds.
+        "worker_proc_alive_timeout": 900.0,
+        "task_queues": [Queue(name) for name in queue_names(settings, "all")],
+        "task_default_queue": queue_name(settings, STAGES[0]),
+        # A queue that nobody declared here is a slip, not a wish.
+        "task_create_missing_queues": False,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        # Doorbells that could not be published are rung again by the reaper; the one who publishes must not hang.
+        "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1.0},
+        # Flower sees the workers; the stages are in the logs and in the records.
+        "worker_send_task_events": False,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "enable_utc": True,
+    }
+
+
+def transport_options(settings: Settings) -> dict[str, Any]:
+    """Options of kombu's Redis transport."""
+    return {
+        # Two fleets may share one Redis.
+        "global_keyprefix": f"{settings.key_prefix}:celery:",
+        # Interactive doorbells before those of the batch lane, in every queue.
+        "priority_steps": [FIRST, LATER],
+        "queue_order_strategy": "priority",
+        # The defaults wait for ever on a host that has gone.
+        "socket_timeout": 10,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        # Messages that a dead worker had popped come back as duplicates after this; claim turns them away.
+        "visibility_timeout": 3600,
+        # Look for them every 10 s, not every 100.
+        "unacked_restore_throttle": 1,
+    }
+
+
+def configure(app: Celery, settings: Settings) -> None:
+    """Gives a Celery app all the options and both queues."""
+    app.conf.update(options(settings))
+
+
+def ring(app: Celery, settings: Settings, doorbell: Ring) -> None:
+    """Publishes the chain of the job's stages from the one that is due. Raises kombu's OperationalError."""
+    due = STAGES[STAGES.index(doorbell.stage) :]
+    priority = FIRST if doorbell.first else LATER
+    signatures = [
+        app.signature(
+            TASK_OF[stage],
+            args=(doorbell.job_id,),
+            immutable=True,
+            options={"queue": queue_name(settings, stage), "priority": priority},
+        )
+        for stage in due
+    ]
+    chain(*signatures).apply_async()
+
+
+def stages_without_messages(app: Celery, settings: Settings) -> list[Stage]:
+    """Stages whose queue holds no message. Raises kombu's OperationalError."""
+    with app.connection_for_read() as connection, connection.channel() as channel:
+        empty = {name for name in queue_names(settings, "all") if _is_empty(channel, name)}
+    return [stage for stage in STAGES if queue_name(settings, stage) in empty]
+
+
+def _is_empty(channel: Any, name: str) -> bool:
+    try:
+        return not channel.queue_declare(name, passive=True).message_count
+    except ChannelError:
+        # Redis has no empty lists: a queue without messages does not exist.
+        return True

@@ -1,0 +1,106 @@
+"""Job records as a worker's child sees them: claim, renew, finish, give back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+
+from shared.errors import JobNotFound
+from shared.job import Failure, Job, Stage
+from shared.job_store import keys, record, scripts
+from shared.job_store.connection import redis_errors
+from shared.job_store.facts import Claim, Ending, Refusal, Renewal
+from shared.orders import STAGES
+from shared.settings import Settings
+
+_SCRIPTS = ("claim", "renew", "finish", "stop", "release", "retry")
+
+
+class JobStore:
+    """Job records behind blocking calls; safe to share between threads. Every call may raise RecordsUnavailable.
+
+    Whoever speaks for a job names the attempt of its claim. Once somebody else has claimed the job, or its lease was
+    lost, nothing that carries this attempt has any effect.
+    """
+
+    def __init__(self, redis: redis.Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._prefix = settings.key_prefix
+        self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
+
+    def get(self, job_id: str) -> Job:
+        """The job. Raises JobNotFound."""
+        with redis_errors():
+            fields = self._redis.hgetall(keys.job_key(self._prefix, job_id))
+        if "spec" not in fields:
+            message = f"there is no job {job_id}"
+            raise JobNotFound(message)
+        return record.decode(job_id, fields)
+
+    def claim(self, job_id: str, stage: Stage, *, worker: str, token: str) -> Claim | Refusal:
+        """The lease on a job that is due at this stage, or why there is none.
+
+        token: unique to this call, so that asking twice, because an answer got lost, gives the same claim.
+        """
+        answer, *rest = self._run("claim", job_id, stage.value, f"{worker}/{token}", self._settings.lease_s)
+        if answer != "ok":
+            return Refusal(answer)
+        attempt, *fields = rest
+        return Claim(job=record.decode(job_id, record.pairs(fields)), attempt=int(attempt))
+
+    def renew(self, job_id: str, attempt: int, *, worker: str, progress: tuple[int, int] | None = None) -> Renewal:
+        """Prolongs the lease, writes (step, steps) if given, and says whether to go on."""
+        return Renewal(self._run("renew", job_id, attempt, self._settings.lease_s, worker, *(progress or ())))
+
+    def finish(  # noqa: PLR0913 - one call writes all that a stage leaves
+        self,
+        job_id: str,
+        attempt: int,
+        stage: Stage,
+        *,
+        digest: str,
+        seconds: float,
+        warnings: Sequence[str] = (),
+        picture: str | None = None,
+    ) -> Ending:
+        """Notes that the stage is done. The last stage ends the job and needs the key of its picture."""
+        following = STAGES[STAGES.index(stage) + 1 :]
+        if not following and picture is None:
+            message = f"{stage.value} is the last stage: it ends with a picture"
+            raise ValueError(message)
+        values = (
+            self._settings.job_expiry_s,
+            stage.value,
+            following[0].value if following else "",
+            digest,
+            f"{seconds:.3f}",
+            json.dumps(list(warnings)),
+            picture or "",
+        )
+        return Ending(self._run("finish", job_id, attempt, *values))
+
+    def fail(self, job_id: str, attempt: int, failure: Failure) -> Ending:
+        """Ends the job as failed."""
+        expiry_s = self._settings.job_expiry_s
+        return Ending(self._run("stop", job_id, attempt, expiry_s, "failed", failure.model_dump_json()))
+
+    def canceled(self, job_id: str, attempt: int) -> Ending:
+        """Ends the job as canceled, as its holder was told."""
+        return Ending(self._run("stop", job_id, attempt, self._settings.job_expiry_s, "canceled", ""))
+
+    def release(self, job_id: str, attempt: int) -> Ending:
+        """Puts the job back to the front of its lane; it does not count against the job."""
+        return Ending(self._run("release", job_id, attempt, self._settings.job_expiry_s))
+
+    def retry(self, job_id: str, attempt: int, failure: Failure, *, tries: int) -> Ending:
+        """Puts the job back for after a pause that doubles every time; fails it after so many tries."""
+        expiry_s, pause_s = self._settings.job_expiry_s, self._settings.retry_after_s
+        return Ending(self._run("retry", job_id, attempt, expiry_s, failure.model_dump_json(), tries, pause_s))
+
+    def _run(self, name: str, *values: object) -> Any:
+        with redis_errors():
+            return self._scripts[name](args=[self._prefix, *values])

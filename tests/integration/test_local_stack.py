@@ -1,0 +1,126 @@
+"""The stack of one machine: it serves, says what is wrong, and leaves no process behind, however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+
+from compose.processes import ROOT
+
+START_S = 120.0
+
+
+class Mark:
+    """A variable in the environment of every process that a test starts, to find them all again."""
+
+    def __init__(self) -> None:
+        self.value = f"t{uuid.uuid4().hex}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {**os.environ, "TROUPE_KEY_PREFIX": self.value, "OMP_NUM_THREADS": "1"}
+
+    def processes(self) -> dict[int, str]:
+        """Process id -> command line of what lives."""
+        found = {}
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit():
+                try:
+                    if self.value.encode() in (folder / "environ").read_bytes():
+                        words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                        found[int(folder.name)] = words
+                except OSError:
+                    continue  # It ended while we looked.
+        return found
+
+
+@pytest.fixture
+def mark() -> Iterator[Mark]:
+    made = Mark()
+    yield made
+    for pid in made.processes():
+        os.kill(pid, signal.SIGKILL)
+
+
+def eventually(true: Callable[[], bool], *, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def local(mark: Mark, folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "compose.local", *words, "--folder", str(folder), "--port", "18000"],
+        cwd=ROOT,
+        env={**mark.environment, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=START_S + 60,
+    )
+
+
+def supervisor(mark: Mark, folder: Path) -> subprocess.Popen[bytes]:
+    """A stack in the foreground, as far as all its processes having been started."""
+    words = ["supervise", "--folder", str(folder), "--port", "18100"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "compose.local", *words],
+        cwd=ROOT,
+        env=mark.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert eventually(lambda: sum("celery" in words for words in mark.processes().values()) >= 2, within_s=START_S)
+    return process
+
+
+def test_up_serves_up_again_changes_nothing_and_down_ends_everything(mark: Mark, tmp_path: Path) -> None:
+    started = local(mark, tmp_path, "up")
+    assert started.returncode == 0, started.stdout + started.stderr
+    address = next(line.split()[1] for line in started.stdout.splitlines() if line.split()[0] == "API")
+    assert httpx.get(f"{address}/readyz", trust_env=False).status_code == 200
+    before = set(mark.processes())
+    again = local(mark, tmp_path, "up")
+    assert again.returncode == 0
+    assert "already up" in again.stdout
+    assert address in again.stdout
+    assert set(mark.processes()) == before
+    assert "ready" in local(mark, tmp_path, "status").stdout
+    assert local(mark, tmp_path, "down").stdout == "stopped\n"
+    assert mark.processes() == {}
+    assert local(mark, tmp_path, "status").returncode == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_models_load_ends_everything(mark: Mark, tmp_path: Path, number: signal.Signals) -> None:
+    process = supervisor(mark, tmp_path)
+    process.send_signal(number)
+    assert process.wait(60) == 128 + number
+    assert mark.processes() == {}
+
+
+def test_a_killed_supervisor_leaves_nothing_behind(mark: Mark, tmp_path: Path) -> None:
+    process = supervisor(mark, tmp_path)
+    process.kill()
+    process.wait()
+    assert eventually(lambda: not mark.processes(), within_s=60), mark.processes()
+
+
+def test_a_part_that_dies_is_told_with_the_end_of_its_log(mark: Mark, tmp_path: Path) -> None:
+    failed = local(mark, tmp_path, "up", TROUPE_API_HOST="256.0.0.1")
+    assert failed.returncode == 1
+    assert "api ended with status" in failed.stdout
+    assert "256.0.0.1" in failed.stdout
+    assert mark.processes() == {}

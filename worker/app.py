@@ -1,0 +1,112 @@
+"""The worker as Celery starts it: `celery -A worker.app worker`, its role by TROUPE_ROLE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from celery import Celery, bootsteps, signals
+from celery.worker.components import Hub
+from celery.worker.consumer.tasks import Tasks
+
+from shared import broker
+from shared.job import Stage
+from shared.log import configure as configure_log
+from shared.settings import Role, Settings
+from worker.child import Child
+from worker.parent import Parent
+from worker.seam import LoadStages, StageFunction
+from worker.tasks import add_tasks
+
+
+class TroupeCelery(Celery):
+    """A Celery app that a spawned pool child builds anew from what it was made of."""
+
+    settings: Settings
+    load_stages: LoadStages
+    parent: Parent
+
+    def __reduce__(self) -> tuple[Callable[..., Celery], tuple[Settings, LoadStages]]:
+        return create_app, (self.settings, self.load_stages)
+
+
+class KeepQueue(bootsteps.StartStopStep):
+    """Runs the parent's threads as long as the worker runs."""
+
+    requires = (Hub,)
+
+    def start(self, worker: Any) -> None:
+        """With the worker."""
+        worker.app.parent.start(worker.hostname, lambda: worker.hub.call_soon(_look_again))
+
+    def close(self, worker: Any) -> None:
+        """Before anything stops: Celery waits for the running job, so the job must learn that it is to stop."""
+        worker.app.parent.drain()
+
+    def stop(self, worker: Any) -> None:
+        """Near the end, after the pool."""
+        worker.app.parent.stop()
+
+
+class TakeWhenReady(bootsteps.StartStopStep):
+    """Takes no message while the child loads its models or its bundle is broken: another worker may be ready for it.
+
+    Celery asks `can_consume` before every read of its queues, and makes it anew for every connection.
+    """
+
+    requires = (Tasks,)
+
+    def start(self, consumer: Any) -> None:
+        """With every connection."""
+        qos = consumer.task_consumer.channel.qos
+        has_room, is_open = qos.can_consume, consumer.app.parent.open.is_set
+        qos.can_consume = lambda: is_open() and has_room()
+
+    def stop(self, consumer: Any) -> None:
+        """Nothing to do: the wrapped object goes with its connection."""
+
+
+def create_app(settings: Settings, load_stages: LoadStages) -> TroupeCelery:
+    """A Celery app with the four stages. Connects to nothing and loads nothing until a worker starts."""
+    app = TroupeCelery("troupe", set_as_current=False)
+    app.settings, app.load_stages = settings, load_stages
+    broker.configure(app, settings)
+    app.select_queues(broker.queue_names(settings, settings.role))
+    app.parent = Parent(app, settings)
+    child = Child(settings, load_stages)
+    add_tasks(app, child)
+    app.steps["worker"].add(KeepQueue)
+    app.steps["consumer"].add(TakeWhenReady)
+
+    def set_up_logging(**_: object) -> None:
+        configure_log(settings.log_level, room=f"worker-{settings.role}")
+
+    def open_child(sender: str, **_: object) -> None:
+        child.open(sender)
+
+    def child_died(args: tuple[str, ...], exception: BaseException, **_: object) -> None:
+        app.parent.child_died(args[0], exception)
+
+    # The receivers live as long as the process, as the app does.
+    signals.setup_logging.connect(set_up_logging, weak=False)
+    signals.worker_process_init.connect(open_child, weak=False)
+    signals.task_failure.connect(child_died, weak=False)
+    return app
+
+
+def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]:
+    """The real stages. torch is imported here, in the child, and never in the parent."""
+    from worker.stage_io import load_stages as load  # noqa: PLC0415
+
+    return load(settings, role)
+
+
+def _look_again() -> None:
+    """Celery's loop looks whether it may take messages after every callback."""
+
+
+def __getattr__(name: str) -> Celery:
+    """`app`, made when `celery -A worker.app` asks for it: importing this module reads no settings."""
+    if name != "app":
+        raise AttributeError(name)
+    return create_app(Settings(), load_stages)

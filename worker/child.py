@@ -1,0 +1,81 @@
+"""The pool child: it alone holds the models."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from shared import log as logs
+from shared.errors import BundleError, RecordsUnavailable
+from shared.job import Stage
+from shared.job_store import Fleet, JobStore, connect
+from shared.settings import Settings
+from worker.seam import LoadStages, StageFunction
+
+_PAUSE_S = 0.5
+Answer = TypeVar("Answer")
+
+log = logs.get_logger(__name__)
+
+
+class Child:
+    """What a pool child works with. Loads nothing until it is opened, so the parent may hold one too.
+
+    Attributes:
+        name: the worker's name, the same in parent and child.
+        stages: the loaded stages of the worker's role; empty when the bundle is broken.
+    """
+
+    def __init__(self, settings: Settings, load_stages: LoadStages) -> None:
+        self.settings = settings
+        self.name = ""
+        self.stages: Mapping[Stage, StageFunction] = {}
+        redis = connect(settings)
+        self.jobs = JobStore(redis, settings)
+        self._fleet = Fleet(redis, settings)
+        self._load_stages = load_stages
+
+    def open(self, hostname: str) -> None:
+        """Loads the models of the role and tells the fleet. A worker whose bundle is broken says why and gets no jobs."""
+        self.name = worker_name(hostname, os.getppid())
+        self._tell(ready=False, reason="loading")
+        started_s = time.monotonic()
+        try:
+            self.stages = self._load_stages(self.settings, self.settings.role)
+        except BundleError as error:
+            log.error("bundle_unusable", worker=self.name, reason=error.message)
+            self._tell(ready=False, reason=error.message)
+        except Exception as error:
+            log.exception("bundle_not_loaded", worker=self.name)
+            self._tell(ready=False, reason=f"{type(error).__name__}: see the worker's log")
+        else:
+            log.info("bundle_loaded", worker=self.name, seconds=round(time.monotonic() - started_s, 2))
+            self._tell(ready=True, reason="")
+
+    def _tell(self, *, ready: bool, reason: str) -> None:
+        persist(lambda: self._fleet.say_ready(self.name, ready=ready, reason=reason), for_s=float("inf"))
+
+
+def worker_name(hostname: str, parent_pid: int) -> str:
+    """Name of a worker: Celery's node name alone may be shared by two workers of one machine."""
+    return f"{hostname}.{parent_pid}"
+
+
+def persist(tell: Callable[[], Answer], *, for_s: float) -> Answer:
+    """What the call answers; tried again while Redis does not. Raises RecordsUnavailable when the time is over."""
+    deadline_s = time.monotonic() + for_s
+    while True:
+        try:
+            return tell()
+        except RecordsUnavailable:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(_PAUSE_S)
+
+
+def end_process() -> None:
+    """Ends this process at once: its stage hangs. The parent sees it and starts a fresh child."""
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,92 @@
+"""Holding a job: the lease is renewed while steps advance, and every step learns whether to go on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from shared.errors import JobCancelled, LeaseLost, RecordsUnavailable, WorkerDraining
+from shared.job_store import Claim, JobStore, Renewal
+from shared.log import get_logger
+from shared.settings import Settings
+
+# A step asks Redis at most this often, so that tiny steps are not slowed down by it.
+_LOOK_EVERY_S = 0.05
+
+log = get_logger(__name__)
+
+
+class Lease:
+    """A context in which the job is ours. Give `on_step` to the stage.
+
+    on_stall is called, from the renewing thread, when no step was made for `stall_s`: the stage hangs, and only the end
+    of its process can free the device.
+    """
+
+    def __init__(
+        self, jobs: JobStore, claim: Claim, *, worker: str, settings: Settings, on_stall: Callable[[], None]
+    ) -> None:
+        self._jobs = jobs
+        self._job_id = claim.job.id
+        self._attempt = claim.attempt
+        self._worker = worker
+        self._settings = settings
+        self._on_stall = on_stall
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name=f"lease of {claim.job.id}", daemon=True)
+        self._advanced_s = self._looked_s = time.monotonic()
+        self._written_s = float("-inf")
+        self._told = Renewal.GO_ON
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def on_step(self, step: int, steps: int) -> None:
+        """Notes that the stage advances. Raises JobCancelled, WorkerDraining or LeaseLost when it must stop now."""
+        now_s = time.monotonic()
+        self._advanced_s = now_s
+        write = now_s - self._written_s >= self._settings.progress_every_s
+        if write or now_s - self._looked_s >= _LOOK_EVERY_S:
+            self._looked_s = now_s
+            if self._renew((step, steps) if write else None) and write:
+                self._written_s = now_s
+        self._obey()
+
+    def _obey(self) -> None:
+        if self._told is Renewal.CANCELED:
+            message = "the person took the job back"
+            raise JobCancelled(message)
+        if self._told is Renewal.DRAINING:
+            message = f"worker {self._worker} is going away"
+            raise WorkerDraining(message)
+        if self._told is Renewal.LOST:
+            message = f"attempt {self._attempt} does not hold the job any more"
+            raise LeaseLost(message)
+
+    def _keep(self) -> None:
+        while not self._over.wait(self._settings.renew_every_s):
+            idle_s = time.monotonic() - self._advanced_s
+            if idle_s > self._settings.stall_s:
+                log.error("stage_stalled", job_id=self._job_id, idle_s=round(idle_s, 1))
+                self._on_stall()
+                return
+            self._renew(None)
+
+    def _renew(self, progress: tuple[int, int] | None) -> bool:
+        try:
+            self._told = self._jobs.renew(self._job_id, self._attempt, worker=self._worker, progress=progress)
+        except RecordsUnavailable as error:
+            # The work goes on: if the outage outlives the lease, a later renewal says so and finish has no effect.
+            log.warning("lease_not_renewed", job_id=self._job_id, error=error.message)
+            return False
+        return True

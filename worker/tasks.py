@@ -1,0 +1,132 @@
+"""One task a stage: claim the job, run the stage, say what became of it.
+
+A doorbell that may not run, or whose work came to nothing, ends with Ignore, so that the rest of its chain dies with it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import structlog
+from celery import Celery
+from celery.exceptions import Ignore
+
+from shared.broker import TASK_OF
+from shared.errors import (
+    JobCancelled,
+    LeaseLost,
+    OutOfMemory,
+    RecordsUnavailable,
+    RequestError,
+    TransientError,
+    TroupeError,
+    WorkerDraining,
+)
+from shared.job import Failure, Stage
+from shared.job_store import Claim, Ending, Refusal
+from shared.log import get_logger
+from shared.orders import STAGES
+from worker.child import Child, end_process, persist
+from worker.lease import Lease
+
+# How often something transient may stop a job before it fails. A device that is too small stays so; the second try is
+# for memory that somebody else held.
+_TRIES = 5
+_MEMORY_TRIES = 1
+
+log = get_logger(__name__)
+
+
+def add_tasks(app: Celery, child: Child) -> None:
+    """Registers the four stages as tasks of the app."""
+    for stage in STAGES:
+        _add(app, child, stage)
+
+
+def _add(app: Celery, child: Child, stage: Stage) -> None:
+    # Not lazy: a pool child unpickles the app and must find the tasks in it.
+    @app.task(name=TASK_OF[stage], lazy=False)
+    def run(job_id: str) -> None:
+        perform(child, stage, job_id)
+
+
+def perform(child: Child, stage: Stage, job_id: str) -> None:
+    """Runs one stage of a job, if it is due. Raises Ignore unless the chain is to go on."""
+    with structlog.contextvars.bound_contextvars(job_id=job_id, stage=stage.value):
+        try:
+            claim = child.jobs.claim(job_id, stage, worker=child.name, token=uuid.uuid4().hex[:12])
+        except RecordsUnavailable as error:
+            # The doorbell is spent; the reaper rings again when Redis is back.
+            log.warning("claim_failed", error=error.message)
+            raise Ignore from error
+        if isinstance(claim, Refusal):
+            log.info("doorbell_turned_away", why=claim.value)
+            raise Ignore
+        ending = _work(child, stage, claim)
+        if ending is not Ending.DONE:
+            raise Ignore
+
+
+def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
+    """Runs the claimed stage. Gives DONE when the next stage is due, anything else when this chain is over."""
+    jobs, job_id, attempt = child.jobs, claim.job.id, claim.attempt
+    lease = Lease(jobs, claim, worker=child.name, settings=child.settings, on_stall=end_process)
+    try:
+        with lease:
+            started_s = time.perf_counter()
+            output = child.stages[stage](claim.job, lease.on_step)
+            seconds = time.perf_counter() - started_s
+            # Inside the lease: as long as Redis is away, nobody else can have been given the job either.
+            ending = persist(
+                lambda: jobs.finish(
+                    job_id,
+                    attempt,
+                    stage,
+                    digest=output.digest,
+                    seconds=seconds,
+                    warnings=output.warnings,
+                    picture=output.picture,
+                ),
+                for_s=child.settings.lease_s,
+            )
+        log.info("stage_finished", attempt=attempt, ending=ending.value, seconds=round(seconds, 3))
+        return ending
+    except LeaseLost as error:
+        log.warning("lease_lost", attempt=attempt, reason=error.message)
+        return None
+    except Exception as error:  # noqa: BLE001 - every failure is told to the job's record, and nothing else may be lost
+        return _settle(child, stage, claim, error)
+
+
+def _settle(child: Child, stage: Stage, claim: Claim, error: Exception) -> Ending | None:
+    """Tells the record how the attempt ended. Never gives DONE: the chain is over."""
+    jobs, job_id, attempt = child.jobs, claim.job.id, claim.attempt
+    try:
+        if isinstance(error, JobCancelled):
+            ending = persist(lambda: jobs.canceled(job_id, attempt), for_s=child.settings.lease_s)
+        elif isinstance(error, WorkerDraining):
+            ending = persist(lambda: jobs.release(job_id, attempt), for_s=child.settings.lease_s)
+        elif isinstance(error, TransientError):
+            failure = _failure(error, stage)
+            tries = _MEMORY_TRIES if isinstance(error, OutOfMemory) else _TRIES
+            ending = persist(lambda: jobs.retry(job_id, attempt, failure, tries=tries), for_s=child.settings.lease_s)
+        else:
+            if not isinstance(error, RequestError):
+                log.error("stage_broke", attempt=attempt, exc_info=error)
+            failure = _failure(error, stage)
+            ending = persist(lambda: jobs.fail(job_id, attempt, failure), for_s=child.settings.lease_s)
+    except RecordsUnavailable as outage:
+        # The lease runs out, and the reaper puts the job back.
+        log.warning("ending_not_told", attempt=attempt, error=outage.message)
+        return None
+    code = error.code if isinstance(error, TroupeError) else "internal"
+    log.info("stage_stopped", attempt=attempt, code=code, ending=ending.value)
+    return None
+
+
+def _failure(error: Exception, stage: Stage) -> Failure:
+    """What the person is told. The text of an unknown error may hold anything, so it stays in the log."""
+    if isinstance(error, TroupeError):
+        return Failure(code=error.code, message=error.message, retryable=error.retryable, stage=stage)
+    return Failure(code="internal", message="something broke in Troupe; its log says what", retryable=False, stage=stage)
