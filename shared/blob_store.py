@@ -1,5 +1,7 @@
 """Bytes in one S3 bucket: put, get, sign. The key layout lives here, and vendor errors become ours.
 
+The keys and what lies under them:
+
     photos/{photo id}.png                        a reference photo, upright, without metadata; id = sha256 of the upload
     stages/{stage}/{order digest}/{file}         what a stage made; `output.json` is written last and says it is whole
     jobs/{job id}/{attempt}/picture.png          a final picture; the job's record points to exactly one
@@ -95,7 +97,7 @@ class BlobStore:
         return address
 
 
-def _client(settings: Settings, endpoint_url: str) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
+def _client(settings: Settings, endpoint_url: str) -> Any:  # boto3 makes its classes at run time
     return boto3.client(
         "s3",
         endpoint_url=endpoint_url,

@@ -65,7 +65,8 @@ class Concept(Asked):
     prompt: Prompt | None = Field(None, description="What this person's branch draws; the scene's prompt when empty")
     negative_prompt: NegativePrompt | None = Field(None, description="The scene's negative prompt when empty")
     box_px: BoxPx | None = Field(
-        None, description="Where the person is (x1, y1, x2, y2 in pixels of the picture), instead of asking the detector"
+        None,
+        description="Where the person is (x1, y1, x2, y2 in pixels of the picture), instead of asking the detector",
     )
 
     @field_validator("box_px")

@@ -1,4 +1,7 @@
-"""What a bundle can draw, as far as the front door must know it: sizes and the sampling a request gets when it says nothing."""
+"""What a bundle can draw, as far as the front door must know it.
+
+That is: sizes, and the sampling a request gets when it says nothing.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import structlog
 
 def configure(level: str, *, room: str) -> None:
     """Sends every log line, the libraries' included, to stderr as one JSON object. `room` names the process."""
-    shared = [
+    shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,

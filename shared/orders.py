@@ -85,7 +85,10 @@ class DetectOrder(Order):
 
 
 class Region(BaseModel):
-    """One concept's place in the template. Pixels of the template; keypoints: eyes, nose, mouth corners, image left first."""
+    """One concept's place in the template, in its pixels.
+
+    keypoints_px: eyes, nose, mouth corners; of each pair the one on the left of the image first.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -108,7 +111,10 @@ class BranchText(BaseModel):
 
 
 class PersonalizeOrder(Order):
-    """Denoise again with a branch per concept. identities, template and regions are the digests of the orders before."""
+    """Denoise again with a branch per concept.
+
+    identities, template and regions are the digests of the orders before.
+    """
 
     stage: Literal[Stage.PERSONALIZE] = Stage.PERSONALIZE
     identities: str

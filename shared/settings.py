@@ -20,7 +20,9 @@ class Settings(BaseSettings):
     key_prefix: str = Field("troupe", description="Prefix of every Redis key and of the Celery queues' names")
 
     s3_endpoint_url: str = Field("http://127.0.0.1:9000", description="S3 server as the API and the workers reach it")
-    s3_public_url: str = Field("", description="S3 server as people reach it; signed addresses are for it. The endpoint when empty")
+    s3_public_url: str = Field(
+        "", description="S3 server as people reach it; signed addresses are for it. The endpoint when empty"
+    )
     s3_region: str = Field("us-east-1", description="Region that requests are signed for")
     s3_bucket: str = Field("troupe", description="Bucket of every picture and array; made at start when missing")
     s3_access_key: str = Field("troupe", description="S3 access key")

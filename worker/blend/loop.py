@@ -35,6 +35,8 @@ class Predictor(Protocol):
 
 
 P = TypeVar("P", bound=Predictor)
+# A frozen layer only gives its predictor out, so a layer of some kind of predictor is a layer of predictors.
+P_co = TypeVar("P_co", bound=Predictor, covariant=True)
 P_contra = TypeVar("P_contra", contravariant=True)
 
 
@@ -72,14 +74,14 @@ class Solver(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer(Generic[P]):
+class Layer(Generic[P_co]):
     """One concept: its mask (1, 1, h, w) in 0..1, its branch, and the fractions of the schedule it takes part in.
 
     Outside start..stop the layer's place belongs to the background.
     """
 
     mask: Tensor
-    predictor: P
+    predictor: P_co
     start: float = 0.0
     stop: float = 1.0
 
@@ -199,7 +201,7 @@ def _predict(
 
 
 def _blend(rows: Tensor, layers: Collection[Layer[P]]) -> Tensor:
-    """Equation 8: background * (1 - sum of masks) + sum of mask * layer. rows: the background first, then the layers."""
+    """Equation 8: background * (1 - sum of masks) + sum of mask * layer. rows: the background, then the layers."""
     if not layers:
         return rows[:1]
     masks = torch.cat([layer.mask for layer in layers]).to(rows)

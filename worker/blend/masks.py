@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 Shape = Literal["box", "ellipse"]
 
@@ -106,10 +106,10 @@ def _blur(mask: Tensor, sigma: float) -> Tensor:
     offsets = torch.arange(-radius, radius + 1, dtype=mask.dtype)
     kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
     kernel = kernel / kernel.sum()
-    rows = F.pad(mask[None, None], (radius, radius, 0, 0), mode="replicate")
-    rows = F.conv2d(rows, kernel.view(1, 1, 1, -1))
-    columns = F.pad(rows, (0, 0, radius, radius), mode="replicate")
-    return F.conv2d(columns, kernel.view(1, 1, -1, 1))[0, 0].clamp(0, 1)
+    rows = functional.pad(mask[None, None], (radius, radius, 0, 0), mode="replicate")
+    rows = functional.conv2d(rows, kernel.view(1, 1, 1, -1))
+    columns = functional.pad(rows, (0, 0, radius, radius), mode="replicate")
+    return functional.conv2d(columns, kernel.view(1, 1, -1, 1))[0, 0].clamp(0, 1)
 
 
 def to_latents(masks: Sequence[Tensor], *, width: int, height: int, hard: bool) -> list[Tensor]:
@@ -121,7 +121,7 @@ def to_latents(masks: Sequence[Tensor], *, width: int, height: int, hard: bool) 
     if not masks:
         return []
     # Kept in float64 on the way: the means of a partition add up to 1 and a tie is a tie.
-    stack = F.interpolate(torch.stack(list(masks))[None].double(), size=(height, width), mode="area")[0]
+    stack = functional.interpolate(torch.stack(list(masks))[None].double(), size=(height, width), mode="area")[0]
     if hard:
         background = 1 - stack.sum(0, keepdim=True)
         owner = torch.cat([stack, background]).round(decimals=6).argmax(0)

@@ -52,7 +52,7 @@ def _draw_face(face: Keypoints, *, width_px: int, height_px: int, pen: Pen) -> C
         half_length = int(math.hypot(x1 - x2, y1 - y2) / 2)
         angle = int(math.degrees(math.atan2(y1 - y2, x1 - x2)))
         outline = cv2.ellipse2Poly(middle, (half_length, pen.stick_width_px), angle, 0, 360, 1)
-        cv2.fillConvexPoly(canvas, outline, _COLOURS[first])
+        cv2.fillConvexPoly(canvas, np.asarray(outline, dtype=np.int32), _COLOURS[first])
     canvas = (canvas * _STICK_BRIGHTNESS).astype(np.uint8)
     for (x, y), colour in zip(face, _COLOURS, strict=True):
         cv2.circle(canvas, (int(x), int(y)), pen.radius_px, colour, -1)

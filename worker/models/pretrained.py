@@ -65,7 +65,7 @@ def _quieten() -> None:
 
 @contextmanager
 def checkpoint(path: Path) -> Iterator[None]:
-    """Turns what the loaders raise for bad files into BundleError naming the path. Raises it for a missing path, too."""
+    """Turns what the loaders raise for bad files into BundleError naming the path; a missing path raises it, too."""
     if not path.exists():
         message = f"checkpoint {path} is missing"
         raise BundleError(message)

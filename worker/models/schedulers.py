@@ -86,7 +86,7 @@ def make_solver(
 
 
 def draw_noise(shape: tuple[int, ...], seed: int) -> Tensor:
-    """Z_T as standard normal noise: the job's one draw, on the CPU so that every device starts from the same picture."""
+    """Z_T as standard normal noise: the job's one draw, made on the CPU so that every device starts alike."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 

@@ -34,7 +34,8 @@ class Sdxl:
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
-        return self.unet.device
+        device: torch.device = self.unet.device
+        return device
 
     def latent_shape(self, *, width_px: int, height_px: int) -> tuple[int, int, int, int]:
         """(1, c, h, w) of the latents of a picture. Raises ValueError for sizes the VAE cannot make."""
@@ -66,7 +67,8 @@ class Sdxl:
             vae.to(dtype=torch.float32)
         picture = vae.decode(latents.to(device=vae.device, dtype=vae.dtype), return_dict=False)[0]
         pixels = VaeImageProcessor.pt_to_numpy(VaeImageProcessor.denormalize(picture.float()))
-        return np.rint(pixels[0] * 255).astype(np.uint8)
+        drawn: NDArray[np.uint8] = np.rint(pixels[0] * 255).astype(np.uint8)
+        return drawn
 
 
 def time_ids(*, width_px: int, height_px: int) -> Tensor:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
-import torch.nn.functional as F
 from diffusers import EulerDiscreteScheduler
 from torch import Tensor
+from torch.nn import functional
+
+from worker.models.schedulers import SchedulerName
 
 # SDXL's own noise schedule.
 CONFIGURATION = {
@@ -19,7 +22,7 @@ CONFIGURATION = {
     "timestep_spacing": "leading",
     "steps_offset": 1,
 }
-SCHEDULERS = ("euler", "euler_a", "ddim", "dpmpp_2m", "unipc", "lcm")
+SCHEDULERS: tuple[SchedulerName, ...] = get_args(SchedulerName)
 STEPS = 10
 SEED = 7
 _ALPHAS: Tensor = EulerDiscreteScheduler(**CONFIGURATION).alphas_cumprod
@@ -43,7 +46,7 @@ class Looks:
     seed: int
 
     def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:
-        around = F.avg_pool2d(x, 3, stride=1, padding=1)
+        around = functional.avg_pool2d(x, 3, stride=1, padding=1)
         bias = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(self.seed))
         return torch.tanh(0.8 * x + 0.5 * around + 0.3 * bias * (int(t) / 1000))
 

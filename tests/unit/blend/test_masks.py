@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -44,7 +46,9 @@ def test_without_feathering_every_latent_has_one_owner(cast: list[Area], shape: 
 
 @settings(deadline=None, max_examples=60)
 @given(casts, shapes, st.randoms(use_true_random=False))
-def test_who_owns_a_pixel_does_not_depend_on_the_order_of_the_cast(cast, shape, random) -> None:  # noqa: ANN001
+def test_who_owns_a_pixel_does_not_depend_on_the_order_of_the_cast(
+    cast: list[Area], shape: Shape, random: Random
+) -> None:
     cast = list(dict.fromkeys(cast))
     drawn = [draw_mask(area, shape, width_px=64, height_px=48) for area in cast]
     order = random.sample(range(len(cast)), len(cast))
@@ -66,8 +70,10 @@ def test_equal_scores_divide_the_overlap_by_the_nearer_centre() -> None:
     cast = [Area(box_px=(0, 0, 40, 48), score=0.5), Area(box_px=(24, 0, 64, 48), score=0.5)]
     masks = [draw_mask(area, "box", width_px=64, height_px=48) for area in cast]
     first, second = make_exclusive(masks, cast)
-    assert first[:, :32].all() and not first[:, 32:].any()
-    assert second[:, 32:].all() and not second[:, :32].any()
+    assert first[:, :32].all()
+    assert not first[:, 32:].any()
+    assert second[:, 32:].all()
+    assert not second[:, :32].any()
 
 
 def test_an_ellipse_touches_its_box_and_leaves_its_corners() -> None:

@@ -120,7 +120,7 @@ def _train(
             group["lr"] = rate
         terms = losses(step)
         optimizer.zero_grad()
-        terms["total"].backward()  # type: ignore[no-untyped-call]
+        terms["total"].backward()
         nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimizer.step()
         with torch.no_grad():

@@ -62,7 +62,7 @@ def make_config() -> GroundingDinoConfig:
         drop_path_rate=0.0,
         # The usual 0.02 suits widths of hundreds; at these it leaves every block close to doing nothing.
         initializer_range=0.1,
-        out_indices=[2, 3],  # type: ignore[call-arg]  # taken by __post_init__
+        out_indices=[2, 3],  # taken by __post_init__
     )
     bert = BertConfig(
         vocab_size=TOKENS,

@@ -65,7 +65,7 @@ def train(
     for step, batch in zip(range(first + 1, course.steps + 1), batches, strict=False):
         terms = loss_of(batch)
         optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+        torch.stack(list(terms.values())).sum().backward()
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
         schedule.step()

@@ -1,4 +1,4 @@
-"""What the face pack is worth, measured through insightface's own FaceAnalysis on people and scenes of the evaluation seeds."""
+"""What the face pack is worth: measured through insightface's own FaceAnalysis, on the evaluation seeds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DETECTION_PX = (192, 192)
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """How well faces are found: counts, the share found, and the landmarks' mean and 95th percentile of error in pixels."""
+    """How well faces are found: counts, the share found, and the landmarks' mean and 95th percentile of error in px."""
 
     faces: int
     recall: float
@@ -30,8 +30,9 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Knowing:
-    """How well people are told apart: mean cosines of one person and of strangers, retrieval, and the raw embedding's norm.
+    """How well people are told apart.
 
+    same, stranger: mean cosines of one person and of strangers; norm: of the raw embedding.
     top1: a face in a scene against a portrait of every one of the people. stranger_95: 95th percentile of strangers.
     """
 
@@ -96,7 +97,9 @@ def _find(analysis: FaceAnalysis, name: str, count: int) -> Finding:
 
 def _know(analysis: FaceAnalysis, count: int, *, worse: bool) -> Knowing:
     rng = np.random.default_rng(32)
-    portraits, faces, norms = [], [], []
+    portraits: list[NDArray[np.float32]] = []
+    faces: list[NDArray[np.float32]] = []
+    norms: list[float] = []
     for number in range(count):
         person = draw_identity(EVAL_SEEDS.start + 1000 + number)
         portrait = draw_portrait(person, number).picture

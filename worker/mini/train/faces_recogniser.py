@@ -77,18 +77,18 @@ class Recogniser(nn.Module):
         return embedding
 
 
-def _bend(smooth: bool) -> nn.Module:  # noqa: FBT001 - a yes or no of the network's shape, read at three places below
+def _bend(smooth: bool) -> nn.Module:
     return nn.SiLU() if smooth else nn.ReLU()
 
 
-def _conv(inner: int, outer: int, stride: int, smooth: bool, *, kernel: int = 3) -> nn.Sequential:  # noqa: FBT001
+def _conv(inner: int, outer: int, stride: int, smooth: bool, *, kernel: int = 3) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inner, outer, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outer), _bend(smooth)
     )
 
 
 class _Residual(nn.Module):
-    def __init__(self, width: int, smooth: bool) -> None:  # noqa: FBT001
+    def __init__(self, width: int, smooth: bool) -> None:
         super().__init__()
         self.body = nn.Sequential(
             _conv(width, width, 1, smooth), nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
