@@ -5,14 +5,15 @@ A message is a doorbell that carries only a job's id; the job's record decides w
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from celery import Celery, chain
 from kombu import Queue
-from kombu.exceptions import ChannelError
+from kombu.exceptions import ChannelError, OperationalError
 
 from shared.job import Stage
-from shared.job_store.facts import Ring
+from shared.job_store.facts import Ring, Waiting
 from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Role, Settings
 
@@ -25,6 +26,13 @@ FIRST, LATER = 0, 9
 # Arguments of `celery worker` that are no options of the configuration. Workers learn nothing from each other: the
 # records in Redis are the truth, and asking around would only delay the start by a second.
 WORKER_ARGS = ("--without-gossip", "--without-mingle")
+
+# Share of the host's memory that one child may have taken when its stage ends; a larger one is replaced. It is a guard
+# against leaks, not a limit: a stage in its prime may take more.
+_MOST_MEMORY = 0.8
+
+
+_RETRY_POLICY = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1.0}
 
 
 def queue_names(settings: Settings, role: Role) -> list[str]:
@@ -60,6 +68,10 @@ def options(settings: Settings) -> dict[str, Any]:
         "worker_pool_start_method": "spawn",
         # A child counts as up when its models are loaded; Celery would kill it after four seconds.
         "worker_proc_alive_timeout": 900.0,
+        # How long the parent waits for a last word of a child that died. The record has it, if there is one.
+        "worker_lost_wait": 0.5,
+        # Never a number of tasks: reading the models again costs half a minute.
+        "worker_max_memory_per_child": int(_MOST_MEMORY * _host_memory_kib()),
         "task_queues": [Queue(name) for name in queue_names(settings, "all")],
         "task_default_queue": queue_name(settings, STAGES[0]),
         # A queue that nobody declared here is a slip, not a wish.
@@ -67,7 +79,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "task_serializer": "json",
         "accept_content": ["json"],
         # Doorbells that could not be published are rung again by the reaper; the one who publishes must not hang.
-        "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1.0},
+        "task_publish_retry_policy": _RETRY_POLICY,
         # Flower sees the workers; the stages are in the logs and in the records.
         "worker_send_task_events": False,
         "worker_hijack_root_logger": False,
@@ -117,16 +129,26 @@ def ring(app: Celery, settings: Settings, doorbell: Ring) -> None:
     chain(*signatures).apply_async()
 
 
-def stages_without_messages(app: Celery, settings: Settings) -> list[Stage]:
-    """Stages whose queue holds no message. Raises kombu's OperationalError."""
-    with app.connection_for_read() as connection, connection.channel() as channel:
-        empty = {name for name in queue_names(settings, "all") if _is_empty(channel, name)}
-    return [stage for stage in STAGES if queue_name(settings, stage) in empty]
+def messages_waiting(app: Celery, settings: Settings) -> list[Waiting]:
+    """How many messages wait in the queue of each stage. Raises kombu's OperationalError."""
+    with app.connection_for_read() as connection:
+        try:
+            with connection.channel() as channel:
+                count = {name: _count(channel, name) for name in queue_names(settings, "all")}
+        except connection.connection_errors as error:
+            raise OperationalError(str(error)) from error
+    return [
+        Waiting(stage=stage, queue=QUEUE_OF[stage], messages=count[queue_name(settings, stage)]) for stage in STAGES
+    ]
 
 
-def _is_empty(channel: Any, name: str) -> bool:
+def _count(channel: Any, name: str) -> int:
     try:
-        return not channel.queue_declare(name, passive=True).message_count
+        return int(channel.queue_declare(name, passive=True).message_count)
     except ChannelError:
         # Redis has no empty lists: a queue without messages does not exist.
-        return True
+        return 0
+
+
+def _host_memory_kib() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024

@@ -59,8 +59,8 @@ class TakeWhenReady(bootsteps.StartStopStep):
     def start(self, consumer: Any) -> None:
         """With every connection."""
         qos = consumer.task_consumer.channel.qos
-        has_room, is_open = qos.can_consume, consumer.app.parent.open.is_set
-        qos.can_consume = lambda: is_open() and has_room()
+        has_room, may_take = qos.can_consume, consumer.app.parent.may_take
+        qos.can_consume = lambda: may_take() and has_room()
 
     def stop(self, consumer: Any) -> None:
         """Nothing to do: the wrapped object goes with its connection."""

@@ -39,14 +39,15 @@ class Child:
         self._load_stages = load_stages
 
     def open(self, hostname: str) -> None:
-        """Loads the models of the role and tells the fleet. A worker whose bundle is broken says why and gets no jobs."""
+        """Loads the models of the role and tells the fleet: ready, or why not; then the worker gets no jobs."""
         self.name = worker_name(hostname, os.getppid())
         self._tell(ready=False, reason="loading")
         started_s = time.monotonic()
         try:
             self.stages = self._load_stages(self.settings, self.settings.role)
         except BundleError as error:
-            log.error("bundle_unusable", worker=self.name, reason=error.message)
+            # Not a bug of ours, so without a traceback.
+            log.error("bundle_unusable", worker=self.name, reason=error.message)  # noqa: TRY400
             self._tell(ready=False, reason=error.message)
         except Exception as error:
             log.exception("bundle_not_loaded", worker=self.name)

@@ -13,8 +13,9 @@ from shared.job_store import Claim, JobStore, Renewal
 from shared.log import get_logger
 from shared.settings import Settings
 
-# A step asks Redis at most this often, so that tiny steps are not slowed down by it.
+# A step asks Redis at most this often, so that tiny steps are not slowed down by it; less often while it is away.
 _LOOK_EVERY_S = 0.05
+_LOOK_AGAIN_S = 1.0
 
 log = get_logger(__name__)
 
@@ -37,8 +38,8 @@ class Lease:
         self._on_stall = on_stall
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease of {claim.job.id}", daemon=True)
-        self._advanced_s = self._looked_s = time.monotonic()
-        self._written_s = float("-inf")
+        self._advanced_s = time.monotonic()
+        self._look_at_s = self._written_s = float("-inf")
         self._told = Renewal.GO_ON
 
     def __enter__(self) -> Self:
@@ -55,10 +56,11 @@ class Lease:
         """Notes that the stage advances. Raises JobCancelled, WorkerDraining or LeaseLost when it must stop now."""
         now_s = time.monotonic()
         self._advanced_s = now_s
-        write = now_s - self._written_s >= self._settings.progress_every_s
-        if write or now_s - self._looked_s >= _LOOK_EVERY_S:
-            self._looked_s = now_s
-            if self._renew((step, steps) if write else None) and write:
+        if now_s >= self._look_at_s:
+            write = now_s - self._written_s >= self._settings.progress_every_s
+            heard = self._renew((step, steps) if write else None)
+            self._look_at_s = time.monotonic() + (_LOOK_EVERY_S if heard else _LOOK_AGAIN_S)
+            if heard and write:
                 self._written_s = now_s
         self._obey()
 

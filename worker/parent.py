@@ -10,7 +10,7 @@ from celery import Celery
 from celery.exceptions import WorkerLostError
 
 from shared.errors import TransientError
-from shared.job_store import Fleet, WorkerFacts, connect
+from shared.job_store import Fleet, Readiness, WorkerFacts, connect
 from shared.log import get_logger
 from shared.settings import Settings
 from worker.child import persist, worker_name
@@ -24,19 +24,16 @@ log = get_logger(__name__)
 
 
 class Parent:
-    """Two threads beside Celery's own loop: the pump, and the watch (signs of life, reaper).
-
-    Attributes:
-        open: set while the child can work; Celery takes no message while it is not.
-    """
+    """Two threads beside Celery's own loop: the pump, and the watch (signs of life, reaper)."""
 
     def __init__(self, app: Celery, settings: Settings) -> None:
-        self.open = threading.Event()
         self._settings = settings
         self._app = app
         self._fleet = Fleet(connect(settings), settings)
         self._stop = threading.Event()
+        self._ready = threading.Event()
         self._draining = threading.Event()
+        self._said: Readiness | None = None
         self._threads: list[threading.Thread] = []
         self._wake: Callable[[], None] = lambda: None
         self._name = ""
@@ -58,12 +55,15 @@ class Parent:
             thread.start()
             self._threads.append(thread)
 
+    def may_take(self) -> bool:
+        """Whether Celery may take a message: the child has its models, and nobody asked this worker to go."""
+        return self._ready.is_set() and not self._draining.is_set()
+
     def drain(self) -> None:
         """Says that this worker goes away: its job goes back to the queue at its next step."""
         self._draining.set()
-        self.open.clear()
         try:
-            self._say()
+            self._fleet.beat(self._facts())
         except TransientError as error:
             log.warning("drain_not_told", error=error.message)
 
@@ -88,27 +88,28 @@ class Parent:
             # The lease runs out instead.
             log.warning("loss_not_told", job_id=job_id, error=outage.message)
 
-    def _say(self) -> None:
+    def _facts(self) -> WorkerFacts:
         settings = self._settings
-        facts = WorkerFacts(
+        return WorkerFacts(
             name=self._name,
             role=settings.role,
             slots=1,
             bundle=settings.bundle,
-            # What the child said last, for a Redis that forgot it.
-            ready=self.open.is_set(),
             draining=self._draining.is_set(),
         )
-        self._fleet.beat(facts)
 
     def _beat(self) -> None:
-        self._say()
-        ready = self._fleet.is_ready(self._name) and not self._draining.is_set()
-        if ready and not self.open.is_set():
-            self.open.set()
+        said = self._fleet.beat(self._facts())
+        if said is not None:
+            self._said = said
+        elif self._said is not None:
+            # After an outage Redis has let the facts expire, and the child speaks only when something changes.
+            self._fleet.remind(self._name, self._said)
+        if self._said is None or not self._said.ready:
+            self._ready.clear()
+        elif not self._ready.is_set():
+            self._ready.set()
             self._wake()
-        elif not ready:
-            self.open.clear()
 
     def _loop(self, name: str, tick: Callable[[], None]) -> None:
         while not self._stop.is_set():
@@ -117,6 +118,7 @@ class Parent:
             except TransientError as error:
                 log.warning("thread_waits", thread=name, error=error.message)
                 self._stop.wait(_PAUSE_S)
-            except Exception:  # noqa: BLE001 - a thread that ended silently would stop the whole fleet
+            except Exception:
+                # A thread that ended would stop the whole fleet.
                 log.exception("thread_broke", thread=name)
                 self._stop.wait(_PAUSE_S)

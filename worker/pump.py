@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError
 
 from shared import broker
 from shared.job_store import Fleet, Ring
+from shared.job_store.fleet import MOST_AT_ONCE
 from shared.log import get_logger
 from shared.settings import Settings
 
@@ -22,7 +23,7 @@ log = get_logger(__name__)
 
 
 class Pump:
-    """Keeps `in_flight_factor` jobs a live slot in Celery, so that a waiting job is cheap to count, cancel and reorder."""
+    """Keeps `in_flight_factor` jobs a live slot in Celery: a job that waits outside is cheap to count and to cancel."""
 
     def __init__(self, app: Celery, fleet: Fleet, settings: Settings, name: str) -> None:
         self._app = app
@@ -40,6 +41,8 @@ class Pump:
             return
         for doorbell in rings:
             publish(self._app, self._settings, doorbell)
+        if len(rings) == MOST_AT_ONCE:
+            return
         if not rings:
             stop.wait(_FULL_PAUSE_S)
         self._fleet.wait_for_bell(self._settings.pump_every_s)

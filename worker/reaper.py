@@ -6,8 +6,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from shared import broker
-from shared.job import Stage
-from shared.job_store import Fleet
+from shared.job_store import Fleet, Waiting
 from shared.log import get_logger
 from shared.settings import Settings
 from worker.pump import publish
@@ -25,16 +24,18 @@ class Reaper:
 
     def sweep(self) -> None:
         """Sweeps, if nobody did just now. Raises RecordsUnavailable."""
-        found = self._fleet.reap(self._empty())
+        if not self._fleet.is_turn_to_reap():
+            return
+        found = self._fleet.reap(self._waiting())
         for job_id in found.lost:
             log.warning("lease_ran_out", job_id=job_id)
         for doorbell in found.rings:
             log.warning("doorbell_lost", job_id=doorbell.job_id, stage=doorbell.stage.value)
             publish(self._app, self._settings, doorbell)
 
-    def _empty(self) -> list[Stage]:
+    def _waiting(self) -> list[Waiting]:
         try:
-            return broker.stages_without_messages(self._app, self._settings)
+            return broker.messages_waiting(self._app, self._settings)
         except OperationalError as error:
             # Without the broker nothing can be rung, but leases must still be looked after.
             log.warning("queues_not_counted", error=str(error))

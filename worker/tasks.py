@@ -1,6 +1,6 @@
 """One task a stage: claim the job, run the stage, say what became of it.
 
-A doorbell that may not run, or whose work came to nothing, ends with Ignore, so that the rest of its chain dies with it.
+A doorbell that may not run, or whose work came to nothing, ends with Ignore: the rest of its chain dies with it.
 """
 
 from __future__ import annotations
@@ -54,6 +54,11 @@ def _add(app: Celery, child: Child, stage: Stage) -> None:
 def perform(child: Child, stage: Stage, job_id: str) -> None:
     """Runs one stage of a job, if it is due. Raises Ignore unless the chain is to go on."""
     with structlog.contextvars.bound_contextvars(job_id=job_id, stage=stage.value):
+        if stage not in child.stages:
+            # The doorbell came while this child was starting, and its bundle turned out to be broken. It must not cost
+            # the job anything: the reaper rings again, for a worker that can.
+            log.warning("doorbell_not_answered", worker=child.name)
+            raise Ignore
         try:
             claim = child.jobs.claim(job_id, stage, worker=child.name, token=uuid.uuid4().hex[:12])
         except RecordsUnavailable as error:
@@ -90,13 +95,13 @@ def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
                 ),
                 for_s=child.settings.lease_s,
             )
-        log.info("stage_finished", attempt=attempt, ending=ending.value, seconds=round(seconds, 3))
-        return ending
     except LeaseLost as error:
         log.warning("lease_lost", attempt=attempt, reason=error.message)
         return None
     except Exception as error:  # noqa: BLE001 - every failure is told to the job's record, and nothing else may be lost
         return _settle(child, stage, claim, error)
+    log.info("stage_finished", attempt=attempt, ending=ending.value, seconds=round(seconds, 3))
+    return ending
 
 
 def _settle(child: Child, stage: Stage, claim: Claim, error: Exception) -> Ending | None:
@@ -129,4 +134,5 @@ def _failure(error: Exception, stage: Stage) -> Failure:
     """What the person is told. The text of an unknown error may hold anything, so it stays in the log."""
     if isinstance(error, TroupeError):
         return Failure(code=error.code, message=error.message, retryable=error.retryable, stage=stage)
-    return Failure(code="internal", message="something broke in Troupe; its log says what", retryable=False, stage=stage)
+    message = "something broke in Troupe; its log says what"
+    return Failure(code="internal", message=message, retryable=False, stage=stage)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from shared.job_store.async_store import AsyncJobStore
 from shared.job_store.connection import connect, connect_async
-from shared.job_store.facts import Claim, Ending, QueuePlace, Refusal, Renewal, Ring, Sweep, WorkerFacts
+from shared.job_store.facts import (
+    Claim,
+    Ending,
+    QueuePlace,
+    Readiness,
+    Refusal,
+    Renewal,
+    Ring,
+    Sweep,
+    Waiting,
+    WorkerFacts,
+)
 from shared.job_store.fleet import Fleet
 from shared.job_store.store import JobStore
 
@@ -15,10 +26,12 @@ __all__ = [
     "Fleet",
     "JobStore",
     "QueuePlace",
+    "Readiness",
     "Refusal",
     "Renewal",
     "Ring",
     "Sweep",
+    "Waiting",
     "WorkerFacts",
     "connect",
     "connect_async",

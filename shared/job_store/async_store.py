@@ -11,7 +11,7 @@ import redis.asyncio
 from shared.errors import RecordsUnavailable
 from shared.job import Job, JobSpec, Progress, Status
 from shared.job_store import keys, record, scripts
-from shared.job_store.connection import redis_errors
+from shared.job_store.connection import Word, redis_errors
 from shared.job_store.events import EventReader
 from shared.job_store.facts import QueuePlace, WorkerFacts
 from shared.settings import Settings
@@ -77,7 +77,7 @@ class AsyncJobStore:
     async def get(self, job_id: str) -> Job | None:
         """The job, or None when there is none of this id (any more). Raises RecordsUnavailable."""
         with redis_errors():
-            fields = await self._redis.hgetall(keys.job_key(self._prefix, job_id))
+            fields: Any = await self._redis.hgetall(keys.job_key(self._prefix, job_id))
         return record.decode(job_id, fields) if "spec" in fields else None
 
     async def wait(self, job_id: str, *, after: int, timeout_s: float) -> Job | None:
@@ -134,7 +134,7 @@ class AsyncJobStore:
         """Workers that gave a sign of life lately. Raises RecordsUnavailable."""
         with redis_errors():
             seconds, _ = await self._redis.time()
-            names = await self._redis.zrangebyscore(keys.workers_key(self._prefix), seconds, "+inf")
+            names: Any = await self._redis.zrangebyscore(keys.workers_key(self._prefix), seconds, "+inf")
             async with self._redis.pipeline(transaction=False) as pipe:
                 for name in names:
                     pipe.hgetall(keys.worker_key(self._prefix, name))
@@ -148,6 +148,6 @@ class AsyncJobStore:
             self._seen = (now_s, await self.workers())
         return self._seen[1]
 
-    async def _run(self, script: Any, *values: object) -> Any:  # noqa: ANN401 - scripts answer what they like
+    async def _run(self, script: Any, *values: Word) -> Any:
         with redis_errors():
             return await script(args=[self._prefix, *values])

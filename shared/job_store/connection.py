@@ -8,6 +8,9 @@ from typing import Any
 
 import redis
 import redis.asyncio
+import redis.asyncio.retry
+import redis.retry
+from redis.backoff import ConstantBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError, OutOfMemoryError, ReadOnlyError, TimeoutError  # noqa: A004
 
 from shared.errors import RecordsUnavailable
@@ -15,6 +18,11 @@ from shared.settings import Settings
 
 # What may pass by itself. Any other answer of Redis is a bug of ours and is shown as one.
 _PASSING = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError, OSError)
+
+# One more try covers a connection that was cut while it idled. An outage is the caller's to decide about: a denoising
+# step must not stand still for the client's own ten tries.
+_AGAIN = 1
+_AGAIN_AFTER_S = 0.05
 
 # The client's own defaults wait for ever on a host that has gone.
 _OPTIONS: dict[str, Any] = {
@@ -26,14 +34,20 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
+# What goes into Redis as it is.
+Word = str | int | float
+
+
 def connect(settings: Settings) -> redis.Redis:
     """A client for threads and processes that block. Connects when it is first used."""
-    return redis.Redis.from_url(settings.redis_url, **_OPTIONS)
+    retry = redis.retry.Retry(ConstantBackoff(_AGAIN_AFTER_S), _AGAIN)
+    return redis.Redis.from_url(settings.redis_url, retry=retry, **_OPTIONS)
 
 
 def connect_async(settings: Settings) -> redis.asyncio.Redis:
     """A client for an event loop. Connects when it is first used."""
-    return redis.asyncio.Redis.from_url(settings.redis_url, **_OPTIONS)
+    retry = redis.asyncio.retry.Retry(ConstantBackoff(_AGAIN_AFTER_S), _AGAIN)
+    return redis.asyncio.Redis.from_url(settings.redis_url, retry=retry, **_OPTIONS)
 
 
 @contextmanager

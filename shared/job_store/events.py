@@ -73,7 +73,8 @@ class EventReader:
                 self._wake_all()
                 continue
             for _, entries in _streams(streams):
-                for last, fields in entries:  # noqa: PLW2901 - the last entry is where the next read goes on
+                for entry_id, fields in entries:
+                    last = entry_id
                     for event in self._waiting.get(fields["j"], ()):
                         event.set()
 
@@ -84,7 +85,7 @@ class EventReader:
 
 
 def _streams(reply: object) -> list[tuple[str, list[tuple[str, dict[str, str]]]]]:
-    """The reply of XREAD as (stream, entries) pairs; RESP3 answers a mapping of lists of lists, RESP2 a list of pairs."""
+    """The reply of XREAD as (stream, entries) pairs: RESP3 gives a mapping of lists of lists, RESP2 a list of pairs."""
     if not reply:
         return []
     if isinstance(reply, dict):

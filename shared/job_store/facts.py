@@ -11,7 +11,10 @@ from shared.job import Job, Lane, Stage
 
 
 class QueuePlace(BaseModel):
-    """Where a queued job stands. position: jobs of its lane before it; eta_s: seconds until it is done, None if unknown."""
+    """Where a queued job stands.
+
+    position: jobs of its lane before it; eta_s: seconds until it is done, None if unknown.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -81,9 +84,25 @@ class Ring:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
-    """What one pass of the reaper did. mine is False when another worker swept just now."""
+class Waiting:
+    """How many messages wait in the Celery queue that a stage's doorbells go through; stages may share a queue."""
 
-    mine: bool
+    stage: Stage
+    queue: str
+    messages: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readiness:
+    """What a child last said: whether its models are loaded, and why not."""
+
+    ready: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What one pass of the reaper did: the jobs whose lease was over, and the doorbells to ring again."""
+
     lost: tuple[str, ...] = ()
     rings: tuple[Ring, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
@@ -10,15 +10,17 @@ import redis
 from shared.errors import WorkerLost
 from shared.job import Failure, Stage
 from shared.job_store import keys, scripts
-from shared.job_store.connection import redis_errors
-from shared.job_store.facts import Ring, Sweep, WorkerFacts
+from shared.job_store.connection import Word, redis_errors
+from shared.job_store.facts import Readiness, Ring, Sweep, Waiting, WorkerFacts
 from shared.settings import Settings
 
-_SCRIPTS = ("pump", "reap", "lose")
+_SCRIPTS = ("pump", "reap", "lose", "leave")
 _LOCK_S = 5.0
 _BEAT_EXPIRY_S = 10.0
 # A doorbell reaches a waiting worker in milliseconds; this leaves room for a slow start of a child.
 _RING_AFTER_S = 10.0
+# How many jobs the pump hands out in one go: Redis does nothing else in the meantime.
+MOST_AT_ONCE = 200
 
 
 class Fleet:
@@ -32,7 +34,7 @@ class Fleet:
 
     def hand_out(self, pumper: str, places: int) -> list[Ring] | None:
         """Jobs whose turn it is, marked as handed to Celery. None when another pumper has the lock."""
-        answer = self._run("pump", pumper, _LOCK_S, places, self._settings.aging_s)
+        answer = self._run("pump", pumper, _LOCK_S, places, self._settings.aging_s, MOST_AT_ONCE)
         return _rings(answer[1:]) if int(answer[0]) else None
 
     def wait_for_bell(self, timeout_s: float) -> None:
@@ -40,73 +42,82 @@ class Fleet:
         with redis_errors():
             self._redis.blpop([keys.bell_key(self._prefix)], timeout=timeout_s)
 
-    def reap(self, empty: Sequence[Stage]) -> Sweep:
+    def is_turn_to_reap(self) -> bool:
+        """Whether nobody in the fleet has swept for `reap_every_s`; whoever hears yes must sweep now."""
+        pause_ms = max(1, int(self._settings.reap_every_s * 900))
+        with redis_errors():
+            return bool(self._redis.set(keys.reap_key(self._prefix), 1, nx=True, px=pause_ms))
+
+    def reap(self, waiting: Sequence[Waiting]) -> Sweep:
         """Takes back jobs whose lease is over and finds doorbells that got lost.
 
-        empty: the stages whose Celery queue holds no message.
+        waiting: messages of every stage's queue; without them doorbells are not looked for.
         """
         settings = self._settings
-        values = (settings.max_losses, settings.job_expiry_s, _lost(settings.max_losses), _RING_AFTER_S, settings.aging_s)
-        mine, *rest = self._run("reap", settings.reap_every_s * 0.9, *values, *[stage.value for stage in empty])
-        if not int(mine):
-            return Sweep(mine=False)
-        lost = int(rest[0])
-        return Sweep(mine=True, lost=tuple(rest[1 : 1 + lost]), rings=tuple(_rings(rest[1 + lost :])))
+        most, expiry_s = settings.max_losses, settings.job_expiry_s
+        counts = [word for one in waiting for word in (one.stage.value, one.queue, one.messages)]
+        answer = self._run("reap", most, expiry_s, _lost(most), _RING_AFTER_S, settings.aging_s, *counts)
+        lost = int(answer[0])
+        return Sweep(lost=tuple(answer[1 : 1 + lost]), rings=tuple(_rings(answer[1 + lost :])))
 
     def lose(self, job_id: str, worker: str) -> bool:
-        """Takes the job back from a worker whose child died under it. False when the job was not the child's any more."""
+        """Takes the job back from a worker whose child died under it. False when the child did not hold it."""
         most = self._settings.max_losses
         return bool(self._run("lose", job_id, worker, most, self._settings.job_expiry_s, _lost(most)))
 
-    def beat(self, facts: WorkerFacts) -> None:
-        """A sign of life. Readiness is the child's to say: `say_ready`."""
-        name = facts.name
-        mapping = {
-            "name": name,
+    def beat(self, facts: WorkerFacts) -> Readiness | None:
+        """A sign of life. Gives what the child said last with `say_ready`; None when Redis does not know it."""
+        mapping: dict[str, Word] = {
+            "name": facts.name,
             "role": facts.role,
             "slots": facts.slots,
             "bundle": facts.bundle,
             "draining": int(facts.draining),
         }
-        self._write(name, mapping)
+        ready, reason = self._write(facts.name, mapping)
+        return None if ready is None else Readiness(ready=ready == "1", reason=reason or "")
 
     def say_ready(self, name: str, *, ready: bool, reason: str = "") -> None:
         """A child says whether its models are loaded, and why not."""
         self._write(name, {"ready": int(ready), "reason": reason})
 
-    def is_ready(self, name: str) -> bool:
-        """Whether the worker's child has its models loaded."""
-        with redis_errors():
-            return self._redis.hget(keys.worker_key(self._prefix, name), "ready") == "1"
+    def remind(self, name: str, said: Readiness) -> None:
+        """Tells a Redis that has forgotten what the child said last, unless the child has spoken in the meantime."""
+        key = keys.worker_key(self._prefix, name)
+        with redis_errors(), self._redis.pipeline() as pipe:
+            pipe.hsetnx(key, "ready", int(said.ready))
+            pipe.hsetnx(key, "reason", said.reason)
+            pipe.execute()
 
     def leave(self, name: str) -> None:
-        """The worker is gone."""
-        with redis_errors(), self._redis.pipeline(transaction=False) as pipe:
-            pipe.zrem(keys.workers_key(self._prefix), name)
-            pipe.delete(keys.worker_key(self._prefix, name))
-            pipe.execute()
+        """The worker is gone; if it was the pumper, another one may pump at once."""
+        self._run("leave", name)
 
     def ready_slots(self) -> int:
         """Slots of all workers that can take jobs."""
         with redis_errors():
             seconds, _ = self._redis.time()
-            names = self._redis.zrangebyscore(keys.workers_key(self._prefix), seconds, "+inf")
+            names: Any = self._redis.zrangebyscore(keys.workers_key(self._prefix), seconds, "+inf")
             with self._redis.pipeline(transaction=False) as pipe:
                 for name in names:
                     pipe.hmget(keys.worker_key(self._prefix, name), "slots", "ready", "draining")
                 found = pipe.execute()
         return sum(int(slots) for slots, ready, draining in found if slots and ready == "1" and draining != "1")
 
-    def _write(self, name: str, mapping: dict[str, Any]) -> None:
+    def _write(self, name: str, mapping: Mapping[Any, Word]) -> tuple[str | None, str | None]:
+        """Writes facts with a new expiry; gives the fields `ready` and `reason` as they are then."""
+        key = keys.worker_key(self._prefix, name)
         with redis_errors():
             seconds, _ = self._redis.time()
             with self._redis.pipeline() as pipe:
                 pipe.zadd(keys.workers_key(self._prefix), {name: seconds + _BEAT_EXPIRY_S})
-                pipe.hset(keys.worker_key(self._prefix, name), mapping=mapping)
-                pipe.expire(keys.worker_key(self._prefix, name), int(_BEAT_EXPIRY_S))
-                pipe.execute()
+                pipe.hset(key, mapping=mapping)
+                pipe.expire(key, int(_BEAT_EXPIRY_S))
+                pipe.hmget(key, "ready", "reason")
+                ready, reason = pipe.execute()[-1]
+        return ready, reason
 
-    def _run(self, name: str, *values: object) -> Any:
+    def _run(self, name: str, *values: Word) -> Any:
         with redis_errors():
             return self._scripts[name](args=[self._prefix, *values])
 

@@ -1,11 +1,11 @@
 """Names in Redis. Every key starts with the prefix of the settings; the Lua scripts build the same names from it.
 
     {p}:job:{id}                  hash    one job's record, fields below; expires some time after the job is over
-    {p}:ready:{lane}:{tenant}     zset    jobs that wait for their turn; score = when they were submitted (s)
-    {p}:turns:{lane}              zset    tenants; score = units served so far, so the smallest is next (see pump.lua)
+    {p}:ready:{lane}:{tenant}     zset    jobs that wait for their turn; score = when submitted (s)
+    {p}:turns:{lane}              zset    tenants; score = units served so far: the smallest is next (see pump.lua)
     {p}:load                      hash    per lane: how many jobs wait, and how many units they are
     {p}:later                     zset    jobs that pause before another try; score = when the pause is over (s)
-    {p}:flight:{lane}             zset    jobs handed to Celery that nobody works on yet; score = when they were rung (s)
+    {p}:flight:{lane}             zset    jobs handed to Celery that nobody works on yet; score = when rung (s)
     {p}:leases:{lane}             zset    jobs that a worker holds; score = when the lease ends (s)
     {p}:bell                      list    at most one item: wakes the pump
     {p}:pump, {p}:reap            string  who pumps, and that somebody reaped just now; both expire by themselves
@@ -57,6 +57,11 @@ def workers_key(prefix: str) -> str:
 def events_key(prefix: str) -> str:
     """Key of the stream of visible changes."""
     return f"{prefix}:events"
+
+
+def reap_key(prefix: str) -> str:
+    """Key that says that somebody reaps or has just done so."""
+    return f"{prefix}:reap"
 
 
 def bell_key(prefix: str) -> str:

@@ -48,7 +48,9 @@ def decode(job_id: str, fields: Mapping[str, str]) -> Job:
         started_at=_seconds(fields.get("started")),
         finished_at=_seconds(fields.get("ended")),
         error=Failure.model_validate_json(error) if error else None,
-        warnings=tuple(text for name in _WARNINGS if fields.get(name, "[]") != "[]" for text in json.loads(fields[name])),
+        warnings=tuple(
+            text for name in _WARNINGS if fields.get(name, "[]") != "[]" for text in json.loads(fields[name])
+        ),
         timings={stage: float(fields[name]) for stage, name in _TIMINGS if name in fields},
         outputs={stage: fields[name] for stage, name in _OUTPUTS if name in fields},
         picture=fields.get("picture"),

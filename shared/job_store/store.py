@@ -11,7 +11,7 @@ import redis
 from shared.errors import JobNotFound
 from shared.job import Failure, Job, Stage
 from shared.job_store import keys, record, scripts
-from shared.job_store.connection import redis_errors
+from shared.job_store.connection import Word, redis_errors
 from shared.job_store.facts import Claim, Ending, Refusal, Renewal
 from shared.orders import STAGES
 from shared.settings import Settings
@@ -35,7 +35,7 @@ class JobStore:
     def get(self, job_id: str) -> Job:
         """The job. Raises JobNotFound."""
         with redis_errors():
-            fields = self._redis.hgetall(keys.job_key(self._prefix, job_id))
+            fields: Any = self._redis.hgetall(keys.job_key(self._prefix, job_id))
         if "spec" not in fields:
             message = f"there is no job {job_id}"
             raise JobNotFound(message)
@@ -56,7 +56,7 @@ class JobStore:
         """Prolongs the lease, writes (step, steps) if given, and says whether to go on."""
         return Renewal(self._run("renew", job_id, attempt, self._settings.lease_s, worker, *(progress or ())))
 
-    def finish(  # noqa: PLR0913 - one call writes all that a stage leaves
+    def finish(
         self,
         job_id: str,
         attempt: int,
@@ -72,7 +72,7 @@ class JobStore:
         if not following and picture is None:
             message = f"{stage.value} is the last stage: it ends with a picture"
             raise ValueError(message)
-        values = (
+        values: tuple[Word, ...] = (
             self._settings.job_expiry_s,
             stage.value,
             following[0].value if following else "",
@@ -101,6 +101,6 @@ class JobStore:
         expiry_s, pause_s = self._settings.job_expiry_s, self._settings.retry_after_s
         return Ending(self._run("retry", job_id, attempt, expiry_s, failure.model_dump_json(), tries, pause_s))
 
-    def _run(self, name: str, *values: object) -> Any:
+    def _run(self, name: str, *values: Word) -> Any:
         with redis_errors():
             return self._scripts[name](args=[self._prefix, *values])

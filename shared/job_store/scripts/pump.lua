@@ -1,4 +1,4 @@
--- ARGV: prefix, pumper, lock_s, places, aging_s. Takes jobs out of the ready sets, as many as there are places, for one
+-- ARGV: prefix, pumper, lock_s, places, aging_s, most at once. Takes jobs out of the ready sets, as many as there are places, for one
 -- pumper of the whole fleet. Returns {0} when another one pumps, else {1, id, due stage, goes first (1 or 0), ...}.
 --
 -- Fair between tenants by units, not by jobs: a tenant's score in `turns` is what it was given so far, the smallest is
@@ -6,15 +6,14 @@
 -- to be as large as the largest job). O(log n) a job.
 -- Interactive jobs have all the places to themselves; batch jobs have what is left. While interactive jobs leave nothing,
 -- a batch lane whose head has waited for aging_s still gets a fifth of the places, and goes first in Celery too.
-local MOST_AT_ONCE = 200
 local lock = p .. ':pump'
 local holder = redis.call('GET', lock)
 if holder and holder ~= ARGV[2] then return {0} end
 redis.call('SET', lock, ARGV[2], 'PX', math.floor(tonumber(ARGV[3]) * 1000))
 redis.call('DEL', p .. ':bell')
-local t, places, aging_s = now(), tonumber(ARGV[4]), tonumber(ARGV[5])
+local t, places, aging_s, most = now(), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. ':later', '-inf', t, 'LIMIT', 0, MOST_AT_ONCE)) do
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. ':later', '-inf', t, 'LIMIT', 0, most)) do
   redis.call('ZREM', p .. ':later', id)
   local job = read(id)
   if job then enqueue(job) end
@@ -50,7 +49,7 @@ end
 
 local function abroad(lane) return redis.call('ZCARD', flight(lane)) + redis.call('ZCARD', leases(lane)) end
 
-for _ = 1, MOST_AT_ONCE do
+for _ = 1, most do
   local tenant, id = head('interactive')
   if id and abroad('interactive') < places then
     hand_out('interactive', tenant, id, true)

@@ -1,40 +1,59 @@
--- ARGV: prefix, pause_s, most losses, expiry_s, error, ring_after_s, aging_s, then the stages whose Celery queue is empty.
--- At most one sweep of the whole fleet in pause_s. Returns {0} when it was not the caller's, else
--- {1, how many lost, lost ids..., id, due stage, goes first, ...}: the last are doorbells that got lost, to be rung again.
+-- ARGV: prefix, most losses, expiry_s, error, ring_after_s, aging_s, then (stage, queue, messages in the queue) a stage.
+-- Returns {how many lost, lost ids..., id, due stage, goes first (1 or 0), ...}: the last are doorbells to ring again.
 local AT_ONCE = 100
-if not redis.call('SET', p .. ':reap', 1, 'NX', 'PX', math.max(1, math.floor(tonumber(ARGV[2]) * 1000))) then return {0} end
-local t, ring_after_s, aging_s = now(), tonumber(ARGV[6]), tonumber(ARGV[7])
-local empty = {}
-for i = 8, #ARGV do empty[ARGV[i]] = true end
+local MOST_LOOKED_AT = 1000
+local t, ring_after_s, aging_s = now(), tonumber(ARGV[5]), tonumber(ARGV[6])
+local queue_of, messages, abroad = {}, {}, {}
+for i = 7, #ARGV, 3 do
+  queue_of[ARGV[i]], messages[ARGV[i + 1]], abroad[ARGV[i + 1]] = ARGV[i + 1], tonumber(ARGV[i + 2]), {}
+end
 
 local lost, rings = {}, {}
 for _, lane in ipairs({'interactive', 'batch'}) do
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases(lane), '-inf', t, 'LIMIT', 0, AT_ONCE)) do
     local job = read(id)
     if job then
-      lose(job, ARGV[3], ARGV[4], ARGV[5])
+      lose(job, ARGV[2], ARGV[3], ARGV[4])
       lost[#lost + 1] = id
     else
       redis.call('ZREM', leases(lane), id)
     end
   end
-  -- A doorbell is lost when nobody came although its queue is empty, or when nobody came for very long. One too many does
-  -- no harm: claim turns it away. One that waited that long goes first, whatever its lane.
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', flight(lane), '-inf', t - ring_after_s, 'LIMIT', 0, AT_ONCE)) do
-    local job = read(id)
-    local aged = t - tonumber(redis.call('ZSCORE', flight(lane), id)) > aging_s
+end
+
+local function ring(job, first)
+  redis.call('ZADD', flight(job.lane), t, job.id)
+  rings[#rings + 1] = job.id
+  rings[#rings + 1] = job.due
+  rings[#rings + 1] = (first or job.lane == 'interactive') and '1' or '0'
+end
+
+-- Doorbells are lost when more jobs wait for one than messages are there; whose they were, nobody knows, but queues keep
+-- their order, so the oldest it is. A wrong guess does no harm: claim turns the second doorbell away, and the next sweep
+-- counts again. A job that waited for very long is rung again whatever its lane, as the first in its queue.
+for _, lane in ipairs({'interactive', 'batch'}) do
+  local entries = redis.call('ZRANGE', flight(lane), 0, MOST_LOOKED_AT - 1, 'WITHSCORES')
+  for i = 1, #entries, 2 do
+    local job, rung = read(entries[i]), tonumber(entries[i + 1])
     if not job then
-      redis.call('ZREM', flight(lane), id)
-    elseif empty[job.due] or aged then
-      redis.call('ZADD', flight(lane), t, id)
-      rings[#rings + 1] = id
-      rings[#rings + 1] = job.due
-      rings[#rings + 1] = (lane == 'interactive' or aged) and '1' or '0'
+      redis.call('ZREM', flight(lane), entries[i])
+    elseif queue_of[job.due] and t - rung > aging_s then
+      ring(job, true)
+    elseif queue_of[job.due] then
+      job.rung = rung
+      table.insert(abroad[queue_of[job.due]], job)
     end
   end
 end
+for queue, jobs in pairs(abroad) do
+  table.sort(jobs, function(a, b) return a.rung < b.rung end)
+  for i = 1, math.min(#jobs - messages[queue], AT_ONCE) do
+    if t - jobs[i].rung < ring_after_s then break end
+    ring(jobs[i], false)
+  end
+end
 
-local reply = {1, #lost}
+local reply = {#lost}
 for _, id in ipairs(lost) do reply[#reply + 1] = id end
 for _, word in ipairs(rings) do reply[#reply + 1] = word end
 return reply
