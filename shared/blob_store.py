@@ -4,7 +4,6 @@ The keys and what lies under them:
 
     photos/{photo id}.png                        a reference photo, upright, without metadata; id = sha256 of the upload
     stages/{stage}/{order digest}/{file}         what a stage made; `output.json` is written last and says it is whole
-    jobs/{job id}/{attempt}/picture.png          a final picture; the job's record points to exactly one
 """
 
 from __future__ import annotations

@@ -74,12 +74,14 @@ class DetectConcept(BaseModel):
 
 
 class DetectOrder(Order):
-    """Find every concept in the template and give each a region and a mask. `template` is the render order's digest."""
+    """Find every concept in the template and give each a region and a mask.
+
+    template: the render order's digest. engine: the Grounding DINO that looks.
+    """
 
     stage: Literal[Stage.DETECT] = Stage.DETECT
+    engine: str
     template: str
-    width_px: int
-    height_px: int
     concepts: tuple[DetectConcept, ...]
     mask: MaskKind
 

@@ -23,10 +23,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from worker.mini.train.faces_detector import Detector, detector_batches, detector_loss
+from worker.mini.train.faces_detector import Detector, Targets, detector_batches, detector_loss
 from worker.mini.train.faces_export import export_pack
 from worker.mini.train.faces_measure import measure_pack
 from worker.mini.train.faces_recogniser import SHAPES, Teacher, recogniser_batches, render_faces
+from worker.mini.train.precision import mixed
 
 Batch = TypeVar("Batch")
 _LOG_EVERY, _SAVE_EVERY = 25, 200
@@ -115,7 +116,13 @@ def main() -> None:
         detector = Detector()
         batches = detector_batches(asked.world, _fresh(asked.seed, asked.folder, "detector"), asked.batch or 16)
         course = Course(name="detector", steps=asked.steps, rate=2e-3, folder=asked.folder)
-        train(detector, batches, lambda batch: detector_loss(detector(batch[0]), batch[1]), course)
+
+        def loss_of(batch: tuple[Tensor, Targets]) -> dict[str, Tensor]:
+            with mixed():
+                outputs = detector(batch[0])
+            return detector_loss(outputs, batch[1])
+
+        train(detector, batches, loss_of, course)
     else:
         # Each seed has training people of its own, so the judge has never seen those of the recogniser.
         cache = asked.folder.parent / f"faces-{asked.seed}"

@@ -69,7 +69,7 @@ class Detector(nn.Module):
             boxes.append(_flat(self.box[level](tower), 4))
             points.append(_flat(self.points[level](tower), 10))
         if self.training:
-            return torch.cat(scores, 1), torch.cat(boxes, 1), torch.cat(points, 1)
+            return torch.cat(scores, 1).float(), torch.cat(boxes, 1).float(), torch.cat(points, 1).float()
         return (*(s[0].sigmoid() for s in scores), *(b[0] for b in boxes), *(p[0] for p in points))
 
 

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from worker.mini.identity import HAIR_STYLES, KINDS, Identity
 from worker.mini.train.faces_degrade import cut_out, degrade
+from worker.mini.train.precision import mixed
 from worker.mini.world import TRAIN_SEEDS, draw_identity, draw_portrait, draw_scene
 
 EMBEDDING = 512
@@ -112,7 +113,8 @@ class Teacher(nn.Module):
 
     def loss(self, batch: Faces) -> dict[str, Tensor]:
         """Margin softmax over people, squared error of sizes and colours, cross entropy of marks."""
-        embedding = self.recogniser(batch.crops)
+        with mixed():
+            embedding = self.recogniser(batch.crops).float()
         cosine = functional.normalize(embedding) @ functional.normalize(self.prototypes).T
         margin = functional.one_hot(batch.person, cosine.shape[1]) * _MARGIN
         return {

@@ -40,6 +40,7 @@ from worker.mini.train.generator_shapes import (
     new_unet,
 )
 from worker.mini.train.identity_faces import References, reference_faces
+from worker.mini.train.precision import mixed
 from worker.mini.train.text import Text, load_text
 from worker.mini.train.unet import save_unet
 from worker.models.keypoints import Pen, draw_keypoints
@@ -136,25 +137,26 @@ class Networks:
         noisy = noised(batch.latents, new_scheduler(), rng)
         states, pooled = without_empty(*self.text.encode(batch.captions), batch.captions)
         sizes = {"text_embeds": pooled, "time_ids": batch.time_ids}
-        tokens = self.adapter.resampler(worn.embeddings)
-        down, middle = self.identitynet(
-            noisy.latents,
-            noisy.timesteps,
-            encoder_hidden_states=tokens,
-            controlnet_cond=worn.drawings,
-            added_cond_kwargs=sizes,
-            return_dict=False,
-        )
-        predicted = self.unet(
-            noisy.latents,
-            noisy.timesteps,
-            encoder_hidden_states=states,
-            added_cond_kwargs={**sizes, "image_embeds": [tokens[:, None]]},
-            cross_attention_kwargs={"ip_adapter_masks": [worn.on.expand(-1, -1, *noisy.latents.shape[2:])]},
-            down_block_additional_residuals=[residual * worn.on for residual in down],
-            mid_block_additional_residual=middle * worn.on,
-        ).sample
-        loss: Tensor = ((predicted - noisy.velocity).square() * worn.weights).mean()
+        with mixed():
+            tokens = self.adapter.resampler(worn.embeddings)
+            down, middle = self.identitynet(
+                noisy.latents,
+                noisy.timesteps,
+                encoder_hidden_states=tokens,
+                controlnet_cond=worn.drawings,
+                added_cond_kwargs=sizes,
+                return_dict=False,
+            )
+            predicted = self.unet(
+                noisy.latents,
+                noisy.timesteps,
+                encoder_hidden_states=states,
+                added_cond_kwargs={**sizes, "image_embeds": [tokens[:, None]]},
+                cross_attention_kwargs={"ip_adapter_masks": [worn.on.expand(-1, -1, *noisy.latents.shape[2:])]},
+                down_block_additional_residuals=[residual * worn.on for residual in down],
+                mid_block_additional_residual=middle * worn.on,
+            ).sample
+        loss: Tensor = ((predicted.float() - noisy.velocity).square() * worn.weights).mean()
         return loss
 
 

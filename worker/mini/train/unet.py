@@ -16,6 +16,7 @@ from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionM
 from worker.mini.train.generator import Training, averaged_state
 from worker.mini.train.generator_scenes import draw_batch, encoded, noised, without_empty
 from worker.mini.train.generator_shapes import new_scheduler, new_unet
+from worker.mini.train.precision import mixed
 from worker.mini.train.text import load_text
 
 _SNAPSHOT_S = 300
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, default=Path("var/train"), help="folder of the training state and curve")
     parser.add_argument("--out", type=Path, default=Path("worker/mini/checkpoints/sdxl"))
     parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--batch", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--share", type=float, default=1.0, help="of the scenes to train on")
     parser.add_argument("--threads", type=int, default=1)
@@ -72,13 +73,14 @@ def main() -> None:
         batch = draw_batch(latents, asked.batch, rng)
         noisy = noised(batch.latents, scheduler, rng)
         states, pooled = without_empty(*text.encode(batch.captions), batch.captions)
-        predicted = unet(
-            noisy.latents,
-            noisy.timesteps,
-            encoder_hidden_states=states,
-            added_cond_kwargs={"text_embeds": pooled, "time_ids": batch.time_ids},
-        ).sample
-        loss = ((predicted - noisy.velocity).square() * batch.weights).mean()
+        with mixed():
+            predicted = unet(
+                noisy.latents,
+                noisy.timesteps,
+                encoder_hidden_states=states,
+                added_cond_kwargs={"text_embeds": pooled, "time_ids": batch.time_ids},
+            ).sample
+        loss = ((predicted.float() - noisy.velocity).square() * batch.weights).mean()
         training.descend(loss)
         losses.append(float(loss.detach()))
         if step % 50 == 0:

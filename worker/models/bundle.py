@@ -1,0 +1,100 @@
+"""The loaded models of a worker's role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from shared.settings import Role, Settings
+from worker.models.catalog import Recipe, recipe_of
+from worker.models.dino import PhraseDetector, load_transformers_dino
+from worker.models.faces import FaceReader, load_faces
+from worker.models.keypoints import Pen
+from worker.models.pretrained import Generator, checkpoint, load_generator
+
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detection:
+    """What the detection role works with. engine: the name of the Grounding DINO that runs."""
+
+    faces: FaceReader
+    phrases: PhraseDetector
+    engine: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """What the generation role works with. batched: all branches of a step in one forward."""
+
+    generator: Generator
+    pen: Pen
+    batched: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """The models of a role; None for what the role does not need. name: with the fingerprint of the files."""
+
+    name: str
+    detection: Detection | None
+    generation: Generation | None
+
+
+def load_bundle(settings: Settings, role: Role) -> Bundle:
+    """Loads what the role needs. Raises BundleError for files that are missing or do not fit."""
+    if settings.torch_threads:
+        torch.set_num_threads(settings.torch_threads)
+    recipe = recipe_of(settings)
+    device = _device(settings)
+    return Bundle(
+        name=recipe.fingerprint(),
+        detection=_load_detection(settings, recipe, device) if role in {"detection", "all"} else None,
+        generation=_load_generation(settings, recipe, device) if role in {"generation", "all"} else None,
+    )
+
+
+def _load_detection(settings: Settings, recipe: Recipe, device: str) -> Detection:
+    with checkpoint(recipe.path("faces")):
+        faces = load_faces(recipe.path("faces"), recipe.pack, detection_px=recipe.detection_px, device=device)
+    if settings.dino_engine == "original":
+        # Its import patches and its warnings are for those who ask for it.
+        from worker.models.dino_original import load_original_dino  # noqa: PLC0415
+
+        with checkpoint(recipe.path("dino-original")):
+            phrases = load_original_dino(recipe.path("dino-original"), device)
+    else:
+        with checkpoint(recipe.path("dino")):
+            phrases = load_transformers_dino(recipe.path("dino"), device, torch.float32)
+    return Detection(faces=faces, phrases=phrases, engine=settings.dino_engine)
+
+
+def _load_generation(settings: Settings, recipe: Recipe, device: str) -> Generation:
+    if settings.dtype == "auto":
+        dtype = torch.float16 if device.startswith("cuda") else torch.float32
+    else:
+        dtype = _DTYPES[settings.dtype]
+    generator = load_generator(
+        sdxl=recipe.path("sdxl"),
+        identitynet=recipe.path("identitynet"),
+        adapter=recipe.path("ip-adapter.bin"),
+        device=device,
+        dtype=dtype,
+        variant=_variant(recipe),
+    )
+    return Generation(generator=generator, pen=recipe.pen, batched=settings.batch_branches)
+
+
+def _variant(recipe: Recipe) -> str | None:
+    """SDXL is published in two sizes of weights side by side; a folder may hold only the half-precision ones."""
+    unet = recipe.path("sdxl") / "unet"
+    whole, half = (unet / f"diffusion_pytorch_model{infix}.safetensors" for infix in ("", ".fp16"))
+    return "fp16" if half.exists() and not whole.exists() else None
+
+
+def _device(settings: Settings) -> str:
+    if settings.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return settings.device

@@ -1,0 +1,94 @@
+"""Faces by insightface: where they are, their landmarks, and the raw embedding that InstantID reads."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from insightface.app import FaceAnalysis
+from insightface.app.common import Face as FoundFace
+from numpy.typing import NDArray
+
+from worker.concepts.boxes import Box
+
+# insightface's own threshold.
+_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceBox:
+    """One face. keypoints_px: eyes, nose, mouth corners, each (x, y), the left one in the picture first."""
+
+    box_px: Box
+    keypoints_px: tuple[tuple[float, float], ...]
+    score: float
+
+    @property
+    def area_px(self) -> float:
+        """Square pixels, as insightface counts the largest face."""
+        return (self.box_px[2] - self.box_px[0]) * (self.box_px[3] - self.box_px[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceReader:
+    """A loaded model pack. detection_px: sides of the square that a picture is fitted into, in the order tried."""
+
+    analysis: Any
+    detection_px: Sequence[int]
+
+    def find(self, picture: NDArray[np.uint8]) -> list[FaceBox]:
+        """All faces of an RGB picture (H, W, 3), the largest first.
+
+        Where a size of detection finds nothing the next one is tried: a face that fills the picture is seen only small.
+        """
+        blue_first = _blue_first(picture)
+        for side_px in self.detection_px:
+            boxes, keypoints = self.analysis.det_model.detect(blue_first, input_size=(side_px, side_px))
+            if len(boxes):
+                faces = [_face(box, points) for box, points in zip(boxes, keypoints, strict=True)]
+                return sorted(faces, key=lambda face: (-face.area_px, face.box_px))
+        return []
+
+    def embed(self, picture: NDArray[np.uint8], face: FaceBox) -> NDArray[np.float32]:
+        """The raw (not normalised) recognition embedding of one face of this picture, (512,)."""
+        found = FoundFace(bbox=np.array(face.box_px), kps=np.array(face.keypoints_px, np.float32), det_score=face.score)
+        self.analysis.models["recognition"].get(_blue_first(picture), found)
+        return np.asarray(found.embedding, dtype=np.float32)
+
+
+def load_faces(root: Path, pack: str, *, detection_px: Sequence[int], device: str) -> FaceReader:
+    """The pack under `root`/models/`pack`. Raises OSError or RuntimeError for files that are missing or broken."""
+    folder = root / "models" / pack
+    if not folder.is_dir():
+        message = f"there is no model pack {folder}"
+        raise FileNotFoundError(message)
+    on_gpu = device.startswith("cuda")
+    providers = ["CUDAExecutionProvider"] if on_gpu else []
+    # insightface reports every model on standard output.
+    with contextlib.redirect_stdout(io.StringIO()):
+        analysis = FaceAnalysis(
+            name=str(folder),
+            allowed_modules=["detection", "recognition"],
+            providers=[*providers, "CPUExecutionProvider"],
+        )
+        side_px = detection_px[0]
+        analysis.prepare(ctx_id=0 if on_gpu else -1, det_thresh=_THRESHOLD, det_size=(side_px, side_px))
+    if "recognition" not in analysis.models:
+        message = f"the model pack {folder} holds no recogniser"
+        raise FileNotFoundError(message)
+    return FaceReader(analysis=analysis, detection_px=tuple(detection_px))
+
+
+def _blue_first(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), dtype=np.uint8)
+
+
+def _face(box: NDArray[np.float32], points: NDArray[np.float32]) -> FaceBox:
+    x1, y1, x2, y2, score = (float(number) for number in box)
+    return FaceBox(box_px=(x1, y1, x2, y2), keypoints_px=tuple((float(x), float(y)) for x, y in points), score=score)

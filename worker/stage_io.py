@@ -1,0 +1,260 @@
+"""Between the queue and the stages: orders from a job's record, pictures from the blob store, results back into it.
+
+What a stage makes is stored under the digest of its order, `output.json` last; an order whose output is stored already
+is not worked on again, whichever job it comes from.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from shared.blob_store import BlobStore, photo_key, stage_key
+from shared.errors import BlobsUnavailable, UnknownPhoto
+from shared.job import Job, JobSpec, Stage
+from shared.orders import (
+    QUEUE_OF,
+    STAGES,
+    BranchText,
+    DetectConcept,
+    DetectOrder,
+    Drawing,
+    IdentifyOrder,
+    Order,
+    PersonalizeOrder,
+    Region,
+    RenderOrder,
+)
+from shared.settings import Role, Settings
+from worker.models.bundle import Bundle, Detection, Generation, load_bundle
+from worker.seam import OnStep, StageFunction, StageOutput
+from worker.stages.detect import detect
+from worker.stages.identify import identify
+from worker.stages.personalize import Cast, personalize
+from worker.stages.render import render
+
+T = TypeVar("T")
+_OUTPUT = "output.json"
+TEMPLATE, MASKS, PICTURE = "template.png", "masks.png", "picture.png"
+_PREDICTIONS, _IDENTITIES = "predictions.safetensors", "identities.safetensors"
+
+
+def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]:
+    """The stages of a role over freshly loaded models. Raises BundleError, or BlobsUnavailable without a bucket."""
+    bundle = load_bundle(settings, role)
+    blobs = BlobStore(settings)
+    blobs.ensure_bucket()
+    rooms = Rooms(blobs=blobs, bundle=bundle)
+    work = {
+        Stage.IDENTIFY: rooms.identify,
+        Stage.RENDER: rooms.render,
+        Stage.DETECT: rooms.detect,
+        Stage.PERSONALIZE: rooms.personalize,
+    }
+    return {stage: partial(rooms.run, work[stage]) for stage in STAGES if role in {"all", QUEUE_OF[stage]}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rooms:
+    """The four stages over one bundle and one blob store."""
+
+    blobs: BlobStore
+    bundle: Bundle
+
+    def run(self, work: Callable[[Job], tuple[Order, Work]], job: Job, on_step: OnStep) -> StageOutput:
+        """One stage of a job, unless an equal order has been worked on before."""
+        order, do = work(job)
+        digest = order.digest()
+        place = Place(blobs=self.blobs, stage=order.stage, digest=digest)
+        stored = self.blobs.get(place.key(_OUTPUT))
+        output: dict[str, Any]
+        if stored is None:
+            output = do(place, on_step)
+            place.put(_OUTPUT, json.dumps(output).encode(), "application/json")
+        else:
+            output = json.loads(stored)
+        return StageOutput(
+            digest=digest,
+            warnings=tuple(output.get("warnings", ())),
+            picture=place.key(PICTURE) if order.stage is Stage.PERSONALIZE else None,
+        )
+
+    def identify(self, job: Job) -> tuple[IdentifyOrder, Work]:
+        """Embeddings of every concept's photos."""
+        order = IdentifyOrder(bundle=self.bundle.name, photos=tuple(concept.photos for concept in job.spec.concepts))
+
+        def work(place: Place, on_step: OnStep) -> dict[str, Any]:
+            photos = [[self._photo(photo) for photo in own] for own in order.photos]
+            found = identify(self._detection, photos, on_step)
+            arrays = {str(concept): rows for concept, rows in enumerate(found.embeddings)}
+            place.put(_IDENTITIES, save_arrays(arrays), "application/octet-stream")
+            return {"warnings": found.warnings}
+
+        return order, work
+
+    def render(self, job: Job) -> tuple[RenderOrder, Work]:
+        """The template and the predictions that led to it."""
+        order = RenderOrder(bundle=self.bundle.name, drawing=drawing_of(job.spec))
+
+        def work(place: Place, on_step: OnStep) -> dict[str, Any]:
+            template = render(self._generation, order.drawing, on_step)
+            place.put(TEMPLATE, png(template.picture), "image/png")
+            predictions = {"predictions": template.predictions.cpu().contiguous()}
+            place.put(_PREDICTIONS, save_tensors(predictions), "application/octet-stream")
+            return {}
+
+        return order, work
+
+    def detect(self, job: Job) -> tuple[DetectOrder, Work]:
+        """Everybody's region and mask."""
+        sampling = job.spec.sampling
+        order = DetectOrder(
+            bundle=self.bundle.name,
+            engine=self._detection.engine,
+            template=job.outputs[Stage.RENDER],
+            concepts=tuple(DetectConcept(phrase=one.phrase, box_px=one.box_px) for one in job.spec.concepts),
+            mask=sampling.mask,
+        )
+
+        def work(place: Place, on_step: OnStep) -> dict[str, Any]:
+            template = pixels(self._stored(Stage.RENDER, order.template, TEMPLATE))
+            found = detect(self._detection, template, order.concepts, order.mask, on_step)
+            place.put(MASKS, png(found.masks), "image/png")
+            return {"regions": [region.model_dump() for region in found.regions]}
+
+        return order, work
+
+    def personalize(self, job: Job) -> tuple[PersonalizeOrder, Work]:
+        """The final picture."""
+        spec, sampling = job.spec, job.spec.sampling
+        order = PersonalizeOrder(
+            bundle=self.bundle.name,
+            identities=job.outputs[Stage.IDENTIFY],
+            template=job.outputs[Stage.RENDER],
+            regions=job.outputs[Stage.DETECT],
+            drawing=drawing_of(spec),
+            branches=tuple(
+                BranchText(
+                    prompt=concept.prompt or spec.prompt,
+                    negative_prompt=spec.negative_prompt
+                    if concept.negative_prompt is None
+                    else concept.negative_prompt,
+                )
+                for concept in spec.concepts
+            ),
+            mode=sampling.mode,
+            split=sampling.split,
+            feather_px=sampling.feather_px,
+            identity_scale=_filled(sampling.identity_scale),
+            adapter_scale=_filled(sampling.adapter_scale),
+        )
+
+        def work(place: Place, on_step: OnStep) -> dict[str, Any]:
+            arrays = load_arrays(self._stored(Stage.IDENTIFY, order.identities, _IDENTITIES))
+            found = json.loads(self._stored(Stage.DETECT, order.regions, _OUTPUT))
+            predictions = load_tensors(self._stored(Stage.RENDER, order.template, _PREDICTIONS))["predictions"]
+            cast = Cast(
+                identities=[arrays[str(concept)] for concept in range(len(arrays))],
+                regions=[Region.model_validate(region) for region in found["regions"]],
+                mask=sampling.mask,
+                predictions=predictions,
+            )
+            picture = personalize(self._generation, order, cast, on_step)
+            place.put(PICTURE, png(picture), "image/png")
+            return {}
+
+        return order, work
+
+    @property
+    def _detection(self) -> Detection:
+        if self.bundle.detection is None:
+            message = "this worker's role has no detection models"
+            raise RuntimeError(message)
+        return self.bundle.detection
+
+    @property
+    def _generation(self) -> Generation:
+        if self.bundle.generation is None:
+            message = "this worker's role has no generation models"
+            raise RuntimeError(message)
+        return self.bundle.generation
+
+    def _photo(self, photo: str) -> NDArray[np.uint8]:
+        data = self.blobs.get(photo_key(photo))
+        if data is None:
+            message = f"photo {photo} is no longer stored; upload it again"
+            raise UnknownPhoto(message)
+        return pixels(data)
+
+    def _stored(self, stage: Stage, digest: str, file: str) -> bytes:
+        data = self.blobs.get(stage_key(stage, digest, file))
+        if data is None:
+            message = f"{file} of stage {stage} ({digest[:12]}) is no longer stored"
+            raise BlobsUnavailable(message)
+        return data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the files of one order are."""
+
+    blobs: BlobStore
+    stage: Stage
+    digest: str
+
+    def key(self, file: str) -> str:
+        """Key of a file of this order."""
+        return stage_key(self.stage, self.digest, file)
+
+    def put(self, file: str, data: bytes, content_type: str) -> None:
+        """Writes a file of this order. Raises BlobsUnavailable."""
+        self.blobs.put(self.key(file), data, content_type)
+
+
+Work = Callable[[Place, OnStep], dict[str, Any]]
+
+
+def drawing_of(spec: JobSpec) -> Drawing:
+    """How the scene is drawn: the sampling that was filled in at submit. Raises ValueError where it was not."""
+    sampling = spec.sampling
+    return Drawing(
+        prompt=spec.prompt,
+        negative_prompt=spec.negative_prompt,
+        width_px=_filled(sampling.width_px),
+        height_px=_filled(sampling.height_px),
+        steps=_filled(sampling.steps),
+        seed=_filled(sampling.seed),
+        guidance_scale=_filled(sampling.guidance_scale),
+        scheduler=sampling.scheduler,
+    )
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    """A picture (H, W, 3) RGB or (H, W) grey as PNG."""
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "PNG")
+    return out.getvalue()
+
+
+def pixels(data: bytes) -> NDArray[np.uint8]:
+    """A stored picture as (H, W, 3) RGB."""
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def _filled(value: T | None) -> T:
+    if value is None:
+        message = "the job's sampling has empty values: submit fills them in"
+        raise ValueError(message)
+    return value

@@ -1,0 +1,89 @@
+"""Personalize: denoise again from the template's noise, with everybody in their place (Algorithm 1, stage 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from shared.job import MaskKind
+from shared.orders import PersonalizeOrder, Region
+from worker.blend.loop import Composition, Layer, Plan, denoise
+from worker.blend.masks import compose
+from worker.models.bundle import Generation
+from worker.models.denoiser import Branch
+from worker.models.instantid import Face
+from worker.models.keypoints import draw_keypoints
+from worker.stages.detect import areas_of
+from worker.stages.render import background_of, start_of
+
+OnStep = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cast:
+    """What the stages before found out. identities[i]: (photos, 512), raw; predictions: the template's own."""
+
+    identities: Sequence[NDArray[np.float32]]
+    regions: Sequence[Region]
+    mask: MaskKind
+    predictions: Tensor
+
+
+def personalize(generation: Generation, order: PersonalizeOrder, cast: Cast, on_step: OnStep) -> NDArray[np.uint8]:
+    """The final picture, (H, W, 3) RGB. Raises OutOfMemory, and whatever on_step raises."""
+    sdxl = generation.generator.sdxl
+    drawing = order.drawing
+    background = background_of(generation, drawing)
+    solver, noisy = start_of(generation, drawing)
+    _, _, height, width = noisy.shape
+    masks = compose(
+        areas_of(cast.regions),
+        cast.mask,
+        size_px=(drawing.width_px, drawing.height_px),
+        latent_size=(width, height),
+        feather_px=order.feather_px,
+    )
+    layers = tuple(
+        Layer(mask=mask.to(sdxl.device), predictor=_branch(generation, order, background, region, identity))
+        for mask, region, identity in zip(masks, cast.regions, cast.identities, strict=True)
+    )
+    denoised = denoise(
+        noisy,
+        solver,
+        Composition(background=background, layers=layers, together=background.denoiser.predict),
+        Plan(mode=order.mode, split=order.split, prefix=cast.predictions),
+        on_step,
+    )
+    return sdxl.decode(denoised.latents)
+
+
+def _branch(
+    generation: Generation,
+    order: PersonalizeOrder,
+    background: Branch,
+    region: Region,
+    identity: NDArray[np.float32],
+) -> Branch:
+    """One concept's branch: its own words, its own face, its landmarks where the template's face is."""
+    drawing, text = order.drawing, order.branches[region.concept]
+    instantid = generation.generator.instantid
+    same_words = (text.prompt, text.negative_prompt) == (drawing.prompt, drawing.negative_prompt)
+    landmarks = draw_keypoints(
+        [region.keypoints_px], width_px=drawing.width_px, height_px=drawing.height_px, pen=generation.pen
+    )
+    face = Face(
+        tokens=instantid.face_tokens(identity),
+        drawing=instantid.condition(landmarks),
+        identity_scale=order.identity_scale,
+        adapter_scale=order.adapter_scale,
+    )
+    return Branch(
+        denoiser=background.denoiser,
+        text=background.text if same_words else generation.generator.sdxl.encode(text.prompt, text.negative_prompt),
+        guidance_scale=drawing.guidance_scale,
+        face=face,
+    )

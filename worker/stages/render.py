@@ -1,0 +1,69 @@
+"""Render: SDXL draws the template, the scene before anybody's identity is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from shared.orders import Drawing
+from worker.blend.loop import Composition, denoise
+from worker.models.bundle import Generation
+from worker.models.denoiser import Branch, Denoiser
+from worker.models.schedulers import ScheduledSolver, draw_noise, make_solver
+
+OnStep = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Template:
+    """The picture (H, W, 3) RGB, and the guided predictions (steps, c, h, w) that led to it.
+
+    A later run with the same noise replays the predictions instead of computing them.
+    """
+
+    picture: NDArray[np.uint8]
+    predictions: Tensor
+
+
+def render(generation: Generation, drawing: Drawing, on_step: OnStep) -> Template:
+    """The template of a drawing. Raises OutOfMemory, and whatever on_step raises."""
+    sdxl = generation.generator.sdxl
+    background = background_of(generation, drawing)
+    solver, noisy = start_of(generation, drawing)
+    denoised = denoise(noisy, solver, Composition(background=background), on_step=on_step)
+    return Template(picture=sdxl.decode(denoised.latents), predictions=denoised.predictions)
+
+
+def background_of(generation: Generation, drawing: Drawing) -> Branch:
+    """The branch of plain SDXL, the same for the template and behind the people."""
+    generator = generation.generator
+    denoiser = Denoiser(
+        generator.sdxl.unet,
+        generator.instantid.identitynet,
+        width_px=drawing.width_px,
+        height_px=drawing.height_px,
+        batched=generation.batched,
+    )
+    return Branch(
+        denoiser=denoiser,
+        text=generator.sdxl.encode(drawing.prompt, drawing.negative_prompt),
+        guidance_scale=drawing.guidance_scale,
+    )
+
+
+def start_of(generation: Generation, drawing: Drawing) -> tuple[ScheduledSolver, Tensor]:
+    """A fresh solver and the job's one noise, at the first noise level: the same for the template and all branches."""
+    sdxl = generation.generator.sdxl
+    solver = make_solver(
+        sdxl.pipeline.scheduler.config,
+        drawing.scheduler,
+        steps=drawing.steps,
+        seed=drawing.seed,
+        device=sdxl.device,
+    )
+    shape = sdxl.latent_shape(width_px=drawing.width_px, height_px=drawing.height_px)
+    return solver, solver.noisy(draw_noise(shape, drawing.seed).to(sdxl.device))
