@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from api.context import open_context
 from api.errors import add_error_answers
@@ -38,10 +40,21 @@ def create_app(settings: Settings) -> FastAPI:
     for room in (jobs, pictures, photos, health):
         # Not include_router: it keeps a router of its own per room, and every request pays for the way through it.
         app.router.routes.extend(room.router.routes)
+    # At the end, so that a GET never passes them.
+    app.router.routes.extend(_heads(app.routes))
     add_error_answers(app)
     # FastAPI's own way to extend its document.
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
+
+
+def _heads(routes: Iterable[BaseRoute]) -> list[APIRoute]:
+    """HEAD for every address that answers GET (RFC 9110, section 9.1): FastAPI leaves it out. Its body is not sent."""
+    return [
+        APIRoute(route.path, route.endpoint, methods=["HEAD"], status_code=route.status_code, include_in_schema=False)
+        for route in routes
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+    ]
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

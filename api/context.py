@@ -23,6 +23,8 @@ from shared.settings import Settings
 
 # A picture of 50 megapixels needs 150 MB while it is decoded: this many at once, the others wait their turn.
 _DECODED_AT_ONCE = 4
+# A form of many photos holds half a gigabyte of pixels from the first check until all are stored.
+_FORMS_AT_ONCE = 3
 _START_PAUSE_S = 1.0
 _T = TypeVar("_T")
 _log = get_logger(__name__)
@@ -30,13 +32,17 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """The API's side of the stores. One per process; routes find it with `context_of`."""
+    """The API's side of the stores. One per process; routes find it with `context_of`.
+
+    unpacking: held while a form's photos are in memory.
+    """
 
     settings: Settings
     limits: BundleLimits
     jobs: AsyncJobStore
     blobs: BlobStore
     decoding: CapacityLimiter
+    unpacking: CapacityLimiter
 
     async def decoded(self, read: Callable[[], _T]) -> _T:
         """Runs work on a picture in a thread, a bounded number at once."""
@@ -68,6 +74,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             jobs=jobs,
             blobs=blobs,
             decoding=CapacityLimiter(_DECODED_AT_ONCE),
+            unpacking=CapacityLimiter(_FORMS_AT_ONCE),
         )
     finally:
         opening.cancel()

@@ -24,6 +24,12 @@ PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 _SHOWN_ERRORS = 20
 _SHOWN_CHARS = 100
+# What pydantic says in words of Python, in words of the request. The only pattern in one is a photo id's.
+_WORDS = {
+    "missing": "this field is required",
+    "extra_forbidden": "there is no field of this name",
+    "string_pattern_mismatch": "a photo id is 64 hexadecimal digits, as POST /v1/photos answers it",
+}
 _log = get_logger(__name__)
 
 STATUS: dict[type[TroupeError], HTTPStatus] = {
@@ -129,7 +135,8 @@ def fields_of(details: Sequence[ErrorDetails]) -> Iterator[FieldError]:
         if detail["type"] == "too_short" and detail["loc"] in inside:
             # Items that are wrong are not counted, so their list seems too short as well: that is no second error.
             continue
-        message = detail["msg"].removeprefix("Value error, ")
+        said = detail["msg"].removeprefix("Value error, ").replace("Tuple", "List").replace(" after validation", "")
+        message = _WORDS.get(detail["type"], said)
         yield FieldError(code=detail["type"], message=message, pointer=pointer_to(*detail["loc"]))
 
 
@@ -161,7 +168,7 @@ def add_error_answers(app: FastAPI) -> None:
             answer.headers.update(error.headers or {})
             return answer
         if error.status_code == HTTPStatus.NOT_FOUND:
-            return problem(tree.RouteNotFound, "nothing is served at this address")
+            return problem(tree.RouteNotFound, "nothing is served at this address; /docs shows what is")
         return problem(tree.RequestError, str(error.detail))
 
     @app.exception_handler(ClientDisconnect)

@@ -114,6 +114,9 @@ def _with_ids(concept: object, names: dict[str, str], used: set[str]) -> object:
 
 def _check_use(names: dict[str, str], used: set[str], *, paired: bool) -> None:
     unused = sorted(set(names) - used - ({"photo"} if paired else set()))
+    if unused == ["photo"]:
+        message = "the photo belongs to nobody: give a phrase for each photo, or name it in concepts"
+        raise InvalidField(message, pointer="/photo")
     if unused:
         message = f"no concept names the file {unused[0][:40]!r} among its photos"
         raise InvalidField(message, pointer=pointer_to(unused[0]))

@@ -144,7 +144,6 @@ def _refusal(error: ValidationError) -> Refusal | MalformedBody:
     fields: Sequence[FieldError] = list(fields_of(details))
     if details[0]["type"] == "json_invalid":
         return MalformedBody(f"the body is not readable as JSON: {fields[0].message.removeprefix('Invalid JSON: ')}")
-    message = (
-        fields[0].message if len(fields) == 1 else f"{len(fields)} fields are not valid; the first: {fields[0].message}"
-    )
+    first = f"{fields[0].pointer or 'the body'}: {fields[0].message}"
+    message = first if len(fields) == 1 else f"{len(fields)} fields are not valid; {first}"
     return Refusal(InvalidField, message, fields)

@@ -62,6 +62,11 @@ JOB_ANSWERS: Answers = {
     **_problems(tree.JobNotFound, tree.InvalidField, tree.RecordsUnavailable),
     "default": _ANY,
 }
+CANCEL_ANSWERS: Answers = {
+    200: {"model": JobView},
+    **_problems(tree.JobNotFound, tree.RecordsUnavailable),
+    "default": _ANY,
+}
 PICTURE_ANSWERS: Answers = {
     307: {"description": "`Location` is a signed address of the picture"},
     **_problems(tree.JobNotFound, tree.NotReadyYet, tree.NoPicture, tree.RecordsUnavailable),
@@ -97,7 +102,16 @@ LOOK_PARAMETERS = {
 }
 
 _FILE = {"type": "string", "format": "binary"}
-SUBMIT_BODY = {
+SUBMIT_BODY: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "Prefer",
+            "in": "header",
+            "description": "`wait=n`: answer when the job is done, or after n seconds (RFC 7240)",
+            "schema": {"type": "string"},
+            "example": "wait=30",
+        }
+    ],
     "requestBody": {
         "required": True,
         "content": {
@@ -120,7 +134,7 @@ SUBMIT_BODY = {
                 }
             },
         },
-    }
+    },
 }
 PHOTO_BODY = {
     "requestBody": {

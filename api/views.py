@@ -41,7 +41,7 @@ class JobView(TypedDict):
     stage: Annotated[Stage | None, Field(description="The stage that runs, or is due next once the job has run")]
     progress: ProgressView
     queue: Annotated[QueuePlace | None, Field(description="While the job is queued; not in the answer to its submit")]
-    attempt: Annotated[int, Field(description="How many times a worker has taken up the job")]
+    attempt: Annotated[int, Field(description="Rises whenever a worker takes up a stage of the job, again or not")]
     sequence: Annotated[int, Field(description="Rises with every visible change; also the ETag")]
     error: Annotated[Failure | None, Field(description="Why the job failed, and whether sending it again can help")]
     warnings: tuple[str, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 MAX_CONCEPTS = 5
 MAX_PHOTOS = 8
@@ -13,9 +13,21 @@ MAX_PROMPT_CHARS = 1000
 MAX_PHRASE_CHARS = 100
 PHOTO_ID = r"^[0-9a-f]{64}$"
 
+
+def _with_a_word(phrase: str) -> str:
+    if not any(char.isalnum() for char in phrase):
+        message = f"the phrase {phrase!r} has no word to look for"
+        raise ValueError(message)
+    return phrase
+
+
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROMPT_CHARS)]
 NegativePrompt = Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_PROMPT_CHARS)]
-Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PHRASE_CHARS)]
+Phrase = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PHRASE_CHARS),
+    AfterValidator(_with_a_word),
+]
 PhotoId = Annotated[str, StringConstraints(pattern=PHOTO_ID)]
 Pixel = Annotated[float, Field(ge=0, le=8192)]
 BoxPx = tuple[Pixel, Pixel, Pixel, Pixel]

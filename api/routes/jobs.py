@@ -13,7 +13,7 @@ from api.context import Context, context_of
 from api.errors import FieldError, Refusal
 from api.forms import job_of
 from api.intake import accept_job, spec_of, spec_of_value
-from api.openapi import JOB_ANSWERS, LOOK_PARAMETERS, SUBMIT_ANSWERS, SUBMIT_BODY
+from api.openapi import CANCEL_ANSWERS, JOB_ANSWERS, LOOK_PARAMETERS, SUBMIT_ANSWERS, SUBMIT_BODY
 from api.views import JOBS, job_body, job_path
 from shared.errors import InvalidField, JobNotFound, UnsupportedMedia
 from shared.job import MAX_CONCEPTS, MAX_PHOTOS, Job, Status
@@ -57,7 +57,7 @@ async def look(request: Request, job_id: str) -> Response:
     return await _answer(context, job, 200)
 
 
-@router.post("/{job_id}/cancel", responses=JOB_ANSWERS, summary="Take a job back")
+@router.post("/{job_id}/cancel", responses=CANCEL_ANSWERS, summary="Take a job back")
 async def cancel(request: Request, job_id: str) -> Response:
     """A queued job is canceled at once, a running one at its next step; one that is done stays as it is."""
     context = context_of(request)
@@ -98,9 +98,9 @@ async def _submitted(request: Request, context: Context) -> Job:
         case "multipart/form-data":
             photos = MAX_CONCEPTS * MAX_PHOTOS
             limit_bytes = settings.max_body_bytes + MAX_CONCEPTS * settings.max_photo_bytes
-            async with read_form(request, limit_bytes=limit_bytes, max_files=photos) as form:
+            async with read_form(request, limit_bytes=limit_bytes, max_files=photos) as form, context.unpacking:
                 made = await job_of(form, context)
-            return await accept_job(context, spec_of_value(made.value), made.photos)
+                return await accept_job(context, spec_of_value(made.value), made.photos)
         case other:
             message = f"send a job as application/json or multipart/form-data, not as {other[:80] or 'no type at all'}"
             raise UnsupportedMedia(message)

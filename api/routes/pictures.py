@@ -51,5 +51,5 @@ def _absent(job: Job, what: str) -> str:
     if job.done:
         message = f"the job is {job.status} and has no {what}"
         raise NoPicture(message)
-    message = f"the {what} does not exist yet: the job is {job.status}"
+    message = f"the job is {job.status} and has no {what} yet"
     raise NotReadyYet(message)

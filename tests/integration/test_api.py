@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -169,6 +170,26 @@ def test_prefer_wait_answers_202_when_it_is_not(client: httpx.Client) -> None:
     assert client.post("/v1/jobs", json=asked(client), headers={"Prefer": "wait=soon"}).status_code == 202
 
 
+def test_head_answers_like_get_without_the_body(server: ApiServer, client: httpx.Client) -> None:
+    job = submit(client)
+    server.play(job["id"])
+    for path in ("/healthz", f"/v1/jobs/{job['id']}", f"/v1/jobs/{job['id']}/picture", f"/v1/jobs/{'0' * 32}"):
+        head, get = client.head(path), client.get(path)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        for name in ("content-type", "content-length", "etag"):
+            assert head.headers.get(name) == get.headers.get(name)
+
+
+def test_many_forms_at_once_are_all_served(client: httpx.Client) -> None:
+    def send(number: int) -> int:
+        form = {"prompt": f"number {number}", "phrase": ["the man", "the woman"]}
+        photo = ("me.png", png_bytes(colour="olive"), "image/png")
+        return client.post("/v1/jobs", data=form, files=[("photo", photo), ("photo", photo)]).status_code
+
+    with ThreadPoolExecutor(16) as callers:
+        assert list(callers.map(send, range(16))) == [202] * 16
+
+
 def test_cancel_is_idempotent_and_the_picture_will_never_be(client: httpx.Client) -> None:
     job = submit(client)
     for _ in range(2):
@@ -236,6 +257,7 @@ def test_the_job_field_may_be_a_file(client: httpx.Client) -> None:
         ({"prompt": ["x", "y"], "phrase": "a"}, ["photo"], 422, "invalid_field", "/prompt"),
         ({"prompt": "x", "phrase": "a", "hair": "red"}, ["photo"], 422, "invalid_field", "/hair"),
         ({"prompt": "x", "phrase": "a"}, ["photo", "extra"], 422, "invalid_field", "/extra"),
+        ({"prompt": "x"}, ["photo"], 422, "invalid_field", "/photo"),
         ({"job": '{"concepts": [{"photos": ["me"]}]}'}, ["me", "me"], 422, "invalid_field", "/me"),
         ({"job": "{}", "photo": "0" * 64}, ["me"], 422, "invalid_field", "/photo/0"),
         ({"prompt": "x", "concepts": "[}"}, ["photo"], 400, "malformed_body", "/concepts"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -35,6 +36,22 @@ def pointers(value: object) -> list[tuple[str | None, str]]:
     return [(field.pointer, field.code) for field in caught.value.fields]
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"concepts": [concept()]}, "/prompt: this field is required"),
+        (asked(concepts=[]), "/concepts: List should have at least 1 item, not 0"),
+        (asked(colour="red"), "/colour: there is no field of this name"),
+        (asked(concepts=[concept(photos=["me.png"])]), "/concepts/0/photos/0: a photo id is 64 hexadecimal digits"),
+        ([], "the body: Input should be an object"),
+        ({}, "2 fields are not valid; /prompt: this field is required"),
+    ],
+)
+def test_one_sentence_says_where_and_what(value: object, words: str) -> None:
+    with pytest.raises(Refusal, match=f"^{re.escape(words)}"):
+        spec_of(json.dumps(value).encode())
+
+
 def test_the_example_of_the_document_is_accepted() -> None:
     body: dict[str, Any] = SUBMIT_BODY["requestBody"]
     example = body["content"]["application/json"]["example"]
@@ -57,6 +74,7 @@ def test_the_example_of_the_document_is_accepted() -> None:
         (asked(concepts=[concept(photos=[])]), "/concepts/0/photos", "too_short"),
         (asked(concepts=[concept(photos=["me.png"])]), "/concepts/0/photos/0", "string_pattern_mismatch"),
         (asked(concepts=[concept(phrase="")]), "/concepts/0/phrase", "string_too_short"),
+        (asked(concepts=[concept(phrase="...?")]), "/concepts/0/phrase", "value_error"),
         (asked(concepts=[concept(), concept(box_px=[9, 9, 9, 90])]), "/concepts/1/box_px", "value_error"),
         (asked(concepts=[concept(box_px=[90, 9, 9, 90])]), "/concepts/0/box_px", "value_error"),
         (asked(concepts=[concept(box_px=[-1, 0, 9, 90])]), "/concepts/0/box_px/0", "greater_than_equal"),
