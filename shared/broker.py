@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from celery import Celery, chain
-from kombu import Queue
+from kombu import Exchange, Queue
 from kombu.exceptions import ChannelError, OperationalError
 
 from shared.job import Stage
@@ -72,7 +72,9 @@ def options(settings: Settings) -> dict[str, Any]:
         "worker_lost_wait": 0.5,
         # Never a number of tasks: reading the models again costs half a minute.
         "worker_max_memory_per_child": int(_MOST_MEMORY * _host_memory_kib()),
-        "task_queues": [Queue(name) for name in queue_names(settings, "all")],
+        "task_queues": [
+            Queue(name, Exchange(name, type="direct"), routing_key=name) for name in queue_names(settings, "all")
+        ],
         "task_default_queue": queue_name(settings, STAGES[0]),
         # A queue that nobody declared here is a slip, not a wish.
         "task_create_missing_queues": False,

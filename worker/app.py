@@ -31,7 +31,11 @@ class TroupeCelery(Celery):
 
 
 class KeepQueue(bootsteps.StartStopStep):
-    """Runs the parent's threads as long as the worker runs."""
+    """Runs the parent's threads as long as the worker runs.
+
+    They end with the signal `worker_shutdown`, not with a step: Celery does not say whether steps that ask for the hub
+    stop before or after the pool, and until the last child has gone, its job must be told that the worker drains.
+    """
 
     requires = (Hub,)
 
@@ -42,10 +46,6 @@ class KeepQueue(bootsteps.StartStopStep):
     def close(self, worker: Any) -> None:
         """Before anything stops: Celery waits for the running job, so the job must learn that it is to stop."""
         worker.app.parent.drain()
-
-    def stop(self, worker: Any) -> None:
-        """Near the end, after the pool."""
-        worker.app.parent.stop()
 
 
 class TakeWhenReady(bootsteps.StartStopStep):
@@ -61,9 +61,6 @@ class TakeWhenReady(bootsteps.StartStopStep):
         qos = consumer.task_consumer.channel.qos
         has_room, may_take = qos.can_consume, consumer.app.parent.may_take
         qos.can_consume = lambda: may_take() and has_room()
-
-    def stop(self, consumer: Any) -> None:
-        """Nothing to do: the wrapped object goes with its connection."""
 
 
 def create_app(settings: Settings, load_stages: LoadStages) -> TroupeCelery:
@@ -84,12 +81,16 @@ def create_app(settings: Settings, load_stages: LoadStages) -> TroupeCelery:
     def open_child(sender: str, **_: object) -> None:
         child.open(sender)
 
+    def leave(**_: object) -> None:
+        app.parent.stop()
+
     def child_died(args: tuple[str, ...], exception: BaseException, **_: object) -> None:
         app.parent.child_died(args[0], exception)
 
     # The receivers live as long as the process, as the app does.
     signals.setup_logging.connect(set_up_logging, weak=False)
     signals.worker_process_init.connect(open_child, weak=False)
+    signals.worker_shutdown.connect(leave, weak=False)
     signals.task_failure.connect(child_died, weak=False)
     return app
 

@@ -109,7 +109,8 @@ class Parent:
             self._ready.clear()
         elif not self._ready.is_set():
             self._ready.set()
-            self._wake()
+            if not self._draining.is_set():
+                self._wake()
 
     def _loop(self, name: str, tick: Callable[[], None]) -> None:
         while not self._stop.is_set():

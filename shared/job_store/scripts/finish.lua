@@ -23,6 +23,9 @@ if ARGV[6] ~= '' then
   return 'done'
 end
 redis.call('HSET', record(job.id), 'picture', ARGV[10])
+-- The last steps may have come too fast to be written one by one.
+local steps = redis.call('HGET', record(job.id), 'steps')
+if steps then redis.call('HSET', record(job.id), 'step', steps) end
 local spent = redis.call('HMGET', record(job.id), 't:render', 't:personalize')
 local seconds = tonumber(spent[1] or 0) + tonumber(spent[2] or 0)
 if seconds > 0 then

@@ -9,8 +9,8 @@ local function now()
   return tonumber(t[1]) + tonumber(t[2]) / 1e6
 end
 
--- A time as a record holds it: to the millisecond.
-local function stamp() return string.format('%.3f', now()) end
+-- A time as a record holds it: to the microsecond, so that jobs keep the order in which they came.
+local function stamp() return string.format('%.6f', now()) end
 
 local function record(id) return p .. ':job:' .. id end
 local function ready(lane, tenant) return p .. ':ready:' .. lane .. ':' .. tenant end
@@ -35,6 +35,8 @@ end
 -- A visible change: the sequence rises, and whoever waits for the job hears of it.
 local function announce(id)
   local sequence = redis.call('HINCRBY', record(id), 'seq', 1)
+  -- A record without one is at 1: a job that waits has no field that it can do without.
+  if sequence == 1 then sequence = redis.call('HINCRBY', record(id), 'seq', 1) end
   redis.call('XADD', p .. ':events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'j', id, 's', sequence)
 end
 
