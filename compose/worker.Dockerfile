@@ -11,4 +11,5 @@ RUN uv sync --frozen --no-cache --no-install-project --extra worker
 COPY shared shared
 COPY worker worker
 USER troupe
-CMD ["celery", "-A", "worker.app", "worker", "--without-gossip", "--without-mingle"]
+# By -m: the celery command keeps /app on its path only while it looks for the app, and a spawned child needs it, too.
+CMD ["python", "-m", "celery", "-A", "worker.app", "worker", "--without-gossip", "--without-mingle"]

@@ -44,10 +44,19 @@ def test_there_is_one_worker_service_a_role_and_an_api() -> None:
     assert set(SERVICES) == {"redis", "s3", "api", "detection", "generation", "flower"}
 
 
-def test_the_worker_starts_with_the_arguments_of_the_broker_settings() -> None:
+def test_the_worker_starts_as_in_the_embedded_stack() -> None:
     command = re.search(r"^CMD (\[.*\])$", DOCKERFILES["worker.Dockerfile"], re.MULTILINE)
     assert command is not None
-    assert yaml.safe_load(command[1]) == ["celery", "-A", "worker.app", "worker", *WORKER_ARGS]
+    assert yaml.safe_load(command[1]) == ["python", "-m", "celery", "-A", "worker.app", "worker", *WORKER_ARGS]
+
+
+@pytest.mark.parametrize("name", ["api", "detection", "generation", "flower"])
+def test_what_a_person_sets_reaches_our_services(name: str) -> None:
+    service = SERVICES[name]
+    assert service["env_file"] == [{"path": ".env", "required": False}]
+    # What the file itself sets wins over .env, so it must leave room for it.
+    fixed = {setting for setting, value in service["environment"].items() if f"${{{setting}" not in value}
+    assert fixed <= {"TROUPE_BUNDLE_FOLDER", "TROUPE_ROLE", "TROUPE_DEVICE", "TROUPE_API_HOST", "TROUPE_API_PORT"}
 
 
 @pytest.mark.parametrize("module", ["api.__main__", "worker.app"])
