@@ -1,0 +1,143 @@
+"""Render and personalize over real networks with random weights: what must hold whatever they draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from shared.errors import JobCancelled
+from shared.job import Mode
+from shared.orders import BranchText, Drawing, PersonalizeOrder, Region
+from worker.models.bundle import Generation
+from worker.models.keypoints import Pen
+from worker.models.pretrained import load_generator
+from worker.stages.personalize import Cast, personalize
+from worker.stages.render import Template, render
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "instantid-tiny"
+DRAWING = Drawing(
+    prompt="two people", negative_prompt="", width_px=128, height_px=128, steps=4, seed=3, guidance_scale=3.0,
+    scheduler="euler",
+)  # fmt: skip
+FACE = ((20.0, 50.0), (36.0, 50.0), (28.0, 58.0), (22.0, 66.0), (34.0, 66.0))
+MODES: tuple[Mode, ...] = ("literal", "staged", "shared")
+
+
+@pytest.fixture(scope="module")
+def generation() -> Generation:
+    generator = load_generator(
+        sdxl=GOLDEN / "sdxl",
+        identitynet=GOLDEN / "identitynet",
+        adapter=GOLDEN / "ip-adapter.bin",
+        device="cpu",
+        dtype=torch.float32,
+    )
+    return Generation(generator=generator, pen=Pen(), batched=True)
+
+
+@pytest.fixture(scope="module")
+def template(generation: Generation) -> Template:
+    return render(generation, DRAWING, quiet)
+
+
+def quiet(_i: int, _n: int) -> None:
+    pass
+
+
+def region(concept: int, x_px: float) -> Region:
+    return Region(
+        concept=concept,
+        phrase="somebody",
+        box_px=(x_px, 16.0, x_px + 48.0, 128.0),
+        score=0.5,
+        explicit=False,
+        face_box_px=(x_px + 8, 40.0, x_px + 40, 80.0),
+        keypoints_px=tuple((x + x_px, y) for x, y in FACE),
+    )
+
+
+def order(mode: Mode, split: float, concepts: int = 2) -> PersonalizeOrder:
+    return PersonalizeOrder(
+        bundle="tiny",
+        identities="i",
+        template="t",
+        regions="r",
+        drawing=DRAWING,
+        branches=(BranchText(prompt="two people", negative_prompt=""),) * concepts,
+        mode=mode,
+        split=split,
+        feather_px=0,
+        identity_scale=0.8,
+        adapter_scale=0.8,
+    )
+
+
+def cast_of(template: Template, places: Sequence[int] = (0, 1)) -> Cast:
+    """Two people; `places` says which of them is listed where."""
+    people = [np.random.default_rng(seed).standard_normal((1, 512)).astype(np.float32) for seed in (1, 2)]
+    return Cast(
+        identities=[people[place] for place in places],
+        regions=[region(index, 8.0 + 60.0 * place) for index, place in enumerate(places)],
+        mask="box",
+        predictions=template.predictions,
+    )
+
+
+def test_the_same_drawing_gives_the_same_template_and_counts_its_steps(
+    generation: Generation, template: Template
+) -> None:
+    steps: list[tuple[int, int]] = []
+    again = render(generation, DRAWING, lambda i, n: steps.append((i, n)))
+    assert np.array_equal(again.picture, template.picture)
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert template.predictions.shape == (4, 4, 16, 16)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_people_are_drawn_into_their_masks(generation: Generation, template: Template, mode: Mode) -> None:
+    picture = personalize(generation, order(mode, 0.25), cast_of(template), quiet)
+    assert picture.shape == template.picture.shape
+    assert not np.array_equal(picture, template.picture)
+
+
+@pytest.mark.parametrize("mode", ["staged", "shared"])
+def test_with_all_steps_the_templates_own_the_picture_is_the_template(
+    generation: Generation, template: Template, mode: Mode
+) -> None:
+    assert np.array_equal(personalize(generation, order(mode, 1.0), cast_of(template), quiet), template.picture)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_stored_prefix_changes_nothing_but_the_time(generation: Generation, template: Template, mode: Mode) -> None:
+    cast = cast_of(template)
+    without = Cast(
+        identities=cast.identities, regions=cast.regions, mask=cast.mask, predictions=template.predictions[:0]
+    )
+    replayed = personalize(generation, order(mode, 0.5), cast, quiet).astype(int)
+    computed = personalize(generation, order(mode, 0.5), without, quiet).astype(int)
+    assert np.abs(replayed - computed).max() <= 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_order_of_the_concepts_changes_nothing(generation: Generation, template: Template, mode: Mode) -> None:
+    one = personalize(generation, order(mode, 0.25), cast_of(template), quiet).astype(int)
+    other = personalize(generation, order(mode, 0.25), cast_of(template, (1, 0)), quiet).astype(int)
+    assert np.abs(one - other).max() <= 1
+
+
+def test_what_a_step_raises_ends_the_work(generation: Generation, template: Template) -> None:
+    seen = []
+
+    def cancel(i: int, _n: int) -> None:
+        seen.append(i)
+        if i == 2:
+            message = "taken back"
+            raise JobCancelled(message)
+
+    with pytest.raises(JobCancelled):
+        personalize(generation, order("shared", 0.0), cast_of(template), cancel)
+    assert seen == [1, 2]
