@@ -47,15 +47,15 @@ class BlobStore:
             self._client.head_bucket(Bucket=self._bucket)
         except ClientError as error:
             if _code(error) not in {*_MISSING, "NoSuchBucket"}:
-                raise _unavailable("bucket", self._bucket, error) from error
+                raise _unavailable("open the bucket", self._bucket, error) from error
             try:
                 self._client.create_bucket(Bucket=self._bucket)
             except ClientError as refused:
                 # Two processes may start at once: a bucket made by the other one is what was wanted.
                 if _code(refused) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
-                    raise _unavailable("bucket", self._bucket, refused) from refused
+                    raise _unavailable("open the bucket", self._bucket, refused) from refused
         except BotoCoreError as error:
-            raise _unavailable("bucket", self._bucket, error) from error
+            raise _unavailable("open the bucket", self._bucket, error) from error
 
     def put(self, key: str, data: bytes, content_type: str) -> None:
         """Writes one blob. Raises BlobsUnavailable."""
