@@ -1,0 +1,176 @@
+"""The mini bundle through all four stages and a real blob store: who is in the picture, and what stayed as it was."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from api.intake import completed
+from shared.blob_store import BlobStore, photo_key, stage_key
+from shared.errors import NoFace, RequestError, SamePerson
+from shared.job import Concept, Job, JobSpec, Progress, Sampling, Stage, Status
+from shared.limits import limits_of
+from shared.orders import STAGES
+from shared.settings import Settings
+from worker.mini.portraits import FOLDER as PORTRAITS
+from worker.models.bundle import load_bundle
+from worker.models.faces import FaceReader
+from worker.seam import StageFunction, StageOutput
+from worker.stage_io import MASKS, PICTURE, TEMPLATE, load_stages, pixels, png
+
+SEEDS = (1, 2, 3)
+
+
+@dataclass
+class Play:
+    """The stages, and jobs played through them as the queue would."""
+
+    stages: Mapping[Stage, StageFunction]
+    blobs: BlobStore
+
+    def photo(self, picture: bytes) -> str:
+        name = uuid.uuid4().hex * 2
+        self.blobs.put(photo_key(name), picture, "image/png")
+        return name
+
+    def job(self, concepts: tuple[Concept, ...], prompt: str, **sampling: object) -> Job:
+        spec = JobSpec(prompt=prompt, concepts=concepts, sampling=Sampling.model_validate(sampling))
+        return Job(
+            id=uuid.uuid4().hex,
+            spec=completed(spec, limits_of("mini")),
+            status=Status.RUNNING,
+            stage=Stage.IDENTIFY,
+            progress=Progress(),
+            lane="interactive",
+            tenant="default",
+            attempt=1,
+            sequence=1,
+            created_at=0.0,
+        )
+
+    def run(self, job: Job) -> tuple[Job, dict[Stage, StageOutput], int]:
+        """The job with its outputs, what every stage gave, and how many steps were worked."""
+        outputs: dict[Stage, StageOutput] = {}
+        worked = 0
+
+        def on_step(_i: int, _n: int) -> None:
+            nonlocal worked
+            worked += 1
+
+        for stage in STAGES:
+            outputs[stage] = self.stages[stage](job, on_step)
+            job = job.model_copy(update={"outputs": {**job.outputs, stage: outputs[stage].digest}})
+        return job, outputs, worked
+
+    def picture(self, job: Job, stage: Stage, file: str) -> NDArray[np.uint8]:
+        data = self.blobs.get(stage_key(stage, job.outputs[stage], file))
+        assert data is not None
+        return pixels(data)
+
+
+@pytest.fixture(scope="module")
+def play(s3_url: str) -> Play:
+    settings = Settings(
+        s3_endpoint_url=s3_url,
+        s3_access_key="test-access",
+        s3_secret_key="test-secret-of-no-value",
+        s3_bucket=f"t{uuid.uuid4().hex[:12]}",
+        device="cpu",
+    )
+    stages = load_stages(settings, "all")
+    return Play(stages=stages, blobs=BlobStore(settings))
+
+
+@pytest.fixture(scope="module")
+def faces() -> FaceReader:
+    detection = load_bundle(Settings(device="cpu"), "detection").detection
+    assert detection is not None
+    return detection.faces
+
+
+def couple(play: Play) -> tuple[Concept, ...]:
+    photos = {name: play.photo((PORTRAITS / f"{name}.png").read_bytes()) for name in ("ben", "anna")}
+    return (
+        Concept(phrase="the man", photos=(photos["ben"],)),
+        Concept(phrase="the woman", photos=(photos["anna"],)),
+    )
+
+
+def unit(
+    faces: FaceReader, picture: NDArray[np.uint8], inside: tuple[float, float] | None = None
+) -> NDArray[np.float32]:
+    """The normalised embedding of the largest face, or of the one nearest to a point."""
+    found = faces.find(picture)
+    assert found, "no face in the picture"
+    if inside is not None:
+        found.sort(key=lambda face: np.hypot(face.keypoints_px[2][0] - inside[0], face.keypoints_px[2][1] - inside[1]))
+    raw = faces.embed(picture, found[0])
+    return raw / np.float32(np.linalg.norm(raw))
+
+
+def portrait(name: str) -> NDArray[np.uint8]:
+    return pixels((PORTRAITS / f"{name}.png").read_bytes())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_each_person_is_in_their_own_place_and_the_rest_is_the_template(
+    play: Play, faces: FaceReader, seed: int
+) -> None:
+    job, _, _ = play.run(play.job(couple(play), "a man and a woman on the beach", seed=seed))
+    picture, template = (
+        play.picture(job, Stage.PERSONALIZE, PICTURE),
+        play.picture(job, Stage.RENDER, TEMPLATE),
+    )
+    masks = play.picture(job, Stage.DETECT, MASKS)[..., 0]
+    references = {name: unit(faces, portrait(name)) for name in ("ben", "anna")}
+    for number, (own, other) in enumerate((("ben", "anna"), ("anna", "ben")), start=1):
+        rows, columns = np.nonzero(masks == number)
+        middle = (float(columns.mean()), float(rows.mean()) - 20)
+        there = unit(faces, picture, middle)
+        before = unit(faces, template, middle)
+        assert there @ references[own] > there @ references[other], own
+        assert there @ references[own] > before @ references[own], own
+    outside = masks == 0
+    error = (picture[outside].astype(float) - template[outside]) ** 2
+    assert 10 * np.log10(255**2 / error.mean()) > 18
+
+
+def test_an_equal_job_is_not_worked_on_again_and_has_the_same_picture(play: Play) -> None:
+    concepts = couple(play)
+    one, first, worked = play.run(play.job(concepts, "a man and a woman in the city", seed=5, steps=6))
+    two, second, again = play.run(play.job(concepts, "a man and a woman in the city", seed=5, steps=6))
+    assert worked > 12
+    assert again == 0
+    assert first == second
+    assert first[Stage.PERSONALIZE].picture == stage_key(Stage.PERSONALIZE, one.outputs[Stage.PERSONALIZE], PICTURE)
+    other, _, _ = play.run(play.job(concepts, "a man and a woman in the city", seed=5, steps=6, mode="staged"))
+    assert other.outputs[Stage.DETECT] == two.outputs[Stage.DETECT]
+    assert other.outputs[Stage.PERSONALIZE] != two.outputs[Stage.PERSONALIZE]
+
+
+def test_a_picture_without_a_face_and_one_person_for_two_are_said(play: Play) -> None:
+    empty = play.photo(png(np.full((64, 64, 3), 200, np.uint8)))
+    photo = couple(play)[0].photos
+    refused: list[tuple[tuple[Concept, ...], type[RequestError]]] = [
+        ((Concept(phrase="the man", photos=(empty,)),), NoFace),
+        ((Concept(phrase="the man", photos=photo), Concept(phrase="the man", photos=photo)), SamePerson),
+    ]
+    for concepts, error in refused:
+        with pytest.raises(error):
+            play.run(play.job(concepts, "a man on the beach", seed=1))
+
+
+def test_a_photo_with_two_faces_takes_the_largest_and_says_so(play: Play, tmp_path: Path) -> None:
+    both = np.zeros((256, 512, 3), np.uint8)
+    both[:, :256] = portrait("ben")
+    both[64:192, 320:448] = portrait("anna")[::2, ::2]
+    concepts = (Concept(phrase="the man", photos=(play.photo(png(both)),)),)
+    job = play.job(concepts, "a man on the beach", seed=1, steps=4)
+    found = play.stages[Stage.IDENTIFY](job, lambda _i, _n: None)
+    assert found.warnings == ("photo 1 of concept 1 shows 2 faces; the largest one was taken",)
