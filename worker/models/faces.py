@@ -63,7 +63,7 @@ class FaceReader:
 
 
 def load_faces(root: Path, pack: str, *, detection_px: Sequence[int], device: str) -> FaceReader:
-    """The pack under `root`/models/`pack`. Raises OSError or RuntimeError for files that are missing or broken."""
+    """The pack under `root`/models/`pack`. Raises OSError for files that are missing or broken."""
     folder = root / "models" / pack
     if not folder.is_dir():
         message = f"there is no model pack {folder}"
@@ -72,11 +72,16 @@ def load_faces(root: Path, pack: str, *, detection_px: Sequence[int], device: st
     providers = ["CUDAExecutionProvider"] if on_gpu else []
     # insightface reports every model on standard output.
     with contextlib.redirect_stdout(io.StringIO()):
-        analysis = FaceAnalysis(
-            name=str(folder),
-            allowed_modules=["detection", "recognition"],
-            providers=[*providers, "CPUExecutionProvider"],
-        )
+        try:
+            analysis = FaceAnalysis(
+                name=str(folder),
+                allowed_modules=["detection", "recognition"],
+                providers=[*providers, "CPUExecutionProvider"],
+            )
+        except Exception as error:
+            # onnxruntime's errors share no class of their own, and insightface asserts what it misses.
+            message = f"the model pack {folder} cannot be read: {error or 'it holds no face detector'}"
+            raise OSError(message) from error
         side_px = detection_px[0]
         analysis.prepare(ctx_id=0 if on_gpu else -1, det_thresh=_THRESHOLD, det_size=(side_px, side_px))
     if "recognition" not in analysis.models:

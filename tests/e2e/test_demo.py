@@ -1,0 +1,82 @@
+"""`./run demo` as a newcomer runs it: pictures of two people from their portraits, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from compose.demo import FOLDER, PORTRAITS
+from compose.processes import ROOT
+from shared.settings import Settings
+from tests.integration.test_local_stack import Mark, eventually
+from worker.models.bundle import load_bundle
+
+PICTURES = {"portrait-1-ben", "portrait-2-anna", "template", "masks", "picture", "contact"}
+
+
+@pytest.fixture
+def mark() -> Mark:
+    return Mark()
+
+
+def demo(mark: Mark, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "compose.demo", *words],
+        cwd=ROOT,
+        env={**os.environ, **mark.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_the_demo_draws_both_people_and_leaves_nothing_running(mark: Mark) -> None:
+    process = demo(mark)
+    told, _ = process.communicate(timeout=170)
+    assert process.returncode == 0, told
+    for stage in ("identify", "render", "detect", "personalize"):
+        assert f"{stage} " in told
+    assert {path.stem for path in FOLDER.iterdir()} == PICTURES
+    picture = np.asarray(Image.open(FOLDER / "picture.png").convert("RGB"))
+    template = np.asarray(Image.open(FOLDER / "template.png").convert("RGB"))
+    assert picture.shape == template.shape
+    assert np.abs(picture.astype(int) - template).mean() > 2
+    detection = load_bundle(Settings(device="cpu"), "detection").detection
+    assert detection is not None
+    rows = []
+    for one in (*(PORTRAITS / f"{name}.png" for name in ("ben", "anna")), FOLDER / "picture.png"):
+        pixels = np.asarray(Image.open(one).convert("RGB"))
+        raw = [detection.faces.embed(pixels, face) for face in detection.faces.find(pixels)]
+        rows.append([row / np.linalg.norm(row) for row in raw])
+    (ben,), (anna,), found = rows
+    likeness = np.array([[face @ ben, face @ anna] for face in found])
+    assert set(likeness.argmax(axis=1)) == {0, 1}, likeness
+    assert mark.processes() == {}
+
+
+def test_ctrl_c_in_the_middle_of_a_job_leaves_no_process(mark: Mark) -> None:
+    process = demo(mark)
+    assert process.stdout is not None
+    deadline = time.monotonic() + 120
+    for line in process.stdout:
+        if line.startswith("job ") or time.monotonic() > deadline:
+            break
+    process.send_signal(signal.SIGINT)
+    process.stdout.read()
+    assert process.wait(60) == 128 + signal.SIGINT
+    assert eventually(lambda: not mark.processes(), within_s=30), mark.processes()
+
+
+def test_what_cannot_be_played_is_said_in_one_line(mark: Mark, tmp_path: Path) -> None:
+    process = demo(mark, "--portraits", str(tmp_path / "nobody.png"), "--phrases", "the man")
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert told.splitlines()[-1] == f"demo failed: there is no portrait {tmp_path / 'nobody.png'}"
