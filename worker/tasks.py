@@ -46,7 +46,8 @@ def add_tasks(app: Celery, child: Child) -> None:
 
 def _add(app: Celery, child: Child, stage: Stage) -> None:
     # Not lazy: a pool child unpickles the app and must find the tasks in it.
-    @app.task(name=TASK_OF[stage], lazy=False)
+    # Not shared either: another app of this process has tasks of its own by the same names.
+    @app.task(name=TASK_OF[stage], lazy=False, shared=False)
     def run(job_id: str) -> None:
         perform(child, stage, job_id)
 
