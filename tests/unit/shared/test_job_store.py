@@ -1,0 +1,89 @@
+"""What the stores are without a server: names, scripts, errors, replies."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import redis
+import redis.asyncio
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+import shared.job_store
+from shared.errors import RecordsUnavailable
+from shared.job_store import AsyncJobStore, events, keys, scripts
+from shared.job_store.connection import redis_errors
+from shared.settings import Settings
+
+FOLDER = Path(shared.job_store.__file__).parent
+NAMES = sorted(path.stem for path in (FOLDER / "scripts").glob("*.lua") if path.stem != "prelude")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_knows_the_words_of_the_prelude(name: str) -> None:
+    source = scripts.source(name)
+    assert source.startswith((FOLDER / "scripts" / "prelude.lua").read_text())
+    assert "ARGV[2]" in source
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_script_is_used(name: str) -> None:
+    python = "".join(path.read_text() for path in FOLDER.glob("*.py"))
+    assert f'"{name}"' in python
+
+
+def test_every_key_that_a_script_builds_is_described() -> None:
+    lua = "".join(path.read_text() for path in (FOLDER / "scripts").glob("*.lua"))
+    built = set(re.findall(r"p \.\. ':([a-z]+)", lua))
+    described = set(re.findall(r"\{p\}:([a-z]+)", keys.__doc__ or ""))
+    assert built <= described
+
+
+def test_keys_start_with_the_prefix() -> None:
+    made = [
+        keys.job_key("mine", "j"),
+        keys.photo_key("mine", "x"),
+        keys.worker_key("mine", "w"),
+        keys.workers_key("mine"),
+        keys.events_key("mine"),
+        keys.reap_key("mine"),
+        keys.bell_key("mine"),
+    ]
+    assert all(key.startswith("mine:") for key in made)
+    assert len(set(made)) == len(made)
+
+
+@pytest.mark.parametrize(
+    "error", [RedisConnectionError(), RedisTimeoutError(), OutOfMemoryError(), ConnectionResetError()]
+)
+def test_an_outage_of_redis_is_ours_to_try_again(error: Exception) -> None:
+    with pytest.raises(RecordsUnavailable, match="does not answer"), redis_errors():
+        raise error
+
+
+def test_a_bug_of_ours_is_no_outage() -> None:
+    error = ResponseError("user_script:3: attempt to index a nil value")
+    with pytest.raises(ResponseError), redis_errors():
+        raise error
+
+
+def test_a_client_that_does_not_decode_is_refused() -> None:
+    with pytest.raises(ValueError, match="decode"):
+        AsyncJobStore(redis.asyncio.Redis(), Settings())
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [[("stream", [("1-0", {"j": "a"})])], {"stream": [[("1-0", {"j": "a"})]]}],
+    ids=["RESP2", "RESP3"],
+)
+def test_changes_are_read_in_both_protocols(reply: object) -> None:
+    assert events._streams(reply) == [("stream", [("1-0", {"j": "a"})])]
+
+
+@pytest.mark.parametrize("reply", [None, [], {}])
+def test_no_change_is_no_change(reply: object) -> None:
+    assert events._streams(reply) == []

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.job import Concept, Failure, JobSpec, Sampling, Stage, Status
+from shared.job_store import record
+
+PEOPLE = (Concept(phrase="the man", photos=("0" * 64,)), Concept(phrase="the woman", photos=("1" * 64,)))
+WAITS = {"lane": "interactive", "tenant": "someone", "units": "94.37", "at": "1700000000.123456"}
+
+
+def spec(**changed: object) -> JobSpec:
+    return JobSpec.model_validate({"prompt": "a man and a woman", "concepts": PEOPLE, **changed})
+
+
+def test_a_job_that_waits_needs_no_field_beyond_its_request() -> None:
+    job = record.decode("an id", {**WAITS, "spec": record.encode_spec(spec())})
+    assert (job.id, job.status, job.stage, job.sequence, job.attempt) == ("an id", Status.QUEUED, None, 1, 0)
+    assert (job.tenant, job.created_at) == ("someone", 1700000000.123456)
+    assert (job.outputs, job.warnings, job.picture, job.error) == ({}, (), None, None)
+
+
+def test_a_job_that_is_over_is_read_whole() -> None:
+    failure = Failure(code="no_face", message="no face", retryable=False, stage=Stage.IDENTIFY)
+    fields = {
+        **WAITS,
+        "spec": record.encode_spec(spec()),
+        "s": "failed",
+        "seq": "7",
+        "n": "3",
+        "due": "render",
+        "started": "2.5",
+        "ended": "9.5",
+        "step": "4",
+        "steps": "8",
+        "o:identify": "abc",
+        "t:identify": "1.250",
+        "w:identify": '["one", "two"]',
+        "w:render": '["three"]',
+        "error": failure.model_dump_json(),
+    }
+    job = record.decode("an id", fields)
+    assert (job.status, job.stage, job.sequence, job.attempt) == (Status.FAILED, Stage.RENDER, 7, 3)
+    assert (job.started_at, job.finished_at, job.progress.fraction) == (2.5, 9.5, 0.5)
+    assert (job.outputs, job.timings) == ({Stage.IDENTIFY: "abc"}, {Stage.IDENTIFY: 1.25})
+    assert job.warnings == ("one", "two", "three")
+    assert job.error == failure
+
+
+def test_defaults_take_no_room() -> None:
+    assert "sampling" not in record.encode_spec(spec())
+    assert len(record.encode_spec(spec())) < 300
+
+
+@given(
+    prompt=st.text(min_size=1, max_size=1000).filter(lambda text: bool(text.strip())),
+    steps=st.none() | st.integers(1, 150),
+    seed=st.none() | st.integers(0, 2**63 - 1),
+    split=st.floats(0, 1),
+)
+def test_a_request_is_read_as_it_was_written(prompt: str, steps: int | None, seed: int | None, split: float) -> None:
+    asked = spec(prompt=prompt, sampling=Sampling(steps=steps, seed=seed, split=split))
+    assert record.decode("an id", {**WAITS, "spec": record.encode_spec(asked)}).spec == asked
+
+
+@pytest.mark.parametrize(
+    ("sampling", "people", "units"),
+    [
+        (Sampling(width_px=1000, height_px=1000, steps=10), 1, 20.0),
+        (Sampling(width_px=1000, height_px=1000, steps=10), 2, 30.0),
+        (Sampling(width_px=1000, height_px=500, steps=10), 1, 10.0),
+        (Sampling(width_px=1000, height_px=1000, steps=20), 1, 40.0),
+    ],
+)
+def test_a_job_is_as_large_as_its_steps_pixels_and_branches(sampling: Sampling, people: int, units: float) -> None:
+    assert record.units(spec(sampling=sampling, concepts=PEOPLE[:people])) == pytest.approx(units)
+
+
+def test_a_flat_reply_is_a_mapping() -> None:
+    assert record.pairs(["a", "1", "b", "2"]) == {"a": "1", "b": "2"}
+    with pytest.raises(ValueError, match="shorter"):
+        record.pairs(["a", "1", "b"])
