@@ -1,0 +1,44 @@
+"""The broker is away while the records are there: nothing stops, and nothing is lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from shared.job import Stage
+from shared.job_store import WorkerFacts
+from shared.settings import Settings
+from tests.integration.queue_records import Records
+from tests.unit.worker.stand_ins import no_stages
+from worker.app import create_app
+from worker.pump import Pump
+from worker.reaper import Reaper
+
+# Nobody listens there.
+NOBODY = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def records(settings: Settings) -> Iterator[Records]:
+    made = Records(settings=settings.model_copy(update={"broker_url": NOBODY}))
+    yield made
+    made.close()
+
+
+def test_a_job_whose_doorbell_could_not_be_published_waits_for_the_reaper(records: Records) -> None:
+    records.fleet.say_ready("worker", ready=True)
+    records.fleet.beat(WorkerFacts(name="worker", role="all", slots=1, bundle="mini"))
+    job_id = records.submit()
+    app = create_app(records.settings, no_stages)
+    Pump(app, records.fleet, records.settings, "me").tick(threading.Event())
+    assert records.where(job_id) == ["flight"]
+
+
+def test_leases_are_looked_after(records: Records) -> None:
+    claim = records.claimed()
+    records.run_out(claim.job.id)
+    Reaper(create_app(records.settings, no_stages), records.fleet, records.settings).sweep()
+    job = records.jobs.get(claim.job.id)
+    assert (job.status, job.stage) == ("queued", Stage.IDENTIFY)

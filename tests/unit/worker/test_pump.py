@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from shared import broker
+from shared.job import Stage
+from shared.job_store import Ring
+from shared.job_store.fleet import MOST_AT_ONCE
+from tests.unit.worker.stand_ins import Parents, app, fleet
+from worker.pump import Pump
+
+ONE = Ring(job_id="one", stage=Stage.RENDER, first=True)
+
+
+def tick(parents: Parents, prefix: str) -> Pump:
+    celery, settings = app(prefix)
+    pump = Pump(celery, fleet(parents), settings, "me")
+    stop = threading.Event()
+    stop.set()
+    pump.tick(stop)
+    return pump
+
+
+def messages(prefix: str) -> int:
+    celery, settings = app(prefix)
+    with celery.connection_for_read() as connection:
+        queue: Any = connection.SimpleQueue(broker.queue_name(settings, Stage.RENDER))
+        count = int(queue.qsize())
+        queue.close()
+    return count
+
+
+def test_what_is_handed_out_is_rung() -> None:
+    parents = Parents(rings=[ONE])
+    tick(parents, "pump-one")
+    assert messages("pump-one") == 1
+    assert parents.waited == 1
+
+
+def test_places_are_twice_the_slots_that_can_take_jobs() -> None:
+    parents = Parents(slots=3)
+    tick(parents, "pump-places")
+    assert parents.asked_for == [6]
+
+
+def test_slots_are_not_counted_for_every_job() -> None:
+    parents = Parents(slots=1)
+    pump = tick(parents, "pump-count")
+    parents.slots = 5
+    pump.tick(threading.Event())
+    assert parents.asked_for == [2, 2]
+
+
+def test_whoever_does_not_pump_neither_rings_nor_takes_the_bell_away() -> None:
+    parents = Parents(rings=None)
+    tick(parents, "pump-none")
+    assert parents.waited == 0
+
+
+def test_a_full_portion_is_followed_by_the_next_one_at_once() -> None:
+    parents = Parents(rings=[ONE] * MOST_AT_ONCE)
+    tick(parents, "pump-many")
+    assert parents.waited == 0
+    assert messages("pump-many") == MOST_AT_ONCE
