@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -11,11 +12,13 @@ from typing import TypeVar
 from shared import log as logs
 from shared.errors import BundleError, RecordsUnavailable
 from shared.job import Stage
-from shared.job_store import Fleet, JobStore, connect
+from shared.job_store import Fleet, JobStore, Readiness, connect
 from shared.settings import Settings
 from worker.seam import LoadStages, StageFunction
 
 _PAUSE_S = 0.5
+# A Redis that has forgotten what the child said learns it again after this long.
+_REMIND_EVERY_S = 2.0
 Answer = TypeVar("Answer")
 
 log = logs.get_logger(__name__)
@@ -37,6 +40,8 @@ class Child:
         self.jobs = JobStore(redis, settings)
         self._fleet = Fleet(redis, settings)
         self._load_stages = load_stages
+        self._said = Readiness(ready=False)
+        self._reminds = threading.Thread(target=self._remind, name="reminder", daemon=True)
 
     def open(self, hostname: str) -> None:
         """Loads the models of the role and tells the fleet: ready, or why not; then the worker gets no jobs."""
@@ -57,7 +62,19 @@ class Child:
             self._tell(ready=True, reason="")
 
     def _tell(self, *, ready: bool, reason: str) -> None:
+        """Says it once, and again whenever Redis has forgotten it: nobody else knows."""
+        self._said = Readiness(ready=ready, reason=reason)
         persist(lambda: self._fleet.say_ready(self.name, ready=ready, reason=reason), for_s=float("inf"))
+        if not self._reminds.is_alive():
+            self._reminds.start()
+
+    def _remind(self) -> None:
+        while True:
+            time.sleep(_REMIND_EVERY_S)
+            try:
+                self._fleet.remind(self.name, self._said)
+            except RecordsUnavailable as error:
+                log.warning("reminder_not_told", worker=self.name, error=error.message)
 
 
 def worker_name(hostname: str, parent_pid: int) -> str:

@@ -10,7 +10,7 @@ from celery import Celery
 from celery.exceptions import WorkerLostError
 
 from shared.errors import TransientError
-from shared.job_store import Fleet, Readiness, WorkerFacts, connect
+from shared.job_store import Fleet, WorkerFacts, connect
 from shared.log import get_logger
 from shared.settings import Settings
 from worker.child import persist, worker_name
@@ -33,7 +33,6 @@ class Parent:
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._draining = threading.Event()
-        self._said: Readiness | None = None
         self._threads: list[threading.Thread] = []
         self._wake: Callable[[], None] = lambda: None
         self._name = ""
@@ -100,12 +99,10 @@ class Parent:
 
     def _beat(self) -> None:
         said = self._fleet.beat(self._facts())
-        if said is not None:
-            self._said = said
-        elif self._said is not None:
-            # After an outage Redis has let the facts expire, and the child speaks only when something changes.
-            self._fleet.remind(self._name, self._said)
-        if self._said is None or not self._said.ready:
+        if said is None:
+            # The child has not spoken yet, or an outage made Redis forget: then the child says it again.
+            return
+        if not said.ready:
             self._ready.clear()
         elif not self._ready.is_set():
             self._ready.set()

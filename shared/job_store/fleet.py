@@ -82,11 +82,13 @@ class Fleet:
         self._write(name, {"ready": int(ready), "reason": reason})
 
     def remind(self, name: str, said: Readiness) -> None:
-        """Tells a Redis that has forgotten what the child said last, unless the child has spoken in the meantime."""
+        """Tells a Redis that has forgotten it what the child said last; it is no sign of life of the worker."""
         key = keys.worker_key(self._prefix, name)
         with redis_errors(), self._redis.pipeline() as pipe:
             pipe.hsetnx(key, "ready", int(said.ready))
             pipe.hsetnx(key, "reason", said.reason)
+            # The parent's next sign of life makes it last.
+            pipe.expire(key, int(_BEAT_EXPIRY_S), nx=True)
             pipe.execute()
 
     def leave(self, name: str) -> None:

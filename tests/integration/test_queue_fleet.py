@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared import broker
 from shared.job import Stage
 from shared.job_store import Readiness, Ring, Waiting, WorkerFacts
 from shared.job_store.fleet import MOST_AT_ONCE
 from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Settings
+from tests.faults.stages import load_stages
 from tests.integration.queue_records import Records
+from worker.app import create_app
 
 LONG_S = 60.0
 
@@ -262,6 +265,16 @@ def test_the_fleet_sweeps_once_in_a_while_however_many_ask(records: Records) -> 
     assert 0 < left_ms <= records.settings.reap_every_s * 1000
 
 
+def test_messages_are_counted_in_every_queue(settings: Settings) -> None:
+    app = create_app(settings, load_stages)
+    assert not any(one.messages for one in broker.messages_waiting(app, settings))
+    for stage, first in ((Stage.RENDER, True), (Stage.RENDER, False), (Stage.DETECT, False)):
+        broker.ring(app, settings, Ring(job_id="0" * 32, stage=stage, first=first))
+    counts = {one.stage: one.messages for one in broker.messages_waiting(app, settings)}
+    assert counts == {Stage.IDENTIFY: 1, Stage.RENDER: 2, Stage.DETECT: 1, Stage.PERSONALIZE: 2}
+    app.close()
+
+
 # Signs of life
 
 
@@ -304,6 +317,12 @@ def test_redis_can_be_reminded_of_what_a_child_said(records: Records) -> None:
     assert records.fleet.beat(facts()) is None
     records.fleet.remind("worker", Readiness(ready=True))
     assert records.fleet.beat(facts()) == Readiness(ready=True)
+
+
+def test_a_reminder_is_no_sign_of_life(records: Records) -> None:
+    records.fleet.remind("worker", Readiness(ready=True))
+    assert records.fleet.ready_slots() == 0
+    assert 0 < records.redis.ttl(f"{records.settings.key_prefix}:worker:worker") <= 10
 
 
 def test_a_child_that_spoke_in_the_meantime_is_not_talked_over(records: Records) -> None:

@@ -1,0 +1,79 @@
+"""Stages without models that do as a job's prompt says, so that a test decides what happens to it, and when.
+
+A prompt such as `render=wait personalize=die` names an act a stage; a stage that is not named makes three steps. What
+happens is told through files, which no outage of a server can take away: `{job}.{stage}.{attempt}.{pid}` says that a
+stage began, and `{job}.go` lets those go on that wait. The folder is the setting `bundle_folder`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from shared.blob_store import BlobStore
+from shared.errors import BlobsUnavailable, BundleError, NoFace
+from shared.job import Job, Stage
+from shared.orders import QUEUE_OF, STAGES
+from shared.settings import Role, Settings
+from worker.seam import OnStep, StageFunction, StageOutput
+
+_STEPS = 3
+_LOOK_EVERY_S = 0.01
+_PATIENCE_S = 120.0
+
+
+def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]:
+    folder = Path(settings.bundle_folder)
+    if (folder / "broken").exists():
+        message = f"{folder / 'broken'} says so"
+        raise BundleError(message)
+    blobs = BlobStore(settings)
+    return {stage: partial(run, stage, folder, blobs) for stage in STAGES if role in ("all", QUEUE_OF[stage])}
+
+
+def run(stage: Stage, folder: Path, blobs: BlobStore, job: Job, on_step: OnStep) -> StageOutput:
+    (folder / f"{job.id}.{stage.value}.{job.attempt}.{os.getpid()}").touch()
+    on_step(0, _STEPS)
+    act = acts(job.spec.prompt).get(stage.value, "step")
+    gate = folder / f"{job.id}.go"
+    if act == "die" or (act == "die_first" and job.attempt == 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif act == "no_face":
+        message = "concept 1: no face in its photo"
+        raise NoFace(message)
+    elif act == "bug":
+        message = "a secret that only the log may hold"
+        raise RuntimeError(message)
+    elif act == "outage_first" and not gate.exists():
+        gate.touch()
+        message = "the S3 server does not answer"
+        raise BlobsUnavailable(message)
+    elif act == "wait":
+        _wait(gate, on_step)
+    elif act == "hang" and job.attempt == 1:
+        _wait(gate, lambda *_: None)
+    for step in range(1, _STEPS):
+        on_step(step, _STEPS)
+    picture = None
+    if stage is STAGES[-1]:
+        picture = f"jobs/{job.id}/{job.attempt}/picture.png"
+        blobs.put(picture, f"the picture of {job.id}".encode(), "image/png")
+    return StageOutput(digest=f"{stage.value}-{job.id}", warnings=(f"{stage.value} warns",), picture=picture)
+
+
+def acts(prompt: str) -> dict[str, str]:
+    return dict(word.split("=", 1) for word in prompt.split() if "=" in word)
+
+
+def _wait(gate: Path, on_step: OnStep) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while not gate.exists():
+        if time.monotonic() > deadline:
+            message = f"nobody made {gate} in {_PATIENCE_S} s"
+            raise TimeoutError(message)
+        on_step(1, _STEPS)
+        time.sleep(_LOOK_EVERY_S)
