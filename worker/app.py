@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from celery import Celery, bootsteps, signals
@@ -75,6 +77,13 @@ def create_app(settings: Settings, load_stages: LoadStages) -> TroupeCelery:
     app.steps["worker"].add(KeepQueue)
     app.steps["consumer"].add(TakeWhenReady)
 
+    def stay_importable(**_: object) -> None:
+        # The celery command has the working directory on the path only while it looks for the app, and a spawned child
+        # gets the path as it is then: in a plain checkout it would not find this package.
+        root = str(Path(__file__).resolve().parent.parent)
+        if root not in sys.path:
+            sys.path.append(root)
+
     def set_up_logging(**_: object) -> None:
         configure_log(settings.log_level, room=f"worker-{settings.role}")
 
@@ -88,6 +97,7 @@ def create_app(settings: Settings, load_stages: LoadStages) -> TroupeCelery:
         app.parent.child_died(args[0], exception)
 
     # The receivers live as long as the process, as the app does.
+    signals.worker_init.connect(stay_importable, weak=False)
     signals.setup_logging.connect(set_up_logging, weak=False)
     signals.worker_process_init.connect(open_child, weak=False)
     signals.worker_shutdown.connect(leave, weak=False)

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +27,7 @@ from tests.integration.queue_records import Records
 PATIENCE_S = 90.0
 _LOOK_EVERY_S = 0.02
 _GRACE_S = 20.0
+CELERY = (sys.executable, "-m", "celery")
 T = TypeVar("T")
 
 
@@ -52,13 +53,15 @@ class Rig(Records):
     def blobs(self) -> BlobStore:
         return BlobStore(self.settings)
 
-    def start_worker(self, role: str = "all", *, app: str = "tests.faults.app", **changed: object) -> Running:
+    def start_worker(
+        self, role: str = "all", *, celery: Sequence[str] = CELERY, app: str = "tests.faults.app", **changed: object
+    ) -> Running:
         """Starts a worker and does not wait for it. changed: settings that only this worker has."""
         settings = self.settings.model_copy(update=changed)
         number = len(self.logs)
         program = Program(
             name=f"{role}-{number}",
-            command=[sys.executable, "-m", "celery", "-A", app, "worker", *WORKER_ARGS],
+            command=[*celery, "-A", app, "worker", *WORKER_ARGS],
             environment={**environment_of(settings), "TROUPE_ROLE": role},
             grace_s=_GRACE_S,
         )
@@ -73,6 +76,11 @@ class Rig(Records):
         self.until("workers ready", lambda: len(self.ready()) == len(self.workers))
         return started
 
+    def worker_of(self, run: Run) -> Running:
+        """The worker whose child did this run."""
+        parent = int(Path(f"/proc/{run.pid}/stat").read_text().rpartition(")")[2].split()[1])
+        return next(worker for worker in self.workers if worker.pid == parent)
+
     def kill_worker(self, worker: Running) -> None:
         """SIGKILL to a worker with its child, as when its machine goes."""
         os.killpg(worker.pid, signal.SIGKILL)
@@ -85,8 +93,10 @@ class Rig(Records):
         self._gone(worker)
 
     def ready(self) -> list[WorkerFacts]:
-        """Workers that can take jobs."""
-        return [facts for facts in self.ask(lambda store: store.workers()) if facts.ready and not facts.draining]
+        """Our workers that can take jobs. Redis remembers one that was killed for some seconds more."""
+        pids = {str(worker.pid) for worker in self.workers}
+        ours = [facts for facts in self.ask(lambda store: store.workers()) if facts.name.rpartition(".")[2] in pids]
+        return [facts for facts in ours if facts.ready and not facts.draining]
 
     def let_go(self, job_id: str) -> None:
         """Lets the job's stages go on that wait."""

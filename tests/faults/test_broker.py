@@ -1,0 +1,96 @@
+"""The way to Redis breaks, or a doorbell rings twice or not at all: nothing is lost and nothing is done twice."""
+
+from __future__ import annotations
+
+from shared import broker
+from shared.job import Stage
+from shared.job_store import Ring
+from tests.faults.conftest import CREW, Crew
+from tests.faults.stages import load_stages
+from tests.integration.queue_rig import Rig
+from worker.app import create_app
+
+
+def test_cut_connections_disturb_no_job(crew: Crew) -> None:
+    stand = crew.rig
+    running, waiting = stand.submit("render=wait"), [stand.submit() for _ in range(3)]
+    stand.wait_for_run(running, Stage.RENDER)
+    assert stand.cut_connections() > 2 * CREW
+    for job_id in waiting:
+        stand.wait_until_done(job_id)
+    assert stand.cut_connections() > 2 * CREW
+    stand.let_go(running)
+    job = stand.check_one_picture(running)
+    assert job.attempt == 4
+    for job_id in waiting:
+        stand.check_one_picture(job_id)
+
+
+def test_redis_restarted_in_the_middle_of_a_job_loses_nothing(crew: Crew) -> None:
+    stand = crew.rig
+    running, waiting = stand.submit("personalize=wait"), stand.submit("identify=wait")
+    stand.wait_for_run(running, Stage.PERSONALIZE)
+    stand.wait_for_run(waiting, Stage.IDENTIFY)
+    stand.redis.waitaof(1, 0, 10_000)
+    crew.redis.kill()
+    crew.redis.start()
+    stand.let_go(running)
+    stand.let_go(waiting)
+    stand.check_one_picture(running)
+    stand.check_one_picture(waiting)
+    # And the workers take new jobs.
+    stand.check_one_picture(stand.submit())
+
+
+def test_workers_that_redis_forgot_take_jobs_again(crew: Crew) -> None:
+    stand = crew.rig
+    # As after an outage that outlasts the expiry of a worker's facts.
+    stand.redis.delete(*stand.redis.scan_iter(f"{stand.settings.key_prefix}:worker*"))
+    stand.check_one_picture(stand.submit())
+    stand.until("both workers", lambda: len(stand.ready()) == CREW)
+
+
+def test_a_doorbell_that_rings_twice_is_answered_once(crew: Crew) -> None:
+    stand = crew.rig
+    job_id = stand.submit("render=wait")
+    run = stand.wait_for_run(job_id, Stage.RENDER)
+    for stage in (Stage.IDENTIFY, Stage.RENDER, Stage.PERSONALIZE):
+        ring_by_hand(stand, job_id, stage)
+    stand.until("three refusals", lambda: len(refusals(stand, job_id)) == 3)
+    stand.let_go(job_id)
+    job = stand.check_one_picture(job_id)
+    ring_by_hand(stand, job_id, Stage.PERSONALIZE)
+    stand.until("a fourth refusal", lambda: "over" in refusals(stand, job_id))
+    assert stand.jobs.get(job_id) == job
+    assert len(stand.runs(job_id)) == 4
+    assert run.attempt == 2
+
+
+def test_a_doorbell_that_got_lost_is_rung_again(crew: Crew) -> None:
+    stand = crew.rig
+    busy = [stand.submit("identify=wait") for _ in range(CREW)]
+    for job_id in busy:
+        stand.wait_for_run(job_id, Stage.IDENTIFY)
+    lost = stand.submit()
+    queue = f"{stand.settings.key_prefix}:celery:{broker.queue_name(stand.settings, Stage.IDENTIFY)}"
+    stand.until("the doorbell", lambda: stand.redis.llen(queue))
+    stand.redis.delete(queue)
+    stand.make_older("flight", lost, 60.0)
+    for job_id in busy:
+        stand.let_go(job_id)
+    for job_id in (*busy, lost):
+        stand.check_one_picture(job_id)
+    assert [line["job_id"] for line in stand.log_lines() if line["event"] == "doorbell_lost"][-1] == lost
+
+
+def ring_by_hand(stand: Rig, job_id: str, stage: Stage) -> None:
+    """One more doorbell for a job, as a broker may deliver it."""
+    app = create_app(stand.settings, load_stages)
+    broker.ring(app, stand.settings, Ring(job_id=job_id, stage=stage, first=True))
+    app.close()
+
+
+def refusals(stand: Rig, job_id: str) -> list[object]:
+    """Why doorbells of this job were turned away."""
+    turned_away = [line for line in stand.log_lines() if line["event"] == "doorbell_turned_away"]
+    return [line["why"] for line in turned_away if line["job_id"] == job_id]

@@ -1,0 +1,75 @@
+"""A pool child dies, hangs or breaks: its worker goes on, and its job runs again or fails with a reason."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from shared.job import Stage
+from tests.faults.conftest import Crew
+from tests.integration.queue_rig import Rig
+
+
+def test_a_child_killed_in_the_middle_of_a_job_costs_one_attempt(crew: Crew) -> None:
+    stand = crew.rig
+    job_id = stand.submit("render=wait")
+    first = stand.wait_for_run(job_id, Stage.RENDER)
+    killed_s = time.monotonic()
+    os.kill(first.pid, signal.SIGKILL)
+    again = stand.wait_for_run(job_id, Stage.RENDER, attempt=first.attempt + 1)
+    assert time.monotonic() - killed_s < 45
+    assert again.pid != first.pid
+    stand.let_go(job_id)
+    job = stand.check_one_picture(job_id)
+    # Identify was stored and is not done again: the job went on where it was lost.
+    assert [run.stage for run in stand.runs(job_id)].count(Stage.IDENTIFY) == 1
+    assert job.attempt == 5
+
+
+def test_a_job_that_kills_its_worker_every_time_fails_after_three(crew: Crew) -> None:
+    stand = crew.rig
+    poison, innocent = stand.submit("render=die"), stand.submit()
+    job = stand.wait_until_done(poison)
+    assert (job.status, job.picture) == ("failed", None)
+    assert job.error is not None
+    assert (job.error.code, job.error.retryable) == ("worker_lost", True)
+    deaths = [run for run in stand.runs(poison) if run.stage is Stage.RENDER]
+    assert len(deaths) == len({run.pid for run in deaths}) == stand.settings.max_losses == 3
+    stand.check_one_picture(innocent)
+
+
+def test_a_stage_that_hangs_is_ended_and_its_job_runs_again(crew: Crew) -> None:
+    stand = crew.rig
+    job_id = stand.submit("identify=hang")
+    hung = stand.wait_for_run(job_id, Stage.IDENTIFY)
+    assert stand.wait_for_run(job_id, Stage.IDENTIFY, attempt=2).pid != hung.pid
+    stand.check_one_picture(job_id)
+
+
+def test_a_worker_whose_bundle_is_broken_takes_no_job(stand: Rig) -> None:
+    (stand.folder / "broken").touch()
+    broken = stand.start_worker()
+    stand.until("the bundle's own words", lambda: "says so" in reasons(stand))
+    (stand.folder / "broken").unlink()
+    job_id = stand.submit()
+    stand.start_worker()
+    stand.until("one ready worker", lambda: len(stand.ready()) == 1)
+    job = stand.check_one_picture(job_id)
+    assert job.attempt == 4
+    assert broken.process.poll() is None
+
+
+def test_the_celery_command_in_a_checkout_starts_children_that_find_the_worker(stand: Rig) -> None:
+    celery = str(Path(sys.executable).with_name("celery"))
+    # No bundle is there: how far the child comes is all that is asked.
+    worker = stand.start_worker(celery=[celery], app="worker.app", bundle=str(stand.folder / "nothing"))
+    stand.until("a child's word", lambda: "loading" in reasons(stand))
+    stand.kill_worker(worker)
+
+
+def reasons(stand: Rig) -> str:
+    """Why workers are not ready, in their children's words."""
+    return "\n".join(facts.reason for facts in stand.ask(lambda store: store.workers()) if not facts.ready)
