@@ -1,0 +1,153 @@
+"""Cases through the stages, as the workers would run them but without the queue, each stage once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from shared.errors import RequestError
+from shared.job import Concept, JobSpec, MaskKind, Sampling
+from shared.limits import MINI_LIMITS
+from shared.orders import BranchText, DetectConcept, PersonalizeOrder
+from worker.concepts.boxes import iou
+from worker.mini.measure.baselines import draw_together, paste_each
+from worker.mini.measure.casts import Case
+from worker.mini.measure.rows import Row
+from worker.models.bundle import Detection, Generation
+from worker.stage_io import drawing_of
+from worker.stages.detect import Whereabouts, detect
+from worker.stages.identify import identify
+from worker.stages.personalize import Cast, personalize
+from worker.stages.render import Template, render
+
+K = TypeVar("K")
+V = TypeVar("V")
+Embeddings = tuple[NDArray[np.float32], ...]
+_FOUND_IOU = 0.5
+# Orders name blobs; here nothing is stored.
+_NO_BLOB = "0" * 64
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Made:
+    """What became of a case: the template, who is where in it, and the final picture."""
+
+    template: NDArray[np.uint8]
+    where: Whereabouts
+    picture: NDArray[np.uint8]
+
+
+class Play:
+    """The stages over one bundle. What rows have in common (identities, templates, places) is made once."""
+
+    def __init__(self, detection: Detection, generation: Generation) -> None:
+        self._detection = detection
+        self._generation = generation
+        self._identities: dict[tuple[int, int], Embeddings] = {}
+        self._templates: dict[tuple[int, int], Template] = {}
+        self._places: dict[tuple[int, int, MaskKind], Whereabouts] = {}
+
+    def make(self, case: Case, row: Row) -> Made:
+        """The case as the row makes it. Raises a RequestError where the stages refuse the job."""
+        identities = _once(self._identities, (case.number, case.people), lambda: self._identify(case))
+        template = self._template(case)
+        where = self._where(case, row.mask)
+        spec = spec_of(case, row)
+        drawing = drawing_of(spec)
+        if row.method == "template":
+            picture = template.picture
+        elif row.method == "together":
+            picture = draw_together(self._generation, drawing, identities, where.regions)
+        elif row.method == "pasted":
+            boxes = self._where(case, "box").masks
+            picture = paste_each(self._generation, drawing, identities, where.regions, template.picture, boxes)
+        else:
+            cast = Cast(identities=identities, regions=where.regions, mask=row.mask, predictions=template.predictions)
+            picture = personalize(self._generation, _order_of(spec), cast, _silent)
+        return Made(template=template.picture, where=where, picture=picture)
+
+    def finds_cast(self, case: Case, made: Made) -> bool:
+        """Whether the detector finds everybody in the final picture where the template has them."""
+        try:
+            again = detect(self._detection, made.picture, _asked(case), "box", _silent)
+        except RequestError:
+            return False
+        pairs = zip(again.regions, made.where.regions, strict=True)
+        return all(iou(now.box_px, before.box_px) >= _FOUND_IOU for now, before in pairs)
+
+    @torch.inference_mode()
+    def through_vae(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The picture encoded and decoded: the most that latents can show of it."""
+        sdxl = self._generation.generator.sdxl
+        vae = sdxl.pipeline.vae
+        pixels = torch.from_numpy(picture.copy()).to(vae.device, vae.dtype).permute(2, 0, 1)[None] / 127.5 - 1
+        return sdxl.decode(vae.encode(pixels).latent_dist.mode() * vae.config.scaling_factor)
+
+    def _identify(self, case: Case) -> Embeddings:
+        return identify(self._detection, [[photo] for photo in case.portraits], _silent).embeddings
+
+    def _template(self, case: Case) -> Template:
+        def draw() -> Template:
+            return render(self._generation, drawing_of(spec_of(case)), _silent)
+
+        return _once(self._templates, (case.number, case.people), draw)
+
+    def _where(self, case: Case, mask: MaskKind) -> Whereabouts:
+        def look() -> Whereabouts:
+            return detect(self._detection, self._template(case).picture, _asked(case), mask, _silent)
+
+        return _once(self._places, (case.number, case.people, mask), look)
+
+
+def spec_of(case: Case, row: Row | None = None) -> JobSpec:
+    """The job as a person would send it, with the mini bundle's own sampling filled in as at submit."""
+    width_px, height_px = case.size_px
+    sampling = Sampling(
+        width_px=width_px,
+        height_px=height_px,
+        steps=MINI_LIMITS.steps,
+        seed=case.seed,
+        guidance_scale=MINI_LIMITS.guidance_scale,
+        identity_scale=MINI_LIMITS.identity_scale,
+        adapter_scale=MINI_LIMITS.adapter_scale,
+    )
+    if row is not None:
+        sampling = sampling.model_copy(update={"mode": row.mode, "split": row.split, "mask": row.mask})
+    concepts = tuple(Concept(phrase=phrase, photos=(_NO_BLOB,)) for phrase in case.phrases)
+    return JobSpec(prompt=case.scene.caption, concepts=concepts, sampling=sampling)
+
+
+def _order_of(spec: JobSpec) -> PersonalizeOrder:
+    return PersonalizeOrder(
+        bundle="mini",
+        identities=_NO_BLOB,
+        template=_NO_BLOB,
+        regions=_NO_BLOB,
+        drawing=drawing_of(spec),
+        branches=tuple(BranchText(prompt=spec.prompt, negative_prompt="") for _ in spec.concepts),
+        mode=spec.sampling.mode,
+        split=spec.sampling.split,
+        feather_px=spec.sampling.feather_px,
+        identity_scale=MINI_LIMITS.identity_scale,
+        adapter_scale=MINI_LIMITS.adapter_scale,
+    )
+
+
+def _asked(case: Case) -> list[DetectConcept]:
+    return [DetectConcept(phrase=phrase, box_px=None) for phrase in case.phrases]
+
+
+def _once(made: dict[K, V], key: K, make: Callable[[], V]) -> V:
+    """What was made under this key, or what `make` gives now."""
+    if key not in made:
+        made[key] = make()
+    return made[key]
+
+
+def _silent(_i: int, _n: int) -> None:
+    pass
