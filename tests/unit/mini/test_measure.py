@@ -197,6 +197,7 @@ def test_a_rows_name_says_what_is_not_the_default() -> None:
     row = row_of("literal-1.0-box-k3", people=2)
     assert (row.method, row.mode, row.split, row.mask, row.people) == ("blend", "literal", 1.0, "box", 3)
     assert row_of("default", people=2, mode="staged").mode == "staged"
+    assert row_of("pasted", people=2).mask == "box"
     assert row_of("together", people=4).method == "together"
     assert {row_of(name, people=2).people for name in TABLE} == {2}
     assert len({row_of(name, people=2) for name in ALL}) == len(ALL)

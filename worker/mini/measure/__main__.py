@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+from transformers.utils import logging as transformers_log
 
 from shared.errors import BundleError
 from shared.job import Mode
@@ -28,24 +29,26 @@ from worker.mini.measure.sheet import draw_sheet
 from worker.models.bundle import Bundle, load_bundle
 from worker.models.catalog import MINI
 
-_CROWDS = (1, 2, 3, 4)
+_ROW_JOBS = 20
+_CROWDS = (1, 3, 4)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the measure and prints its table. 130 when it was broken off, with what was measured so far."""
     # insightface 2.1 aligns faces by a call that scikit-image renamed.
     warnings.filterwarnings("ignore", "`estimate` is deprecated", FutureWarning)
+    transformers_log.set_verbosity_error()
+    transformers_log.disable_progress_bar()
     parser = _parser()
     asked = parser.parse_args(arguments)
-    names = {"default": [DEFAULT], "table": list(TABLE), "all": list(ALL)}
+    names = {"default": [DEFAULT, "template"], "table": list(TABLE), "all": list(ALL)}
     chosen = list(dict.fromkeys(name for word in asked.rows for name in names.get(word, [word])))
     try:
         rows = [row_of(name, people=asked.concepts, mode=asked.mode) for name in chosen]
     except ValueError as error:
         parser.error(str(error))
     # The rows of the promises get every job; the others are there to choose by.
-    row_jobs = min(asked.jobs, 20) if asked.row_jobs is None else asked.row_jobs
-    lines = [Line(row=row, jobs=asked.jobs if row.name in TABLE else row_jobs) for row in rows]
+    lines = [Line(row=row, jobs=asked.jobs if row.name in TABLE else _row_jobs(asked)) for row in rows]
     try:
         bundle = load_bundle(_settings(asked, "transformers"), "all")
         return _measure(asked, bundle, lines)
@@ -66,7 +69,7 @@ def _measure(asked: argparse.Namespace, bundle: Bundle, lines: Sequence[Line]) -
     measuring = Measuring(Play(bundle.detection, bundle.generation), examiner, findings)
     broken_off = False
     try:
-        _find(asked, bundle, findings, everything=len(lines) > 1)
+        _find(asked, bundle, findings, everything=asked.rows != ["default"])
         measuring.measure(lines, Countdown(total=sum(line.jobs for line in lines)))
     except KeyboardInterrupt:
         broken_off = True
@@ -88,13 +91,19 @@ def _find(asked: argparse.Namespace, bundle: Bundle, findings: Findings, *, ever
     if bundle.detection is None:
         return
     print("looking for people in drawn scenes", file=sys.stderr)
-    crowds = _CROWDS if everything else (2,)
-    scenes = draw_crowds(asked.seed, asked.jobs, crowds)
+    scenes = draw_crowds(asked.seed, asked.jobs, [2])
+    if everything:
+        scenes += draw_crowds(asked.seed, _row_jobs(asked), _CROWDS)
     findings.phrases["transformers"] = find_people(bundle.detection.phrases, scenes)
     if everything:
         original = load_bundle(_settings(asked, "original"), "detection")
         if original.detection is not None:
             findings.phrases["original"] = find_people(original.detection.phrases, scenes)
+
+
+def _row_jobs(asked: argparse.Namespace) -> int:
+    jobs: int = min(asked.jobs, _ROW_JOBS) if asked.row_jobs is None else asked.row_jobs
+    return jobs
 
 
 def _settings(asked: argparse.Namespace, engine: Literal["transformers", "original"]) -> Settings:
@@ -113,10 +122,11 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["table"],
         metavar="NAME",
-        help="default, table (the default), all, or names: words joined by '-', such as literal-1.0, ellipse-k3, "
+        help="default, table (what the promises need; the default), all, or names: words joined by '-', such as "
+        "literal-1.0, ellipse-k3, "
         "together, pasted, template",
     )
-    parser.add_argument("--row-jobs", type=int, help="jobs of each row outside the table (default: 20 at most)")
+    parser.add_argument("--row-jobs", type=int, help=f"jobs of each row outside the table (default: {_ROW_JOBS})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="everything, with intervals and counts")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="pictures of the first jobs side by side")
     # Networks this small are slower on two threads, many times so where something else runs on the machine.

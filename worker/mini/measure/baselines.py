@@ -14,6 +14,7 @@ from worker.blend.loop import Composition, denoise
 from worker.models.bundle import Generation
 from worker.models.instantid import Face
 from worker.models.keypoints import draw_keypoints
+from worker.stages.detect import Whereabouts
 from worker.stages.render import background_of, start_of
 
 Picture = NDArray[np.uint8]
@@ -48,14 +49,13 @@ def paste_each(
     generation: Generation,
     drawing: Drawing,
     identities: Sequence[NDArray[np.float32]],
-    regions: Sequence[Region],
+    where: Whereabouts,
     template: Picture,
-    boxes: Picture,
 ) -> Picture:
-    """InstantID once a person, and each one's box pasted over the template. boxes: (H, W), i + 1 in concept i's box."""
+    """InstantID once a person, and what lies in each one's mask pasted over the template."""
     pasted = template.copy()
-    for region, identity in zip(regions, identities, strict=True):
+    for region, identity in zip(where.regions, identities, strict=True):
         alone = draw_together(generation, drawing, [identity], [region])
-        inside = boxes == region.concept + 1
+        inside = where.masks == region.concept + 1
         pasted[inside] = alone[inside]
     return pasted

@@ -64,8 +64,7 @@ class Play:
         elif row.method == "together":
             picture = draw_together(self._generation, drawing, identities, where.regions)
         elif row.method == "pasted":
-            boxes = self._where(case, "box").masks
-            picture = paste_each(self._generation, drawing, identities, where.regions, template.picture, boxes)
+            picture = paste_each(self._generation, drawing, identities, where, template.picture)
         else:
             cast = Cast(identities=identities, regions=where.regions, mask=row.mask, predictions=template.predictions)
             picture = personalize(self._generation, _order_of(spec), cast, _silent)

@@ -53,6 +53,9 @@ def row_of(name: str, *, people: int, mode: Mode | None = None) -> Row:
             people = int(word[1:])
         else:
             split = _split_of(word, name)
+    if method == "pasted":
+        # Its own masks are the boxes, whatever the product's are.
+        mask = "box"
     return Row(name=name, people=people, method=method, mode=coupling, split=split, mask=mask)
 
 

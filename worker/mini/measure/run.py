@@ -62,7 +62,7 @@ class Measuring:
         self._findings = findings
         self._cases: dict[tuple[int, int], Case] = {}
         self._marks: dict[tuple[object, ...], Marks | str] = {}
-        self._shown: dict[tuple[int, int], dict[str, NDArray[np.uint8]]] = {}
+        self._shown: dict[tuple[int, int], dict[str, NDArray[np.uint8] | None]] = {}
         self._templates: dict[tuple[int, int], NDArray[np.uint8]] = {}
         self._pictures: dict[tuple[object, ...], NDArray[np.uint8]] = {}
 
@@ -80,8 +80,9 @@ class Measuring:
                     tally.marks.append(marks)
                 else:
                     tally.refused[marks] += 1
-                if key in self._pictures:
-                    self._shown.setdefault((number, line.row.people), {})[line.row.name] = self._pictures[key]
+                if number < SHOWN:
+                    shown = self._shown.setdefault((number, line.row.people), {})
+                    shown[line.row.name] = self._pictures.get(key)
                 countdown.tick(line.row.name)
 
     def strips(self, people: int) -> list[Strip]:
@@ -89,7 +90,7 @@ class Measuring:
         return [
             Strip(case=self._cases[key], template=self._templates[key], pictures=pictures)
             for key, pictures in self._shown.items()
-            if key[1] == people
+            if key[1] == people and key in self._templates
         ]
 
     def _case(self, number: int, people: int) -> Case:

@@ -22,11 +22,11 @@ _CAPTION_PX = 26
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Strip:
-    """One job of the sheet: its template, and the picture of each row that was not refused, by the row's name."""
+    """One job of the sheet: its template, and by the name of each row that had it the picture, None when refused."""
 
     case: Case
     template: NDArray[np.uint8]
-    pictures: Mapping[str, NDArray[np.uint8]]
+    pictures: Mapping[str, NDArray[np.uint8] | None]
 
 
 def draw_sheet(strips: Sequence[Strip], rows: Sequence[str]) -> Image.Image:
@@ -47,12 +47,13 @@ def draw_sheet(strips: Sequence[Strip], rows: Sequence[str]) -> Image.Image:
         draw.text((_GAP_PX, y), words, font=ImageFont.load_default(15), fill=_PALE_INK)
         top = y + _CAPTION_PX
         sheet.paste(_references(strip.case), (places_px[0], top))
-        tiles = [strip.template, *(strip.pictures.get(row) for row in rows)]
-        for x, tile in zip(places_px[1:], tiles, strict=True):
-            if tile is None:
-                draw.text((x, top), "refused", font=ImageFont.load_default(15), fill=_PALE_INK)
-            else:
+        sheet.paste(_shown(strip.template), (places_px[1], top))
+        for x, row in zip(places_px[2:], rows, strict=True):
+            tile = strip.pictures.get(row)
+            if tile is not None:
                 sheet.paste(_shown(tile), (x, top))
+            elif row in strip.pictures:
+                draw.text((x, top), "refused", font=ImageFont.load_default(15), fill=_PALE_INK)
     return sheet
 
 
