@@ -70,12 +70,14 @@ def assign(
     phrases: Sequence[str],
     candidates: Sequence[Sequence[Candidate]],
     *,
+    everybody: Sequence[Candidate] = (),
     chosen: Mapping[int, Box] | None = None,
     threshold: float = THRESHOLD,
 ) -> Outcome:
     """Give each concept its person.
 
-    candidates: one list a phrase, as the detector gives them. chosen: boxes that a human drew, by concept; they are
+    candidates: one list a phrase, as the detector gives them. everybody: people whom no phrase may mean, but who count
+    when a place in the row does. chosen: boxes that a human drew, by concept; they are
     taken as they are and their people are out of reach for everybody else. Ties go from left to right in the order of
     the concepts, so that "a woman" and "a woman" are the left and the right one.
     Raises ValueError when `candidates` is not one list a phrase.
@@ -84,7 +86,8 @@ def assign(
         raise ValueError(f"{len(phrases)} phrases but {len(candidates)} lists of candidates")
     chosen = chosen or {}
     open_concepts = [concept for concept in range(len(phrases)) if concept not in chosen]
-    people = _row([one for concept in open_concepts for one in candidates[concept] if one.score >= threshold])
+    found = [*everybody, *(one for concept in open_concepts for one in candidates[concept])]
+    people = _row([one for one in found if one.score >= threshold])
     scores = np.zeros((len(open_concepts), len(people)))
     for row, concept in enumerate(open_concepts):
         for column, person in enumerate(people):

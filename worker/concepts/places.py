@@ -10,9 +10,26 @@ if TYPE_CHECKING:
 
 _ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4}
 _FROM_SIDE = re.compile(r"\b(first|second|third|fourth|fifth) (?:person |one )?from (?:the )?(left|right)\b")
-_LEFT = re.compile(r"\b(?:leftmost|(?:on|to|at) the (?:far )?left|on (?:the )?left(?: side| hand)?)\b")
-_RIGHT = re.compile(r"\b(?:rightmost|(?:on|to|at) the (?:far )?right|on (?:the )?right(?: side| hand)?)\b")
+_LEFT, _RIGHT = (
+    re.compile(rf"\b(?:{side}most|(?:on|to|at) the (?:far )?{side}(?: side| hand)?|on {side}(?: side| hand)?)\b")
+    for side in ("left", "right")
+)
 _MIDDLE = re.compile(r"\b(?:in|at) the (?:middle|centre|center)\b")
+
+
+_ALL = (_FROM_SIDE, _LEFT, _RIGHT, _MIDDLE)
+
+
+def without_place(phrase: str) -> str:
+    """The phrase in lower case without its place words; whole where nothing else would be left.
+
+    A detector reads "the woman on the left" mostly as "the woman": what the place adds is geometry.
+    """
+    text = " ".join(phrase.lower().split())
+    bare = text
+    for words in _ALL:
+        bare = words.sub(" ", bare)
+    return " ".join(bare.split()) or text
 
 
 def place_in_row(phrase: str, count: int) -> tuple[int, ...] | None:

@@ -18,6 +18,7 @@ from worker.concepts.assign import SamePerson as OnePerson
 from worker.concepts.boxes import Candidate
 from worker.concepts.template_faces import faces_of
 from worker.models.bundle import Detection
+from worker.models.dino import look_for
 
 OnStep = Callable[[int, int], None]
 _STEPS = 3
@@ -80,16 +81,15 @@ def _find_people(
     phrases = [concept.phrase for concept in concepts]
     chosen = {index: concept.box_px for index, concept in enumerate(concepts) if concept.box_px is not None}
     asked = [index for index in range(len(concepts)) if index not in chosen]
+    try:
+        seen = look_for(detection.phrases, Image.fromarray(template), [phrases[index] for index in asked])
+    except ValueError as error:
+        # No words, or more of them than the detector reads.
+        raise PhraseNotFound(str(error)) from error
     candidates: list[Sequence[Candidate]] = [()] * len(concepts)
-    if asked:
-        try:
-            found = detection.phrases.detect(Image.fromarray(template), [phrases[index] for index in asked])
-        except ValueError as error:
-            # No words, or more of them than the detector reads.
-            raise PhraseNotFound(str(error)) from error
-        for index, own in zip(asked, found, strict=True):
-            candidates[index] = own
-    outcome = assign(phrases, candidates, chosen=chosen)
+    for index, own in zip(asked, seen.candidates, strict=True):
+        candidates[index] = own
+    outcome = assign(phrases, candidates, everybody=seen.everybody, chosen=chosen)
     if isinstance(outcome, NobodyFound):
         missing = ", ".join(repr(phrases[concept]) for concept in outcome.concepts)
         message = f"nobody in the template answers to {missing} (best score {outcome.best_score:.2f})"

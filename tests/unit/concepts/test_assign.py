@@ -53,6 +53,12 @@ def test_places_count_everybody_first_and_then_those_meant() -> None:
     assert places(outcome) == [0, 1]
 
 
+def test_people_whom_no_phrase_means_count_when_a_place_does() -> None:
+    women = seen(0, 0.8, 0.8, 0)
+    assert places(assign(["the woman second from the left"], [women], everybody=seen(0.9, 0.9, 0.9, 0.9))) == [1]
+    assert places(assign(["the woman second from the left"], [women])) == [2]
+
+
 def test_the_other_one_is_left_for_a_phrase_without_a_place() -> None:
     assert places(assign(["a woman", "the woman on the left"], [seen(0.9, 0.6), seen(0.9, 0.8)])) == [1, 0]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.concepts.places import place_in_row
+from worker.concepts.places import place_in_row, without_place
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,20 @@ from worker.concepts.places import place_in_row
 )
 def test_place_words_point_into_the_row(phrase: str, count: int, expected: tuple[int, ...] | None) -> None:
     assert place_in_row(phrase, count) == expected
+
+
+@pytest.mark.parametrize(
+    ("phrase", "bare"),
+    [
+        ("the woman on the left", "the woman"),
+        ("the man on the right side", "the man"),
+        ("The Leftmost Person", "the person"),
+        ("the man second from the left", "the man"),
+        ("third person from the left", "third person from the left"),
+        ("the child in the  middle with red hair", "the child with red hair"),
+        ("the man with the right attitude", "the man with the right attitude"),
+        ("on the left", "on the left"),
+    ],
+)
+def test_a_phrase_without_its_place_words_says_who_is_meant(phrase: str, bare: str) -> None:
+    assert without_place(phrase) == bare

@@ -76,6 +76,13 @@ def test_an_explicit_box_is_taken_as_it_is_and_its_phrase_is_not_looked_for() ->
     assert not found.regions[1].explicit
 
 
+def test_phrases_are_looked_for_one_by_one_without_their_places_and_everybody_only_to_count() -> None:
+    people: dict[str, Sequence[Box]] = {"the person": [MAN, WOMAN], "a person": [MAN, WOMAN]}
+    found, detector = run(concept("the person on the right"), concept("the person on the left"), people=people)
+    assert detector.asked == [["the person"], ["a person"]]
+    assert [region.box_px for region in found.regions] == [WOMAN, MAN]
+
+
 def test_with_boxes_for_everybody_the_detector_is_not_asked_at_all() -> None:
     _, detector = run(concept("a", MAN), concept("b", WOMAN))
     assert detector.asked == []
