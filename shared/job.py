@@ -103,13 +103,13 @@ class Sampling(Asked):
     scheduler: Scheduler = "euler"
     mode: Mode = Field("shared", description="How the branches are coupled while they denoise")
     split: float = Field(
-        0.3,
+        0.15,
         ge=0,
         le=1,
         description="S, as a fraction of the steps. staged and shared: the first S are the template's own; "
         "literal: the last S are not coupled",
     )
-    mask: MaskKind = "ellipse"
+    mask: MaskKind = "box"
     feather_px: float = Field(0.0, ge=0, le=512, description="Width of the soft edge of a mask, in pixels")
     identity_scale: float | None = Field(None, ge=0, le=2, description="Weight of IdentityNet")
     adapter_scale: float | None = Field(None, ge=0, le=2, description="Weight of the face tokens in the UNet")
