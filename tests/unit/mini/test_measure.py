@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from worker.mini.measure.casts import draw_case, draw_others, draw_strangers
-from worker.mini.measure.marks import Bounds, Marks, Tally, figures_of
+from worker.mini.measure.marks import Bounds, Marks, Refusal, Tally, figures_of
 from worker.mini.measure.report import FLAT, Findings, as_json, as_table
 from worker.mini.measure.rows import ALL, TABLE, row_of
 from worker.mini.measure.scores import (
@@ -212,19 +211,21 @@ def test_a_name_that_says_nothing_is_refused(name: str) -> None:
 # The report.
 
 
+BOUNDS = Bounds(references=UNIT[:2], ceiling=0.8, ceiling_vae=0.7, floor=0.0)
+
+
 def marks(identity: float, *, first: int = 2, swapped: int = 0, faceless: int = 0) -> Marks:
-    bounds = Bounds(references=UNIT[:2], ceiling=0.8, ceiling_vae=0.7, floor=0.0)
     return Marks(
-        people=2, identity=identity, bounds=bounds, first=first, swapped=swapped, faceless=faceless, psnr_db=30.0,
+        people=2, identity=identity, bounds=BOUNDS, first=first, swapped=swapped, faceless=faceless, psnr_db=30.0,
         far_psnr_db=40.0, ssim=0.9, seam=1.0, cast_found=True, place_seen=True,
     )  # fmt: skip
 
 
 def findings() -> Findings:
-    found = Findings(seed=7, bundle="mini@0", place_accuracy=rate(198, 200))
+    found = Findings(seed=7, people=2, bundle="mini@0", place_accuracy=rate(198, 200))
     found.rows["default"] = Tally(
         marks=[marks(0.4), marks(0.6, first=1, swapped=1), marks(0.2, first=0, faceless=1)],
-        refused=Counter({"phrase_not_found": 2}),
+        refused=[Refusal(code="phrase_not_found", people=2, bounds=BOUNDS)] * 2,
     )
     found.rows["pasted"] = Tally()
     found.phrases["transformers"] = {"2 people": {"recall": rate(19, 20), "wrong_person": rate(1, 20)}}
@@ -232,12 +233,20 @@ def findings() -> Findings:
 
 
 def test_figures_count_people_and_leave_those_without_a_face_out_of_the_swaps() -> None:
-    found = figures_of(findings().rows["default"].marks)
+    found = figures_of(findings().rows["default"])
     assert found["top1"] == rate(3, 6)
     assert found["swap_rate"] == rate(1, 5)
     assert found["faceless_rate"] == rate(1, 6)
     assert found["identity"].value == pytest.approx(0.4)
     assert found["identity_share"].value == pytest.approx(0.5)
+
+
+def test_figures_of_all_jobs_count_a_refused_one_as_nobody_drawn() -> None:
+    found = figures_of(findings().rows["default"])
+    assert found["served"] == rate(3, 5)
+    assert found["top1_of_all"] == rate(3, 10)
+    assert found["identity_share_of_all"].value == pytest.approx(0.3)
+    assert found["identity_share_of_all"].cases == 5
 
 
 def test_json_has_the_default_rows_figures_flat_and_every_row_with_its_refusals() -> None:
@@ -257,7 +266,8 @@ def test_the_table_names_every_row_its_refusals_and_every_engine() -> None:
 
 
 def test_what_was_not_measured_yet_still_prints() -> None:
-    empty = Findings(seed=1, bundle="mini@0", place_accuracy=Estimate(value=1.0, low=0.9, high=1.0, cases=20))
+    good = Estimate(value=1.0, low=0.9, high=1.0, cases=20)
+    empty = Findings(seed=1, people=2, bundle="mini@0", place_accuracy=good)
     assert as_json(empty)["top1"] is None
     assert "seed 1" in as_table(empty)
 

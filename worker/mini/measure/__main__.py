@@ -30,7 +30,7 @@ from worker.models.bundle import Bundle, load_bundle
 from worker.models.catalog import MINI
 
 _ROW_JOBS = 20
-_CROWDS = (1, 3, 4)
+_CROWDS = (1, 2, 3, 4)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +64,7 @@ def _measure(asked: argparse.Namespace, bundle: Bundle, lines: Sequence[Line]) -
     print("drawing the strangers, fitting the reader of places", file=sys.stderr)
     strangers = np.stack([judge.know(portrait) for portrait in draw_strangers(asked.seed)])
     places = fit_place_reader()
-    findings = Findings(seed=asked.seed, bundle=bundle.name, place_accuracy=places.accuracy)
+    findings = Findings(seed=asked.seed, people=asked.concepts, bundle=bundle.name, place_accuracy=places.accuracy)
     examiner = Examiner(judge, places, strangers, asked.seed)
     measuring = Measuring(Play(bundle.detection, bundle.generation), examiner, findings)
     broken_off = False
@@ -87,13 +87,14 @@ def _measure(asked: argparse.Namespace, bundle: Bundle, lines: Sequence[Line]) -
 
 
 def _find(asked: argparse.Namespace, bundle: Bundle, findings: Findings, *, everything: bool) -> None:
-    """The detectors on drawn scenes: two people by the default engine for the flat figures, or crowds by both."""
+    """The detectors on drawn scenes: for the flat figures a job's people by the default engine, or crowds by both."""
     if bundle.detection is None:
         return
     print("looking for people in drawn scenes", file=sys.stderr)
-    scenes = draw_crowds(asked.seed, asked.jobs, [2])
+    scenes = draw_crowds(asked.seed, asked.jobs, [asked.concepts])
     if everything:
-        scenes += draw_crowds(asked.seed, _row_jobs(asked), _CROWDS)
+        others = [people for people in _CROWDS if people != asked.concepts]
+        scenes += draw_crowds(asked.seed, _row_jobs(asked), others)
     findings.phrases["transformers"] = find_people(bundle.detection.phrases, scenes)
     if everything:
         original = load_bundle(_settings(asked, "original"), "detection")
@@ -123,8 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         default=["table"],
         metavar="NAME",
         help="default, table (what the promises need; the default), all, or names: words joined by '-', such as "
-        "literal-1.0, ellipse-k3, "
-        "together, pasted, template",
+        "literal-1.0, ellipse-k3, together, pasted, template",
     )
     parser.add_argument("--row-jobs", type=int, help=f"jobs of each row outside the table (default: {_ROW_JOBS})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="everything, with intervals and counts")

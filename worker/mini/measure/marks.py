@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -57,11 +56,20 @@ class Marks:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A case that the stages refused, with the code of their error."""
+
+    code: str
+    people: int
+    bounds: Bounds
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tally:
-    """A row as far as it has come. refused: how many jobs the stages refused, by the error's code."""
+    """A row as far as it has come."""
 
     marks: list[Marks] = field(default_factory=list)
-    refused: Counter[str] = field(default_factory=Counter)
+    refused: list[Refusal] = field(default_factory=list)
 
 
 class Examiner:
@@ -97,6 +105,10 @@ class Examiner:
             place_seen=self._places.read(made.picture) == case.scene.place,
         )
 
+    def refuse(self, play: Play, case: Case, code: str) -> Refusal:
+        """What is known of a case that the stages refused."""
+        return Refusal(code=code, people=case.people, bounds=self._bounds_of(play, case))
+
     def _bounds_of(self, play: Play, case: Case) -> Bounds:
         key = (case.number, case.people)
         if key not in self._bounds:
@@ -114,18 +126,28 @@ class Examiner:
         return self._bounds[key]
 
 
-def figures_of(marks: Sequence[Marks]) -> dict[str, Estimate]:
-    """Every figure of a row, in the order of the table."""
-    people = sum(one.people for one in marks)
-    faceless = sum(one.faceless for one in marks)
+def figures_of(tally: Tally) -> dict[str, Estimate]:
+    """Every figure of a row, in the order of the table.
+
+    Over the jobs that were served; over all of them, with nothing for the refused, where the name ends in `_of_all`.
+    """
+    marks, refused = tally.marks, tally.refused
+    people, turned_away = sum(one.people for one in marks), sum(one.people for one in refused)
+    faceless, first = sum(one.faceless for one in marks), sum(one.first for one in marks)
     scores, floors = [one.identity for one in marks], [one.bounds.floor for one in marks]
     ceilings = [one.bounds.ceiling for one in marks]
+    all_scores = scores + [0.0] * len(refused)
+    all_floors = floors + [one.bounds.floor for one in refused]
+    all_ceilings = ceilings + [one.bounds.ceiling for one in refused]
     return {
-        "top1": rate(sum(one.first for one in marks), people),
+        "served": rate(len(marks), len(marks) + len(refused)),
+        "top1": rate(first, people),
+        "top1_of_all": rate(first, people + turned_away),
         "swap_rate": rate(sum(one.swapped for one in marks), people - faceless),
         "faceless_rate": rate(faceless, people),
         "identity": mean(scores),
         "identity_share": share_of_way(scores, floors, ceilings),
+        "identity_share_of_all": share_of_way(all_scores, all_floors, all_ceilings),
         "identity_floor": mean(floors),
         "identity_ceiling": mean(ceilings),
         "identity_ceiling_vae": mean([one.bounds.ceiling_vae for one in marks]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,14 +13,13 @@ from worker.mini.measure.rows import DEFAULT
 from worker.mini.measure.scores import Estimate, nothing
 
 FLAT = ("top1", "swap_rate", "identity_share", "background_psnr_db")
-# The product's default case; larger crowds are in the table of phrases.
-FLAT_PHRASES = "2 people"
 _SHARES = {
-    "top1", "swap_rate", "faceless_rate", "identity_share", "cast_found", "place_seen", "recall", "wrong_person",
-    "missing",
+    "served", "top1", "top1_of_all", "swap_rate", "faceless_rate", "identity_share", "identity_share_of_all",
+    "cast_found", "place_seen", "recall", "wrong_person", "missing",
 }  # fmt: skip
 _WIDTH = 24
 _NOTES = """\
+Figures are over the jobs that were served; "of all" counts a refused job as nobody drawn.
 identity: the least of a job's people by the evaluation recogniser's cosine, a missing face counting 0;
 floor: strangers, ceiling: the same people drawn by the world, by the same rule; share: of the way between.
 top1: a concept's face is nearer to its own portrait than to 99 strangers'. swap: nearer to another concept's.
@@ -30,9 +30,13 @@ classifier that is right in {place:.1%} of drawn scenes."""
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """A run's results, as far as it has come. rows and phrases are in the order of measuring; phrases: by engine."""
+    """A run's results, as far as it has come. rows and phrases are in the order of measuring; phrases: by engine.
+
+    people: in a job of the default row.
+    """
 
     seed: int
+    people: int
     bundle: str
     place_accuracy: Estimate
     rows: dict[str, Tally] = field(default_factory=dict)
@@ -42,21 +46,23 @@ class Findings:
 def as_json(findings: Findings) -> dict[str, Any]:
     """The default row's figures as plain numbers, and everything with intervals and counts under `rows` and `phrases`.
 
-    recall and wrong_person are of drawn scenes with two people, by the default engine. NaN is null.
+    recall and wrong_person are of drawn scenes with as many people as a job of the default row has, by the first
+    engine. NaN is null.
     """
-    rows = {name: figures_of(tally.marks) for name, tally in findings.rows.items()}
+    rows = {name: figures_of(tally) for name, tally in findings.rows.items()}
     flat: dict[str, Any] = {name: _number(rows.get(DEFAULT, {}).get(name, nothing()).value) for name in FLAT}
-    two = next(iter(findings.phrases.values()), {}).get(FLAT_PHRASES, {})
-    flat |= {name: _number(two.get(name, nothing()).value) for name in ("recall", "wrong_person")}
+    crowd = next(iter(findings.phrases.values()), {}).get(f"{findings.people} people", {})
+    flat |= {name: _number(crowd.get(name, nothing()).value) for name in ("recall", "wrong_person")}
     return {
         **flat,
         "seed": findings.seed,
+        "people": findings.people,
         "bundle": findings.bundle,
         "place_accuracy": _entry(findings.place_accuracy),
         "rows": {
             name: {
-                "jobs": len(tally.marks) + tally.refused.total(),
-                "refused": dict(tally.refused),
+                "jobs": len(tally.marks) + len(tally.refused),
+                "refused": dict(_reasons(tally)),
                 **{figure: _entry(estimate) for figure, estimate in rows[name].items()},
             }
             for name, tally in findings.rows.items()
@@ -70,7 +76,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
 
 def as_table(findings: Findings) -> str:
     """The rows side by side, three at a time, and the phrases below."""
-    lines = [f"seed {findings.seed}, {findings.bundle}; 95 % intervals in brackets"]
+    lines = [f"seed {findings.seed}, {findings.bundle}, {findings.people} people a job; 95 % intervals in brackets"]
     names = list(findings.rows)
     for start in range(0, len(names), 3):
         lines += ["", *_rows(findings, names[start : start + 3])]
@@ -84,7 +90,7 @@ def as_table(findings: Findings) -> str:
 
 def _rows(findings: Findings, names: list[str]) -> list[str]:
     tallies = [findings.rows[name] for name in names]
-    figures = [figures_of(tally.marks) for tally in tallies]
+    figures = [figures_of(tally) for tally in tallies]
     lines = [
         _line("", names),
         _line("jobs measured", [str(len(tally.marks)) for tally in tallies]),
@@ -97,8 +103,12 @@ def _rows(findings: Findings, names: list[str]) -> list[str]:
 
 
 def _refused(tally: Tally) -> str:
-    reasons = " ".join(f"{code}:{count}" for code, count in sorted(tally.refused.items()))
-    return f"{tally.refused.total()} {reasons}".strip()
+    reasons = " ".join(f"{code}:{count}" for code, count in sorted(_reasons(tally).items()))
+    return f"{len(tally.refused)} {reasons}".strip()
+
+
+def _reasons(tally: Tally) -> Counter[str]:
+    return Counter(refusal.code for refusal in tally.refused)
 
 
 def _line(label: str, cells: list[str]) -> str:

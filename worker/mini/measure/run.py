@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from shared.errors import RequestError
 from worker.mini.measure.casts import Case, draw_case
-from worker.mini.measure.marks import Examiner, Marks, Tally
+from worker.mini.measure.marks import Examiner, Marks, Refusal, Tally
 from worker.mini.measure.play import Play
 from worker.mini.measure.report import Findings
 from worker.mini.measure.rows import Row
@@ -61,7 +61,7 @@ class Measuring:
         self._examiner = examiner
         self._findings = findings
         self._cases: dict[tuple[int, int], Case] = {}
-        self._marks: dict[tuple[object, ...], Marks | str] = {}
+        self._marks: dict[tuple[object, ...], Marks | Refusal] = {}
         self._shown: dict[tuple[int, int], dict[str, NDArray[np.uint8] | None]] = {}
         self._templates: dict[tuple[int, int], NDArray[np.uint8]] = {}
         self._pictures: dict[tuple[object, ...], NDArray[np.uint8]] = {}
@@ -79,7 +79,7 @@ class Measuring:
                 if isinstance(marks, Marks):
                     tally.marks.append(marks)
                 else:
-                    tally.refused[marks] += 1
+                    tally.refused.append(marks)
                 if number < SHOWN:
                     shown = self._shown.setdefault((number, line.row.people), {})
                     shown[line.row.name] = self._pictures.get(key)
@@ -99,12 +99,11 @@ class Measuring:
             self._cases[key] = draw_case(self._findings.seed, number, people)
         return self._cases[key]
 
-    def _mark(self, case: Case, row: Row) -> Marks | str:
-        """The marks, or the code of the error that the stages refused the job with."""
+    def _mark(self, case: Case, row: Row) -> Marks | Refusal:
         try:
             made = self._play.make(case, row)
         except RequestError as error:
-            return error.code
+            return self._examiner.refuse(self._play, case, error.code)
         if case.number < SHOWN:
             self._templates[case.number, case.people] = made.template
             self._pictures[_key(case, row)] = made.picture
