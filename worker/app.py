@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -86,6 +87,10 @@ def create_app(settings: Settings, load_stages: LoadStages) -> TroupeCelery:
 
     def set_up_logging(**_: object) -> None:
         configure_log(settings.log_level, room=f"worker-{settings.role}")
+        if settings.log_level != "debug":
+            # Two lines a message that say less than the stage's own line.
+            for name in ("celery.worker.strategy", "celery.app.trace"):
+                logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
     def open_child(sender: str, **_: object) -> None:
         child.open(sender)

@@ -16,8 +16,9 @@ from shared.log import get_logger
 from shared.settings import Settings
 
 _FACTS_AGE_S = 1.0
-# While every place is taken, a flood of new jobs must not keep the pump spinning.
-_FULL_PAUSE_S = 0.02
+# While every place is taken, a flood of new jobs must not keep the pump spinning: looks that find nothing to do are
+# at least this far apart. A look after a quiet time waits for nothing.
+_IDLE_LOOK_S = 0.02
 
 log = get_logger(__name__)
 
@@ -32,6 +33,7 @@ class Pump:
         self._name = name
         self._places = 0
         self._counted_s = float("-inf")
+        self._idle_s = float("-inf")
 
     def tick(self, stop: threading.Event) -> None:
         """Hands out what there is room for, then waits for the bell. Raises RecordsUnavailable."""
@@ -44,7 +46,8 @@ class Pump:
         if len(rings) == MOST_AT_ONCE:
             return
         if not rings:
-            stop.wait(_FULL_PAUSE_S)
+            stop.wait(max(0.0, self._idle_s + _IDLE_LOOK_S - time.monotonic()))
+            self._idle_s = time.monotonic()
         self._fleet.wait_for_bell(self._settings.pump_every_s)
 
     def _count_places(self) -> int:

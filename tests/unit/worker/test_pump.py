@@ -63,3 +63,30 @@ def test_a_full_portion_is_followed_by_the_next_one_at_once() -> None:
     tick(parents, "pump-many")
     assert parents.waited == 0
     assert messages("pump-many") == MOST_AT_ONCE
+
+
+class Clockwork(threading.Event):
+    """Notes how long the pump wanted to pause, and lets it go on at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses_s: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.pauses_s.append(timeout or 0.0)
+        return False
+
+
+def test_a_job_that_comes_after_a_quiet_time_waits_for_no_pause() -> None:
+    celery, settings = app("pump-quiet")
+    pump, stop = Pump(celery, fleet(Parents()), settings, "me"), Clockwork()
+    pump.tick(stop)
+    assert stop.pauses_s == [0.0]
+
+
+def test_a_flood_of_bells_with_nothing_to_hand_out_does_not_keep_the_pump_spinning() -> None:
+    celery, settings = app("pump-flood")
+    pump, stop = Pump(celery, fleet(Parents()), settings, "me"), Clockwork()
+    for _ in range(2):
+        pump.tick(stop)
+    assert 0.0 < stop.pauses_s[1] <= 0.02
