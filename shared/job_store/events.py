@@ -36,11 +36,11 @@ class EventReader:
 
     async def stop(self) -> None:
         """Stops reading and wakes everybody."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        task, self._task = self._task, None
+        while task is not None and not task.done():
+            # Again, because a cancel that meets the end of a blocking read gets lost in the client.
+            task.cancel()
+            await asyncio.wait({task}, timeout=_PAUSE_S)
         self._wake_all()
 
     @contextlib.contextmanager

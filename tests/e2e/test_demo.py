@@ -63,15 +63,15 @@ def test_the_demo_draws_both_people_and_leaves_nothing_running(mark: Mark) -> No
 
 
 def test_ctrl_c_in_the_middle_of_a_job_leaves_no_process(mark: Mark) -> None:
-    process = demo(mark)
-    assert process.stdout is not None
-    deadline = time.monotonic() + 120
-    for line in process.stdout:
-        if line.startswith("job ") or time.monotonic() > deadline:
-            break
-    process.send_signal(signal.SIGINT)
-    process.stdout.read()
-    assert process.wait(60) == 128 + signal.SIGINT
+    with demo(mark) as process:
+        assert process.stdout is not None
+        deadline = time.monotonic() + 120
+        for line in process.stdout:
+            if line.startswith("job ") or time.monotonic() > deadline:
+                break
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.wait(60) == 128 + signal.SIGINT
     assert eventually(lambda: not mark.processes(), within_s=30), mark.processes()
 
 
