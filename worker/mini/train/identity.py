@@ -212,7 +212,7 @@ def main() -> None:
         "--recogniser", type=Path, default=Path("worker/mini/checkpoints/faces/models/mini/recogniser.onnx")
     )
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--share", type=float, default=1.0, help="of the scenes to train on")
     parser.add_argument("--together", action="store_true", help="let the UNet learn on")
