@@ -197,25 +197,6 @@ def test_a_wait_survives_a_cut_connection(settings: Settings, redis_url: str) ->
     records.close()
 
 
-def test_a_reader_of_changes_stops_whatever_is_on_its_way(settings: Settings) -> None:
-    async def scene(turns: int) -> None:
-        client = connect_async(settings)
-        store = AsyncJobStore(client, settings)
-        await store.start()
-        job_id = uuid.uuid4().hex
-        await store.submit(job_id, spec_of("a man and a woman"))
-        change = asyncio.create_task(store.cancel(job_id))
-        # A few turns of the loop, so that the change meets the stop at every point of the reader's way.
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        await asyncio.wait_for(store.stop(), PATIENCE_S)
-        await change
-        await client.aclose()
-
-    for turns in range(60):
-        asyncio.run(scene(turns % 12))
-
-
 def test_photos_that_nobody_uploaded_are_named(records: Records) -> None:
     records.ask(lambda store: store.remember_photo("a" * 64))
     asked = ["a" * 64, "b" * 64]
