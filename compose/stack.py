@@ -179,7 +179,8 @@ def not_ready(client: httpx.Client) -> str:
     """What the API still waits for, in words; empty when a job that is submitted now can be served."""
     try:
         answer = client.get("/readyz")
-    except httpx.TransportError:
+    except (httpx.TransportError, httpx.InvalidURL):
+        # An address that cannot be one is the API's to complain about: it does not start.
         return "the API"
     if answer.status_code not in {200, 503}:
         return f"the API (it answers {answer.status_code} to /readyz)"

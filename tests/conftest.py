@@ -8,6 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+# One thread a process, in the processes that tests start as well: small networks gain nothing from a second one, and
+# threads that wait for each other on a busy machine make a step a hundred times slower. Before anything imports torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from shared.settings import Settings
 from tests.servers import ACCESS_KEY, SECRET_KEY, RedisServer, redis_server, s3_server
 

@@ -29,7 +29,7 @@ def couples(count: int) -> list[Scene]:
 
 
 def test_it_finds_the_people_of_unseen_scenes(detector: PhraseDetector) -> None:
-    rates = measure(detector, couples(40))
+    rates = measure(detector, couples(25))
     assert rates["all"]["found"] >= 0.9
     assert rates["all"]["wrong"] <= 0.05
 
