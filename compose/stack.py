@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx
 
-from compose.processes import Processes, Program, Running
+from compose.processes import Processes, Program, Running, StackFailed
 from compose.servers import HOST, first_free_port, listens, redis_answers, redis_program, s3_program
 from shared.broker import WORKER_ARGS
 from shared.settings import Settings
@@ -95,6 +95,14 @@ def running_stack(folder: Path, *, api_port: int, say: Say, fresh: bool = False)
     not get ready, AlreadyUp when the folder is in use.
     """
     settings = Settings()
+    # 0.0.0.0 is an address to listen on, not one to ask.
+    host = HOST if settings.api_host == "0.0.0.0" else settings.api_host  # noqa: S104 - compared, not bound
+    url = f"http://{host}:{api_port}"
+    try:
+        httpx.URL(url)
+    except httpx.InvalidURL as error:
+        message = f"TROUPE_API_HOST {settings.api_host!r} is no address: {error}"
+        raise StackFailed(message) from error
     with hold(folder), Processes(folder / "logs") as processes:
         if fresh:
             for name in ("redis", "s3"):
@@ -107,10 +115,8 @@ def running_stack(folder: Path, *, api_port: int, say: Say, fresh: bool = False)
         say(f"starting a detection worker, a generation worker (bundle {settings.bundle}) and the API")
         workers = [processes.start(_worker(role, environment)) for role in WORKERS]
         api = processes.start(_api(api_port, environment))
-        # 0.0.0.0 is an address to listen on, not one to ask.
-        host = HOST if settings.api_host == "0.0.0.0" else settings.api_host  # noqa: S104 - compared, not bound
         stack = Stack(
-            url=f"http://{host}:{api_port}",
+            url=url,
             redis_url=environment.get("TROUPE_REDIS_URL", settings.redis_url),
             s3_url=environment.get("TROUPE_S3_ENDPOINT_URL", settings.s3_endpoint_url),
             processes=processes,
@@ -179,8 +185,7 @@ def not_ready(client: httpx.Client) -> str:
     """What the API still waits for, in words; empty when a job that is submitted now can be served."""
     try:
         answer = client.get("/readyz")
-    except (httpx.TransportError, httpx.InvalidURL):
-        # An address that cannot be one is the API's to complain about: it does not start.
+    except httpx.TransportError:
         return "the API"
     if answer.status_code not in {200, 503}:
         return f"the API (it answers {answer.status_code} to /readyz)"

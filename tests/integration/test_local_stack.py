@@ -119,8 +119,16 @@ def test_a_killed_supervisor_leaves_nothing_behind(mark: Mark, tmp_path: Path) -
 
 
 def test_a_part_that_dies_is_told_with_the_end_of_its_log(mark: Mark, tmp_path: Path) -> None:
-    failed = local(mark, tmp_path, "up", TROUPE_API_HOST="256.0.0.1")
+    # An address for documentation (RFC 5737), which no machine has: the API cannot listen there.
+    failed = local(mark, tmp_path, "up", TROUPE_API_HOST="192.0.2.1")
     assert failed.returncode == 1
     assert "api ended with status" in failed.stdout
-    assert "256.0.0.1" in failed.stdout
+    assert "192.0.2.1" in failed.stdout
     assert mark.processes() == {}
+
+
+def test_a_host_that_is_no_address_is_said_before_anything_starts(mark: Mark, tmp_path: Path) -> None:
+    failed = local(mark, tmp_path, "up", TROUPE_API_HOST="256.0.0.1")
+    assert failed.returncode == 1
+    assert "failed: TROUPE_API_HOST '256.0.0.1' is no address" in failed.stdout
+    assert not (tmp_path / "logs").exists()
