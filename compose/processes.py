@@ -12,8 +12,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -78,6 +79,26 @@ class Running:
             self.process.terminate()
 
 
+@contextlib.contextmanager
+def signals_wait() -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP are handled after the context, not in it. Other threads than the main one get none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for missed in came:
+            signal.raise_signal(missed)
+
+
 class Processes:
     """A context of running programs: leaving it stops them, the last started first."""
 
@@ -117,7 +138,8 @@ class Processes:
             message = "Processes is a context: enter it before starting a program"
             raise RuntimeError(message)
         log = self._logs / f"{program.name}.log"
-        with log.open("wb") as out:
+        # A process that was started but not yet noted would be left behind by a handler that raises in between.
+        with log.open("wb") as out, signals_wait():
             process = subprocess.Popen(
                 list(program.command),
                 cwd=ROOT,
@@ -127,10 +149,10 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._watchdog.stdin.write(f"{process.pid} {program.grace_s}\n".encode())
-        self._watchdog.stdin.flush()
-        running = Running(program=program, process=process, log=log)
-        self._running.append(running)
+            self._watchdog.stdin.write(f"{process.pid} {program.grace_s}\n".encode())
+            self._watchdog.stdin.flush()
+            running = Running(program=program, process=process, log=log)
+            self._running.append(running)
         return running
 
     def stop(self, *ones: Running) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.processes import ROOT, Processes, Program, StackFailed
+from compose.processes import ROOT, Processes, Program, StackFailed, signals_wait
 
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(300)")
 STUBBORN = (
@@ -95,3 +95,16 @@ with Processes(pathlib.Path({str(tmp_path)!r})) as processes:
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     assert eventually(lambda: not alive(child))
+
+
+def test_a_signal_that_comes_while_a_program_is_started_is_handled_after_it_is_noted() -> None:
+    handled: list[str] = []
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: handled.append("signal"))
+    try:
+        with signals_wait():
+            signal.raise_signal(signal.SIGTERM)
+            handled.append("noted")
+        assert handled == ["noted", "signal"]
+        assert signal.getsignal(signal.SIGTERM) is not before
+    finally:
+        signal.signal(signal.SIGTERM, before)
