@@ -62,18 +62,18 @@ def completed(spec: JobSpec, limits: BundleLimits) -> JobSpec:
     return spec.model_copy(update={"sampling": sampling})
 
 
-async def accept_photo(context: Context, data: bytes, *, pointer: str | None = None) -> tuple[str, bool]:
-    """Checks and keeps one photo. Gives its id, and whether it is new; sending it again renews its expiry.
+async def accept_photo(context: Context, tenant: str, data: bytes, *, pointer: str | None = None) -> tuple[str, bool]:
+    """Checks and keeps one photo of a tenant. Gives its id, and whether it is new; sending it again renews its expiry.
 
     Raises the errors of `read_photo`, RecordsUnavailable or BlobsUnavailable.
     """
     name = await asyncio.to_thread(photo_id, data)
-    known = not await context.jobs.unknown_photos([name])
-    if known and await asyncio.to_thread(context.blobs.exists, photo_key(name)):
-        await context.jobs.remember_photo(name)
+    known = not await context.jobs.unknown_photos(tenant, [name])
+    if known and await asyncio.to_thread(context.blobs.exists, photo_key(tenant, name)):
+        await context.jobs.remember_photo(tenant, name)
         return name, False
     photo = await decode_photo(context, data, pointer=pointer)
-    await _keep(context, photo)
+    await _keep(context, tenant, photo)
     return name, True
 
 
@@ -83,26 +83,26 @@ async def decode_photo(context: Context, data: bytes, *, pointer: str | None = N
     return await context.decoded(lambda: read_photo(data, max_pixels=max_pixels, pointer=pointer))
 
 
-async def accept_job(context: Context, spec: JobSpec, photos: Mapping[str, Photo] | None = None) -> Job:
-    """Checks the rest, keeps the photos that came along (by id), and queues the job.
+async def accept_job(context: Context, tenant: str, spec: JobSpec, photos: Mapping[str, Photo] | None = None) -> Job:
+    """Checks the rest, keeps the photos that came along (by id), and queues the tenant's job.
 
     Raises SizeNotAllowed, Refusal, RecordsUnavailable or BlobsUnavailable.
     """
     brought = photos or {}
     full = completed(spec, context.limits)
-    await _check_photos(context, full, brought)
+    await _check_photos(context, tenant, full, brought)
     for photo in brought.values():
-        await _keep(context, photo)
-    return await context.jobs.submit(secrets.token_hex(16), full)
+        await _keep(context, tenant, photo)
+    return await context.jobs.submit(secrets.token_hex(16), full, tenant=tenant)
 
 
-async def _keep(context: Context, photo: Photo) -> None:
+async def _keep(context: Context, tenant: str, photo: Photo) -> None:
     # Bytes first: an id that is remembered has bytes.
-    await asyncio.to_thread(context.blobs.put, photo_key(photo.id), photo.png, "image/png")
-    await context.jobs.remember_photo(photo.id)
+    await asyncio.to_thread(context.blobs.put, photo_key(tenant, photo.id), photo.png, "image/png")
+    await context.jobs.remember_photo(tenant, photo.id)
 
 
-async def _check_photos(context: Context, spec: JobSpec, brought: Container[str]) -> None:
+async def _check_photos(context: Context, tenant: str, spec: JobSpec, brought: Container[str]) -> None:
     places = {
         pointer_to("concepts", concept, "photos", photo): name
         for concept, asked in enumerate(spec.concepts)
@@ -111,7 +111,7 @@ async def _check_photos(context: Context, spec: JobSpec, brought: Container[str]
     }
     if not places:
         return
-    unknown = await context.jobs.unknown_photos(sorted(set(places.values())))
+    unknown = await context.jobs.unknown_photos(tenant, sorted(set(places.values())))
     missing = [
         FieldError(code=UnknownPhoto.code, message=f"photo {name} was never uploaded or has expired", pointer=pointer)
         for pointer, name in places.items()

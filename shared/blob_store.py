@@ -1,9 +1,9 @@
 """Bytes in one S3 bucket: put, get, sign. The key layout lives here, and vendor errors become ours.
 
-The keys and what lies under them:
+The keys and what lies under them; every key begins with the tenant, and no tenant's work finds another's blobs:
 
-    photos/{photo id}.png                        a reference photo, upright, without metadata; id = sha256 of the upload
-    stages/{stage}/{order digest}/{file}         what a stage made; `output.json` is written last and says it is whole
+    {tenant}/photos/{photo id}.png                  a reference photo, upright, no metadata; id = sha256 of the upload
+    {tenant}/stages/{stage}/{order digest}/{file}   what a stage made; `output.json` is written last: then it is whole
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from shared.settings import Settings
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
-def photo_key(photo_id: str) -> str:
-    """Key of a reference photo."""
-    return f"photos/{photo_id}.png"
+def photo_key(tenant: str, photo_id: str) -> str:
+    """Key of a tenant's reference photo."""
+    return f"{tenant}/photos/{photo_id}.png"
 
 
-def stage_key(stage: Stage, digest: str, file: str) -> str:
-    """Key of one file that a stage made for the order with this digest."""
-    return f"stages/{stage.value}/{digest}/{file}"
+def stage_key(tenant: str, stage: Stage, digest: str, file: str) -> str:
+    """Key of one file that a stage made for a tenant's order with this digest."""
+    return f"{tenant}/stages/{stage.value}/{digest}/{file}"
 
 
 class BlobStore:

@@ -77,7 +77,7 @@ class Rooms:
         """One stage of a job, unless an equal order has been worked on before."""
         order, do = work(job)
         digest = order.digest()
-        place = Place(blobs=self.blobs, stage=order.stage, digest=digest)
+        place = Place(blobs=self.blobs, tenant=job.tenant, stage=order.stage, digest=digest)
         stored = self.blobs.get(place.key(_OUTPUT))
         output: dict[str, Any]
         if stored is None:
@@ -96,7 +96,7 @@ class Rooms:
         order = IdentifyOrder(bundle=self.bundle.name, photos=tuple(concept.photos for concept in job.spec.concepts))
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
-            photos = [[self._photo(photo) for photo in own] for own in order.photos]
+            photos = [[self._photo(job.tenant, photo) for photo in own] for own in order.photos]
             found = identify(self._detection, photos, on_step)
             arrays = {str(concept): rows for concept, rows in enumerate(found.embeddings)}
             place.put(_IDENTITIES, save_arrays(arrays), "application/octet-stream")
@@ -129,7 +129,7 @@ class Rooms:
         )
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
-            template = pixels(self._stored(Stage.RENDER, order.template, TEMPLATE))
+            template = pixels(self._stored(job.tenant, Stage.RENDER, order.template, TEMPLATE))
             found = detect(self._detection, template, order.concepts, order.mask, on_step)
             place.put(MASKS, png(found.masks), "image/png")
             return {"regions": [region.model_dump() for region in found.regions]}
@@ -162,9 +162,11 @@ class Rooms:
         )
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
-            arrays = load_arrays(self._stored(Stage.IDENTIFY, order.identities, _IDENTITIES))
-            found = json.loads(self._stored(Stage.DETECT, order.regions, _OUTPUT))
-            predictions = load_tensors(self._stored(Stage.RENDER, order.template, _PREDICTIONS))["predictions"]
+            arrays = load_arrays(self._stored(job.tenant, Stage.IDENTIFY, order.identities, _IDENTITIES))
+            found = json.loads(self._stored(job.tenant, Stage.DETECT, order.regions, _OUTPUT))
+            predictions = load_tensors(self._stored(job.tenant, Stage.RENDER, order.template, _PREDICTIONS))[
+                "predictions"
+            ]
             cast = Cast(
                 identities=[arrays[str(concept)] for concept in range(len(arrays))],
                 regions=[Region.model_validate(region) for region in found["regions"]],
@@ -191,15 +193,15 @@ class Rooms:
             raise RuntimeError(message)
         return self.bundle.generation
 
-    def _photo(self, photo: str) -> NDArray[np.uint8]:
-        data = self.blobs.get(photo_key(photo))
+    def _photo(self, tenant: str, photo: str) -> NDArray[np.uint8]:
+        data = self.blobs.get(photo_key(tenant, photo))
         if data is None:
             message = f"photo {photo} is no longer stored; upload it again"
             raise UnknownPhoto(message)
         return pixels(data)
 
-    def _stored(self, stage: Stage, digest: str, file: str) -> bytes:
-        data = self.blobs.get(stage_key(stage, digest, file))
+    def _stored(self, tenant: str, stage: Stage, digest: str, file: str) -> bytes:
+        data = self.blobs.get(stage_key(tenant, stage, digest, file))
         if data is None:
             message = f"{file} of stage {stage} ({digest[:12]}) is no longer stored"
             raise BlobsUnavailable(message)
@@ -211,12 +213,13 @@ class Place:
     """Where the files of one order are."""
 
     blobs: BlobStore
+    tenant: str
     stage: Stage
     digest: str
 
     def key(self, file: str) -> str:
         """Key of a file of this order."""
-        return stage_key(self.stage, self.digest, file)
+        return stage_key(self.tenant, self.stage, self.digest, file)
 
     def put(self, file: str, data: bytes, content_type: str) -> None:
         """Writes a file of this order. Raises BlobsUnavailable."""

@@ -8,6 +8,7 @@ import re
 
 from fastapi import APIRouter, Request, Response
 
+from api.access import tenant_of
 from api.bodies import media_type, read_body, read_form
 from api.context import Context, context_of
 from api.errors import FieldError, Refusal
@@ -47,7 +48,7 @@ async def look(request: Request, job_id: str) -> Response:
     """The job as it is; with `wait` as soon as it changes. `If-None-Match` answers 304 while it has not."""
     wait_s = _wait_s(request) if request.scope["query_string"] else 0.0
     context = context_of(request)
-    job = await find(context, job_id)
+    job = await find(context, tenant_of(request), job_id)
     tags = request.headers.get("if-none-match")
     if wait_s and not job.done and (tags is None or _same(tags, job)):
         timeout_s = min(wait_s, context.settings.max_wait_s)
@@ -62,13 +63,14 @@ async def cancel(request: Request, job_id: str) -> Response:
     """A queued job is canceled at once, a running one at its next step; one that is done stays as it is."""
     context = context_of(request)
     check_id(job_id)
-    return await _answer(context, _there(await context.jobs.cancel(job_id)), 200)
+    return await _answer(context, _there(await context.jobs.cancel(job_id, tenant=tenant_of(request))), 200)
 
 
-async def find(context: Context, job_id: str) -> Job:
-    """The job of this id. Raises JobNotFound or RecordsUnavailable."""
+async def find(context: Context, tenant: str, job_id: str) -> Job:
+    """The tenant's job of this id. Raises JobNotFound, for another tenant's job as well, or RecordsUnavailable."""
     check_id(job_id)
-    return _there(await context.jobs.get(job_id))
+    job = await context.jobs.get(job_id)
+    return _there(job if job is not None and job.tenant == tenant else None)
 
 
 def check_id(job_id: str) -> None:
@@ -91,16 +93,18 @@ def _wait_s(request: Request) -> float:
 
 
 async def _submitted(request: Request, context: Context) -> Job:
-    settings = context.settings
+    settings, tenant = context.settings, tenant_of(request)
     match media_type(request):
         case "application/json":
-            return await accept_job(context, spec_of(await read_body(request, limit_bytes=settings.max_body_bytes)))
+            return await accept_job(
+                context, tenant, spec_of(await read_body(request, limit_bytes=settings.max_body_bytes))
+            )
         case "multipart/form-data":
             photos = MAX_CONCEPTS * MAX_PHOTOS
             limit_bytes = settings.max_body_bytes + MAX_CONCEPTS * settings.max_photo_bytes
             async with read_form(request, limit_bytes=limit_bytes, max_files=photos) as form, context.unpacking:
                 made = await job_of(form, context)
-                return await accept_job(context, spec_of_value(made.value), made.photos)
+                return await accept_job(context, tenant, spec_of_value(made.value), made.photos)
         case other:
             message = f"send a job as application/json or multipart/form-data, not as {other[:80] or 'no type at all'}"
             raise UnsupportedMedia(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import UploadFile
 
+from api.access import tenant_of
 from api.bodies import media_type, read_body, read_form
 from api.context import Context, context_of
 from api.intake import accept_photo
@@ -22,7 +23,7 @@ _FRAME_BYTES = 65_536
 async def upload(request: Request) -> Response:
     """Keeps one reference photo: 201 with its id, or 200 when the same bytes were there already."""
     context = context_of(request)
-    photo_id, is_new = await accept_photo(context, await _bytes(request, context), pointer="/photo")
+    photo_id, is_new = await accept_photo(context, tenant_of(request), await _bytes(request, context), pointer="/photo")
     return Response(PhotoView(id=photo_id).model_dump_json(), 201 if is_new else 200, None, "application/json")
 
 

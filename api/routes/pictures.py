@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse
 
+from api.access import tenant_of
 from api.context import context_of
 from api.openapi import PICTURE_ANSWERS
 from api.routes.jobs import find
@@ -20,7 +21,7 @@ router = APIRouter(prefix=JOBS, tags=["pictures"])
 async def picture(request: Request, job_id: str) -> RedirectResponse:
     """Redirects to the picture (PNG)."""
     context = context_of(request)
-    job = await find(context, job_id)
+    job = await find(context, tenant_of(request), job_id)
     return _redirect(context.blobs.url(job.picture or _absent(job, "picture")))
 
 
@@ -28,18 +29,18 @@ async def picture(request: Request, job_id: str) -> RedirectResponse:
 async def template(request: Request, job_id: str) -> RedirectResponse:
     """Redirects to the template (PNG): the scene before anybody was put in."""
     context = context_of(request)
-    job = await find(context, job_id)
+    job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.RENDER) or _absent(job, "template")
-    return _redirect(context.blobs.url(stage_key(Stage.RENDER, digest, "template.png")))
+    return _redirect(context.blobs.url(stage_key(job.tenant, Stage.RENDER, digest, "template.png")))
 
 
 @router.get("/{job_id}/masks", status_code=307, responses=PICTURE_ANSWERS, summary="Who is where")
 async def masks(request: Request, job_id: str) -> RedirectResponse:
     """Redirects to the masks (PNG): which pixels of the template belong to which concept."""
     context = context_of(request)
-    job = await find(context, job_id)
+    job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.DETECT) or _absent(job, "masks")
-    return _redirect(context.blobs.url(stage_key(Stage.DETECT, digest, "masks.png")))
+    return _redirect(context.blobs.url(stage_key(job.tenant, Stage.DETECT, digest, "masks.png")))
 
 
 def _redirect(address: str) -> RedirectResponse:

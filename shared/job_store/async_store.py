@@ -15,6 +15,7 @@ from shared.job_store.connection import Word, redis_errors
 from shared.job_store.events import EventReader
 from shared.job_store.facts import QueuePlace, WorkerFacts
 from shared.settings import Settings
+from shared.tenant import DEFAULT_TENANT
 
 _FACTS_AGE_S = 1.0
 
@@ -48,7 +49,7 @@ class AsyncJobStore:
         with redis_errors():
             await self._redis.ping()
 
-    async def submit(self, job_id: str, spec: JobSpec, *, tenant: str = "default") -> Job:
+    async def submit(self, job_id: str, spec: JobSpec, *, tenant: str = DEFAULT_TENANT) -> Job:
         """Queues the job in one step. The same id again changes nothing and gives the job that is there.
 
         Raises RecordsUnavailable.
@@ -99,13 +100,13 @@ class AsyncJobStore:
                 except TimeoutError:
                     return await self.get(job_id)
 
-    async def cancel(self, job_id: str) -> Job | None:
-        """Takes the job back: at once when nobody works on it, else at its next step. None when there is no such job.
+    async def cancel(self, job_id: str, *, tenant: str = DEFAULT_TENANT) -> Job | None:
+        """Takes the job back: at once when nobody works on it, else at its next step.
 
-        A job that is over stays as it is. Raises RecordsUnavailable.
+        None when the tenant has no such job. A job that is over stays as it is. Raises RecordsUnavailable.
         """
-        await self._run(self._cancel, job_id, self._settings.job_expiry_s)
-        return await self.get(job_id)
+        found = await self._run(self._cancel, job_id, self._settings.job_expiry_s, tenant)
+        return await self.get(job_id) if found else None
 
     async def queue_place(self, job_id: str) -> QueuePlace | None:
         """Where a queued job stands; None for any other. Raises RecordsUnavailable."""
@@ -117,17 +118,17 @@ class AsyncJobStore:
         eta_s = float(units) / (float(speed) * slots) if speed and slots else None
         return QueuePlace(lane=lane, position=position, eta_s=eta_s)
 
-    async def remember_photo(self, photo_id: str) -> None:
-        """Notes that a photo is stored, for as long as photos are kept. Raises RecordsUnavailable."""
+    async def remember_photo(self, tenant: str, photo_id: str) -> None:
+        """Notes that a tenant's photo is stored, for as long as photos are kept. Raises RecordsUnavailable."""
         with redis_errors():
-            await self._redis.set(keys.photo_key(self._prefix, photo_id), 1, ex=self._settings.photo_expiry_s)
+            await self._redis.set(keys.photo_key(self._prefix, tenant, photo_id), 1, ex=self._settings.photo_expiry_s)
 
-    async def unknown_photos(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that no stored photo has. Raises RecordsUnavailable."""
+    async def unknown_photos(self, tenant: str, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that no stored photo of the tenant has. Raises RecordsUnavailable."""
         if not ids:
             return set()
         with redis_errors():
-            found = await self._redis.mget([keys.photo_key(self._prefix, photo_id) for photo_id in ids])
+            found = await self._redis.mget([keys.photo_key(self._prefix, tenant, photo_id) for photo_id in ids])
         return {photo_id for photo_id, value in zip(ids, found, strict=True) if value is None}
 
     async def workers(self) -> list[WorkerFacts]:

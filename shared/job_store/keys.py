@@ -13,7 +13,7 @@
     {p}:workers                   zset    live workers; score = when they count as gone (s)
     {p}:worker:{name}             hash    what a worker says of itself; expires with it
     {p}:speed                     string  units a second of one generation worker, moving average
-    {p}:photo:{id}                string  says that a photo was uploaded; expires
+    {p}:photo:{tenant}:{id}       string  says that a tenant uploaded a photo; expires
 
 Fields of a job's record. Times are seconds since the epoch on Redis's own clock; what is missing has its default.
 
@@ -39,9 +39,9 @@ def job_key(prefix: str, job_id: str) -> str:
     return f"{prefix}:job:{job_id}"
 
 
-def photo_key(prefix: str, photo_id: str) -> str:
-    """Key that says that a photo was uploaded."""
-    return f"{prefix}:photo:{photo_id}"
+def photo_key(prefix: str, tenant: str, photo_id: str) -> str:
+    """Key that says that a tenant uploaded a photo."""
+    return f"{prefix}:photo:{tenant}:{photo_id}"
 
 
 def worker_key(prefix: str, name: str) -> str:

@@ -28,7 +28,7 @@ def create_app(settings: Settings) -> FastAPI:
     @app.post("/v1/jobs", status_code=202)
     async def submit(spec: dict[str, Any]) -> dict[str, Any]:
         photos = [photo for concept in spec["concepts"] for photo in concept["photos"]]
-        await redis.mget([keys.photo_key(prefix, photo) for photo in photos])
+        await redis.mget([keys.photo_key(prefix, "default", photo) for photo in photos])
         job_id = secrets.token_hex(16)
         made = await submit_script(args=[prefix, job_id, "interactive", "default", 1.0, json.dumps(spec)])
         return {"id": job_id, "status": "queued", "made": made}

@@ -49,7 +49,7 @@ class ApiServer:
                 assert not isinstance(claim, str), f"{stage} may not run: {claim}"
                 digest = uuid.uuid4().hex
                 for file in ("template.png", "masks.png"):
-                    blobs.put(stage_key(stage, digest, file), png_bytes(), "image/png")
+                    blobs.put(stage_key(claim.job.tenant, stage, digest, file), png_bytes(), "image/png")
                 picture = f"jobs/{job_id}/{claim.attempt}/picture.png" if stage is Stage.PERSONALIZE else None
                 if picture:
                     blobs.put(picture, png_bytes(), "image/png")

@@ -36,7 +36,7 @@ class Play:
 
     def photo(self, picture: bytes) -> str:
         name = uuid.uuid4().hex * 2
-        self.blobs.put(photo_key(name), picture, "image/png")
+        self.blobs.put(photo_key("default", name), picture, "image/png")
         return name
 
     def job(self, concepts: tuple[Concept, ...], prompt: str, **sampling: object) -> Job:
@@ -69,7 +69,7 @@ class Play:
         return job, outputs, worked
 
     def picture(self, job: Job, stage: Stage, file: str) -> NDArray[np.uint8]:
-        data = self.blobs.get(stage_key(stage, job.outputs[stage], file))
+        data = self.blobs.get(stage_key(job.tenant, stage, job.outputs[stage], file))
         assert data is not None
         return pixels(data)
 
@@ -148,7 +148,8 @@ def test_an_equal_job_is_not_worked_on_again_and_has_the_same_picture(play: Play
     assert worked > 12
     assert again == 0
     assert first == second
-    assert first[Stage.PERSONALIZE].picture == stage_key(Stage.PERSONALIZE, one.outputs[Stage.PERSONALIZE], PICTURE)
+    digest = one.outputs[Stage.PERSONALIZE]
+    assert first[Stage.PERSONALIZE].picture == stage_key(one.tenant, Stage.PERSONALIZE, digest, PICTURE)
     other, _, _ = play.run(play.job(concepts, "a man and a woman in the city", seed=5, steps=6, mode="staged"))
     assert other.outputs[Stage.DETECT] == two.outputs[Stage.DETECT]
     assert other.outputs[Stage.PERSONALIZE] != two.outputs[Stage.PERSONALIZE]

@@ -198,10 +198,24 @@ def test_a_wait_survives_a_cut_connection(settings: Settings, redis_url: str) ->
 
 
 def test_photos_that_nobody_uploaded_are_named(records: Records) -> None:
-    records.ask(lambda store: store.remember_photo("a" * 64))
+    records.ask(lambda store: store.remember_photo("someone", "a" * 64))
     asked = ["a" * 64, "b" * 64]
-    assert records.ask(lambda store: store.unknown_photos(asked)) == {"b" * 64}
-    assert records.ask(lambda store: store.unknown_photos([])) == set()
+    assert records.ask(lambda store: store.unknown_photos("someone", asked)) == {"b" * 64}
+    assert records.ask(lambda store: store.unknown_photos("someone", [])) == set()
+
+
+def test_a_photo_is_known_to_the_tenant_who_uploaded_it(records: Records) -> None:
+    records.ask(lambda store: store.remember_photo("someone", "a" * 64))
+    assert records.ask(lambda store: store.unknown_photos("other", ["a" * 64])) == {"a" * 64}
+
+
+def test_another_tenants_job_cannot_be_canceled(records: Records) -> None:
+    job_id = records.submit(tenant="someone")
+    assert records.ask(lambda store: store.cancel(job_id, tenant="other")) is None
+    assert records.jobs.get(job_id).status == "queued"
+    canceled = records.ask(lambda store: store.cancel(job_id, tenant="someone"))
+    assert canceled is not None
+    assert canceled.status == "canceled"
 
 
 def test_the_stages_of_a_job_are_seen_from_outside(records: Records) -> None:

@@ -1,7 +1,7 @@
--- ARGV: prefix, id, expiry_s. A job that nobody works on is canceled at once, a held one at its holder's next step.
--- Returns 1, or 0 when there is no such job.
+-- ARGV: prefix, id, expiry_s, tenant. A job that nobody works on is canceled at once, a held one at its holder's next step.
+-- Returns 1, or 0 when the tenant has no such job.
 local job = read(ARGV[2])
-if not job then return 0 end
+if not job or job.tenant ~= ARGV[4] then return 0 end
 if OVER[job.status] then return 1 end
 if held(job) then
   redis.call('HSET', record(job.id), 'cancel', 1)

@@ -45,7 +45,7 @@ def test_every_key_that_a_script_builds_is_described() -> None:
 def test_keys_start_with_the_prefix() -> None:
     made = [
         keys.job_key("mine", "j"),
-        keys.photo_key("mine", "x"),
+        keys.photo_key("mine", "someone", "x"),
         keys.worker_key("mine", "w"),
         keys.workers_key("mine"),
         keys.events_key("mine"),

@@ -1,0 +1,86 @@
+"""A thing of another tenant answers exactly as one that never was."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from api.pictures import photo_id
+from shared.job_store import AsyncJobStore, connect_async
+from shared.settings import Settings
+from tests.integration.api_server import ApiServer, api_server, png_bytes
+from tests.integration.queue_records import spec_of
+from tests.servers import ACCESS_KEY, SECRET_KEY
+
+
+@pytest.fixture(scope="module")
+def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    own = uuid.uuid4().hex[:12]
+    settings = Settings(
+        redis_url=redis_url,
+        key_prefix=f"t{own}",
+        s3_endpoint_url=s3_url,
+        s3_bucket=f"t{own}",
+        s3_access_key=ACCESS_KEY,
+        s3_secret_key=SECRET_KEY,
+    )
+    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: ApiServer) -> Iterator[httpx.Client]:
+    with server.client() as client:
+        yield client
+
+
+def of_another(server: ApiServer) -> str:
+    """A finished job of another tenant: its id."""
+    job_id = uuid.uuid4().hex
+
+    async def submit() -> None:
+        async with connect_async(server.settings) as redis:
+            await AsyncJobStore(redis, server.settings).submit(job_id, spec_of("a beach"), tenant="another")
+
+    asyncio.run(submit())
+    server.play(job_id)
+    return job_id
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", ""), ("HEAD", ""), ("GET", "/picture"), ("GET", "/template"), ("GET", "/masks"), ("POST", "/cancel")],
+)
+def test_another_tenants_job_answers_as_one_that_never_was(
+    server: ApiServer, client: httpx.Client, method: str, path: str
+) -> None:
+    theirs = client.request(method, f"/v1/jobs/{of_another(server)}{path}")
+    never = client.request(method, f"/v1/jobs/{uuid.uuid4().hex}{path}")
+    assert (theirs.status_code, theirs.content) == (never.status_code, never.content)
+    assert theirs.status_code == 404
+    assert told(theirs) == told(never)
+
+
+def test_another_tenants_photo_is_unknown(server: ApiServer, client: httpx.Client) -> None:
+    data = png_bytes(colour="olive")
+    photo = photo_id(data)
+
+    async def remember() -> None:
+        async with connect_async(server.settings) as redis:
+            await AsyncJobStore(redis, server.settings).remember_photo("another", photo)
+
+    asyncio.run(remember())
+    asked = {"prompt": "a man", "concepts": [{"phrase": "the man", "photos": [photo]}]}
+    answer = client.post("/v1/jobs", json=asked)
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown_photo")
+    # And sending it is not answered with "was there already".
+    assert client.post("/v1/photos", content=data, headers={"Content-Type": "image/png"}).status_code == 201
+
+
+def told(answer: httpx.Response) -> dict[str, str]:
+    """The headers, but for the time of day."""
+    return {name: value for name, value in answer.headers.items() if name != "date"}
