@@ -13,7 +13,8 @@ from starlette.routing import BaseRoute
 
 from api.context import open_context
 from api.errors import add_error_answers
-from api.openapi import PROBLEM_SCHEMA, description
+from api.idempotency import Once
+from api.openapi import PROBLEM_SCHEMA, add_keys, description
 from api.routes import health, jobs, photos, pictures
 from shared.settings import Settings
 
@@ -40,6 +41,9 @@ def create_app(settings: Settings) -> FastAPI:
     for room in (jobs, pictures, photos, health):
         # Not include_router: it keeps a router of its own per room, and every request pays for the way through it.
         app.router.routes.extend(room.router.routes)
+    for route in app.routes:
+        if isinstance(route, APIRoute) and "POST" in (route.methods or ()):
+            route.app = Once(route.app)
     # At the end, so that a GET never passes them.
     app.router.routes.extend(_heads(app.routes))
     add_error_answers(app)
@@ -61,5 +65,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         document["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
+        add_keys(document)
         app.openapi_schema = document
     return app.openapi_schema

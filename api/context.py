@@ -16,7 +16,7 @@ from redis.backoff import ConstantBackoff
 
 from shared.blob_store import BlobStore
 from shared.errors import BlobsUnavailable, RecordsUnavailable
-from shared.job_store import AsyncJobStore, connect_async
+from shared.job_store import Answers, AsyncJobStore, connect_async
 from shared.limits import BundleLimits, limits_of
 from shared.log import get_logger
 from shared.settings import Settings
@@ -40,6 +40,7 @@ class Context:
     settings: Settings
     limits: BundleLimits
     jobs: AsyncJobStore
+    answers: Answers
     blobs: BlobStore
     decoding: CapacityLimiter
     unpacking: CapacityLimiter
@@ -72,6 +73,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             settings=settings,
             limits=limits_of(settings.bundle),
             jobs=jobs,
+            answers=Answers(client, settings),
             blobs=blobs,
             decoding=CapacityLimiter(_DECODED_AT_ONCE),
             unpacking=CapacityLimiter(_FORMS_AT_ONCE),

@@ -1,7 +1,7 @@
 """One table: error class -> HTTP status. Everything that goes wrong leaves as application/problem+json (RFC 9457).
 
 The body: `type`, `title`, `status`, `detail`, `code` (stable, for programs), `retryable`, and `errors`, one entry per
-field that is wrong: `pointer` (RFC 6901, into the body) or `parameter` (of the query), `code` and `message`.
+field that is wrong: `pointer` (RFC 6901, into the body) or `parameter` (query or header), `code` and `message`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from shared.errors import TroupeError
 from shared.log import get_logger
 
 PROBLEM_TYPE = "application/problem+json"
-RETRY_AFTER_S = 5
+# How long to wait before the same request can help: an outage takes longer than a job's next stage.
+_PAUSE_S = {HTTPStatus.SERVICE_UNAVAILABLE: 5, HTTPStatus.CONFLICT: 1}
 _SHOWN_ERRORS = 20
 _SHOWN_CHARS = 100
 # What pydantic says in words of Python, in words of the request. The only pattern in one is a photo id's.
@@ -47,6 +48,8 @@ STATUS: dict[type[TroupeError], HTTPStatus] = {
     tree.JobNotFound: HTTPStatus.NOT_FOUND,
     tree.NotReadyYet: HTTPStatus.CONFLICT,
     tree.NoPicture: HTTPStatus.CONFLICT,
+    tree.IdempotencyMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.IdempotencyRunning: HTTPStatus.CONFLICT,
     tree.RouteNotFound: HTTPStatus.NOT_FOUND,
     tree.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     tree.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -71,7 +74,7 @@ STATUS: dict[type[TroupeError], HTTPStatus] = {
 
 @dataclass(frozen=True, kw_only=True)
 class FieldError:
-    """One field that is wrong: where (in the body, or a parameter of the query), a stable code, and words."""
+    """One field that is wrong: where (in the body, or a parameter: query or header), a stable code, and words."""
 
     code: str
     message: str
@@ -122,9 +125,19 @@ def problem(kind: type[TroupeError], detail: str, fields: Sequence[FieldError] =
     }
     if fields:
         body["errors"] = [_shown(field) for field in fields[:_SHOWN_ERRORS]]
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
+    headers = {"Retry-After": str(_PAUSE_S[status])} if kind.retryable and status in _PAUSE_S else None
     # ASCII JSON: a caller's lone surrogate inside a message must not break the answer that complains about it.
     return Response(json.dumps(body), status, headers, PROBLEM_TYPE)
+
+
+def answer_to(error: TroupeError) -> Response:
+    """The answer to a request that met this error."""
+    if STATUS[type(error)] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        # The message names our hosts and keys: it is for the log, the caller hears the kind.
+        _log.warning("request_failed", code=error.code, detail=error.message)
+        return problem(type(error), _meaning(type(error)))
+    fields = [] if error.pointer is None else [_field_of(error, error.pointer)]
+    return problem(type(error), error.message, fields)
 
 
 def fields_of(details: Sequence[ErrorDetails]) -> Iterator[FieldError]:
@@ -150,12 +163,7 @@ def add_error_answers(app: FastAPI) -> None:
 
     @app.exception_handler(TroupeError)
     async def known(_: Request, error: TroupeError) -> Response:
-        if STATUS[type(error)] >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            # The message names our hosts and keys: it is for the log, the caller hears the kind.
-            _log.warning("request_failed", code=error.code, detail=error.message)
-            return problem(type(error), _meaning(type(error)))
-        fields = [] if error.pointer is None else [_field_of(error, error.pointer)]
-        return problem(type(error), error.message, fields)
+        return answer_to(error)
 
     @app.exception_handler(Refusal)
     async def several(_: Request, refusal: Refusal) -> Response:

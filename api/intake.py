@@ -83,8 +83,10 @@ async def decode_photo(context: Context, data: bytes, *, pointer: str | None = N
     return await context.decoded(lambda: read_photo(data, max_pixels=max_pixels, pointer=pointer))
 
 
-async def accept_job(context: Context, tenant: str, spec: JobSpec, photos: Mapping[str, Photo] | None = None) -> Job:
-    """Checks the rest, keeps the photos that came along (by id), and queues the tenant's job.
+async def accept_job(
+    context: Context, tenant: str, spec: JobSpec, photos: Mapping[str, Photo] | None = None, *, job_id: str
+) -> Job:
+    """Checks the rest, keeps the photos that came along (by id), and queues the tenant's job under the id.
 
     Raises SizeNotAllowed, Refusal, RecordsUnavailable or BlobsUnavailable.
     """
@@ -93,7 +95,7 @@ async def accept_job(context: Context, tenant: str, spec: JobSpec, photos: Mappi
     await _check_photos(context, tenant, full, brought)
     for photo in brought.values():
         await _keep(context, tenant, photo)
-    return await context.jobs.submit(secrets.token_hex(16), full, tenant=tenant)
+    return await context.jobs.submit(job_id, full, tenant=tenant)
 
 
 async def _keep(context: Context, tenant: str, photo: Photo) -> None:

@@ -165,7 +165,7 @@ PROBLEM_SCHEMA = {
                 "required": ["code", "message"],
                 "properties": {
                     "pointer": {"type": "string", "description": "RFC 6901, into the body"},
-                    "parameter": {"type": "string", "description": "Name of a query parameter"},
+                    "parameter": {"type": "string", "description": "Name of a query parameter or header"},
                     "code": {"type": "string"},
                     "message": {"type": "string"},
                 },
@@ -173,6 +173,32 @@ PROBLEM_SCHEMA = {
         },
     },
 }
+
+
+def add_keys(document: dict[str, Any]) -> None:
+    """Says of every POST that it takes an `Idempotency-Key`, and what it answers then."""
+    parameter = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "A word of the caller's own, 1 to 255 characters: within 24 hours the same request with the "
+        "same key is done once and gives the first answer again, marked `Idempotency-Replayed: true`. A request that "
+        "was refused (4xx) or broke (5xx) leaves the key free.",
+        "schema": {"type": "string", "pattern": '^"?[!#-~]{1,255}"?$'},
+        "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+    }
+    for operations in document["paths"].values():
+        if operation := operations.get("post"):
+            operation.setdefault("parameters", []).append(parameter)
+            kinds = (tree.InvalidField, tree.IdempotencyMismatch, tree.IdempotencyRunning, tree.RecordsUnavailable)
+            _add_problems(operation["responses"], _problems(*kinds))
+
+
+def _add_problems(answers: dict[str, Any], more: Answers) -> None:
+    for status, answer in more.items():
+        known = answers.setdefault(str(int(status)), answer)
+        for content, there in known.get("content", {}).items():
+            there.get("examples", {}).update(answer["content"][content]["examples"])
+        known["description"] = "; ".join(known["content"][PROBLEM_TYPE]["examples"])
 
 
 def description() -> str:

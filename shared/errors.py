@@ -14,6 +14,8 @@
     │   ├── JobNotFound         job_not_found        a job id that never was, or has expired
     │   ├── NotReadyYet         not_ready            the picture asked for does not exist yet
     │   ├── NoPicture           no_picture           the job ended before it made the picture asked for
+    │   ├── IdempotencyMismatch idempotency_mismatch the key of this request came with another request before
+    │   ├── IdempotencyRunning  idempotency_running  the first request with this key is not answered yet
     │   ├── RouteNotFound       route_not_found      nothing is served at this address
     │   ├── MethodNotAllowed    method_not_allowed   the address is served, but not with this method
     │   ├── UnsupportedMedia    unsupported_media    a body of a type that this address does not read
@@ -136,6 +138,19 @@ class NoPicture(RequestError):
     """The job ended before it made the picture asked for, so the picture will never exist."""
 
     code = "no_picture"
+
+
+class IdempotencyMismatch(RequestError):
+    """The Idempotency-Key of this request came with another body within the last 24 hours."""
+
+    code = "idempotency_mismatch"
+
+
+class IdempotencyRunning(RequestError):
+    """The first request with this Idempotency-Key is not answered yet."""
+
+    code = "idempotency_running"
+    retryable = True
 
 
 class RouteNotFound(RequestError):

@@ -13,6 +13,7 @@ from api.bodies import media_type, read_body, read_form
 from api.context import Context, context_of
 from api.errors import FieldError, Refusal
 from api.forms import job_of
+from api.idempotency import new_id
 from api.intake import accept_job, spec_of, spec_of_value
 from api.openapi import CANCEL_ANSWERS, JOB_ANSWERS, LOOK_PARAMETERS, SUBMIT_ANSWERS, SUBMIT_BODY
 from api.views import JOBS, job_body, job_path
@@ -96,15 +97,15 @@ async def _submitted(request: Request, context: Context) -> Job:
     settings, tenant = context.settings, tenant_of(request)
     match media_type(request):
         case "application/json":
-            return await accept_job(
-                context, tenant, spec_of(await read_body(request, limit_bytes=settings.max_body_bytes))
-            )
+            spec = spec_of(await read_body(request, limit_bytes=settings.max_body_bytes))
+            return await accept_job(context, tenant, spec, job_id=new_id(request))
         case "multipart/form-data":
             photos = MAX_CONCEPTS * MAX_PHOTOS
             limit_bytes = settings.max_body_bytes + MAX_CONCEPTS * settings.max_photo_bytes
             async with read_form(request, limit_bytes=limit_bytes, max_files=photos) as form, context.unpacking:
                 made = await job_of(form, context)
-                return await accept_job(context, tenant, spec_of_value(made.value), made.photos)
+                spec = spec_of_value(made.value)
+                return await accept_job(context, tenant, spec, made.photos, job_id=new_id(request))
         case other:
             message = f"send a job as application/json or multipart/form-data, not as {other[:80] or 'no type at all'}"
             raise UnsupportedMedia(message)

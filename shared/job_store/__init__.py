@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.job_store.answers import Answer, Answers, Kept
 from shared.job_store.async_store import AsyncJobStore
 from shared.job_store.connection import connect, connect_async
 from shared.job_store.facts import (
@@ -20,11 +21,14 @@ from shared.job_store.fleet import Fleet
 from shared.job_store.store import JobStore
 
 __all__ = [
+    "Answer",
+    "Answers",
     "AsyncJobStore",
     "Claim",
     "Ending",
     "Fleet",
     "JobStore",
+    "Kept",
     "QueuePlace",
     "Readiness",
     "Refusal",

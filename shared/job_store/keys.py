@@ -13,6 +13,7 @@
     {p}:workers                   zset    live workers; score = when they count as gone (s)
     {p}:worker:{name}             hash    what a worker says of itself; expires with it
     {p}:speed                     string  units a second of one generation worker, moving average
+    {p}:answer:{name}             hash    the first answer to a request with an Idempotency-Key, below; expires
     {p}:photo:{tenant}:{id}       string  says that a tenant uploaded a photo; expires
 
 Fields of a job's record. Times are seconds since the epoch on Redis's own clock; what is missing has its default.
@@ -26,6 +27,9 @@ Fields of a job's record. Times are seconds since the epoch on Redis's own clock
     step, steps                       progress of the running stage
     o:{stage}, t:{stage}, w:{stage}   digest of the output, seconds, warnings (JSON list) of a finished stage
     picture, error                    key of the final picture; why it failed (JSON)
+
+Fields of an answer: holder, until, seed (who works on the request, until when unless it asks again, and what the ids of
+the things it makes are drawn from), then print, answer (fingerprint of the request, the answer packed by answers.py).
 
 A job is in at most one of ready, later, flight and leases, and in none of them once it is over. The names are built
 inside the scripts, so Redis must be a single instance (with replicas, if wanted), not a cluster.

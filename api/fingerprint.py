@@ -1,0 +1,89 @@
+"""The fingerprint of a request's body, taken as it passes by: equal bodies have equal ones, whatever frames them."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+
+class Fingerprint:
+    """sha256 over the query, the type and the body. A form counts by its parts: every sender makes up a new boundary.
+
+    Holds no bytes: each piece is followed by what it was and how long, so no two bodies give the same sequence.
+    """
+
+    def __init__(self, *, query: bytes, content_type: str) -> None:
+        self.size_bytes = 0
+        self._hash = hashlib.sha256()
+        self._piece_bytes = 0
+        kind, options = parse_options_header(content_type)
+        self._add(query)
+        self._end(b"q")
+        self._add(kind)
+        self._end(b"t")
+        self._parser: MultipartParser | None = None
+        boundary = options.get(b"boundary")
+        if kind == b"multipart/form-data" and boundary:
+            self._parser = self._parser_of(boundary)
+
+    def feed(self, chunk: bytes) -> None:
+        """The next bytes of the body."""
+        self.size_bytes += len(chunk)
+        if self._parser is None:
+            self._add(chunk)
+            return
+        try:
+            self._parser.write(chunk)
+        except FormParserError:
+            # No form after all, and the route will say so: from here on these are plain bytes.
+            self._parser = None
+            self._end(b"?")
+            self._add(chunk)
+
+    def digest(self) -> str:
+        """The fingerprint (hex) of what was fed so far."""
+        so_far = self._hash.copy()
+        so_far.update(struct.pack(">cQ", b"b", self._piece_bytes))
+        return so_far.hexdigest()
+
+    def _parser_of(self, boundary: bytes) -> MultipartParser | None:
+        in_name = False
+
+        def name(data: bytes, start: int, end: int) -> None:
+            nonlocal in_name
+            in_name = True
+            self._add(data[start:end].lower())
+
+        def piece(data: bytes, start: int, end: int) -> None:
+            nonlocal in_name
+            if in_name:
+                self._end(b"n")
+                in_name = False
+            self._add(data[start:end])
+
+        try:
+            return MultipartParser(
+                boundary,
+                {
+                    "on_header_field": name,
+                    "on_header_value": piece,
+                    "on_header_end": lambda: self._end(b"h"),
+                    "on_headers_finished": lambda: self._end(b"f"),
+                    "on_part_data": piece,
+                    "on_part_end": lambda: self._end(b"p"),
+                    "on_end": lambda: self._end(b"e"),
+                },
+            )
+        except FormParserError:
+            return None
+
+    def _add(self, piece: bytes) -> None:
+        self._hash.update(piece)
+        self._piece_bytes += len(piece)
+
+    def _end(self, what: bytes) -> None:
+        self._hash.update(struct.pack(">cQ", what, self._piece_bytes))
+        self._piece_bytes = 0

@@ -1,0 +1,215 @@
+"""Requests that name a key of their own (`Idempotency-Key`) are done once, however often they are sent.
+
+Around the routes, not in them: the body is fingerprinted while the route reads it, and the answer is kept for a day
+before it goes out. The same request again gets the same answer. Nothing is kept of a request that was refused (4xx: it
+made nothing) or broke (5xx). When a process dies under one, the next takes its turn over, and what that one makes gets
+the same id, so that it is there once even if the first had already made it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import secrets
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+from fastapi import Request, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.access import tenant_of
+from api.context import context_of
+from api.errors import FieldError, answer_to, problem
+from api.fingerprint import Fingerprint
+from shared.errors import IdempotencyMismatch, IdempotencyRunning, InvalidField, RecordsUnavailable
+from shared.job_store import Answer, Answers, Kept
+from shared.job_store.answers import LEASE_S
+from shared.log import get_logger
+
+KEY = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+_HEADER = KEY.lower().encode()
+# The draft of the IETF (draft-ietf-httpapi-idempotency-key-header) writes it in quotes, most services do not.
+_WORD = re.compile(r'"?([!#-~]{1,255})"?')
+# Whoever sends a form again may frame it otherwise; what is longer by more than this is another body.
+_FRAME_BYTES = 65_536
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """The one turn of a request with a key; its route finds it by `new_id`."""
+
+    seed: str
+    fingerprint: Fingerprint
+
+    def new_id(self) -> str:
+        """An id that only this body under this key can give: another body makes another thing."""
+        return hashlib.sha256(f"{self.seed}:{self.fingerprint.digest()}".encode()).hexdigest()[:32]
+
+
+def new_id(request: Request) -> str:
+    """An id (32 hexadecimal digits) for what this request makes: random, and the same when it has to be done over.
+
+    Ask for it when the body has been read.
+    """
+    turn: Turn | None = request.scope.get("turn")
+    return secrets.token_hex(16) if turn is None else turn.new_id()
+
+
+class Once:
+    """An app around one route. A request without the header passes as it is."""
+
+    def __init__(self, route: ASGIApp) -> None:
+        self._route = route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        given = [value for name, value in scope["headers"] if name == _HEADER]
+        if not given:
+            await self._route(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        key = _WORD.fullmatch(given[0].decode("latin-1"))
+        if key is None or len(given) > 1:
+            message = f"{KEY} must be given once, as 1 to 255 characters of ASCII without spaces and quotes"
+            wrong = FieldError(code="not_a_key", message=message, parameter=KEY)
+            await problem(InvalidField, message, [wrong])(scope, receive, send)
+            return
+        # Whose key it is and where it was used: the same word elsewhere is another key.
+        whole = f"{tenant_of(request)} {scope['path']} {key[1]}"
+        name = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        keyed = _Keyed(request, name)
+        try:
+            answer = await keyed.answer(self._route)
+        except RecordsUnavailable as error:
+            answer = answer_to(error)
+        await answer(scope, receive, send)
+
+
+class _Keyed:
+    """One request under one name."""
+
+    def __init__(self, request: Request, name: str) -> None:
+        self._request = request
+        self._name = name
+        self._holder = secrets.token_hex(16)
+        self._answers: Answers = context_of(request).answers
+
+    async def answer(self, route: ASGIApp) -> Response:
+        """The route's answer, or the one that it gave before. Raises RecordsUnavailable."""
+        found = await self._answers.ask(self._name, self._holder)
+        if found is None:
+            return problem(IdempotencyRunning, f"a request with this {KEY} is running; ask again for its answer")
+        if isinstance(found, Kept):
+            return await self._again(found)
+        return await self._first(route, found.seed)
+
+    async def _again(self, kept: Kept) -> Response:
+        if kept.fingerprint and not await self._is_same(kept):
+            return problem(IdempotencyMismatch, f"another request was sent with this {KEY}; use a new one")
+        first = kept.answer
+        answer = Response(first.body, first.status)
+        for name, value in first.headers:
+            answer.headers.append(name, value)
+        answer.headers[REPLAYED] = "true"
+        return answer
+
+    async def _is_same(self, kept: Kept) -> bool:
+        size, _, digest = kept.fingerprint.partition(":")
+        fingerprint = self._fingerprint()
+        async for chunk in self._request.stream():
+            fingerprint.feed(chunk)
+            if fingerprint.size_bytes > int(size) + _FRAME_BYTES:
+                return False
+        return fingerprint.digest() == digest
+
+    async def _first(self, route: ASGIApp, seed: str) -> Response:
+        fingerprint = self._fingerprint()
+        scope = self._request.scope
+        scope["turn"] = Turn(seed=seed, fingerprint=fingerprint)
+        body, caught = _Body(self._request.receive, fingerprint), _Caught()
+        holding = asyncio.create_task(self._hold())
+        try:
+            await route(scope, body.receive, caught.send)
+        except Exception:
+            await self._told(self._answers.free(self._name, self._holder))
+            raise
+        finally:
+            holding.cancel()
+        if caught.status >= 500:
+            await self._told(self._answers.free(self._name, self._holder))
+        elif caught.status >= 400:
+            await self._told(self._answers.forget(self._name, self._holder))
+        else:
+            # A route that reads no body means the same whatever is sent to it.
+            mark = f"{fingerprint.size_bytes}:{fingerprint.digest()}" if body.was_read else ""
+            kept = Kept(fingerprint=mark, answer=caught.answer())
+            await self._told(self._answers.keep(self._name, self._holder, kept))
+        return caught.response()
+
+    def _fingerprint(self) -> Fingerprint:
+        content_type = self._request.headers.get("content-type", "")
+        return Fingerprint(query=self._request.scope["query_string"], content_type=content_type)
+
+    async def _hold(self) -> None:
+        """Keeps the turn for as long as the route needs."""
+        while True:
+            await asyncio.sleep(LEASE_S / 3)
+            await self._told(self._answers.ask(self._name, self._holder))
+
+    async def _told(self, word: Awaitable[object]) -> None:
+        # The work is done either way. Without this word the turn runs out, and whoever follows makes nothing twice.
+        try:
+            await word
+        except RecordsUnavailable as error:
+            _log.warning("answer_not_kept", detail=error.message)
+
+
+class _Body:
+    """A request's body on its way to the route."""
+
+    def __init__(self, receive: Receive, fingerprint: Fingerprint) -> None:
+        self.was_read = False
+        self._receive = receive
+        self._fingerprint = fingerprint
+
+    async def receive(self) -> Message:
+        """The next message, as ASGI has it."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._fingerprint.feed(message.get("body", b""))
+            self.was_read = not message.get("more_body", False)
+        return message
+
+
+class _Caught:
+    """A route's answer, held back until it is kept. Answers to POST are small."""
+
+    def __init__(self) -> None:
+        self.status = 500
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._chunks: list[bytes] = []
+
+    async def send(self, message: Message) -> None:
+        """Takes the next message, as ASGI has it."""
+        if message["type"] == "http.response.start":
+            self.status, self._headers = message["status"], list(message["headers"])
+        elif message["type"] == "http.response.body":
+            self._chunks.append(message.get("body", b""))
+
+    def answer(self) -> Answer:
+        """As it is kept."""
+        headers = tuple(
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in self._headers
+            if name != b"content-length"
+        )
+        return Answer(status=self.status, headers=headers, body=b"".join(self._chunks))
+
+    def response(self) -> Response:
+        """As it goes out."""
+        answer = Response(b"".join(self._chunks), self.status)
+        answer.raw_headers = self._headers
+        return answer
