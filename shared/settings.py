@@ -66,6 +66,20 @@ class Settings(BaseSettings):
     )
     progress_every_s: float = Field(0.5, gt=0, description="Progress is written at most this often a job")
 
+    webhook_origins: str = Field(
+        "https:443,https:8443",
+        description="Schemes and ports that webhooks may use, as `scheme:port`; `http:*` is any port",
+    )
+    webhook_networks: str = Field(
+        "", description="Networks that webhooks may reach though they are not public: `10.1.0.0/16,::1/128`"
+    )
+    webhook_timeout_s: float = Field(15.0, gt=0, le=300, description="How long one delivery may take, all in all")
+    webhook_retry_s: float = Field(
+        5.0, gt=0, description="Pause before a delivery is tried again; four times as long every time, with jitter"
+    )
+    webhook_give_up_s: float = Field(86_400.0, gt=0, le=432_000, description="How long a delivery is tried again")
+    webhook_slots: int = Field(64, ge=1, le=1024, description="Deliveries that one process makes at once")
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged")
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shared.job_store.answers import Answer, Answers, Kept
 from shared.job_store.async_store import AsyncJobStore
 from shared.job_store.connection import connect, connect_async
+from shared.job_store.deliveries import Collected, DeliveryStore, Posting
 from shared.job_store.facts import (
     Claim,
     Ending,
@@ -19,16 +20,20 @@ from shared.job_store.facts import (
 )
 from shared.job_store.fleet import Fleet
 from shared.job_store.store import JobStore
+from shared.job_store.webhooks import WebhookStore
 
 __all__ = [
     "Answer",
     "Answers",
     "AsyncJobStore",
     "Claim",
+    "Collected",
+    "DeliveryStore",
     "Ending",
     "Fleet",
     "JobStore",
     "Kept",
+    "Posting",
     "QueuePlace",
     "Readiness",
     "Refusal",
@@ -36,6 +41,7 @@ __all__ = [
     "Ring",
     "Sweep",
     "Waiting",
+    "WebhookStore",
     "WorkerFacts",
     "connect",
     "connect_async",

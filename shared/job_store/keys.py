@@ -15,6 +15,14 @@
     {p}:speed                     string  units a second of one generation worker, moving average
     {p}:answer:{name}             hash    the first answer to a request with an Idempotency-Key, below; expires
     {p}:photo:{tenant}:{id}       string  says that a tenant uploaded a photo; expires
+    {p}:webhooks:{tenant}         zset    a tenant's webhooks; score = when made (s)
+    {p}:webhook:{id}              hash    one webhook, fields below
+    {p}:deliveries:{webhook}      zset    its log: the newest deliveries; score = when told (s)
+    {p}:delivery:{id}             hash    one message to one webhook, fields below; expires
+    {p}:due:{webhook}             zset    deliveries that wait; score = when due (s)
+    {p}:posting:{webhook}         zset    deliveries handed out or being made; score = when the lease ends (s)
+    {p}:post                      zset    webhooks with any of those; score = when to look at them next (s)
+    {p}:postbell                  list    at most one item: wakes those who look
 
 Fields of a job's record. Times are seconds since the epoch on Redis's own clock; what is missing has its default.
 
@@ -30,6 +38,16 @@ Fields of a job's record. Times are seconds since the epoch on Redis's own clock
 
 Fields of an answer: holder, until, seed (who works on the request, until when unless it asks again, and what the ids of
 the things it makes are drawn from), then print, answer (fingerprint of the request, the answer packed by answers.py).
+
+Fields of a webhook, and of a delivery:
+
+    tenant, url, events, at           whose, where to, what it hears of (comma between; all when empty), when made
+    secret, old, old_until            what messages are signed with; the one before, and when that ends
+    off, failing, not_before          when disabled; since when nothing arrives; until when the receiver wants quiet
+
+    webhook, message, kind, data      where it belongs, the `webhook-id`, the event, its JSON object
+    at, since, n, tries, holder       when told, when (re)started, attempts, those since then, who makes it
+    s, ended, a:{n}                   how it ended (delivered, failed), when; attempt n (JSON)
 
 A job is in at most one of ready, later, flight and leases, and in none of them once it is over. The names are built
 inside the scripts, so Redis must be a single instance (with replicas, if wanted), not a cluster.
@@ -71,3 +89,33 @@ def reap_key(prefix: str) -> str:
 def bell_key(prefix: str) -> str:
     """Key of the list that wakes the pump."""
     return f"{prefix}:bell"
+
+
+def webhooks_key(prefix: str, tenant: str) -> str:
+    """Key of the set of a tenant's webhooks."""
+    return f"{prefix}:webhooks:{tenant}"
+
+
+def webhook_key(prefix: str, webhook_id: str) -> str:
+    """Key of a webhook's record."""
+    return f"{prefix}:webhook:{webhook_id}"
+
+
+def deliveries_key(prefix: str, webhook_id: str) -> str:
+    """Key of the log of a webhook."""
+    return f"{prefix}:deliveries:{webhook_id}"
+
+
+def delivery_key(prefix: str, delivery_id: str) -> str:
+    """Key of a delivery's record."""
+    return f"{prefix}:delivery:{delivery_id}"
+
+
+def due_key(prefix: str, webhook_id: str) -> str:
+    """Key of the set of deliveries that wait."""
+    return f"{prefix}:due:{webhook_id}"
+
+
+def postbell_key(prefix: str) -> str:
+    """Key of the list that wakes those who look for due deliveries."""
+    return f"{prefix}:postbell"

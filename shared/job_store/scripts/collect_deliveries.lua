@@ -1,0 +1,30 @@
+-- ARGV: prefix, most, seconds that a doorbell may take. Takes due deliveries, of every webhook as many as it has room for.
+-- Those whose lease is over are due again. Webhooks take turns: one that was served stands behind all that waited longer.
+-- Returns {when to look again or '', ids...}.
+local t, most, found = now(), tonumber(ARGV[2]), {}
+redis.call('DEL', p .. ':postbell')
+for _, hook in ipairs(redis.call('ZRANGEBYSCORE', p .. ':post', '-inf', t, 'LIMIT', 0, most)) do
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', posting(hook), '-inf', t)) do
+    redis.call('ZREM', posting(hook), id)
+    local f = redis.call('HMGET', delivery(id), 'n', 'holder')
+    if f[2] then
+      redis.call('HSET', delivery(id), 'a:' .. f[1], '{"at":' .. t .. ',"outcome":"lost"}')
+      redis.call('HDEL', delivery(id), 'holder')
+    end
+    redis.call('ZADD', due(hook), t, id)
+  end
+  local f = redis.call('HMGET', webhook(hook), 'off', 'not_before')
+  local room = math.min(room_at(hook), most - #found)
+  if room > 0 and not f[1] and tonumber(f[2] or 0) <= t then
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', due(hook), '-inf', t, 'LIMIT', 0, room)) do
+      redis.call('ZREM', due(hook), id)
+      if redis.call('EXISTS', delivery(id)) == 1 then
+        redis.call('ZADD', posting(hook), t + tonumber(ARGV[3]), id)
+        found[#found + 1] = id
+      end
+    end
+  end
+  look_at(hook)
+end
+local following = redis.call('ZRANGE', p .. ':post', 0, 0, 'WITHSCORES')[2]
+return {following and tostring(tonumber(following) - t) or '', unpack(found)}
