@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from socket import socket
+
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from shared.log import configure
 from shared.settings import Settings
+
+_NOT_STARTED = 3
+
+
+class _Server(uvicorn.Server):
+    """uvicorn waits for open requests before it tells the app to stop; whoever waits for news is told before."""
+
+    def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Ends streams and long-polls, then everything else."""
+        context = self._app.state.context
+        await asyncio.gather(context.live.stop(), context.jobs.stop())
+        await super().shutdown(sockets)
 
 
 def main() -> None:
     """Serves until SIGTERM or SIGINT."""
     settings = Settings()
     configure(settings.log_level, room="api")
-    uvicorn.run(
-        create_app(settings),
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,
         # A line a request costs about a tenth of its time, and the proxy in front writes one anyway.
         access_log=False,
         server_header=False,
-        # Long-polls are cut when the process goes away: whoever waits asks again.
+        # Whatever does not end by then is cut when the process goes away: whoever waits asks again.
         timeout_graceful_shutdown=3,
     )
+    server = _Server(app, config)
+    server.run()
+    if not server.started:
+        # It has logged why. The status is that of uvicorn's own command.
+        sys.exit(_NOT_STARTED)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from redis.backoff import ConstantBackoff
 
 from shared.blob_store import BlobStore
 from shared.errors import BlobsUnavailable, RecordsUnavailable
-from shared.job_store import Answers, AsyncJobStore, connect_async
+from shared.job_store import Answers, AsyncJobStore, LiveJobs, connect_async
 from shared.limits import BundleLimits, limits_of
 from shared.log import get_logger
 from shared.settings import Settings
@@ -41,6 +41,7 @@ class Context:
     limits: BundleLimits
     jobs: AsyncJobStore
     answers: Answers
+    live: LiveJobs
     blobs: BlobStore
     decoding: CapacityLimiter
     unpacking: CapacityLimiter
@@ -63,6 +64,8 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
     # One more try covers a connection that was cut while it idled; then the caller hears 503 and decides.
     client.set_retry(Retry(ConstantBackoff(0.05), 1))
     jobs = AsyncJobStore(client, settings)
+    live = LiveJobs(jobs)
+    live.start()
     blobs = BlobStore(settings)
     opening = asyncio.gather(
         _until_it_answers(jobs.start),
@@ -74,6 +77,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             limits=limits_of(settings.bundle),
             jobs=jobs,
             answers=Answers(client, settings),
+            live=live,
             blobs=blobs,
             decoding=CapacityLimiter(_DECODED_AT_ONCE),
             unpacking=CapacityLimiter(_FORMS_AT_ONCE),
@@ -81,6 +85,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
     finally:
         opening.cancel()
         await asyncio.wait([opening])
+        await live.stop()
         await jobs.stop()
         await client.aclose()
 

@@ -62,6 +62,7 @@ STATUS: dict[type[TroupeError], HTTPStatus] = {
     tree.TransientError: HTTPStatus.SERVICE_UNAVAILABLE,
     tree.RecordsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     tree.BlobsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    tree.TooManyStreams: HTTPStatus.SERVICE_UNAVAILABLE,
     tree.OutOfMemory: HTTPStatus.SERVICE_UNAVAILABLE,
     tree.WorkerLost: HTTPStatus.INTERNAL_SERVER_ERROR,
     tree.BundleError: HTTPStatus.INTERNAL_SERVER_ERROR,

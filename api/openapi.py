@@ -21,6 +21,12 @@ _EXAMPLE = {
     "sampling": {"seed": 7, "steps": 20},
 }
 
+_EVENT = (
+    "id: 7\nevent: job\nretry: 2000\n"
+    'data: {"id": "5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c", "status": "running", "done": false, "stage": "personalize", '
+    '"progress": {"step": 5, "steps": 20, "fraction": 0.25}, "queue": null, "sequence": 7, "warnings": []}\n\n'
+)
+
 _BODY_ERRORS = (tree.MalformedBody, tree.InvalidField, tree.BodyTooLarge, tree.UnsupportedMedia)
 _PICTURE_ERRORS = (tree.NotAPicture, tree.TruncatedPicture, tree.PictureTooLarge, tree.AnimatedPicture)
 
@@ -62,6 +68,15 @@ JOB_ANSWERS: Answers = {
     **_problems(tree.JobNotFound, tree.InvalidField, tree.RecordsUnavailable),
     "default": _ANY,
 }
+EVENTS_ANSWERS: Answers = {
+    200: {
+        "description": "Events `job`: `id` is the job's `sequence`, `data` the job as JSON, without its `spec`",
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EVENT}},
+    },
+    204: {"description": "The job is over, and `Last-Event-ID` was its last state"},
+    **_problems(tree.JobNotFound, tree.TooManyStreams, tree.RecordsUnavailable),
+    "default": _ANY,
+}
 CANCEL_ANSWERS: Answers = {
     200: {"model": JobView},
     **_problems(tree.JobNotFound, tree.RecordsUnavailable),
@@ -98,6 +113,17 @@ LOOK_PARAMETERS = {
             "description": "ETag of the job as it is known: 304 while it has not changed",
             "schema": {"type": "string"},
         },
+    ]
+}
+
+EVENTS_PARAMETERS = {
+    "parameters": [
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "description": "Id of the last event that was received: it is not sent again",
+            "schema": {"type": "string"},
+        }
     ]
 }
 

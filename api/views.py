@@ -32,8 +32,11 @@ class JobUrls(TypedDict):
     masks: str | None
 
 
-class JobView(TypedDict):
-    """A job. `done` is true in the terminal states succeeded, failed, canceled and expired: it never changes again."""
+class JobNews(TypedDict):
+    """A job's state, as its events carry it.
+
+    `done` is true in the terminal states succeeded, failed, canceled and expired: it never changes again.
+    """
 
     id: Annotated[str, Field(examples=["5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c"])]
     status: Status
@@ -49,8 +52,13 @@ class JobView(TypedDict):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    spec: Annotated[JobSpec, Field(description="What was asked for, with every empty value filled in: the seed too")]
     urls: JobUrls
+
+
+class JobView(JobNews):
+    """A job: its state, and what was asked for."""
+
+    spec: Annotated[JobSpec, Field(description="What was asked for, with every empty value filled in: the seed too")]
 
 
 class PhotoView(BaseModel):
@@ -75,6 +83,7 @@ class ReadyView(BaseModel):
 
 
 _JOB_JSON = TypeAdapter(JobView)
+_NEWS_JSON = TypeAdapter(JobNews)
 
 
 def job_path(job_id: str) -> str:
@@ -84,9 +93,18 @@ def job_path(job_id: str) -> str:
 
 def job_body(job: Job, place: QueuePlace | None) -> bytes:
     """A job as JSON. `place` only while it is queued."""
+    return _JOB_JSON.dump_json({**_news(job, place), "spec": job.spec})
+
+
+def news_body(job: Job, place: QueuePlace | None) -> bytes:
+    """A job's state as JSON, in one line."""
+    return _NEWS_JSON.dump_json(_news(job, place))
+
+
+def _news(job: Job, place: QueuePlace | None) -> JobNews:
     path = job_path(job.id)
     made = job.outputs
-    view: JobView = {
+    return {
         "id": job.id,
         "status": job.status,
         "done": job.done,
@@ -105,7 +123,6 @@ def job_body(job: Job, place: QueuePlace | None) -> bytes:
         "created_at": _moment(job.created_at),
         "started_at": None if job.started_at is None else _moment(job.started_at),
         "finished_at": None if job.finished_at is None else _moment(job.finished_at),
-        "spec": job.spec,
         "urls": {
             "self": path,
             "cancel": f"{path}/cancel",
@@ -114,7 +131,6 @@ def job_body(job: Job, place: QueuePlace | None) -> bytes:
             "masks": f"{path}/masks" if Stage.DETECT in made else None,
         },
     }
-    return _JOB_JSON.dump_json(view)
 
 
 def _moment(seconds: float) -> datetime:

@@ -26,6 +26,7 @@
     ├── TransientError          may pass: tried again
     │   ├── RecordsUnavailable  records_unavailable  Redis does not answer
     │   ├── BlobsUnavailable    blobs_unavailable    the S3 server does not answer
+    │   ├── TooManyStreams      too_many_streams     this process serves as many event streams as it may
     │   └── OutOfMemory         out_of_memory        the device has no room even with split branches
     ├── WorkerLost              worker_lost          the job's workers died under it, too often
     ├── BundleError             bundle_unusable      a checkpoint is missing, truncated or of another shape
@@ -212,6 +213,12 @@ class BlobsUnavailable(TransientError):
     """The S3 server does not answer."""
 
     code = "blobs_unavailable"
+
+
+class TooManyStreams(TransientError):
+    """The process serves as many event streams as it may; come back, or poll."""
+
+    code = "too_many_streams"
 
 
 class OutOfMemory(TransientError):

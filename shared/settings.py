@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     max_photo_pixels: int = Field(50_000_000, ge=1, description="Largest photo in pixels")
     max_body_bytes: int = Field(1_000_000, ge=1, description="Largest JSON body in bytes")
     max_wait_s: float = Field(60.0, ge=0, description="Longest long-poll")
+    max_streams: int = Field(5000, ge=0, description="Event streams that one API process serves at once")
     job_expiry_s: int = Field(7 * 86_400, ge=60, description="How long the record of a finished job is kept")
     photo_expiry_s: int = Field(30 * 86_400, ge=60, description="How long a photo may be used after its last upload")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
+import sys
 
 from fastapi import APIRouter, Request, Response
 
@@ -38,7 +38,8 @@ async def submit(request: Request) -> Response:
     if preferred is None:
         return await _answer(context, job, 202)
     wait_s = min(float(preferred[1]), context.settings.max_wait_s)
-    job = await _done_within(context, job, wait_s)
+    # No sequence is above this one: only the end is news.
+    job = _there(await context.jobs.wait(job.id, after=sys.maxsize, timeout_s=wait_s))
     answer = await _answer(context, job, 200 if job.done else 202)
     answer.headers["Preference-Applied"] = f"wait={preferred[1]}"
     return answer
@@ -109,14 +110,6 @@ async def _submitted(request: Request, context: Context) -> Job:
         case other:
             message = f"send a job as application/json or multipart/form-data, not as {other[:80] or 'no type at all'}"
             raise UnsupportedMedia(message)
-
-
-async def _done_within(context: Context, job: Job, wait_s: float) -> Job:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + wait_s
-    while not job.done and (left_s := deadline - loop.time()) > 0:
-        job = _there(await context.jobs.wait(job.id, after=job.sequence, timeout_s=left_s))
-    return job
 
 
 async def _answer(context: Context, job: Job, status: int) -> Response:

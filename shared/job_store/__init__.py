@@ -19,6 +19,7 @@ from shared.job_store.facts import (
     WorkerFacts,
 )
 from shared.job_store.fleet import Fleet
+from shared.job_store.live import LiveJobs, Snapshot, Watch
 from shared.job_store.store import JobStore
 from shared.job_store.webhooks import WebhookStore
 
@@ -33,14 +34,17 @@ __all__ = [
     "Fleet",
     "JobStore",
     "Kept",
+    "LiveJobs",
     "Posting",
     "QueuePlace",
     "Readiness",
     "Refusal",
     "Renewal",
     "Ring",
+    "Snapshot",
     "Sweep",
     "Waiting",
+    "Watch",
     "WebhookStore",
     "WorkerFacts",
     "connect",

@@ -21,7 +21,11 @@ _FACTS_AGE_S = 1.0
 
 
 class AsyncJobStore:
-    """Job records behind an event loop. `start` before `wait`, `stop` at the end; both are cheap."""
+    """Job records behind an event loop. `start` before `wait`, `stop` at the end; both are cheap.
+
+    Attributes:
+        events: the one reader of changes of this process.
+    """
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
         if not redis.get_connection_kwargs().get("decode_responses"):
@@ -30,7 +34,7 @@ class AsyncJobStore:
         self._redis = redis
         self._settings = settings
         self._prefix = settings.key_prefix
-        self._events = EventReader(redis, self._prefix)
+        self.events = EventReader(redis, self._prefix)
         self._submit = redis.register_script(scripts.source("submit"))
         self._cancel = redis.register_script(scripts.source("cancel"))
         self._place = redis.register_script(scripts.source("place"))
@@ -38,11 +42,11 @@ class AsyncJobStore:
 
     async def start(self) -> None:
         """Starts the one reader of events. Raises RecordsUnavailable."""
-        await self._events.start()
+        await self.events.start()
 
     async def stop(self) -> None:
         """Stops the reader and lets go of everybody who waits."""
-        await self._events.stop()
+        await self.events.stop()
 
     async def ping(self) -> None:
         """Raises RecordsUnavailable when Redis does not answer."""
@@ -81,19 +85,30 @@ class AsyncJobStore:
             fields: Any = await self._redis.hgetall(keys.job_key(self._prefix, job_id))
         return record.decode(job_id, fields) if "spec" in fields else None
 
+    async def get_many(self, job_ids: Sequence[str]) -> list[Job | None]:
+        """The jobs of these ids, in one round trip. Raises RecordsUnavailable."""
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in job_ids:
+                    pipe.hgetall(keys.job_key(self._prefix, job_id))
+                records: list[dict[str, str]] = await pipe.execute()
+        pairs = zip(job_ids, records, strict=True)
+        return [record.decode(job_id, fields) if "spec" in fields else None for job_id, fields in pairs]
+
     async def wait(self, job_id: str, *, after: int, timeout_s: float) -> Job | None:
         """The job once its sequence is above `after` or it is done, or as it is when the time is over.
 
+        The time is over as well when this process goes away.
         Raises RecordsUnavailable.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        with self._events.changes(job_id) as changed:
+        with self.events.changes(job_id) as changed:
             while True:
                 changed.clear()
                 job = await self.get(job_id)
                 left_s = deadline - loop.time()
-                if job is None or job.done or job.sequence > after or left_s <= 0:
+                if job is None or job.done or job.sequence > after or left_s <= 0 or self.events.stopped:
                     return job
                 try:
                     await asyncio.wait_for(changed.wait(), left_s)
@@ -110,13 +125,16 @@ class AsyncJobStore:
 
     async def queue_place(self, job_id: str) -> QueuePlace | None:
         """Where a queued job stands; None for any other. Raises RecordsUnavailable."""
-        found = await self._run(self._place, job_id)
-        if not found:
-            return None
-        lane, position, units, speed = found
-        slots = sum(facts.slots for facts in await self._recent_workers() if facts.ready and facts.role != "detection")
-        eta_s = float(units) / (float(speed) * slots) if speed and slots else None
-        return QueuePlace(lane=lane, position=position, eta_s=eta_s)
+        return self._placed(await self._run(self._place, job_id), await self._slots())
+
+    async def queue_places(self, job_ids: Sequence[str]) -> list[QueuePlace | None]:
+        """Where each of these jobs stands, in one round trip. Raises RecordsUnavailable."""
+        slots = await self._slots()
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in job_ids:
+                    await self._place(args=[self._prefix, job_id], client=pipe)
+                return [self._placed(found, slots) for found in await pipe.execute()]
 
     async def remember_photo(self, tenant: str, photo_id: str) -> None:
         """Notes that a tenant's photo is stored, for as long as photos are kept. Raises RecordsUnavailable."""
@@ -141,6 +159,19 @@ class AsyncJobStore:
                     pipe.hgetall(keys.worker_key(self._prefix, name))
                 facts = await pipe.execute()
         return [WorkerFacts.model_validate(fields) for fields in facts if "role" in fields]
+
+    async def _slots(self) -> int:
+        """Slots that draw pictures, of workers that are ready."""
+        return sum(facts.slots for facts in await self._recent_workers() if facts.ready and facts.role != "detection")
+
+    @staticmethod
+    def _placed(found: Any, slots: int) -> QueuePlace | None:
+        """What place.lua said, as a value."""
+        if not found:
+            return None
+        lane, position, units, speed = found
+        eta_s = float(units) / (float(speed) * slots) if speed and slots else None
+        return QueuePlace(lane=lane, position=position, eta_s=eta_s)
 
     async def _recent_workers(self) -> list[WorkerFacts]:
         """The workers as of at most a second ago: every look at a queued job asks for them."""

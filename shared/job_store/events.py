@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import redis.asyncio
 
@@ -21,13 +21,18 @@ log = get_logger(__name__)
 
 
 class EventReader:
-    """Wakes those who wait for a job when its sequence has risen."""
+    """Wakes those who wait for a job when its sequence has risen.
+
+    Attributes:
+        stopped: nothing is read any more, so nobody should wait any longer.
+    """
 
     def __init__(self, redis: redis.asyncio.Redis, prefix: str) -> None:
         self._redis = redis
         self._stream = keys.events_key(prefix)
-        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._listening: dict[str, set[Callable[[], None]]] = {}
         self._task: asyncio.Task[None] | None = None
+        self.stopped = False
 
     async def start(self) -> None:
         """Starts reading at the newest event. Raises RecordsUnavailable."""
@@ -36,25 +41,30 @@ class EventReader:
 
     async def stop(self) -> None:
         """Stops reading and wakes everybody."""
+        self.stopped = True
         task, self._task = self._task, None
-        while task is not None and not task.done():
-            # Again, because a cancel that meets the end of a blocking read gets lost in the client.
-            task.cancel()
-            await asyncio.wait({task}, timeout=_PAUSE_S)
+        if task is not None:
+            await end(task)
         self._wake_all()
+
+    @contextlib.contextmanager
+    def listen(self, job_id: str, wake: Callable[[], None]) -> Iterator[None]:
+        """Calls `wake` whenever the job has changed, and when it may have; at most once a change of it."""
+        self._listening.setdefault(job_id, set()).add(wake)
+        try:
+            yield
+        finally:
+            listeners = self._listening[job_id]
+            listeners.discard(wake)
+            if not listeners:
+                del self._listening[job_id]
 
     @contextlib.contextmanager
     def changes(self, job_id: str) -> Iterator[asyncio.Event]:
         """An event that is set whenever the job changes; whoever waits clears it."""
         event = asyncio.Event()
-        self._waiting.setdefault(job_id, set()).add(event)
-        try:
+        with self.listen(job_id, event.set):
             yield event
-        finally:
-            events = self._waiting[job_id]
-            events.discard(event)
-            if not events:
-                del self._waiting[job_id]
 
     async def _newest(self) -> str:
         with redis_errors():
@@ -75,13 +85,21 @@ class EventReader:
             for _, entries in _streams(streams):
                 for entry_id, fields in entries:
                     last = entry_id
-                    for event in self._waiting.get(fields["j"], ()):
-                        event.set()
+                    for wake in self._listening.get(fields["j"], ()):
+                        wake()
 
     def _wake_all(self) -> None:
-        for events in self._waiting.values():
-            for event in events:
-                event.set()
+        for listeners in self._listening.values():
+            for wake in listeners:
+                wake()
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancels a task that talks to Redis, and returns when it has ended."""
+    while not task.done():
+        # Again, because a cancel that meets the end of a read gets lost in the client.
+        task.cancel()
+        await asyncio.wait({task}, timeout=_PAUSE_S)
 
 
 def _streams(reply: object) -> list[tuple[str, list[tuple[str, dict[str, str]]]]]:
