@@ -21,6 +21,7 @@ from shared.job_store.facts import (
 from shared.job_store.fleet import Fleet
 from shared.job_store.live import LiveJobs, Snapshot, Watch
 from shared.job_store.store import JobStore
+from shared.job_store.tenants import Tenants
 from shared.job_store.webhooks import WebhookStore
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Ring",
     "Snapshot",
     "Sweep",
+    "Tenants",
     "Waiting",
     "Watch",
     "WebhookStore",

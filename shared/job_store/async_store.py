@@ -169,8 +169,10 @@ class AsyncJobStore:
         """What place.lua said, as a value."""
         if not found:
             return None
-        lane, position, units, speed = found
+        lane, position, units, speed, own_units, cap = found
         eta_s = float(units) / (float(speed) * slots) if speed and slots else None
+        if eta_s is not None and cap:
+            eta_s = max(eta_s, float(own_units) / (float(speed) * min(slots, int(cap))))
         return QueuePlace(lane=lane, position=position, eta_s=eta_s)
 
     async def _recent_workers(self) -> list[WorkerFacts]:

@@ -2,7 +2,11 @@
 
     {p}:job:{id}                  hash    one job's record, fields below; expires some time after the job is over
     {p}:ready:{lane}:{tenant}     zset    jobs that wait for their turn; score = when submitted (s)
-    {p}:turns:{lane}              zset    tenants; score = units served so far: the smallest is next (see pump.lua)
+    {p}:turns:{lane}              zset    tenants; score = units given over weight: the smallest is next (pump.lua)
+    {p}:capped:{lane}             zset    tenants that stand aside, at their cap; score = the one they had in turns
+    {p}:clock                     hash    per lane: the score that was served last
+    {p}:abroad:{lane}:{tenant}    set     a tenant's jobs that are handed out: in flight or under a lease
+    {p}:tenant:{tenant}           hash    what a tenant may have, fields below; without one, the defaults
     {p}:load                      hash    per lane: how many jobs wait, and how many units they are
     {p}:later                     zset    jobs that pause before another try; score = when the pause is over (s)
     {p}:flight:{lane}             zset    jobs handed to Celery that nobody works on yet; score = when rung (s)
@@ -49,6 +53,8 @@ Fields of a webhook, and of a delivery:
     at, since, n, tries, holder       when told, when (re)started, attempts, those since then, who makes it
     s, ended, a:{n}                   how it ended (delivered, failed), when; attempt n (JSON)
 
+Fields of a tenant: weight (1), concurrency (jobs handed out at once; no cap).
+
 A job is in at most one of ready, later, flight and leases, and in none of them once it is over. The names are built
 inside the scripts, so Redis must be a single instance (with replicas, if wanted), not a cluster.
 """
@@ -64,6 +70,11 @@ def job_key(prefix: str, job_id: str) -> str:
 def photo_key(prefix: str, tenant: str, photo_id: str) -> str:
     """Key that says that a tenant uploaded a photo."""
     return f"{prefix}:photo:{tenant}:{photo_id}"
+
+
+def tenant_key(prefix: str, tenant: str) -> str:
+    """Key of what a tenant may have."""
+    return f"{prefix}:tenant:{tenant}"
 
 
 def worker_key(prefix: str, name: str) -> str:

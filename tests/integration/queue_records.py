@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import redis
 
 from shared.job import Concept, Job, JobSpec, Lane, Stage
-from shared.job_store import AsyncJobStore, Claim, Fleet, JobStore, Refusal, connect, connect_async, keys
+from shared.job_store import AsyncJobStore, Claim, Fleet, JobStore, Refusal, Tenants, connect, connect_async, keys
 from shared.orders import STAGES
 from shared.settings import Settings
+from shared.tenant import TenantLimits
 
 T = TypeVar("T")
 
@@ -67,8 +68,12 @@ class Records:
         self.ask(lambda store: store.submit(job_id, spec, tenant=tenant))
         return job_id
 
-    def cancel(self, job_id: str) -> Job | None:
-        return self.ask(lambda store: store.cancel(job_id))
+    def limit(self, tenant: str, **limits: float | None) -> None:
+        """Sets what a tenant may have."""
+        Tenants(self.redis, self.settings).limit(tenant, TenantLimits.model_validate(limits))
+
+    def cancel(self, job_id: str, *, tenant: str = "default") -> Job | None:
+        return self.ask(lambda store: store.cancel(job_id, tenant=tenant))
 
     def claim(self, job_id: str, stage: Stage = Stage.IDENTIFY, *, worker: str = "worker", token: str = "") -> Claim:
         """The lease on a job; fails when there is none."""

@@ -70,6 +70,7 @@ class Queue(RuleBasedStateMachine):
         own = self.records.settings.model_copy(update={"key_prefix": f"p{uuid.uuid4().hex[:12]}"})
         self.mine = Records(settings=own)
         self.seen: dict[str, Seen] = {}
+        self.cap: int | None = None
 
     def teardown(self) -> None:
         keys = list(self.mine.redis.scan_iter(f"{self.mine.settings.key_prefix}:*"))
@@ -90,6 +91,11 @@ class Queue(RuleBasedStateMachine):
     @rule()
     def hand_out(self) -> None:
         self.mine.fleet.hand_out("test", PLACES)
+
+    @rule(cap=st.sampled_from((None, 1, 2)))
+    def limit(self, cap: int | None) -> None:
+        self.mine.limit("default", concurrency=cap)
+        self.cap = cap
 
     @rule(target=claims, job_id=jobs, stage=st.sampled_from(STAGES), exact=st.booleans())
     def answer_a_doorbell(self, job_id: str, stage: Stage, *, exact: bool) -> object:
@@ -153,6 +159,19 @@ class Queue(RuleBasedStateMachine):
         for lane in ("interactive", "batch"):
             waits = self.mine.redis.zcard(f"{prefix}:ready:{lane}:default")
             assert int(self.mine.redis.hget(f"{prefix}:load", f"{lane}:jobs") or 0) == waits
+
+    @invariant()
+    def what_is_out_is_counted_and_who_waits_has_a_turn_or_stands_aside(self) -> None:
+        redis, prefix, out = self.mine.redis, self.mine.settings.key_prefix, 0
+        for lane in ("interactive", "batch"):
+            flight, leases = (redis.zrange(f"{prefix}:{what}:{lane}", 0, -1) for what in ("flight", "leases"))
+            assert redis.smembers(f"{prefix}:abroad:{lane}:default") == {*flight, *leases}
+            out += len(flight) + len(leases)
+        for lane in ("interactive", "batch"):
+            turn, aside = (redis.zscore(f"{prefix}:{what}:{lane}", "default") for what in ("turns", "capped"))
+            assert turn is None or aside is None
+            if redis.zcard(f"{prefix}:ready:{lane}:default"):
+                assert turn is not None or (aside is not None and self.cap is not None and out >= self.cap)
 
     def _speak(self, held: tuple[Claim, Stage], word: str) -> Ending | Renewal:
         claim, stage = held

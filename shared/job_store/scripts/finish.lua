@@ -14,11 +14,11 @@ end
 redis.call('HSET', record(job.id), 'o:' .. ARGV[5], ARGV[7], 't:' .. ARGV[5], ARGV[8])
 if ARGV[9] ~= '[]' then redis.call('HSET', record(job.id), 'w:' .. ARGV[5], ARGV[9]) end
 if ARGV[6] ~= '' then
-  take_out(job)
+  take_out(job, true)
   redis.call('HSET', record(job.id), 'due', ARGV[6])
   redis.call('HDEL', record(job.id), 'holder', 'step', 'steps')
   -- Celery's chain rings the next doorbell; the reaper does when that one gets lost.
-  redis.call('ZADD', flight(job.lane), now(), job.id)
+  send_out(job, flight(job.lane), now())
   announce(job.id)
   return 'done'
 end

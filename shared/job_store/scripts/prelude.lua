@@ -17,6 +17,9 @@ local function ready(lane, tenant) return p .. ':ready:' .. lane .. ':' .. tenan
 local function turns(lane) return p .. ':turns:' .. lane end
 local function flight(lane) return p .. ':flight:' .. lane end
 local function leases(lane) return p .. ':leases:' .. lane end
+local function capped(lane) return p .. ':capped:' .. lane end
+local function abroad(lane, tenant) return p .. ':abroad:' .. lane .. ':' .. tenant end
+local function limits(tenant) return p .. ':tenant:' .. tenant end
 
 -- What every decision needs of a record; nil when there is no such job.
 local function read(id)
@@ -45,22 +48,59 @@ local function count_load(lane, jobs, units)
   redis.call('HINCRBYFLOAT', p .. ':load', lane .. ':units', units)
 end
 
+-- Tenants take turns by their weight: pump.lua says how. A tenant pays for what it gets; a negative number gives back.
+local function weight_of(tenant) return tonumber(redis.call('HGET', limits(tenant), 'weight') or 1) end
+local function pay(lane, tenant, units) redis.call('ZADD', turns(lane), 'XX', 'INCR', units / weight_of(tenant), tenant) end
+
+-- Where a tenant starts that had no turn: at the smallest score of those who wait, or where the lane stopped.
+local function start(lane)
+  return tonumber(redis.call('ZRANGE', turns(lane), 0, 0, 'WITHSCORES')[2] or redis.call('HGET', p .. ':clock', lane) or 0)
+end
+
+-- Whether as many jobs of the tenant are handed out as may be at once, in both lanes together.
+local function at_cap(tenant)
+  local cap = redis.call('HGET', limits(tenant), 'concurrency')
+  if not cap then return false end
+  local out = redis.call('SCARD', abroad('interactive', tenant)) + redis.call('SCARD', abroad('batch', tenant))
+  return out >= tonumber(cap)
+end
+
+-- A tenant that stood aside because of its cap takes turns again. Standing aside earns no credit, as idling does not.
+local function make_room(tenant)
+  for _, lane in ipairs({'interactive', 'batch'}) do
+    local score = redis.call('ZSCORE', capped(lane), tenant)
+    if score and not at_cap(tenant) then
+      redis.call('ZREM', capped(lane), tenant)
+      redis.call('ZADD', turns(lane), 'NX', math.max(score, start(lane)), tenant)
+      ring_pump()
+    end
+  end
+end
+
 -- Into the ready set. The score is when the job was submitted, so a job that comes back stands before all newer ones.
--- A tenant without a turn starts at the smallest score there is: idling earns no credit, and none is lost by it.
+-- Idling earns a tenant no credit, and none is lost by it.
 local function enqueue(job)
   if redis.call('ZADD', ready(job.lane, job.tenant), job.at, job.id) == 0 then return end
-  local first = redis.call('ZRANGE', turns(job.lane), 0, 0, 'WITHSCORES')
-  redis.call('ZADD', turns(job.lane), 'NX', first[2] or 0, job.tenant)
+  if not redis.call('ZSCORE', capped(job.lane), job.tenant) then
+    redis.call('ZADD', turns(job.lane), 'NX', start(job.lane), job.tenant)
+  end
   count_load(job.lane, 1, job.units)
   ring_pump()
 end
 
--- Out of wherever the job is.
-local function take_out(job)
+-- Out of wherever the job is. still_out: its workers keep it, and it stays counted against its tenant's cap.
+local function take_out(job, still_out)
   if redis.call('ZREM', ready(job.lane, job.tenant), job.id) == 1 then count_load(job.lane, -1, -job.units) end
   redis.call('ZREM', p .. ':later', job.id)
   redis.call('ZREM', flight(job.lane), job.id)
   redis.call('ZREM', leases(job.lane), job.id)
+  if not still_out and redis.call('SREM', abroad(job.lane, job.tenant), job.id) == 1 then make_room(job.tenant) end
+end
+
+-- To the workers: into flight, or under a lease.
+local function send_out(job, set, score)
+  redis.call('ZADD', set, score, job.id)
+  redis.call('SADD', abroad(job.lane, job.tenant), job.id)
 end
 
 local function held(job) return redis.call('ZSCORE', leases(job.lane), job.id) end

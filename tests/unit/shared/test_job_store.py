@@ -46,6 +46,7 @@ def test_keys_start_with_the_prefix() -> None:
     made = [
         keys.job_key("mine", "j"),
         keys.photo_key("mine", "someone", "x"),
+        keys.tenant_key("mine", "someone"),
         keys.worker_key("mine", "w"),
         keys.workers_key("mine"),
         keys.events_key("mine"),
