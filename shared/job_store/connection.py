@@ -32,7 +32,9 @@ _OPTIONS: dict[str, Any] = {
     "socket_keepalive": True,
     "health_check_interval": 10,
 }
-
+# A burst of requests waits for a free connection; the client's own pool refuses whoever comes as the hundred-and-first.
+_CONNECTIONS = 64
+_FREE_WITHIN_S = 10
 
 # What goes into Redis as it is.
 Word = str | int | float
@@ -47,7 +49,10 @@ def connect(settings: Settings) -> redis.Redis:
 def connect_async(settings: Settings) -> redis.asyncio.Redis:
     """A client for an event loop. Connects when it is first used."""
     retry = redis.asyncio.retry.Retry(ConstantBackoff(_AGAIN_AFTER_S), _AGAIN)
-    return redis.asyncio.Redis.from_url(settings.redis_url, retry=retry, **_OPTIONS)
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        settings.redis_url, max_connections=_CONNECTIONS, timeout=_FREE_WITHIN_S, retry=retry, **_OPTIONS
+    )
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 @contextmanager

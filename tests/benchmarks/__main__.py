@@ -1,4 +1,4 @@
-"""`./run bench [api | queue | backlog | denoise] [--json FILE]`: one benchmark, or all; the numbers as flat JSON."""
+"""`./run bench [NAME ...] [--json FILE]`: the benchmarks of these names, or all; the numbers as flat JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMES = ("api", "queue", "backlog", "denoise")
+NAMES = ("api", "queue", "backlog", "denoise", "streams", "polling")
 
 
 def main() -> int:

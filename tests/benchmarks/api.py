@@ -42,13 +42,13 @@ class Load:
     requests: tuple[bytes, ...]
 
 
-async def rate(url: str, load: Load, turn_s: float) -> float:
+async def rate(url: str, load: Load, turn_s: float, connections: int = _CONNECTIONS) -> float:
     """Answers a second over a few connections that each keep one request under way. Raises on anything but 2xx."""
     address = urlsplit(url)
     end = time.perf_counter() + turn_s
     started = time.perf_counter()
     counts = await asyncio.gather(
-        *(_ask(address.hostname or HOST, address.port or 80, load, end) for _ in range(_CONNECTIONS))
+        *(_ask(address.hostname or HOST, address.port or 80, load, end) for _ in range(connections))
     )
     return sum(counts) / (time.perf_counter() - started)
 
@@ -70,12 +70,14 @@ async def _ask(host: str, port: int, load: Load, end: float) -> int:
     return count
 
 
-def compare(ours: str, bare: str, load: Load, *, turns: int, turn_s: float) -> dict[str, float]:
+def compare(
+    ours: str, bare: str, load: Load, *, turns: int, turn_s: float, connections: int = _CONNECTIONS
+) -> dict[str, float]:
     """Median rates of both over alternating turns (the first is not counted), and the median ratio of a pair."""
     pairs: list[tuple[float, float]] = []
     for turn in range(turns + 1):
         order = (ours, bare) if turn % 2 else (bare, ours)
-        rates = {url: asyncio.run(rate(url, load, turn_s)) for url in order}
+        rates = {url: asyncio.run(rate(url, load, turn_s, connections)) for url in order}
         if turn:
             pairs.append((rates[ours], rates[bare]))
     return {
@@ -95,9 +97,14 @@ def loads(server: ApiServer) -> tuple[Load, ...]:
     server.play(done)
     return (
         Load(name="submit", requests=(_request("POST", "/v1/jobs", json.dumps(spec).encode()),)),
-        Load(name="status", requests=(_request("GET", f"/v1/jobs/{done}"),)),
-        Load(name="queued_status", requests=(_request("GET", f"/v1/jobs/{queued}"),)),
+        Load(name="status", requests=(get_request(f"/v1/jobs/{done}"),)),
+        Load(name="queued_status", requests=(get_request(f"/v1/jobs/{queued}"),)),
     )
+
+
+def get_request(path: str) -> bytes:
+    """A GET, as it goes over the wire."""
+    return _request("GET", path)
 
 
 def _request(method: str, path: str, body: bytes = b"") -> bytes:

@@ -83,3 +83,16 @@ def test_a_job_that_is_not_there_is_told_as_such(records: Records) -> None:
         await client.aclose()
 
     asyncio.run(run())
+
+
+def test_a_burst_of_questions_waits_for_connections(records: Records) -> None:
+    job_id = records.submit()
+
+    async def run() -> int:
+        client = connect_async(records.settings)
+        jobs = AsyncJobStore(client, records.settings)
+        answers = await asyncio.gather(*(jobs.get(job_id) for _ in range(500)))
+        await client.aclose()
+        return len([job for job in answers if job is not None])
+
+    assert asyncio.run(run()) == 500
