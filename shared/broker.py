@@ -20,6 +20,8 @@ from shared.settings import Role, Settings
 # Plain strings: celery.signature breaks on an Enum.
 TASK_OF: dict[Stage, str] = {stage: f"troupe.{stage.value}" for stage in STAGES}
 
+DELIVER = "troupe.deliver"
+
 # Redis keeps one list a priority and queue, and the lower number is popped first.
 FIRST, LATER = 0, 9
 
@@ -88,6 +90,29 @@ def options(settings: Settings) -> dict[str, Any]:
         "worker_redirect_stdouts": False,
         "enable_utc": True,
     }
+
+
+def webhook_options(settings: Settings) -> dict[str, Any]:
+    """Celery's configuration of a process that makes deliveries: as any other's, but for its queue and its pool."""
+    name = webhook_queue_name(settings)
+    return {
+        **options(settings),
+        # A delivery waits for somebody else's server and computes nothing: threads are many and cost little.
+        "worker_pool": "threads",
+        "worker_concurrency": settings.webhook_slots,
+        "task_queues": [Queue(name, Exchange(name, type="direct"), routing_key=name)],
+        "task_default_queue": name,
+    }
+
+
+def webhook_queue_name(settings: Settings) -> str:
+    """Celery queue of the deliveries."""
+    return f"{settings.key_prefix}.webhooks"
+
+
+def ring_delivery(app: Celery, settings: Settings, delivery_id: str) -> None:
+    """Publishes the doorbell of one delivery. Raises kombu's OperationalError."""
+    app.signature(DELIVER, args=(delivery_id,), immutable=True).apply_async(queue=webhook_queue_name(settings))
 
 
 def transport_options(settings: Settings) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.addresses import Destinations
 
 Role = Literal["detection", "generation", "all"]
 
@@ -82,6 +84,23 @@ class Settings(BaseSettings):
     webhook_slots: int = Field(64, ge=1, le=1024, description="Deliveries that one process makes at once")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged")
+
+    @field_validator("webhook_origins")
+    @classmethod
+    def _origins_can_be_read(cls, text: str) -> str:
+        Destinations.read(text, "")
+        return text
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _networks_can_be_read(cls, text: str) -> str:
+        Destinations.read("", text)
+        return text
+
+    @property
+    def webhook_destinations(self) -> Destinations:
+        """Where webhooks may lead."""
+        return Destinations.read(self.webhook_origins, self.webhook_networks)
 
     @property
     def celery_broker_url(self) -> str:

@@ -37,6 +37,7 @@ class Outcome(StrEnum):
     NOT_CONNECTED = "not_connected"
     BAD_CERTIFICATE = "bad_certificate"
     BROKEN_ANSWER = "broken_answer"
+    INTERNAL = "internal"
     LOST = "lost"
 
 

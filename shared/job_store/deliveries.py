@@ -49,7 +49,7 @@ class DeliveryStore:
 
     def collect(self, most: int) -> Collected:
         """Takes at most so many due deliveries; whoever gets them must ring for each."""
-        next_s, *ids = self._run("collect_deliveries", most, _RING_S)
+        next_s, *ids = self._run("collect_deliveries", most, self._settings.webhook_slots, _RING_S)
         return Collected(ids=tuple(ids), next_s=float(next_s) if next_s else None)
 
     def wait_for_bell(self, timeout_s: float) -> None:

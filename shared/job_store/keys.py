@@ -26,6 +26,7 @@
     {p}:due:{webhook}             zset    deliveries that wait; score = when due (s)
     {p}:posting:{webhook}         zset    deliveries handed out or being made; score = when the lease ends (s)
     {p}:post                      zset    webhooks with any of those; score = when to look at them next (s)
+    {p}:rung                      zset    deliveries handed out that nobody claimed yet; score = when rung for again (s)
     {p}:postbell                  list    at most one item: wakes those who look
 
 Fields of a job's record. Times are seconds since the epoch on Redis's own clock; what is missing has its default.

@@ -15,6 +15,7 @@ from tests.integration.queue_records import Records
 
 T = TypeVar("T")
 URL = "https://receiver.test/hook"
+SECRET = "whsec_c2VjcmV0LW9mLW5vLXZhbHVlLWF0LWFsbA=="
 
 
 @dataclass(kw_only=True)
@@ -35,8 +36,8 @@ class WebhookRecords(Records):
 
     def add_webhook(self, tenant: str = "default", *, events: Sequence[Event] = (), url: str = URL) -> str:
         """A new webhook; gives its id."""
-        webhook_id, secret = uuid.uuid4().hex, "whsec_c2VjcmV0LW9mLW5vLXZhbHVlLWF0LWFsbA=="
-        assert self.webhooks(lambda store: store.add(webhook_id, tenant, url=url, events=events, secret=secret))
+        webhook_id = uuid.uuid4().hex
+        assert self.webhooks(lambda store: store.add(webhook_id, tenant, url=url, events=events, secret=SECRET))
         return webhook_id
 
     def end_a_job(self, tenant: str = "default") -> str:

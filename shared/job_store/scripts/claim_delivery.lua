@@ -1,6 +1,7 @@
 -- ARGV: prefix, id, holder, lease_s. Gives the caller the lease on a delivery that was handed out and that nobody makes.
--- Returns {attempt, fields of the delivery..., 'webhook fields', fields of its webhook...} or nothing.
+-- Returns {{fields of the delivery...}, {fields of its webhook...}, Redis's clock} or nothing.
 local id = ARGV[2]
+redis.call('ZREM', p .. ':rung', id)
 local f = redis.call('HMGET', delivery(id), 'webhook', 'holder')
 local hook = f[1]
 if not hook or not redis.call('ZSCORE', posting(hook), id) then return false end

@@ -1,7 +1,10 @@
--- ARGV: prefix, most, seconds that a doorbell may take. Takes due deliveries, of every webhook as many as it has room for.
--- Those whose lease is over are due again. Webhooks take turns: one that was served stands behind all that waited longer.
--- Returns {when to look again or '', ids...}.
-local t, most, found = now(), tonumber(ARGV[2]), {}
+-- ARGV: prefix, most, most that may be rung for without being claimed, seconds that a doorbell may take. Takes due
+-- deliveries, of every webhook as many as it has room for. Those whose lease is over are due again.
+-- Webhooks take turns: one that was served stands behind all that waited longer.
+-- Returns {seconds until there may be more or '', ids...}.
+local t, rung, found = now(), p .. ':rung', {}
+redis.call('ZREMRANGEBYSCORE', rung, '-inf', t)
+local most = math.max(0, math.min(tonumber(ARGV[2]), tonumber(ARGV[3]) - redis.call('ZCARD', rung)))
 redis.call('DEL', p .. ':postbell')
 for _, hook in ipairs(redis.call('ZRANGEBYSCORE', p .. ':post', '-inf', t, 'LIMIT', 0, most)) do
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', posting(hook), '-inf', t)) do
@@ -19,7 +22,8 @@ for _, hook in ipairs(redis.call('ZRANGEBYSCORE', p .. ':post', '-inf', t, 'LIMI
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', due(hook), '-inf', t, 'LIMIT', 0, room)) do
       redis.call('ZREM', due(hook), id)
       if redis.call('EXISTS', delivery(id)) == 1 then
-        redis.call('ZADD', posting(hook), t + tonumber(ARGV[3]), id)
+        redis.call('ZADD', posting(hook), t + tonumber(ARGV[4]), id)
+        redis.call('ZADD', rung, t + tonumber(ARGV[4]), id)
         found[#found + 1] = id
       end
     end

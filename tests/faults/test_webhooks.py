@@ -1,0 +1,257 @@
+"""Deliveries by the real process: many at once, past dead receivers, through kills and outages of everything."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from standardwebhooks import Webhook as Verifier
+
+from compose.processes import Processes, Program, Running
+from shared.broker import WORKER_ARGS
+from shared.settings import Settings
+from shared.webhook import Delivery, DeliveryStatus, Outcome
+from tests.integration.api_server import environment_of
+from tests.integration.receiver import Answer, Receiver, receiver
+from tests.integration.webhook_records import SECRET, WebhookRecords
+from tests.servers import redis_server
+
+PATIENCE_S = 60.0
+# As in production, only sooner.
+_QUICK = {
+    "webhook_origins": "http:*",
+    "webhook_networks": "127.0.0.0/8",
+    "webhook_timeout_s": 2.0,
+    "webhook_retry_s": 0.1,
+}
+
+
+@dataclass(kw_only=True)
+class PostRig(WebhookRecords):
+    """The records, and the processes that deliver."""
+
+    processes: Processes
+    deliverers: list[Running] = field(default_factory=list)
+
+    def start_deliverer(self) -> Running:
+        """Starts one; it need not be waited for."""
+        program = Program(
+            name=f"webhooks-{len(self.deliverers)}",
+            command=[sys.executable, "-m", "celery", "-A", "worker.webhooks.app", "worker", *WORKER_ARGS],
+            environment=environment_of(self.settings),
+            grace_s=20.0,
+        )
+        self.deliverers.append(self.processes.start(program))
+        return self.deliverers[-1]
+
+    def until(self, what: str, true: Callable[[], bool]) -> None:
+        """Returns when it is true; fails with the end of the logs when it never is."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not true():
+            assert time.monotonic() < deadline, f"no {what}\n" + "\n".join(one.tail() for one in self.deliverers)
+            time.sleep(0.02)
+
+    def only(self, webhook_id: str) -> Delivery:
+        """The one delivery of a webhook."""
+        [delivery] = self.log_of(webhook_id)
+        return delivery
+
+    def wait_for_status(self, webhook_id: str, status: DeliveryStatus) -> Delivery:
+        """The one delivery of a webhook once it has this status."""
+        self.until(f"{status} delivery", lambda: self.only(webhook_id).status is status)
+        return self.only(webhook_id)
+
+
+def quick(settings: Settings) -> Settings:
+    return Settings.model_validate({**settings.model_dump(exclude_unset=True), **_QUICK})
+
+
+@pytest.fixture
+def rig(settings: Settings, tmp_path: Path) -> Iterator[PostRig]:
+    """Without a deliverer."""
+    with Processes(tmp_path / "logs") as processes:
+        made = PostRig(settings=quick(settings), processes=processes)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def post(rig: PostRig) -> PostRig:
+    """With one."""
+    rig.start_deliverer()
+    return rig
+
+
+@pytest.fixture
+def other() -> Iterator[Receiver]:
+    with receiver() as made:
+        yield made
+
+
+def test_a_job_that_ends_is_heard_of_signed_and_once(post: PostRig, other: Receiver) -> None:
+    webhook = post.add_webhook(url=other.url)
+    job = post.finish_a_job()
+    delivery = post.wait_for_status(webhook, DeliveryStatus.DELIVERED)
+    [request] = other.received
+    message = Verifier(SECRET).verify(request.body, request.headers)
+    assert (message["type"], message["data"]["id"]) == ("job.succeeded", job.id)
+    assert request.headers["webhook-id"] == delivery.message
+
+
+def test_what_is_refused_is_tried_again_with_the_same_id_until_it_is_accepted(post: PostRig, other: Receiver) -> None:
+    other.answer = lambda _: Answer(status=500 if len(other.received) < 4 else 200)
+    webhook = post.add_webhook(url=other.url)
+    post.end_a_job()
+    delivery = post.wait_for_status(webhook, DeliveryStatus.DELIVERED)
+    assert len({request.headers["webhook-id"] for request in other.received}) == 1
+    assert len({request.body for request in other.received}) == 1
+    outcomes = [attempt.outcome for attempt in delivery.attempts.values()]
+    assert outcomes == [Outcome.REFUSED] * 3 + [Outcome.ACCEPTED]
+    # 0.1 s, 0.4 s, 1.6 s, each a fifth more or less.
+    pauses = [later.at - earlier.at for earlier, later in zip(other.received, other.received[1:], strict=False)]
+    assert [pause > least for pause, least in zip(pauses, (0.08, 0.32, 1.28), strict=True)] == [True] * 3
+
+
+def test_retry_after_is_obeyed(post: PostRig, other: Receiver) -> None:
+    other.answer = lambda _: Answer(status=429, headers={"Retry-After": "2"}) if len(other.received) < 2 else Answer()
+    post.add_webhook(url=other.url)
+    post.end_a_job()
+    first, second = other.wait_for(2)
+    assert second.at - first.at >= 2.0
+
+
+def test_410_disables_the_webhook(post: PostRig, other: Receiver) -> None:
+    other.answer = lambda _: Answer(status=410)
+    webhook = post.add_webhook(url=other.url)
+    post.end_a_job()
+    post.wait_for_status(webhook, DeliveryStatus.FAILED)
+    found = post.webhooks(lambda store: store.get("default", webhook))
+    assert found is not None
+    assert found.disabled_at is not None
+    post.end_a_job()
+    assert len(post.log_of(webhook)) == 1
+    assert len(other.received) == 1
+
+
+def test_a_private_address_is_never_asked(rig: PostRig, other: Receiver) -> None:
+    rig.settings = rig.settings.model_copy(update={"webhook_networks": "203.0.113.0/24"})
+    rig.start_deliverer()
+    webhook = rig.add_webhook(url=other.url.replace("127.0.0.1", "localhost"))
+    rig.end_a_job()
+    rig.until("an attempt", lambda: bool(rig.only(webhook).attempts))
+    assert {one.outcome for one in rig.only(webhook).attempts.values()} == {Outcome.ADDRESS_NOT_ALLOWED}
+    assert other.received == []
+
+
+def test_receivers_that_hang_delay_nobody_else(post: PostRig, other: Receiver) -> None:
+    with receiver() as dead:
+        dead.answer = lambda _: Answer(hang=True)
+        for _ in range(3):
+            post.add_webhook("crowd", url=dead.url)
+        webhook = post.add_webhook("quiet", url=other.url)
+        for _ in range(40):
+            post.end_a_job("crowd")
+        dead.wait_for(20)
+        began = time.monotonic()
+        post.end_a_job("quiet")
+        other.wait_for(1)
+        took_s = time.monotonic() - began
+        assert took_s < 1.5
+        assert post.only(webhook).attempts.keys() <= {1}
+        # Eight at once for each of three webhooks, however many wait.
+        assert dead.most_busy <= 24
+
+
+def test_a_slow_receiver_is_sent_several_at_once_and_each_message_once(post: PostRig, other: Receiver) -> None:
+    other.answer = lambda _: Answer(delay_s=0.1)
+    webhook = post.add_webhook(url=other.url)
+    for _ in range(30):
+        post.end_a_job()
+    post.until("all", lambda: all(one.status is DeliveryStatus.DELIVERED for one in post.log_of(webhook)))
+    assert len({request.headers["webhook-id"] for request in other.received}) == len(other.received) == 30
+    assert 2 <= other.most_busy <= 8
+
+
+def test_a_deliverer_killed_in_mid_flight_loses_nothing(rig: PostRig, other: Receiver) -> None:
+    other.answer = lambda _: Answer(hang=len(other.received) == 1)
+    webhook = rig.add_webhook(url=other.url)
+    killed = rig.start_deliverer()
+    rig.end_a_job()
+    other.wait_for(1)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.process.wait()
+    rig.processes.stop(killed)
+    assert rig.only(webhook).status is DeliveryStatus.WAITING
+    # Nobody else may have it before the lease is over.
+    rig.start_deliverer()
+    rig.end_leases(webhook)
+    delivery = rig.wait_for_status(webhook, DeliveryStatus.DELIVERED)
+    assert [one.outcome for one in delivery.attempts.values()] == [Outcome.LOST, Outcome.ACCEPTED]
+    assert len({request.headers["webhook-id"] for request in other.received}) == 1
+
+
+def test_a_deliverer_that_is_asked_to_stop_finishes_what_is_under_way(rig: PostRig, other: Receiver) -> None:
+    other.answer = lambda _: Answer(delay_s=0.5)
+    webhook = rig.add_webhook(url=other.url)
+    asked = rig.start_deliverer()
+    rig.end_a_job()
+    other.wait_for(1)
+    asked.ask_to_stop()
+    assert asked.process.wait(PATIENCE_S) == 0
+    rig.processes.stop(asked)
+    assert rig.only(webhook).status is DeliveryStatus.DELIVERED
+
+
+def test_two_deliverers_share_the_work_and_send_nothing_twice(rig: PostRig, other: Receiver) -> None:
+    for _ in range(2):
+        rig.start_deliverer()
+    webhooks = [rig.add_webhook(f"t{number}", url=other.url) for number in range(6)]
+    for _ in range(20):
+        for number in range(6):
+            rig.end_a_job(f"t{number}")
+    requests = other.wait_for(120)
+    done = [one for webhook in webhooks for one in rig.log_of(webhook)]
+    rig.until("all", lambda: all(one.status is DeliveryStatus.DELIVERED for w in webhooks for one in rig.log_of(w)))
+    assert len({request.headers["webhook-id"] for request in requests}) == len(done) == len(other.received) == 120
+
+
+def test_what_was_told_before_redis_was_killed_is_delivered_after_it(
+    settings: Settings, tmp_path: Path, other: Receiver
+) -> None:
+    with redis_server(tmp_path / "own") as server, Processes(tmp_path / "logs") as processes:
+        own = settings.model_copy(update={"redis_url": server.url})
+        rig = PostRig(settings=quick(own), processes=processes)
+        other.answer = lambda _: Answer(status=503 if len(other.received) == 1 else 200)
+        webhook = rig.add_webhook(url=other.url)
+        rig.start_deliverer()
+        rig.end_a_job()
+        other.wait_for(1)
+        # Until it is on the disk: a crash may cost the last second.
+        rig.redis.execute_command("WAITAOF", 1, 0, 5000)
+        server.kill()
+        server.start()
+        rig.wait_for_status(webhook, DeliveryStatus.DELIVERED)
+        # The process that outlived the outage hears of what comes after it.
+        heard = len(other.received)
+        rig.end_a_job()
+        other.wait_for(heard + 1)
+        rig.close()
+
+
+def test_a_log_names_no_address_and_no_secret(post: PostRig, other: Receiver) -> None:
+    webhook = post.add_webhook(url=f"{other.url}?token=hush")
+    post.end_a_job()
+    post.wait_for_status(webhook, DeliveryStatus.DELIVERED)
+    log = post.deliverers[0].log.read_text()
+    assert "delivery_made" in log
+    assert "hush" not in log
+    assert SECRET.removeprefix("whsec_") not in log
+    line = next(json.loads(text) for text in log.splitlines() if '"delivery_made"' in text)
+    assert (line["outcome"], line["webhook_id"], line["status"]) == ("accepted", webhook, "delivered")

@@ -1,0 +1,76 @@
+"""The deliverer as Celery starts it: `celery -A worker.webhooks.app worker`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import httpx
+from celery import Celery, bootsteps, signals
+
+from shared import broker
+from shared.job_store import DeliveryStore, connect
+from shared.log import configure as configure_log
+from shared.settings import Settings
+from worker.webhooks.desk import Desk
+from worker.webhooks.post import Post
+
+
+class KeepDesk(bootsteps.StartStopStep):
+    """Looks for due deliveries as long as the worker takes messages."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        self._over = threading.Event()
+
+    def start(self, worker: Any) -> None:
+        """With the worker."""
+        threading.Thread(target=worker.app.desk.run, args=(self._over,), name="desk", daemon=True).start()
+
+    def close(self, _worker: Any) -> None:
+        """Before anything stops: what is under way is finished, nothing new is rung for."""
+        self._over.set()
+
+
+class DeliveryCelery(Celery):
+    """A Celery app with a desk."""
+
+    desk: Desk
+
+
+def create_app(settings: Settings) -> DeliveryCelery:
+    """A Celery app with the one task of delivering. Connects to nothing until a worker starts."""
+    app = DeliveryCelery("troupe-webhooks", set_as_current=False)
+    app.conf.update(broker.webhook_options(settings))
+    # httpx's context: the roots of certifi, or those that SSL_CERT_FILE names.
+    post = Post(
+        destinations=settings.webhook_destinations,
+        tls=httpx.create_ssl_context(),
+        timeout_s=settings.webhook_timeout_s,
+    )
+    app.desk = Desk(app, DeliveryStore(connect(settings), settings), settings, post)
+    app.steps["worker"].add(KeepDesk)
+
+    @app.task(name=broker.DELIVER, lazy=False, shared=False)
+    def deliver(delivery_id: str) -> None:
+        app.desk.deliver(delivery_id)
+
+    def set_up_logging(**_: object) -> None:
+        configure_log(settings.log_level, room="webhooks")
+        if settings.log_level != "debug":
+            # Lines of every message and request that say less than the delivery's own line, and might say its address.
+            for name in ("celery.worker.strategy", "celery.app.trace", "httpcore", "httpx"):
+                logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+    signals.setup_logging.connect(set_up_logging, weak=False)
+    return app
+
+
+def __getattr__(name: str) -> Celery:
+    """`app`, made when `celery -A worker.webhooks.app` asks for it: importing this module reads no settings."""
+    if name != "app":
+        raise AttributeError(name)
+    return create_app(Settings())
