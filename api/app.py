@@ -11,10 +11,11 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
+from api.access import OPEN, Access
 from api.context import open_context
 from api.errors import add_error_answers
 from api.idempotency import Once
-from api.openapi import PROBLEM_SCHEMA, add_keys, description
+from api.openapi import PROBLEM_SCHEMA, add_access, add_keys, description
 from api.routes import events, health, jobs, photos, pictures
 from shared.settings import Settings
 
@@ -47,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     # At the end, so that a GET never passes them.
     app.router.routes.extend(_heads(app.routes))
     add_error_answers(app)
+    app.add_middleware(Access)
     # FastAPI's own way to extend its document.
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
@@ -66,5 +68,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         document["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
         add_keys(document)
+        add_access(document, OPEN)
         app.openapi_schema = document
     return app.openapi_schema

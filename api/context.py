@@ -14,6 +14,7 @@ from fastapi import Request
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 
+from api.credentials import KeyRing
 from shared.blob_store import BlobStore
 from shared.errors import BlobsUnavailable, RecordsUnavailable
 from shared.job_store import Answers, AsyncJobStore, LiveJobs, connect_async
@@ -41,6 +42,7 @@ class Context:
     limits: BundleLimits
     jobs: AsyncJobStore
     answers: Answers
+    keys: KeyRing
     live: LiveJobs
     blobs: BlobStore
     decoding: CapacityLimiter
@@ -77,6 +79,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             limits=limits_of(settings.bundle),
             jobs=jobs,
             answers=Answers(client, settings),
+            keys=KeyRing(client, settings),
             live=live,
             blobs=blobs,
             decoding=CapacityLimiter(_DECODED_AT_ONCE),

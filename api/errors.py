@@ -45,6 +45,7 @@ STATUS: dict[type[TroupeError], HTTPStatus] = {
     tree.PictureTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     tree.AnimatedPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.UnknownPhoto: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.Unauthorized: HTTPStatus.UNAUTHORIZED,
     tree.JobNotFound: HTTPStatus.NOT_FOUND,
     tree.NotReadyYet: HTTPStatus.CONFLICT,
     tree.NoPicture: HTTPStatus.CONFLICT,
@@ -127,6 +128,8 @@ def problem(kind: type[TroupeError], detail: str, fields: Sequence[FieldError] =
     if fields:
         body["errors"] = [_shown(field) for field in fields[:_SHOWN_ERRORS]]
     headers = {"Retry-After": str(_PAUSE_S[status])} if kind.retryable and status in _PAUSE_S else None
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers = {"WWW-Authenticate": 'Bearer realm="troupe"'}
     # ASCII JSON: a caller's lone surrogate inside a message must not break the answer that complains about it.
     return Response(json.dumps(body), status, headers, PROBLEM_TYPE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from api.errors import PROBLEM_TYPE, error_rows
@@ -217,6 +218,22 @@ def add_keys(document: dict[str, Any]) -> None:
             operation.setdefault("parameters", []).append(parameter)
             kinds = (tree.InvalidField, tree.IdempotencyMismatch, tree.IdempotencyRunning, tree.RecordsUnavailable)
             _add_problems(operation["responses"], _problems(*kinds))
+
+
+def add_access(document: dict[str, Any], open_paths: Container[str]) -> None:
+    """Says of every address that is not open that it takes an API key, and what it answers without a valid one."""
+    document["components"]["securitySchemes"] = {
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key, `troupe_..._...`; not asked for where `TROUPE_AUTH` is off",
+        }
+    }
+    for path, operations in document["paths"].items():
+        if path not in open_paths:
+            for operation in operations.values():
+                operation["security"] = [{"key": []}]
+                _add_problems(operation["responses"], _problems(tree.Unauthorized, tree.RecordsUnavailable))
 
 
 def _add_problems(answers: dict[str, Any], more: Answers) -> None:

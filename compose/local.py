@@ -83,7 +83,7 @@ def up(folder: Path, api_port: int) -> int:
         )
     with stop_on_signals(), log.open() as lines:
         try:
-            while _state(folder) is None:
+            while addresses(folder) is None:
                 over = supervisor.poll() is not None
                 print(lines.read(), end="", flush=True)
                 if over:
@@ -117,7 +117,7 @@ def down(folder: Path) -> int:
 
 def status(folder: Path) -> int:
     """Prints where the stack is and whether it serves."""
-    state = _state(folder)
+    state = addresses(folder)
     if holder(folder) is None or state is None:
         print("not running" if holder(folder) is None else "starting")
         return _NOT_RUNNING
@@ -137,7 +137,7 @@ def _write_state(path: Path, stack: Stack) -> None:
     written.replace(path)
 
 
-def _state(folder: Path) -> dict[str, str] | None:
+def addresses(folder: Path) -> dict[str, str] | None:
     """Addresses of the stack that runs now, or None: a file without its holder is a killed supervisor's."""
     if holder(folder) is None:
         return None

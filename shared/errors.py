@@ -11,6 +11,7 @@
     │   ├── PictureTooLarge     picture_too_large    too many bytes or too many pixels in a picture
     │   ├── AnimatedPicture     animated_picture     more than one frame
     │   ├── UnknownPhoto        unknown_photo        a photo id that was never uploaded, or has expired
+    │   ├── Unauthorized        unauthorized         no API key, or one that is not valid
     │   ├── JobNotFound         job_not_found        a job id that never was, or has expired
     │   ├── NotReadyYet         not_ready            the picture asked for does not exist yet
     │   ├── NoPicture           no_picture           the job ended before it made the picture asked for
@@ -120,6 +121,12 @@ class UnknownPhoto(RequestError):
     """A photo id that was never uploaded, or has expired."""
 
     code = "unknown_photo"
+
+
+class Unauthorized(RequestError):
+    """No API key, or one that is not valid."""
+
+    code = "unauthorized"
 
 
 class JobNotFound(RequestError):

@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 
 from fastapi import APIRouter, Request, Response
 
+from api.access import is_known
 from api.context import Context, context_of
 from api.openapi import READY_ANSWERS
 from api.views import CheckView, ReadyView
@@ -27,7 +28,10 @@ async def healthz() -> Response:
 
 @router.get("/readyz", responses=READY_ANSWERS, summary="Can jobs be served")
 async def readyz(request: Request) -> Response:
-    """200 when Redis and S3 answer and every role has a worker that is ready; 503 otherwise. The body says which."""
+    """200 when Redis and S3 answer and every role has a worker that is ready; 503 otherwise. The body says which.
+
+    Why something is not ready names hosts, so where keys are asked for, only who shows one is told.
+    """
     context = context_of(request)
     redis, s3, workers = await asyncio.gather(
         _check("redis", context.jobs.ping()),
@@ -35,9 +39,15 @@ async def readyz(request: Request) -> Response:
         _check_workers(context),
     )
     checks = (redis, s3, *workers)
+    if not is_known(request):
+        checks = tuple(CheckView(name=one.name, ok=one.ok, detail=_outline(one)) for one in checks)
     view = ReadyView(ready=all(check.ok for check in checks), checks=checks)
     headers = None if view.ready else {"Retry-After": "2"}
     return Response(view.model_dump_json(), 200 if view.ready else 503, headers, "application/json")
+
+
+def _outline(check: CheckView) -> str:
+    return "ready" if check.ok else "not ready"
 
 
 async def _check(name: str, answer: Awaitable[None]) -> CheckView:

@@ -6,6 +6,8 @@
     {p}:capped:{lane}             zset    tenants that stand aside, at their cap; score = the one they had in turns
     {p}:clock                     hash    per lane: the score that was served last
     {p}:abroad:{lane}:{tenant}    set     a tenant's jobs that are handed out: in flight or under a lease
+    {p}:key:{id}                  hash    an API key: tenant, at, secret (sha256), old, old_until, off
+    {p}:keys                      zset    ids of the API keys; score = when made (s)
     {p}:tenant:{tenant}           hash    what a tenant may have, fields below; without one, the defaults
     {p}:load                      hash    per lane: how many jobs wait, and how many units they are
     {p}:later                     zset    jobs that pause before another try; score = when the pause is over (s)
@@ -71,6 +73,16 @@ def job_key(prefix: str, job_id: str) -> str:
 def photo_key(prefix: str, tenant: str, photo_id: str) -> str:
     """Key that says that a tenant uploaded a photo."""
     return f"{prefix}:photo:{tenant}:{photo_id}"
+
+
+def api_key_key(prefix: str, key_id: str) -> str:
+    """Key of an API key."""
+    return f"{prefix}:key:{key_id}"
+
+
+def api_keys_key(prefix: str) -> str:
+    """Key of the set of API keys."""
+    return f"{prefix}:keys"
 
 
 def tenant_key(prefix: str, tenant: str) -> str:

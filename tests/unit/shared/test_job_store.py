@@ -46,6 +46,8 @@ def test_keys_start_with_the_prefix() -> None:
     made = [
         keys.job_key("mine", "j"),
         keys.photo_key("mine", "someone", "x"),
+        keys.api_key_key("mine", "k"),
+        keys.api_keys_key("mine"),
         keys.tenant_key("mine", "someone"),
         keys.worker_key("mine", "w"),
         keys.workers_key("mine"),

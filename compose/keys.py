@@ -1,0 +1,21 @@
+"""`python -m compose.keys ...`: `python -m api.keys` on the stack that `./run up` started, else by the settings."""
+
+from __future__ import annotations
+
+import sys
+
+from api.keys import main
+from compose.local import FOLDER, addresses
+from shared.settings import Settings
+
+
+def settings_here() -> Settings:
+    """The settings, with the Redis of the stack of this machine where the environment names none."""
+    settings, here = Settings(), addresses(FOLDER)
+    if here is None or "redis_url" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"redis_url": here["redis"]})
+
+
+if __name__ == "__main__":
+    sys.exit(main(settings=settings_here()))
