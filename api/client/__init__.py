@@ -1,0 +1,21 @@
+"""Troupe from Python: `Client`, or `AsyncClient` inside an event loop. Needs httpx and pydantic, nothing of the server.
+
+    from api.client import Client, scene
+
+    with Client("http://127.0.0.1:8000") as troupe:
+        job = troupe.submit(scene("a man and a woman on the beach", {"the man": "ben.png", "the woman": "anna.png"}))
+        troupe.wait(job.id).check()
+        picture = troupe.picture(job.id)
+
+What can pass by itself (no connection, 429, 502, 503, 504) is tried again with the same `Idempotency-Key`, so a job is
+made once. What cannot is raised as the error of the tree (shared/errors.py) with the answer's code.
+"""
+
+from __future__ import annotations
+
+from api.client.aio import AsyncClient
+from api.client.client import Client
+from api.client.photos import Photo, scene
+from api.client.values import Job, JobState, Lane, Place, Progress, Queue
+
+__all__ = ["AsyncClient", "Client", "Job", "JobState", "Lane", "Photo", "Place", "Progress", "Queue", "scene"]

@@ -1,0 +1,136 @@
+"""The client for an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from api.client.calls import Call, Effort, Pause, Steps
+from api.client.connection import TRIES, URL, options, request_options
+from api.client.operations import Operations, job_path
+from api.client.photos import Photo
+from api.client.values import Job, JobState, Queue
+from api.client.watching import State, Watching
+from shared.job import JobSpec
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """A Troupe at a URL. key: of the tenant. tries: requests before a failure that may pass is raised.
+
+    Every method raises the errors of the tree (`shared.errors`). Safe to share between tasks of one loop.
+    """
+
+    def __init__(
+        self,
+        url: str = URL,
+        *,
+        key: str | None = None,
+        tries: int = TRIES,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.AsyncClient(transport=transport, **options(url, key))
+        self._effort = Effort(where=url, tries=tries)
+        self._do = Operations(effort=self._effort)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Lets go of the connections."""
+        await self._http.aclose()
+
+    async def upload(self, photo: Photo) -> str:
+        """Sends one photo, once; gives its id, the sha256 of its bytes."""
+        return await self.run(self._do.upload(photo))
+
+    async def submit(
+        self,
+        job: JobSpec | Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        folder: Path | None = None,
+    ) -> Job:
+        """Queues a job, such as `scene` makes; its photos may be ids, paths (from `folder`), bytes or open files.
+
+        The same idempotency_key within 24 hours gives the same job again.
+        """
+        return await self.run(self._do.submit(job, idempotency_key, folder))
+
+    async def get(self, job_id: str) -> Job:
+        """The job as it is."""
+        return await self.run(self._do.get(job_id))
+
+    async def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
+        """The job once it is done, however it ended: `check` it. Raises TimeoutError."""
+        return await self.run(self._do.wait(job_id, timeout_s))
+
+    async def events(self, job_id: str, *, previews: bool = False) -> AsyncIterator[JobState]:
+        """The job's states from now until it is done; broken lines are mended. previews: with small pictures."""
+        params = {"previews": "true"} if previews else {}
+        async for state in self.watch(Watching(f"{job_path(job_id)}/events", JobState, params, self._effort)):
+            yield state
+
+    async def cancel(self, job_id: str) -> Job:
+        """Takes a job back; a running one stops at its next step."""
+        return await self.run(self._do.cancel(job_id))
+
+    async def picture(self, job_id: str, name: str = "picture") -> bytes:
+        """The PNG `picture`, `template` or `masks` of a job."""
+        return await self.run(self._do.picture(job_id, name))
+
+    async def queue(self) -> Queue:
+        """How busy the service is."""
+        return await self.run(self._do.queue())
+
+    async def run(self, steps: Steps[T]) -> T:
+        """Makes the calls and pauses of an operation."""
+        got: httpx.Response | httpx.TransportError | None = None
+        try:
+            while True:
+                step = steps.send(got)
+                if isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
+                    got = None
+                else:
+                    got = await self._answer(step)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def watch(self, watching: Watching[State]) -> AsyncIterator[State]:
+        """The states of a stream, over as many connections as it takes."""
+        while not watching.over:
+            got: httpx.Response | httpx.TransportError | None = None
+            try:
+                call = watching.call()
+                async with self._http.stream(call.method, call.path, **request_options(call)) as answer:
+                    if answer.status_code == httpx.codes.OK:
+                        async for line in answer.aiter_lines():
+                            state = watching.feed(line)
+                            if state is not None:
+                                yield state
+                    else:
+                        await answer.aread()
+                        got = answer
+            except httpx.TransportError as error:
+                got = error
+            if not watching.over:
+                await asyncio.sleep(watching.ended(got))
+
+    async def _answer(self, call: Call) -> httpx.Response | httpx.TransportError:
+        try:
+            return await self._http.request(call.method, call.path, **request_options(call))
+        except httpx.TransportError as error:
+            return error

@@ -1,0 +1,94 @@
+"""Photos of a request: files, paths or bytes become ids, and are sent only when the server does not have them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import BaseModel
+
+from shared.errors import InvalidField
+from shared.job import PHOTO_ID
+
+Photo = str | Path | bytes | IO[bytes]
+"""A photo id, a path, bytes, or an open file."""
+
+_ID = re.compile(PHOTO_ID)
+
+
+def scene(prompt: str, cast: Mapping[str, Photo | Sequence[Photo]], **more: object) -> dict[str, object]:
+    """A job as `submit` takes it: who each phrase of the prompt is. more: `sampling`, `lane`, `negative_prompt`, ..."""
+    return {
+        "prompt": prompt,
+        "concepts": [{"phrase": phrase, "photos": photos} for phrase, photos in cast.items()],
+        **more,
+    }
+
+
+class Photos:
+    """What this client knows of photos: ids of files it has read, and which of them it has sent."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, Path | bytes] = {}
+        self._ids: dict[tuple[str, int, int], str] = {}
+        self._sent: set[str] = set()
+
+    def id_of(self, photo: Photo, folder: Path) -> str:
+        """The id: sha256 of the bytes. Raises InvalidField for a path that cannot be read."""
+        if isinstance(photo, str) and _ID.match(photo):
+            return photo
+        if isinstance(photo, str | Path):
+            return self._id_of_file(folder / Path(photo).expanduser())
+        data = photo if isinstance(photo, bytes) else photo.read()
+        name = hashlib.sha256(data).hexdigest()
+        self._sources[name] = data
+        return name
+
+    def settle(self, job: BaseModel | Mapping[str, Any], folder: Path | None = None) -> dict[str, Any]:
+        """The job with every photo as an id. folder: where paths start."""
+        folder = folder or Path()
+        document = job.model_dump(mode="json", exclude_defaults=True) if isinstance(job, BaseModel) else dict(job)
+        concepts = document.get("concepts")
+        if isinstance(concepts, list | tuple):
+            document["concepts"] = [self._settled(concept, folder) for concept in concepts]
+        return document
+
+    def unsent(self, document: Mapping[str, Any]) -> list[str]:
+        """Ids of the job's photos whose bytes are known here and were not sent yet."""
+        used = [photo for concept in document["concepts"] for photo in concept["photos"]]
+        return [name for name in dict.fromkeys(used) if name in self._sources and name not in self._sent]
+
+    def read(self, name: str) -> bytes:
+        """The bytes to send."""
+        source = self._sources[name]
+        return source if isinstance(source, bytes) else source.read_bytes()
+
+    def sent(self, name: str) -> None:
+        """Notes that the server has it."""
+        self._sent.add(name)
+        if isinstance(self._sources.get(name), bytes):
+            self._sources[name] = b""
+
+    def _settled(self, concept: Any, folder: Path) -> Any:
+        if isinstance(concept, BaseModel):
+            concept = concept.model_dump(mode="json", exclude_defaults=True)
+        if not isinstance(concept, Mapping) or "photos" not in concept:
+            return concept
+        given = concept["photos"]
+        photos = list(given) if isinstance(given, list | tuple) else [given]
+        return {**concept, "photos": [self.id_of(photo, folder) for photo in photos]}
+
+    def _id_of_file(self, path: Path) -> str:
+        try:
+            facts = path.stat()
+            known = (str(path), facts.st_mtime_ns, facts.st_size)
+            if known not in self._ids:
+                self._ids[known] = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            message = f"the photo {path} cannot be read: {error.strerror}"
+            raise InvalidField(message) from error
+        self._sources[self._ids[known]] = path
+        return self._ids[known]

@@ -1,0 +1,65 @@
+"""Answers that are problems, as the errors of the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from shared.errors import RequestError, TransientError, TroupeError
+
+_SHOWN_CHARS = 200
+
+
+def error_of(got: httpx.Response | httpx.TransportError, where: str) -> TroupeError:
+    """The error that an answer is, or that no answer came from `where`."""
+    if isinstance(got, httpx.TransportError):
+        # Some of httpx's errors have no words.
+        return TransientError(f"{where} does not answer: {got or type(got).__name__}")
+    problem = problem_of(got)
+    code, detail = problem.get("code"), problem.get("detail")
+    if not isinstance(code, str) or not isinstance(detail, str):
+        passing = got.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        message = f"{where} answered {got.status_code}: {got.text[:_SHOWN_CHARS]}"
+        return TransientError(message) if passing else RequestError(message)
+    return error_of_code(code, detail, retryable=problem.get("retryable") is True, pointer=_pointer(problem))
+
+
+def error_of_code(code: str, message: str, *, retryable: bool, pointer: str | None = None) -> TroupeError:
+    """The error of the tree with this code; for a code of a newer server, the nearest kind."""
+    kind = _kinds().get(code)
+    if kind is None:
+        kind = TransientError if retryable else RequestError
+        message = f"{message} ({code})"
+    return kind(message, pointer=pointer)
+
+
+def problem_of(answer: httpx.Response) -> Mapping[str, Any]:
+    """The body of a problem; empty when it is none."""
+    if "json" not in answer.headers.get("content-type", ""):
+        return {}
+    try:
+        body = answer.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _pointer(problem: Mapping[str, Any]) -> str | None:
+    fields = problem.get("errors")
+    first = fields[0] if isinstance(fields, list) and fields else None
+    pointer = first.get("pointer") if isinstance(first, dict) else None
+    return pointer if isinstance(pointer, str) else None
+
+
+def _kinds() -> dict[str, type[TroupeError]]:
+    return {kind.code: kind for kind in _tree(TroupeError)}
+
+
+def _tree(kind: type[TroupeError]) -> Iterator[type[TroupeError]]:
+    # Leaves last, so that they win over a parent with the same code.
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _tree(below)

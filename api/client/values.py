@@ -1,0 +1,79 @@
+"""What the API answers, as values. A field that a newer server adds is ignored."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from api.client.problems import error_of_code
+from shared.job import Failure, Status
+
+
+class Value(BaseModel):
+    """What every answer is."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Progress(Value):
+    """How far the running stage is; fraction is of this stage, 0 to 1."""
+
+    step: int
+    steps: int
+    fraction: float
+
+
+class Place(Value):
+    """Where a queued job stands. eta_s: seconds until it is done, None if unknown."""
+
+    lane: str
+    position: int
+    eta_s: float | None = None
+
+
+class JobState(Value):
+    """A job as its events tell it. previews: addresses of small pictures, when they were asked for."""
+
+    id: str
+    status: Status
+    done: bool
+    stage: str | None
+    progress: Progress
+    queue: Place | None
+    attempt: int
+    sequence: int
+    error: Failure | None
+    warnings: tuple[str, ...]
+    timings: dict[str, float]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    urls: dict[str, str | None]
+    previews: dict[str, str | None] = {}
+
+    def check(self) -> None:
+        """Raises the error that the job ended with, by its code; nothing for a job that succeeded or is not done."""
+        if self.status is Status.FAILED and self.error is not None:
+            raise error_of_code(self.error.code, self.error.message, retryable=self.error.retryable)
+        if self.status in {Status.CANCELED, Status.EXPIRED}:
+            raise error_of_code(self.status.value, f"job {self.id} is {self.status.value}", retryable=True)
+
+
+class Job(JobState):
+    """A job. spec: what was asked for, with every empty value filled in."""
+
+    spec: dict[str, Any]
+
+
+class Lane(Value):
+    """How busy one lane is."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Queue(Value):
+    """How busy the service is."""
+
+    model_config = ConfigDict(extra="allow")

@@ -1,0 +1,133 @@
+"""The command `troupe` as a process of its own that has only the client's libraries, against a real API."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.client import Client
+from compose.processes import ROOT
+from shared.settings import Settings
+from tests.integration.api_server import ApiServer, api_server, environment_of, png_bytes
+from tests.servers import ACCESS_KEY, SECRET_KEY
+
+_PATIENCE_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    own = uuid.uuid4().hex[:12]
+    settings = Settings(
+        redis_url=redis_url,
+        key_prefix=f"t{own}",
+        s3_endpoint_url=s3_url,
+        s3_bucket=f"t{own}",
+        s3_access_key=ACCESS_KEY,
+        s3_secret_key=SECRET_KEY,
+    )
+    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
+def troupe(url: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.integration.bare_client", "--url", url, *words],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE_S,
+        check=False,
+    )
+
+
+def refused(done: subprocess.CompletedProcess[str], status: int, words: str) -> None:
+    assert (done.returncode, done.stdout) == (status, ""), done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def ben(tmp_path: Path) -> Path:
+    path = tmp_path / "ben.png"
+    path.write_bytes(png_bytes() + uuid.uuid4().bytes)
+    return path
+
+
+def test_a_picture_from_submit_to_file(server: ApiServer, ben: Path, tmp_path: Path) -> None:
+    done = troupe(
+        server.url, "submit", "a man on the beach", "-c", f"the man={ben}", "-s", "seed=7", "-s", "mode=staged"
+    )
+    assert done.returncode == 0, done.stderr
+    job_id = done.stdout.strip()
+    with Client(server.url) as client:
+        assert {"seed": 7, "mode": "staged"}.items() <= client.get(job_id).spec["sampling"].items()
+    playing = threading.Thread(target=server.play, args=(job_id,))
+    playing.start()
+    out = tmp_path / "out.png"
+    waited = troupe(server.url, "wait", job_id, "--out", str(out))
+    playing.join()
+    assert (waited.returncode, "succeeded" in waited.stdout) == (0, True), waited.stderr
+    assert out.read_bytes().startswith(b"\x89PNG")
+    shown = troupe(server.url, "get", job_id, "--json")
+    assert json.loads(shown.stdout)["status"] == "succeeded"
+
+
+def test_a_job_from_a_file_whose_photos_lie_beside_it(server: ApiServer, ben: Path) -> None:
+    asked = {"prompt": "a man", "concepts": [{"phrase": "the man", "photos": [ben.name]}], "lane": "batch"}
+    path = ben.parent / "job.json"
+    path.write_text(json.dumps(asked))
+    words = ("submit", "--file", str(path), "--idempotency-key", uuid.uuid4().hex)
+    first, second = (troupe(server.url, *words) for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == second.stdout
+
+
+def test_a_job_that_was_taken_back_is_told_and_is_no_success(server: ApiServer, ben: Path) -> None:
+    job_id = troupe(server.url, "submit", "a man", "-c", f"the man={ben}").stdout.strip()
+    refused_wait = troupe(server.url, "wait", job_id, "--timeout", "0.2")
+    refused(refused_wait, 4, "not done after 0.2 s")
+    assert troupe(server.url, "cancel", job_id).returncode == 0
+    waited = troupe(server.url, "wait", job_id)
+    assert (waited.returncode, "canceled" in waited.stdout) == (1, True)
+
+
+def test_what_goes_wrong_is_one_line_and_a_status(server: ApiServer, ben: Path, tmp_path: Path) -> None:
+    refused(troupe(server.url, "get", "0" * 32), 1, "(job_not_found)")
+    refused(troupe(server.url, "submit", "a man", "-c", "the man=none.png"), 1, "cannot be read")
+    refused(troupe(server.url, "submit", "a man", "-c", f"the man={ben}", "-s", "steps=9999"), 1, "steps")
+    refused(troupe(server.url, "submit", "a man"), 2, "nobody is in the cast")
+    refused(troupe(server.url, "submit"), 2, "give either the scene or --file")
+    refused(troupe("localhost", "get", "0"), 1, "is no address")
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    refused(troupe(server.url, "submit", "--file", str(broken)), 1, "not readable as JSON")
+
+
+def test_keys_are_made_where_the_server_is(server: ApiServer) -> None:
+    refused(troupe(server.url, "keys", "list"), 1, "keys are made beside the server")
+    done = subprocess.run(
+        [sys.executable, "-m", "api.cli", "keys", "list"],
+        env={**os.environ, **environment_of(server.settings)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.split()[0]) == (0, "key"), done.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("submit",), ("wait",), ("get",), ("cancel",), ("queue",)])
+def test_every_command_explains_itself(words: tuple[str, ...]) -> None:
+    done = troupe("http://127.0.0.1:1", *words, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage: troupe" in done.stdout
