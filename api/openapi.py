@@ -6,7 +6,7 @@ from collections.abc import Container
 from typing import Any
 
 from api.errors import PROBLEM_TYPE, error_rows
-from api.views import JobView, PhotoView, ReadyView
+from api.views import MOST_LISTED, USUALLY_LISTED, JobPageView, JobView, PhotoView, ReadyView
 from shared import errors as tree
 from shared.errors import TroupeError
 
@@ -100,6 +100,34 @@ READY_ANSWERS: Answers = {
     "default": _ANY,
 }
 
+LIST_ANSWERS: Answers = {
+    200: {"model": JobPageView, "description": "One page"},
+    **_problems(tree.InvalidField, tree.RecordsUnavailable),
+    "default": _ANY,
+}
+
+LIST_PARAMETERS = {
+    "parameters": [
+        {
+            "name": "status",
+            "in": "query",
+            "description": "Only jobs in this status",
+            "schema": {"$ref": "#/components/schemas/Status"},
+        },
+        {
+            "name": "cursor",
+            "in": "query",
+            "description": "`next` of the page before",
+            "schema": {"type": "string"},
+        },
+        {
+            "name": "limit",
+            "in": "query",
+            "description": "At most so many jobs",
+            "schema": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": USUALLY_LISTED},
+        },
+    ]
+}
 LOOK_PARAMETERS = {
     "parameters": [
         {

@@ -12,6 +12,8 @@ from shared.job import Failure, Job, JobSpec, Stage, Status
 from shared.job_store import QueuePlace
 
 JOBS = "/v1/jobs"
+# Jobs on a page: without a wish, and at most.
+USUALLY_LISTED, MOST_LISTED = 20, 100
 
 
 class ProgressView(TypedDict):
@@ -59,6 +61,13 @@ class JobView(JobNews):
     """A job: its state, and what was asked for."""
 
     spec: Annotated[JobSpec, Field(description="What was asked for, with every empty value filled in: the seed too")]
+
+
+class JobPageView(TypedDict):
+    """Some of the caller's jobs, the newest first, without their place in the queue."""
+
+    jobs: list[JobView]
+    next: Annotated[str | None, Field(description="`cursor` of the following page; null on the last one")]
 
 
 class PhotoView(BaseModel):

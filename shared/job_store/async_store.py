@@ -13,11 +13,13 @@ from shared.job import Job, JobSpec, Progress, Status
 from shared.job_store import keys, record, scripts
 from shared.job_store.connection import Word, redis_errors
 from shared.job_store.events import EventReader
-from shared.job_store.facts import QueuePlace, WorkerFacts
+from shared.job_store.facts import JobPage, Mark, QueuePlace, WorkerFacts
 from shared.settings import Settings
 from shared.tenant import DEFAULT_TENANT
 
 _FACTS_AGE_S = 1.0
+# How many jobs one page may be looked for among: Redis does nothing else in the meantime.
+_MOST_LISTED = 1000
 
 
 class AsyncJobStore:
@@ -37,6 +39,7 @@ class AsyncJobStore:
         self.events = EventReader(redis, self._prefix)
         self._submit = redis.register_script(scripts.source("submit"))
         self._cancel = redis.register_script(scripts.source("cancel"))
+        self._list = redis.register_script(scripts.source("list"))
         self._place = redis.register_script(scripts.source("place"))
         self._seen: tuple[float, list[WorkerFacts]] | None = None
 
@@ -94,6 +97,19 @@ class AsyncJobStore:
                 records: list[dict[str, str]] = await pipe.execute()
         pairs = zip(job_ids, records, strict=True)
         return [record.decode(job_id, fields) if "spec" in fields else None for job_id, fields in pairs]
+
+    async def page(
+        self, *, tenant: str, limit: int, status: Status | None = None, after: Mark | None = None
+    ) -> JobPage:
+        """A tenant's jobs in this status (any when None), the newest first; those of batches are with their batch.
+
+        May hold fewer than `limit` although there are more: only so many are looked at. Raises RecordsUnavailable.
+        """
+        place = (after.at, after.job_id) if after else ("", "")
+        at, last, *flat = await self._run(self._list, tenant, status or "", limit, _MOST_LISTED, *place)
+        records = zip(flat[::2], flat[1::2], strict=True)
+        jobs = tuple(record.decode(job_id, record.pairs(fields)) for job_id, fields in records)
+        return JobPage(jobs=jobs, next=Mark(at=at, job_id=last) if last else None)
 
     async def wait(self, job_id: str, *, after: int, timeout_s: float) -> Job | None:
         """The job once its sequence is above `after` or it is done, or as it is when the time is over.

@@ -23,6 +23,22 @@ class QueuePlace(BaseModel):
     eta_s: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class JobPage:
+    """Some of a tenant's jobs, the newest first. next: where the following page starts; None when there is none."""
+
+    jobs: tuple[Job, ...]
+    next: Mark | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A place between two jobs of a list: after the one with this id, that came at this time (as Redis writes it)."""
+
+    at: str
+    job_id: str
+
+
 class WorkerFacts(BaseModel):
     """What a live worker says of itself. slots: jobs it runs at once; reason: why it is not ready.
 

@@ -1,6 +1,7 @@
 """Names in Redis. Every key starts with the prefix of the settings; the Lua scripts build the same names from it.
 
     {p}:job:{id}                  hash    one job's record, fields below; expires some time after the job is over
+    {p}:jobs:{tenant}             zset    a tenant's jobs, those of batches aside; score = when submitted (s)
     {p}:ready:{lane}:{tenant}     zset    jobs that wait for their turn; score = when submitted (s)
     {p}:turns:{lane}              zset    tenants; score = units given over weight: the smallest is next (pump.lua)
     {p}:capped:{lane}             zset    tenants that stand aside, at their cap; score = the one they had in turns
