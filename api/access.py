@@ -1,17 +1,22 @@
-"""Who asks: every request belongs to a tenant, or it is turned away at the door."""
+"""Who asks, and how often: every request belongs to a tenant and counts against its limits, or is turned away here."""
 
 from __future__ import annotations
 
 from fastapi import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.context import Context
 from api.errors import answer_to
+from api.views import JOBS
 from shared.errors import TroupeError, Unauthorized
+from shared.job_store import Allowance, Receipt
 from shared.tenant import DEFAULT_TENANT
 
 # What answers without a key: it tells nothing of anybody.
 OPEN = frozenset({"/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"})
+# Looks are cheap and are not counted.
+LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = "bearer "
 
 
@@ -31,6 +36,12 @@ def is_known(request: Request) -> bool:
     return request.scope.get("tenant") is not None
 
 
+def receipt_of(request: Request) -> Receipt:
+    """Where it is written what this request, which makes or changes something, counts as."""
+    receipt: Receipt = request.scope["receipt"]
+    return receipt
+
+
 class Access:
     """The app behind the door: what passes has its tenant in its scope; on an open address it may be None."""
 
@@ -39,19 +50,61 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request, or says why not."""
-        if scope["type"] == "http":
-            try:
-                scope["tenant"] = await _tenant(scope)
-            except TroupeError as error:
-                if scope["path"] not in OPEN:
-                    await answer_to(error)(scope, receive, send)
-                    return
-                scope["tenant"] = None
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        context: Context = scope["app"].state.context
+        try:
+            scope["tenant"] = await _tenant(scope, context)
+        except TroupeError as error:
+            if scope["path"] not in OPEN:
+                await answer_to(error)(scope, receive, send)
+                return
+            scope["tenant"] = None
+        if scope["method"] in LOOKS or scope["tenant"] is None:
+            await self._app(scope, receive, send)
+        else:
+            await self._counted(scope, receive, send, context)
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send, context: Context) -> None:
+        """Serves a request that counts; every answer to it says what the tenant has left."""
+        receipt = scope["receipt"] = Receipt()
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start" and receipt.allowances:
+                MutableHeaders(scope=message).update(rate_limit_headers(receipt.allowances))
+            await send(message)
+
+        try:
+            if not _counts_itself(scope):
+                await context.jobs.admit(scope["tenant"], receipt)
+        except TroupeError as error:
+            await answer_to(error)(scope, receive, told)
+            return
+        await self._app(scope, receive, told)
 
 
-async def _tenant(scope: Scope) -> str:
-    context: Context = scope["app"].state.context
+def rate_limit_headers(allowances: tuple[Allowance, ...]) -> dict[str, str]:
+    """What a tenant may do and what it has left (draft-ietf-httpapi-ratelimit-headers-10)."""
+    policies, limits = [], []
+    for one in allowances:
+        unit = "" if one.name == "requests" else f';qu="{one.name}"'
+        policies.append(f'"{one.name}";q={one.quota};w={one.window_s}{unit}')
+        limits.append(f'"{one.name}";r={one.left};t={one.reset_s}')
+    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(limits)}
+
+
+def _counts_itself(scope: Scope) -> bool:
+    """A job as JSON is counted in the step that queues it: no round trip more, and what is refused costs nothing.
+
+    A form is counted before its photos are read.
+    """
+    if scope["path"] != JOBS or scope["method"] != "POST":
+        return False
+    return any(name == b"content-type" and value.startswith(b"application/json") for name, value in scope["headers"])
+
+
+async def _tenant(scope: Scope, context: Context) -> str:
     if not context.settings.auth:
         return DEFAULT_TENANT
     given = [value for name, value in scope["headers"] if name == b"authorization"]

@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from api.access import OPEN, Access
+from api.access import LOOKS, OPEN, Access
 from api.context import open_context
 from api.errors import add_error_answers
 from api.idempotency import Once
@@ -68,6 +68,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         document["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
         add_keys(document)
-        add_access(document, OPEN)
+        add_access(document, OPEN, LOOKS)
         app.openapi_schema = document
     return app.openapi_schema

@@ -46,6 +46,8 @@ STATUS: dict[type[TroupeError], HTTPStatus] = {
     tree.AnimatedPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.UnknownPhoto: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.Unauthorized: HTTPStatus.UNAUTHORIZED,
+    tree.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    tree.QuotaExceeded: HTTPStatus.TOO_MANY_REQUESTS,
     tree.JobNotFound: HTTPStatus.NOT_FOUND,
     tree.NotReadyYet: HTTPStatus.CONFLICT,
     tree.NoPicture: HTTPStatus.CONFLICT,
@@ -141,7 +143,10 @@ def answer_to(error: TroupeError) -> Response:
         _log.warning("request_failed", code=error.code, detail=error.message)
         return problem(type(error), _meaning(type(error)))
     fields = [] if error.pointer is None else [_field_of(error, error.pointer)]
-    return problem(type(error), error.message, fields)
+    answer = problem(type(error), error.message, fields)
+    if isinstance(error, tree.RateLimited):
+        answer.headers["Retry-After"] = str(error.retry_after_s)
+    return answer
 
 
 def fields_of(details: Sequence[ErrorDetails]) -> Iterator[FieldError]:

@@ -17,6 +17,7 @@ from api.pictures import Photo, photo_id, read_photo
 from shared.blob_store import photo_key
 from shared.errors import InvalidField, MalformedBody, UnknownPhoto
 from shared.job import Job, JobSpec, Sampling
+from shared.job_store import Receipt
 from shared.limits import BundleLimits
 
 _SEEDS = 2**32
@@ -84,18 +85,24 @@ async def decode_photo(context: Context, data: bytes, *, pointer: str | None = N
 
 
 async def accept_job(
-    context: Context, tenant: str, spec: JobSpec, photos: Mapping[str, Photo] | None = None, *, job_id: str
+    context: Context,
+    tenant: str,
+    spec: JobSpec,
+    photos: Mapping[str, Photo] | None = None,
+    *,
+    job_id: str,
+    receipt: Receipt | None = None,
 ) -> Job:
     """Checks the rest, keeps the photos that came along (by id), and queues the tenant's job under the id.
 
-    Raises SizeNotAllowed, Refusal, RecordsUnavailable or BlobsUnavailable.
+    Raises SizeNotAllowed, Refusal, RateLimited, QuotaExceeded, RecordsUnavailable or BlobsUnavailable.
     """
     brought = photos or {}
     full = completed(spec, context.limits)
     await _check_photos(context, tenant, full, brought)
     for photo in brought.values():
         await _keep(context, tenant, photo)
-    return await context.jobs.submit(job_id, full, tenant=tenant)
+    return await context.jobs.submit(job_id, full, tenant=tenant, receipt=receipt)
 
 
 async def _keep(context: Context, tenant: str, photo: Photo) -> None:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import redis
+from limits import parse
 from pydantic import ValidationError
 
 from api.credentials import Key, hashed, key_of, new_key_id, new_secret, token
@@ -134,6 +135,10 @@ def _parser() -> argparse.ArgumentParser:
     tenant.add_argument("tenant")
     tenant.add_argument("--weight", type=float, help="share of the fleet while others wait too (1)")
     tenant.add_argument("--concurrency", help="jobs at work at once")
+    tenant.add_argument("--daily-quota", dest="daily_units", help="units of the jobs submitted in a day (UTC)")
+    tenant.add_argument(
+        "--rate", type=_rate, help="requests that make or change something: 60/minute, 5 per 10 seconds"
+    )
     return parser
 
 
@@ -161,12 +166,27 @@ def _state(key: Key) -> str:
 def _limits(tenants: Tenants, asked: argparse.Namespace) -> list[str]:
     """Sets what was given, and shows what holds then."""
     limits = tenants.limits(asked.tenant)
-    given = {name: value for name in TenantLimits.model_fields if (value := getattr(asked, name, None)) is not None}
+    names = ("weight", "concurrency", "daily_units")
+    given = {name: value for name in names if (value := getattr(asked, name)) is not None} | (asked.rate or {})
     if given:
         changed = {name: None if value == _NONE else value for name, value in given.items()}
         limits = TenantLimits.model_validate({**limits.model_dump(), **changed})
         tenants.limit(asked.tenant, limits)
-    return [f"{name:20}{_NONE if value is None else value}" for name, value in limits]
+    rate = _NONE if limits.rate is None else f"{limits.rate}/{limits.rate_window_s}s"
+    rows = [("weight", limits.weight), ("concurrency", limits.concurrency), ("daily-quota", limits.daily_units)]
+    return [f"{name:16}{_NONE if value is None else value}" for name, value in [*rows, ("rate", rate)]]
+
+
+def _rate(text: str) -> dict[str, object]:
+    """A rate as the fields of a tenant's limits."""
+    if text == _NONE:
+        return {"rate": _NONE}
+    try:
+        found = parse(text)
+    except ValueError as error:
+        message = f"{text!r} is no rate: write 60/minute, or 5 per 10 seconds"
+        raise argparse.ArgumentTypeError(message) from error
+    return {"rate": found.amount, "rate_window_s": found.get_expiry()}
 
 
 def _seconds(text: str) -> float:

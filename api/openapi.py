@@ -156,6 +156,20 @@ EVENTS_PARAMETERS = {
     ]
 }
 
+_LIMIT_HEADERS = {
+    "Retry-After": {"description": "Seconds until it may be tried again", "schema": {"type": "integer"}},
+    "RateLimit-Policy": {
+        "description": "What the tenant may do (IETF draft); also with every other answer to a request that counts",
+        "schema": {"type": "string"},
+        "example": '"requests";q=60;w=60, "units";q=5000;w=86400;qu="units"',
+    },
+    "RateLimit": {
+        "description": "What it has left: r, and t seconds until all of it is there again",
+        "schema": {"type": "string"},
+        "example": '"requests";r=0;t=60, "units";r=4711;t=3600',
+    },
+}
+
 _FILE = {"type": "string", "format": "binary"}
 SUBMIT_BODY: dict[str, Any] = {
     "parameters": [
@@ -248,8 +262,8 @@ def add_keys(document: dict[str, Any]) -> None:
             _add_problems(operation["responses"], _problems(*kinds))
 
 
-def add_access(document: dict[str, Any], open_paths: Container[str]) -> None:
-    """Says of every address that is not open that it takes an API key, and what it answers without a valid one."""
+def add_access(document: dict[str, Any], open_paths: Container[str], looks: Container[str]) -> None:
+    """Says of every address that is not open that it takes an API key, and what it answers who may not (any more)."""
     document["components"]["securitySchemes"] = {
         "key": {
             "type": "http",
@@ -259,9 +273,13 @@ def add_access(document: dict[str, Any], open_paths: Container[str]) -> None:
     }
     for path, operations in document["paths"].items():
         if path not in open_paths:
-            for operation in operations.values():
+            for method, operation in operations.items():
                 operation["security"] = [{"key": []}]
                 _add_problems(operation["responses"], _problems(tree.Unauthorized, tree.RecordsUnavailable))
+                if method.upper() not in looks:
+                    limited = _problems(tree.RateLimited, tree.QuotaExceeded)
+                    limited[429]["headers"] = _LIMIT_HEADERS
+                    _add_problems(operation["responses"], limited)
 
 
 def _add_problems(answers: dict[str, Any], more: Answers) -> None:

@@ -12,6 +12,8 @@
     │   ├── AnimatedPicture     animated_picture     more than one frame
     │   ├── UnknownPhoto        unknown_photo        a photo id that was never uploaded, or has expired
     │   ├── Unauthorized        unauthorized         no API key, or one that is not valid
+    │   ├── RateLimited         rate_limited         the tenant asks more often than it may
+    │   │   └── QuotaExceeded   quota_exceeded       the tenant's units of this day are used up
     │   ├── JobNotFound         job_not_found        a job id that never was, or has expired
     │   ├── NotReadyYet         not_ready            the picture asked for does not exist yet
     │   ├── NoPicture           no_picture           the job ended before it made the picture asked for
@@ -127,6 +129,23 @@ class Unauthorized(RequestError):
     """No API key, or one that is not valid."""
 
     code = "unauthorized"
+
+
+class RateLimited(RequestError):
+    """The tenant asks more often than it may. `Retry-After` says when the next request passes."""
+
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class QuotaExceeded(RateLimited):
+    """The job has more units than the tenant has left for this day (UTC)."""
+
+    code = "quota_exceeded"
 
 
 class JobNotFound(RequestError):

@@ -30,3 +30,6 @@ class TenantLimits(BaseModel):
 
     weight: float = Field(1.0, ge=0.01, le=100)
     concurrency: int | None = Field(None, ge=1, description="Jobs at work at once")
+    daily_units: int | None = Field(None, ge=1, description="Units of the jobs submitted in a day (UTC)")
+    rate: int | None = Field(None, ge=1, description="Requests that make or change something, in a window")
+    rate_window_s: int = Field(60, ge=1, le=86_400)

@@ -8,7 +8,7 @@ import sys
 
 from fastapi import APIRouter, Request, Response
 
-from api.access import tenant_of
+from api.access import receipt_of, tenant_of
 from api.bodies import media_type, read_body, read_form
 from api.context import Context, context_of
 from api.errors import FieldError, Refusal
@@ -99,14 +99,15 @@ async def _submitted(request: Request, context: Context) -> Job:
     match media_type(request):
         case "application/json":
             spec = spec_of(await read_body(request, limit_bytes=settings.max_body_bytes))
-            return await accept_job(context, tenant, spec, job_id=new_id(request))
+            return await accept_job(context, tenant, spec, job_id=new_id(request), receipt=receipt_of(request))
         case "multipart/form-data":
             photos = MAX_CONCEPTS * MAX_PHOTOS
             limit_bytes = settings.max_body_bytes + MAX_CONCEPTS * settings.max_photo_bytes
             async with read_form(request, limit_bytes=limit_bytes, max_files=photos) as form, context.unpacking:
                 made = await job_of(form, context)
                 spec = spec_of_value(made.value)
-                return await accept_job(context, tenant, spec, made.photos, job_id=new_id(request))
+                receipt = receipt_of(request)
+                return await accept_job(context, tenant, spec, made.photos, job_id=new_id(request), receipt=receipt)
         case other:
             message = f"send a job as application/json or multipart/form-data, not as {other[:80] or 'no type at all'}"
             raise UnsupportedMedia(message)

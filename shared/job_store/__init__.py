@@ -22,11 +22,13 @@ from shared.job_store.facts import (
 )
 from shared.job_store.fleet import Fleet
 from shared.job_store.live import LiveJobs, Snapshot, Watch
+from shared.job_store.receipt import Allowance, Receipt
 from shared.job_store.store import JobStore
 from shared.job_store.tenants import Tenants
 from shared.job_store.webhooks import WebhookStore
 
 __all__ = [
+    "Allowance",
     "Answer",
     "Answers",
     "AsyncJobStore",
@@ -43,6 +45,7 @@ __all__ = [
     "Posting",
     "QueuePlace",
     "Readiness",
+    "Receipt",
     "Refusal",
     "Renewal",
     "Ring",

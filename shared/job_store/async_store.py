@@ -14,6 +14,7 @@ from shared.job_store import keys, record, scripts
 from shared.job_store.connection import Word, redis_errors
 from shared.job_store.events import EventReader
 from shared.job_store.facts import JobPage, Mark, QueuePlace, WorkerFacts
+from shared.job_store.receipt import Receipt
 from shared.settings import Settings
 from shared.tenant import DEFAULT_TENANT
 
@@ -38,6 +39,7 @@ class AsyncJobStore:
         self._prefix = settings.key_prefix
         self.events = EventReader(redis, self._prefix)
         self._submit = redis.register_script(scripts.source("submit"))
+        self._admit = redis.register_script(scripts.source("admit"))
         self._cancel = redis.register_script(scripts.source("cancel"))
         self._list = redis.register_script(scripts.source("list"))
         self._place = redis.register_script(scripts.source("place"))
@@ -56,14 +58,21 @@ class AsyncJobStore:
         with redis_errors():
             await self._redis.ping()
 
-    async def submit(self, job_id: str, spec: JobSpec, *, tenant: str = DEFAULT_TENANT) -> Job:
+    async def submit(
+        self, job_id: str, spec: JobSpec, *, tenant: str = DEFAULT_TENANT, receipt: Receipt | None = None
+    ) -> Job:
         """Queues the job in one step. The same id again changes nothing and gives the job that is there.
 
-        Raises RecordsUnavailable.
+        With a receipt the job counts against the tenant's limits. Raises RateLimited, QuotaExceeded or
+        RecordsUnavailable.
         """
         values = (job_id, spec.lane, tenant, record.units(spec), record.encode_spec(spec))
-        made, *at = await self._run(self._submit, *values)
+        counted = () if receipt is None else (receipt.requests,)
+        made, *rest = await self._run(self._submit, *values, *counted)
         if made:
+            at, *charged = rest
+            if receipt is not None:
+                receipt.note(charged)
             return Job(
                 id=job_id,
                 spec=spec,
@@ -74,13 +83,20 @@ class AsyncJobStore:
                 tenant=tenant,
                 attempt=0,
                 sequence=1,
-                created_at=float(at[0]),
+                created_at=float(at),
             )
         job = await self.get(job_id)
         if job is None:
             message = f"the record of job {job_id} went away while it was read"
             raise RecordsUnavailable(message)
         return job
+
+    async def admit(self, tenant: str, receipt: Receipt, *, units: float = 0.0) -> None:
+        """Counts a request, and units if it needs some, against the tenant's limits: all or nothing.
+
+        Raises RateLimited, QuotaExceeded or RecordsUnavailable.
+        """
+        receipt.note(await self._run(self._admit, tenant, receipt.requests, units))
 
     async def get(self, job_id: str) -> Job | None:
         """The job, or None when there is none of this id (any more). Raises RecordsUnavailable."""

@@ -10,6 +10,8 @@
     {p}:key:{id}                  hash    an API key: tenant, at, secret (sha256), old, old_until, off
     {p}:keys                      zset    ids of the API keys; score = when made (s)
     {p}:tenant:{tenant}           hash    what a tenant may have, fields below; without one, the defaults
+    {p}:rate:{tenant}             string  when the bucket of its requests will be empty (s); expires then
+    {p}:spent:{tenant}:{day}      string  units that count for a day (days since the epoch); expires after it
     {p}:load                      hash    per lane: how many jobs wait, and how many units they are
     {p}:later                     zset    jobs that pause before another try; score = when the pause is over (s)
     {p}:flight:{lane}             zset    jobs handed to Celery that nobody works on yet; score = when rung (s)
@@ -57,7 +59,8 @@ Fields of a webhook, and of a delivery:
     at, since, n, tries, holder       when told, when (re)started, attempts, those since then, who makes it
     s, ended, a:{n}                   how it ended (delivered, failed), when; attempt n (JSON)
 
-Fields of a tenant: weight (1), concurrency (jobs handed out at once; no cap).
+Fields of a tenant: weight (1), concurrency (jobs handed out at once), rate and rate_window_s (requests that make or
+change something, in so many seconds), daily_units (units of submitted jobs a day, UTC). Without a field, no limit.
 
 A job is in at most one of ready, later, flight and leases, and in none of them once it is over. The names are built
 inside the scripts, so Redis must be a single instance (with replicas, if wanted), not a cluster.

@@ -232,6 +232,10 @@ def test_limits_are_set_one_by_one_and_lifted(settings: Settings, capsys: pytest
     both = set_to("--concurrency", "4")
     assert (both["weight"], both["concurrency"]) == ("2.0", "4")
     assert set_to("--concurrency", "none")["concurrency"] == "none"
+    assert set_to("--rate", "60/minute")["rate"] == "60/60s"
+    quota = set_to("--daily-quota", "5000", "--rate", "5 per 10 seconds")
+    assert (quota["daily-quota"], quota["rate"]) == ("5000", "5/10s")
+    assert set_to("--rate", "none")["rate"] == "none"
 
 
 def test_a_key_costs_one_question_a_second_however_often_it_is_shown(settings: Settings) -> None:

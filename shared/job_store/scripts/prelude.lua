@@ -77,6 +77,45 @@ local function make_room(tenant)
   end
 end
 
+-- Counts a request and its units against the tenant's limits, or says which of them refuses. What is refused costs no units.
+-- Requests flow into a bucket that empties evenly over its window (the generic cell rate algorithm): kept is when it will be
+-- empty. Units are counted by the day, UTC. Returns {code or '', seconds until it may be tried again, then (name, quota,
+-- window_s, left, seconds until all is there again) a limit}.
+local function charge(tenant, requests, units)
+  local f = redis.call('HMGET', limits(tenant), 'rate', 'rate_window_s', 'daily_units')
+  local t, reply = now(), {'', 0}
+  local function tell(...)
+    for _, word in ipairs({...}) do reply[#reply + 1] = word end
+  end
+  if f[1] then
+    local key, rate, window = p .. ':rate:' .. tenant, tonumber(f[1]), tonumber(f[2])
+    local empty = math.max(t, tonumber(redis.call('GET', key) or 0))
+    local after = empty + requests * window / rate
+    if requests > 0 and after - t > window + 1e-6 then
+      reply[1], reply[2] = 'rate_limited', math.ceil(after - t - window)
+    elseif requests > 0 then
+      redis.call('SET', key, string.format('%.6f', after), 'EX', math.ceil(after - t))
+      empty = after
+    end
+    local left = math.floor((window - (empty - t)) * rate / window + 1e-6)
+    tell('requests', rate, window, math.max(0, left), math.ceil(empty - t))
+  end
+  if f[3] then
+    local key, quota = p .. ':spent:' .. tenant .. ':' .. math.floor(t / 86400), tonumber(f[3])
+    local spent, left_s = tonumber(redis.call('GET', key) or 0), math.ceil(86400 - t % 86400)
+    if units > 0 and reply[1] == '' then
+      if spent + units > quota + 1e-6 then
+        reply[1], reply[2] = 'quota_exceeded', left_s
+      else
+        spent = tonumber(redis.call('INCRBYFLOAT', key, units))
+        redis.call('EXPIRE', key, left_s + 3600)
+      end
+    end
+    tell('units', quota, 86400, math.max(0, math.floor(quota - spent)), left_s)
+  end
+  return reply
+end
+
 -- Into the ready set. The score is when the job was submitted, so a job that comes back stands before all newer ones.
 -- Idling earns a tenant no credit, and none is lost by it.
 local function enqueue(job)
