@@ -17,7 +17,7 @@ from redis.backoff import ConstantBackoff
 from api.credentials import KeyRing
 from shared.blob_store import BlobStore
 from shared.errors import BlobsUnavailable, RecordsUnavailable
-from shared.job_store import Answers, AsyncJobStore, LiveJobs, connect_async
+from shared.job_store import Answers, AsyncJobStore, LiveJobs, WebhookStore, connect_async
 from shared.limits import BundleLimits, limits_of
 from shared.log import get_logger
 from shared.settings import Settings
@@ -44,6 +44,7 @@ class Context:
     answers: Answers
     keys: KeyRing
     live: LiveJobs
+    webhooks: WebhookStore
     blobs: BlobStore
     decoding: CapacityLimiter
     unpacking: CapacityLimiter
@@ -81,6 +82,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             answers=Answers(client, settings),
             keys=KeyRing(client, settings),
             live=live,
+            webhooks=WebhookStore(client, settings),
             blobs=blobs,
             decoding=CapacityLimiter(_DECODED_AT_ONCE),
             unpacking=CapacityLimiter(_FORMS_AT_ONCE),

@@ -50,6 +50,13 @@ _ANY = {
     "description": "Any other problem",
     "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
+
+
+def with_problems(answers: Answers, *kinds: type[TroupeError]) -> Answers:
+    """The answers of an address: these, and the problems that it may tell."""
+    return {**answers, **_problems(*kinds), "default": _ANY}
+
+
 SUBMIT_ANSWERS: Answers = {
     202: {"model": JobView, "description": "Queued; `Location` is the job's address"},
     200: {"model": JobView, "description": "Done in time (`Prefer: wait=n`)"},

@@ -15,6 +15,11 @@
     │   ├── RateLimited         rate_limited         the tenant asks more often than it may
     │   │   └── QuotaExceeded   quota_exceeded       the tenant's units of this day are used up
     │   ├── JobNotFound         job_not_found        a job id that never was, or has expired
+    │   ├── WebhookNotFound     webhook_not_found    a webhook id that never was, or was deleted
+    │   ├── DeliveryNotFound    delivery_not_found   a delivery that never was, or has been forgotten
+    │   ├── WebhookDisabled     webhook_disabled     the webhook is off: its receiver said that it is gone
+    │   ├── TooManyWebhooks     too_many_webhooks    the tenant has as many webhooks as it may
+    │   ├── AddressNotAllowed   address_not_allowed  an address that webhooks may not lead to
     │   ├── NotReadyYet         not_ready            the picture asked for does not exist yet
     │   ├── NoPicture           no_picture           the job ended before it made the picture asked for
     │   ├── IdempotencyMismatch idempotency_mismatch the key of this request came with another request before
@@ -152,6 +157,36 @@ class JobNotFound(RequestError):
     """A job id that never was, or has expired."""
 
     code = "job_not_found"
+
+
+class WebhookNotFound(RequestError):
+    """A webhook id that never was, or was deleted."""
+
+    code = "webhook_not_found"
+
+
+class DeliveryNotFound(RequestError):
+    """A delivery that never was, or has been forgotten."""
+
+    code = "delivery_not_found"
+
+
+class WebhookDisabled(RequestError):
+    """The webhook is off, because its receiver said that it is gone; `POST .../enable` switches it on again."""
+
+    code = "webhook_disabled"
+
+
+class TooManyWebhooks(RequestError):
+    """The caller has as many webhooks as it may have."""
+
+    code = "too_many_webhooks"
+
+
+class AddressNotAllowed(RequestError):
+    """An address that webhooks may not lead to: its scheme, its port, or what its name stands for."""
+
+    code = "address_not_allowed"
 
 
 class NotReadyYet(RequestError):

@@ -75,12 +75,17 @@ class WebhookStore:
         found = await self._read(webhook_id, [delivery_id])
         return found[0] if found and found[0].webhook == webhook_id else None
 
-    async def deliveries(self, webhook_id: str, *, offset: int, limit: int) -> list[Delivery]:
-        """Deliveries of a webhook that is known to be the tenant's, the newest first."""
+    async def deliveries(self, webhook_id: str, *, after: str | None, limit: int) -> tuple[list[Delivery], str | None]:
+        """Deliveries of a webhook that is known to be the tenant's, the newest first, and where the next page begins.
+
+        after: the id that the page before gave. One that was forgotten meanwhile had nothing after it.
+        """
+        key = keys.deliveries_key(self._prefix, webhook_id)
         with redis_errors():
-            key = keys.deliveries_key(self._prefix, webhook_id)
-            ids: Any = await self._redis.zrevrange(key, offset, offset + limit - 1)
-        return await self._read(webhook_id, ids)
+            # Typed for more than it answers here.
+            rank: Any = -1 if after is None else await self._redis.zrevrank(key, after)
+            ids: Any = [] if rank is None else await self._redis.zrevrange(key, rank + 1, rank + limit)
+        return await self._read(webhook_id, ids), ids[-1] if len(ids) == limit else None
 
     async def _read(self, webhook_id: str, ids: Sequence[str]) -> list[Delivery]:
         if not ids:

@@ -54,7 +54,7 @@ class WebhookRecords(Records):
 
     def log_of(self, webhook_id: str) -> list[Delivery]:
         """What was told to a webhook, the newest first."""
-        return self.webhooks(lambda store: store.deliveries(webhook_id, offset=0, limit=100))
+        return self.webhooks(lambda store: store.deliveries(webhook_id, after=None, limit=100))[0]
 
     def collect(self, most: int = 100) -> list[str]:
         """Ids of the deliveries that are due, taken to be made."""

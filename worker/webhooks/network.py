@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import httpcore
 
 from shared.addresses import Destinations
+from shared.errors import AddressNotAllowed
 
 # A name may have many addresses; the first few are tried, each for a part of the time.
 _MOST_ADDRESSES = 4
@@ -20,10 +21,6 @@ _CONNECT_S = 5.0
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Gives the IP addresses of a host. Raises socket.gaierror when it has none."""
-
-
-class AddressNotAllowed(Exception):
-    """The host's name leads where no delivery may go."""
 
 
 class CheckedNetwork(httpcore.AsyncNetworkBackend):
@@ -46,7 +43,8 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         addresses = (await self._resolve(host, port))[:_MOST_ADDRESSES]
         for address in addresses:
             if not self._destinations.reaches(address):
-                raise AddressNotAllowed
+                message = "the host's name stands for an address that webhooks may not lead to"
+                raise AddressNotAllowed(message)
         failure = httpcore.ConnectError("the host has no address")
         for address in addresses:
             try:

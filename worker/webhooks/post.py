@@ -18,9 +18,10 @@ import httpx
 from standardwebhooks import Webhook as Signer
 
 from shared.addresses import Destinations
+from shared.errors import AddressNotAllowed
 from shared.log import get_logger
 from shared.webhook import Attempt, Delivery, Outcome, Webhook
-from worker.webhooks.network import AddressNotAllowed, CheckedNetwork, Resolve
+from worker.webhooks.network import CheckedNetwork, Resolve
 
 # The answer's body says nothing to us. It is read a little way and for a moment, so that a receiver that is still
 # sending it sees no broken connection.
@@ -83,9 +84,10 @@ class Post:
 
     def _request(self, webhook: Webhook, delivery: Delivery, at: float) -> httpcore.Request:
         url = httpx.URL(webhook.url)
-        port = url.port or _DEFAULT_PORTS[url.scheme]
+        port = _DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         if not self.destinations.takes(url.scheme, port):
-            raise AddressNotAllowed
+            message = "webhooks may not use this scheme and port any more"
+            raise AddressNotAllowed(message)
         body = body_of(delivery)
         return httpcore.Request(
             "POST",

@@ -90,6 +90,13 @@ def test_the_document_describes_every_address_and_leads_nowhere_else() -> None:
         "/v1/jobs/{job_id}/template",
         "/v1/jobs/{job_id}/masks",
         "/v1/photos",
+        "/v1/webhooks",
+        "/v1/webhooks/{webhook_id}",
+        "/v1/webhooks/{webhook_id}/rotate",
+        "/v1/webhooks/{webhook_id}/enable",
+        "/v1/webhooks/{webhook_id}/test",
+        "/v1/webhooks/{webhook_id}/deliveries",
+        "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
         "/healthz",
         "/readyz",
     }

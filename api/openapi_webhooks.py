@@ -1,0 +1,70 @@
+"""What the OpenAPI document says of webhooks beyond the routes' own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from api.openapi import Answers, with_problems
+from api.webhook_views import (
+    DeliveryPageView,
+    DeliveryView,
+    NewWebhook,
+    Rotation,
+    SecretView,
+    WebhooksView,
+    WebhookView,
+)
+from shared import errors as tree
+
+_BODY = (tree.MalformedBody, tree.InvalidField, tree.BodyTooLarge, tree.UnsupportedMedia)
+_HERE = (tree.WebhookNotFound, tree.RecordsUnavailable)
+
+MADE = with_problems(
+    {201: {"model": SecretView, "description": "Made; `Location` is its address"}},
+    *_BODY,
+    tree.AddressNotAllowed,
+    tree.TooManyWebhooks,
+    tree.RecordsUnavailable,
+)
+ALL = with_problems({200: {"model": WebhooksView}}, tree.RecordsUnavailable)
+ONE = with_problems({200: {"model": WebhookView}}, *_HERE)
+DELETED = with_problems({204: {"description": "Deleted"}}, *_HERE)
+ROTATED = with_problems({200: {"model": SecretView}}, *_BODY, *_HERE)
+SENT: Answers = with_problems(
+    {202: {"model": DeliveryView, "description": "Under way"}}, *_HERE, tree.DeliveryNotFound, tree.WebhookDisabled
+)
+REPLAYED = SENT
+LOG = with_problems({200: {"model": DeliveryPageView}}, *_HERE, tree.InvalidField)
+
+LOG_PARAMETERS = {
+    "parameters": [
+        {
+            "name": "cursor",
+            "in": "query",
+            "description": "`next` of the page before",
+            "schema": {"type": "string"},
+        },
+        {
+            "name": "limit",
+            "in": "query",
+            "description": "At most so many deliveries",
+            "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
+        },
+    ]
+}
+
+
+def _body(kind: type[BaseModel], example: dict[str, Any], *, required: bool) -> dict[str, Any]:
+    # The kinds that it refers to are in the answers as well, so the document has them.
+    schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": required, "content": content}}
+
+
+NEW_BODY = _body(
+    NewWebhook, {"url": "https://example.com/troupe", "events": ["job.succeeded", "job.failed"]}, required=True
+)
+ROTATE_BODY = _body(Rotation, {"old_valid_s": 3600}, required=False)
