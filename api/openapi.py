@@ -28,6 +28,8 @@ _EVENT = (
     '"progress": {"step": 5, "steps": 20, "fraction": 0.25}, "queue": null, "sequence": 7, "warnings": []}\n\n'
 )
 
+_FILE = {"type": "string", "format": "binary"}
+
 _BODY_ERRORS = (tree.MalformedBody, tree.InvalidField, tree.BodyTooLarge, tree.UnsupportedMedia)
 _PICTURE_ERRORS = (tree.NotAPicture, tree.TruncatedPicture, tree.PictureTooLarge, tree.AnimatedPicture)
 
@@ -82,7 +84,7 @@ EVENTS_ANSWERS: Answers = {
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EVENT}},
     },
     204: {"description": "The job is over, and `Last-Event-ID` was its last state"},
-    **_problems(tree.JobNotFound, tree.TooManyStreams, tree.RecordsUnavailable),
+    **_problems(tree.JobNotFound, tree.InvalidField, tree.TooManyStreams, tree.RecordsUnavailable),
     "default": _ANY,
 }
 CANCEL_ANSWERS: Answers = {
@@ -93,6 +95,11 @@ CANCEL_ANSWERS: Answers = {
 PICTURE_ANSWERS: Answers = {
     307: {"description": "`Location` is a signed address of the picture"},
     **_problems(tree.JobNotFound, tree.NotReadyYet, tree.NoPicture, tree.RecordsUnavailable),
+    "default": _ANY,
+}
+PREVIEW_ANSWERS: Answers = {
+    200: {"description": "At most 256 pixels a side", "content": {"image/jpeg": {"schema": _FILE}}},
+    **_problems(tree.JobNotFound, tree.NotReadyYet, tree.NoPicture, tree.RecordsUnavailable, tree.BlobsUnavailable),
     "default": _ANY,
 }
 PHOTO_ANSWERS: Answers = {
@@ -155,11 +162,17 @@ LOOK_PARAMETERS = {
 EVENTS_PARAMETERS = {
     "parameters": [
         {
+            "name": "previews",
+            "in": "query",
+            "description": "Addresses of small pictures in every event, and the picture as it emerges",
+            "schema": {"type": "boolean", "default": False},
+        },
+        {
             "name": "Last-Event-ID",
             "in": "header",
             "description": "Id of the last event that was received: it is not sent again",
             "schema": {"type": "string"},
-        }
+        },
     ]
 }
 
@@ -177,7 +190,6 @@ _LIMIT_HEADERS = {
     },
 }
 
-_FILE = {"type": "string", "format": "binary"}
 SUBMIT_BODY: dict[str, Any] = {
     "parameters": [
         {

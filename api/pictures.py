@@ -17,6 +17,7 @@ from PIL import ExifTags, Image
 from shared.errors import AnimatedPicture, NotAPicture, PictureTooLarge, TruncatedPicture
 
 LONGEST_SIDE_PX = 2048
+_SMALL_PX = 256
 
 # What decoders raise on bytes made to break them. Pillow promises only OSError, and mostly keeps that promise.
 _DECODER_ERRORS = (
@@ -52,6 +53,16 @@ class Photo:
 
     id: str
     png: bytes
+
+
+def small(data: bytes) -> bytes:
+    """A stored picture of our own as a JPEG of at most 256 pixels a side."""
+    with Image.open(io.BytesIO(data)) as picture:
+        drawn = picture.convert("RGB")
+    drawn.thumbnail((_SMALL_PX, _SMALL_PX))
+    out = io.BytesIO()
+    drawn.save(out, "JPEG", quality=85)
+    return out.getvalue()
 
 
 def photo_id(data: bytes) -> str:

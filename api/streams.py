@@ -56,28 +56,29 @@ def check_room(context: Context) -> None:
         raise TooManyStreams(message)
 
 
-async def job_frames(context: Context, job: Job, known: str) -> AsyncIterator[bytes]:
+async def job_frames(context: Context, job: Job, known: str, *, previews: bool) -> AsyncIterator[bytes]:
     """A frame a state, from the one after `known` (a Last-Event-ID, or "") to the last one.
 
-    job: as it was found for this request. A state that is followed by another before it is sent is left out.
+    job: as it was found for this request. previews: with addresses of small pictures.
+    A state that is followed by another before it is sent is left out.
     """
     if known != str(job.sequence):
         known = ""
-    with context.live.watch(job.id) as watch:
+    with context.live.watch(job.id, show=previews) as watch:
         while (snapshot := await watch.next()) is not None and snapshot.job is not None:
             sequence = snapshot.job.sequence
             # What others watched may have been read before this job was.
             if sequence >= job.sequence and known != str(sequence):
-                yield job_frame(snapshot)
+                yield job_frame(snapshot, previews=previews)
                 known = ""
             if snapshot.job.done:
                 return
 
 
 @lru_cache(maxsize=256)
-def job_frame(snapshot: Snapshot) -> bytes:
+def job_frame(snapshot: Snapshot, *, previews: bool) -> bytes:
     """One state as an event; made once for all who watch the job."""
     if snapshot.job is None:
         return b""
-    body = news_body(snapshot.job, snapshot.place)
+    body = news_body(snapshot.job, snapshot.place, previews=previews)
     return b"id: %d\nevent: job\nretry: %d\ndata: %s\n\n" % (snapshot.job.sequence, _RETRY_MS, body)

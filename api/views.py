@@ -34,8 +34,16 @@ class JobUrls(TypedDict):
     masks: str | None
 
 
-class JobNews(TypedDict):
-    """A job's state, as its events carry it.
+class Previews(TypedDict):
+    """Addresses of small pictures (JPEG), of those that exist. The picture's changes while it emerges."""
+
+    template: str | None
+    masks: str | None
+    picture: str | None
+
+
+class JobState(TypedDict):
+    """How a job is.
 
     `done` is true in the terminal states succeeded, failed, canceled and expired: it never changes again.
     """
@@ -57,7 +65,13 @@ class JobNews(TypedDict):
     urls: JobUrls
 
 
-class JobView(JobNews):
+class JobNews(JobState):
+    """A job's state, as its events carry it when previews are asked for."""
+
+    previews: Previews
+
+
+class JobView(JobState):
     """A job: its state, and what was asked for."""
 
     spec: Annotated[JobSpec, Field(description="What was asked for, with every empty value filled in: the seed too")]
@@ -92,6 +106,7 @@ class ReadyView(BaseModel):
 
 
 _JOB_JSON = TypeAdapter(JobView)
+_STATE_JSON = TypeAdapter(JobState)
 _NEWS_JSON = TypeAdapter(JobNews)
 
 
@@ -102,15 +117,27 @@ def job_path(job_id: str) -> str:
 
 def job_body(job: Job, place: QueuePlace | None) -> bytes:
     """A job as JSON. `place` only while it is queued."""
-    return _JOB_JSON.dump_json({**_news(job, place), "spec": job.spec})
+    return _JOB_JSON.dump_json({**_state(job, place), "spec": job.spec})
 
 
-def news_body(job: Job, place: QueuePlace | None) -> bytes:
-    """A job's state as JSON, in one line."""
-    return _NEWS_JSON.dump_json(_news(job, place))
+def news_body(job: Job, place: QueuePlace | None, *, previews: bool) -> bytes:
+    """A job's state as JSON, in one line; with addresses of small pictures if wanted."""
+    state = _state(job, place)
+    return _NEWS_JSON.dump_json({**state, "previews": _previews(job)}) if previews else _STATE_JSON.dump_json(state)
 
 
-def _news(job: Job, place: QueuePlace | None) -> JobNews:
+def _previews(job: Job) -> Previews:
+    path = f"{job_path(job.id)}/previews"
+    # The address of a picture that emerges differs from step to step, so that nobody shows an old one for it.
+    emerging = f"{path}/picture?step={job.shown}" if job.shown is not None else None
+    return {
+        "template": f"{path}/template" if Stage.RENDER in job.outputs else None,
+        "masks": f"{path}/masks" if Stage.DETECT in job.outputs else None,
+        "picture": f"{path}/picture" if job.picture else emerging,
+    }
+
+
+def _state(job: Job, place: QueuePlace | None) -> JobState:
     path = job_path(job.id)
     made = job.outputs
     return {

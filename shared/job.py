@@ -155,6 +155,7 @@ class Job(BaseModel):
 
     outputs maps a finished stage to the digest of its order: `blob_store.stage_key` turns it into blob keys.
     picture is the key of the final picture; it is written once, by the finish of the last stage.
+    shown is the step after which the newest preview of it was taken, while it emerges.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -176,6 +177,7 @@ class Job(BaseModel):
     timings: dict[Stage, float] = {}
     outputs: dict[Stage, str] = {}
     picture: str | None = None
+    shown: int | None = None
 
     @property
     def done(self) -> bool:

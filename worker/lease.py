@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -12,10 +13,13 @@ from shared.errors import JobCancelled, LeaseLost, RecordsUnavailable, WorkerDra
 from shared.job_store import Claim, JobStore, Renewal
 from shared.log import get_logger
 from shared.settings import Settings
+from worker.seam import Show
 
 # A step asks Redis at most this often, so that tiny steps are not slowed down by it; less often while it is away.
 _LOOK_EVERY_S = 0.05
 _LOOK_AGAIN_S = 1.0
+# A picture that emerges costs a small decoding: about 2 % of a second.
+_SHOW_EVERY_S = 1.0
 
 log = get_logger(__name__)
 
@@ -39,7 +43,7 @@ class Lease:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"lease of {claim.job.id}", daemon=True)
         self._advanced_s = time.monotonic()
-        self._look_at_s = self._written_s = float("-inf")
+        self._look_at_s = self._written_s = self._shown_s = float("-inf")
         self._told = Renewal.GO_ON
 
     def __enter__(self) -> Self:
@@ -52,8 +56,11 @@ class Lease:
         self._over.set()
         self._thread.join()
 
-    def on_step(self, step: int, steps: int) -> None:
-        """Notes that the stage advances. Raises JobCancelled, WorkerDraining or LeaseLost when it must stop now."""
+    def on_step(self, step: int, steps: int) -> Show | None:
+        """Notes that the stage advances. Raises JobCancelled, WorkerDraining or LeaseLost when it must stop now.
+
+        Gives a way to show the picture when somebody watches and has not been shown one for a second.
+        """
         now_s = time.monotonic()
         self._advanced_s = now_s
         if now_s >= self._look_at_s:
@@ -63,6 +70,16 @@ class Lease:
             if heard and write:
                 self._written_s = now_s
         self._obey()
+        wanted = self._told is Renewal.SHOW and now_s - self._shown_s >= _SHOW_EVERY_S
+        return partial(self._show, step) if wanted else None
+
+    def _show(self, step: int, jpeg: bytes) -> None:
+        self._shown_s = time.monotonic()
+        try:
+            self._jobs.show(self._job_id, self._attempt, step=step, jpeg=jpeg)
+        except RecordsUnavailable as error:
+            # Nobody misses a preview.
+            log.warning("preview_not_shown", job_id=self._job_id, error=error.message)
 
     def _obey(self) -> None:
         if self._told is Renewal.CANCELED:

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from shared.job import Job, Stage
 from shared.settings import Role, Settings
 
-OnStep = Callable[[int, int], None]
-"""Called with (step, steps) before every step; raises an Interruption when the work is to stop now."""
+Show = Callable[[bytes], None]
+"""Shows a picture (JPEG), as it is after the step, to whoever watches the job."""
+OnStep = Callable[[int, int], Show | None]
+"""Called with (step, steps) before every step; raises an Interruption when the work is to stop now.
+
+Gives a way to show the picture as it emerges when somebody wants to see it and a new one is due; most often None.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

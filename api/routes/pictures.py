@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse
 
@@ -22,7 +24,7 @@ async def picture(request: Request, job_id: str) -> RedirectResponse:
     """Redirects to the picture (PNG)."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    return _redirect(context.blobs.url(job.picture or _absent(job, "picture")))
+    return _redirect(context.blobs.url(job.picture or absent(job, "picture")))
 
 
 @router.get("/{job_id}/template", status_code=307, responses=PICTURE_ANSWERS, summary="The scene without identities")
@@ -30,7 +32,7 @@ async def template(request: Request, job_id: str) -> RedirectResponse:
     """Redirects to the template (PNG): the scene before anybody was put in."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    digest = job.outputs.get(Stage.RENDER) or _absent(job, "template")
+    digest = job.outputs.get(Stage.RENDER) or absent(job, "template")
     return _redirect(context.blobs.url(stage_key(job.tenant, Stage.RENDER, digest, "template.png")))
 
 
@@ -39,7 +41,7 @@ async def masks(request: Request, job_id: str) -> RedirectResponse:
     """Redirects to the masks (PNG): which pixels of the template belong to which concept."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    digest = job.outputs.get(Stage.DETECT) or _absent(job, "masks")
+    digest = job.outputs.get(Stage.DETECT) or absent(job, "masks")
     return _redirect(context.blobs.url(stage_key(job.tenant, Stage.DETECT, digest, "masks.png")))
 
 
@@ -48,7 +50,8 @@ def _redirect(address: str) -> RedirectResponse:
     return RedirectResponse(address, 307, {"Cache-Control": "no-store"})
 
 
-def _absent(job: Job, what: str) -> str:
+def absent(job: Job, what: str) -> NoReturn:
+    """Raises NoPicture, or NotReadyYet while there may still be one."""
     if job.done:
         message = f"the job is {job.status} and has no {what}"
         raise NoPicture(message)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import redis.asyncio
+from redis.client import NEVER_DECODE
 
 from shared.errors import RecordsUnavailable
 from shared.job import Job, JobSpec, Progress, Status
@@ -42,6 +43,7 @@ class AsyncJobStore:
         self._admit = redis.register_script(scripts.source("admit"))
         self._cancel = redis.register_script(scripts.source("cancel"))
         self._list = redis.register_script(scripts.source("list"))
+        self._show = redis.register_script(scripts.source("show"))
         self._place = redis.register_script(scripts.source("place"))
         self._seen: tuple[float, list[WorkerFacts]] | None = None
 
@@ -154,6 +156,19 @@ class AsyncJobStore:
         """
         found = await self._run(self._cancel, job_id, self._settings.job_expiry_s, tenant)
         return await self.get(job_id) if found else None
+
+    async def show(self, job_id: str, *, for_s: float) -> None:
+        """Somebody wants to see the picture emerge: its worker shows it for so long. Raises RecordsUnavailable."""
+        await self._run(self._show, job_id, for_s)
+
+    async def preview(self, job_id: str) -> bytes | None:
+        """The picture as it emerges (JPEG), if there is one now. Raises RecordsUnavailable."""
+        with redis_errors():
+            # Bytes of a picture are no text to decode.
+            found: bytes | None = await self._redis.execute_command(
+                "GET", keys.preview_key(self._prefix, job_id), **{NEVER_DECODE: True}
+            )
+        return found
 
     async def queue_place(self, job_id: str) -> QueuePlace | None:
         """Where a queued job stands; None for any other. Raises RecordsUnavailable."""

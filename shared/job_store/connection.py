@@ -37,7 +37,7 @@ _CONNECTIONS = 64
 _FREE_WITHIN_S = 10
 
 # What goes into Redis as it is.
-Word = str | int | float
+Word = str | int | float | bytes
 
 
 def connect(settings: Settings) -> redis.Redis:

@@ -73,9 +73,10 @@ class Claim:
 
 
 class Renewal(StrEnum):
-    """What a renewal tells the one who holds a lease."""
+    """What a renewal tells the one who holds a lease. SHOW: go on, and somebody wants to see the picture emerge."""
 
     GO_ON = "go_on"
+    SHOW = "show"
     LOST = "lost"
     CANCELED = "canceled"
     DRAINING = "draining"

@@ -23,6 +23,7 @@
     {p}:worker:{name}             hash    what a worker says of itself; expires with it
     {p}:speed                     string  units a second of one generation worker, moving average
     {p}:answer:{name}             hash    the first answer to a request with an Idempotency-Key, below; expires
+    {p}:preview:{id}              string  a running job's picture as it emerges (JPEG), if somebody watches; expires
     {p}:photo:{tenant}:{id}       string  says that a tenant uploaded a photo; expires
     {p}:webhooks:{tenant}         zset    a tenant's webhooks; score = when made (s)
     {p}:webhook:{id}              hash    one webhook, fields below
@@ -43,6 +44,7 @@ Fields of a job's record. Times are seconds since the epoch on Redis's own clock
     losses, tries                     workers lost under it, transient failures so far
     started, ended                    first claim, end
     step, steps                       progress of the running stage
+    show, shown                       until when somebody wants to see the picture emerge (s); step of the newest one
     o:{stage}, t:{stage}, w:{stage}   digest of the output, seconds, warnings (JSON list) of a finished stage
     picture, error                    key of the final picture; why it failed (JSON)
 
@@ -92,6 +94,11 @@ def api_keys_key(prefix: str) -> str:
 def tenant_key(prefix: str, tenant: str) -> str:
     """Key of what a tenant may have."""
     return f"{prefix}:tenant:{tenant}"
+
+
+def preview_key(prefix: str, job_id: str) -> str:
+    """Key of a running job's picture as it emerges."""
+    return f"{prefix}:preview:{job_id}"
 
 
 def worker_key(prefix: str, name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,6 +22,9 @@ from shared.log import get_logger
 # A place in the queue changes without a change of the job that stands there.
 _PLACES_EVERY_S = 2.0
 _PAUSE_S = 0.5
+# A worker shows the picture for so long after it was last asked for, and is asked again in time.
+_SHOW_S = 30.0
+_ASK_EVERY_S = 10.0
 # So many records are decoded in one go (about 10 ms): nobody else is served in the meantime.
 _AT_ONCE = 100
 
@@ -72,6 +75,7 @@ class _Watched:
     newest: Snapshot | None = None
     closed: bool = False
     readers: set[Watch] = field(default_factory=set)
+    shows: int = 0
     listening: ExitStack = field(default_factory=ExitStack)
 
 
@@ -83,6 +87,7 @@ class LiveJobs:
         self._watched: dict[str, _Watched] = {}
         self._marked: set[str] = set()
         self._news = asyncio.Event()
+        self._asked = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._count = 0
 
@@ -92,10 +97,11 @@ class LiveJobs:
         return self._count
 
     def start(self) -> None:
-        """Starts the two tasks: one reads, one looks after places in the queue."""
+        """Starts the tasks: one reads, one looks after places in the queue, one asks for previews."""
         self._tasks = [
             asyncio.create_task(self._read(), name="live jobs"),
             asyncio.create_task(self._look_after_places(), name="live places"),
+            asyncio.create_task(self._ask_for_previews(), name="live previews"),
         ]
 
     async def stop(self) -> None:
@@ -107,8 +113,8 @@ class LiveJobs:
         await asyncio.gather(*(end(task) for task in tasks))
 
     @contextmanager
-    def watch(self, job_id: str) -> Iterator[Watch]:
-        """A reader of the job's states, from the newest that is known on."""
+    def watch(self, job_id: str, *, show: bool = False) -> Iterator[Watch]:
+        """A reader of the job's states, from the newest that is known on. show: its worker is to show the picture."""
         watched = self._watched.get(job_id)
         if watched is None:
             watched = self._watched[job_id] = _Watched(closed=not self._tasks)
@@ -116,11 +122,15 @@ class LiveJobs:
             self._mark(job_id)
         reader = Watch(watched)
         watched.readers.add(reader)
+        watched.shows += show
         self._count += 1
+        if show:
+            self._asked.set()
         try:
             yield reader
         finally:
             self._count -= 1
+            watched.shows -= show
             watched.readers.discard(reader)
             if not watched.readers:
                 watched.listening.close()
@@ -166,6 +176,31 @@ class LiveJobs:
                 newest = watched.newest
                 if newest is not None and newest.job is not None and newest.job.status is Status.QUEUED:
                     self._mark(job_id)
+
+    async def _ask_for_previews(self) -> None:
+        """Asks for those that are new at once, and for all of them again and again."""
+        loop = asyncio.get_running_loop()
+        asked_s: dict[str, float] = {}
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), _ASK_EVERY_S)
+            self._asked.clear()
+            now_s = loop.time()
+            wanted = [job_id for job_id, watched in self._watched.items() if watched.shows and _is_going_on(watched)]
+            asked_s = {job_id: asked_s[job_id] for job_id in wanted if job_id in asked_s}
+            for job_id in wanted:
+                if now_s - asked_s.get(job_id, -_ASK_EVERY_S) >= _ASK_EVERY_S:
+                    try:
+                        await self._jobs.show(job_id, for_s=_SHOW_S)
+                    except RecordsUnavailable as error:
+                        log.warning("preview_not_asked_for", error=error.message)
+                        break
+                    asked_s[job_id] = now_s
+
+
+def _is_going_on(watched: _Watched) -> bool:
+    newest = watched.newest
+    return newest is None or (newest.job is not None and not newest.job.done)
 
 
 def _wake(watched: _Watched) -> None:

@@ -54,6 +54,7 @@ def decode(job_id: str, fields: Mapping[str, str]) -> Job:
         timings={stage: float(fields[name]) for stage, name in _TIMINGS if name in fields},
         outputs={stage: fields[name] for stage, name in _OUTPUTS if name in fields},
         picture=fields.get("picture"),
+        shown=int(fields["shown"]) if "shown" in fields else None,
     )
 
 

@@ -16,7 +16,9 @@ from shared.job_store.facts import Claim, Ending, Refusal, Renewal
 from shared.orders import STAGES
 from shared.settings import Settings
 
-_SCRIPTS = ("claim", "renew", "finish", "stop", "release", "retry")
+_SCRIPTS = ("claim", "renew", "finish", "stop", "release", "retry", "shown")
+# A step of a large picture on a slow device takes less.
+_PREVIEW_S = 600
 
 
 class JobStore:
@@ -55,6 +57,10 @@ class JobStore:
     def renew(self, job_id: str, attempt: int, *, worker: str, progress: tuple[int, int] | None = None) -> Renewal:
         """Prolongs the lease, writes (step, steps) if given, and says whether to go on."""
         return Renewal(self._run("renew", job_id, attempt, self._settings.lease_s, worker, *(progress or ())))
+
+    def show(self, job_id: str, attempt: int, *, step: int, jpeg: bytes) -> Ending:
+        """Shows the picture as it is after a step of the running stage, to whoever watches."""
+        return Ending(self._run("shown", job_id, attempt, step, _PREVIEW_S, jpeg))
 
     def finish(
         self,

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from shared.blob_store import BlobStore
 from shared.job import Stage
-from shared.job_store import Fleet, JobStore, connect
+from shared.job_store import Ending, Fleet, JobStore, Renewal, connect, keys
 from shared.settings import Settings
 from tests.integration.api_server import ApiServer, api_server, png_bytes
 from tests.servers import ACCESS_KEY, SECRET_KEY
@@ -177,6 +178,63 @@ def test_who_waits_in_the_queue_hears_that_others_have_gone(server: ApiServer) -
         client.post(f"/v1/jobs/{first}/cancel")
         moved = stream.until(lambda event: bool(event["queue"]["position"] < place))
         assert moved["last"] == event["last"]
+
+
+def running(server: ApiServer, job_id: str, redis: Any) -> tuple[JobStore, int]:
+    """A worker's side of the job's last stage."""
+    server.play(job_id, until=Stage.DETECT)
+    store = JobStore(redis, server.settings)
+    claim = store.claim(job_id, Stage.PERSONALIZE, worker="test", token="t")
+    assert not isinstance(claim, str)
+    return store, claim.attempt
+
+
+def test_a_picture_is_shown_as_it_emerges_to_whoever_asked(server: ApiServer) -> None:
+    job_id = submit(server)
+    with connect(server.settings) as redis, server.client() as client:
+        store, attempt = running(server, job_id, redis)
+        path = f"/v1/jobs/{job_id}/previews"
+        with watching(server, job_id) as plain:
+            assert "previews" not in (plain.next() or {})
+            assert store.renew(job_id, attempt, worker="test") is Renewal.GO_ON
+        assert client.get(f"{path}/picture").json()["code"] == "not_ready"
+        with watching(server, job_id, query="?previews=true") as stream:
+            first = stream.next()
+            assert first is not None
+            expected = {"template": f"{path}/template", "masks": f"{path}/masks", "picture": None}
+            assert first["previews"] == expected
+            deadline = time.monotonic() + _PATIENCE_S
+            while store.renew(job_id, attempt, worker="test") is not Renewal.SHOW:
+                assert time.monotonic() < deadline
+            store.show(job_id, attempt, step=7, jpeg=b"\xff\xd8 a picture")
+            shown = stream.until(lambda event: bool(event["previews"]["picture"]))
+            assert shown["previews"]["picture"] == f"{path}/picture?step=7"
+            answer = client.get(shown["previews"]["picture"])
+            assert (answer.content, answer.headers["content-type"]) == (b"\xff\xd8 a picture", "image/jpeg")
+            assert store.show(job_id, attempt - 1, step=9, jpeg=b"late") is Ending.LOST
+            finish(server, store, job_id, attempt)
+            last = stream.until(lambda event: bool(event["done"]))
+            assert last["previews"]["picture"] == f"{path}/picture"
+        for name in ("template", "masks", "picture"):
+            answer = client.get(f"{path}/{name}")
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+            assert answer.content.startswith(b"\xff\xd8")
+        # Nothing is left of what was shown.
+        assert not redis.exists(keys.preview_key(server.settings.key_prefix, job_id))
+        fields: Any = redis.hgetall(keys.job_key(server.settings.key_prefix, job_id))
+        assert not {"show", "shown"} & set(fields)
+
+
+def finish(server: ApiServer, store: JobStore, job_id: str, attempt: int) -> None:
+    picture = f"jobs/{job_id}/picture.png"
+    BlobStore(server.settings).put(picture, png_bytes(), "image/png")
+    store.finish(job_id, attempt, Stage.PERSONALIZE, digest="d", seconds=0.5, picture=picture)
+
+
+def test_a_flag_that_is_none_is_refused(server: ApiServer) -> None:
+    with server.client() as client:
+        answer = client.get(f"/v1/jobs/{submit(server)}/events", params={"previews": "perhaps"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_field")
 
 
 @pytest.mark.parametrize("job_id", [uuid.uuid4().hex, "nothing"])

@@ -23,7 +23,9 @@ import torch
 from torch import Tensor
 
 Mode = Literal["literal", "staged", "shared"]
-OnStep = Callable[[int, int], None]
+Show = Callable[[Tensor], None]
+"""Takes the clean latents as they are estimated after a step, (1, c, h, w)."""
+OnStep = Callable[[int, int], Show | None]
 
 
 class Predictor(Protocol):
@@ -66,6 +68,10 @@ class Solver(Protocol):
 
     def scale(self, x: Tensor, i: int) -> Tensor:
         """The latents as the network wants to see them at step i."""
+        ...
+
+    def clean(self, eps: Tensor, i: int, x: Tensor) -> Tensor:
+        """The clean latents that the prediction of step i points to. Changes nothing."""
         ...
 
     def step(self, eps: Tensor, i: int, x: Tensor) -> Tensor:
@@ -141,8 +147,8 @@ def denoise(
 ) -> Denoised:
     """Runs the whole schedule from `x`, noise already at the solver's first noise level; the solver must be fresh.
 
-    on_step(i, n) is called after step i of n, counted from 1; what it raises ends the run. Without layers this is plain
-    sampling of the background, in every mode.
+    on_step(i, n) is called after step i of n, counted from 1; what it raises ends the run, and a function that it gives
+    is shown the clean latents as estimated. Without layers this is plain sampling of the background, in every mode.
     """
     plan = plan or Plan()
     steps = len(solver.timesteps)
@@ -163,6 +169,7 @@ def denoise(
         known = _replay(plan, i, steps, split)
         eps = _predict(composition, [background, *chains.values()], tuple(active.values()), known, i)
         predictions.append(eps[:1])
+        read = [chain.x for chain in (background, *chains.values())]
         if plan.mode == "shared":
             background.step(_blend(eps, active.values()), i)
             blend = background.x
@@ -170,7 +177,9 @@ def denoise(
             for chain, own in zip([background, *chains.values()], eps.split(1), strict=True):
                 chain.step(own, i)
             blend = _blend(torch.cat([chain.x for chain in [background, *chains.values()]]), active.values())
-        on_step(i + 1, steps)
+        show = on_step(i + 1, steps)
+        if show is not None:
+            show(_blend(solver.clean(eps, i, torch.cat(read)), active.values()))
     return Denoised(latents=blend, predictions=torch.cat(predictions))
 
 

@@ -29,6 +29,7 @@ _CLASSES: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
     "lcm": (LCMScheduler, {}),
 }
 _DRAWS_NOISE: frozenset[SchedulerName] = frozenset({"euler_a", "lcm"})
+_GROWS: frozenset[SchedulerName] = frozenset({"euler", "euler_a"})
 
 
 class ScheduledSolver:
@@ -38,10 +39,11 @@ class ScheduledSolver:
     first steps.
     """
 
-    def __init__(self, scheduler: Any, *, seed: int, draws_noise: bool) -> None:
+    def __init__(self, scheduler: Any, *, seed: int, draws_noise: bool, grows: bool) -> None:
         self._scheduler = scheduler
         self._seed = seed
         self._draws_noise = draws_noise
+        self._grows = grows
 
     @property
     def timesteps(self) -> Tensor:
@@ -58,6 +60,18 @@ class ScheduledSolver:
         """The latents as the network wants to see them at step i."""
         scaled: Tensor = self._scheduler.scale_model_input(x, self.timesteps[i])
         return scaled
+
+    def clean(self, eps: Tensor, i: int, x: Tensor) -> Tensor:
+        """The clean latents that a prediction of step i points to (arXiv 2202.00512, appendix D)."""
+        t = self.timesteps[i]
+        kept = self._scheduler.alphas_cumprod[t.round().long().cpu()].to(x)
+        # Euler's latents grow with the noise level; the others have unit variance throughout.
+        unit = x * kept.sqrt() if self._grows else x
+        if self._scheduler.config.prediction_type == "v_prediction":
+            clean: Tensor = kept.sqrt() * unit - (1 - kept).sqrt() * eps
+        else:
+            clean = (unit - (1 - kept).sqrt() * eps) / kept.sqrt()
+        return clean
 
     def step(self, eps: Tensor, i: int, x: Tensor) -> Tensor:
         """The latents after step i."""
@@ -82,7 +96,7 @@ def make_solver(
     scheduler_class, options = _CLASSES[name]
     scheduler = scheduler_class.from_config(copy.deepcopy(dict(configuration)), **options)
     scheduler.set_timesteps(steps, device=device)
-    return ScheduledSolver(scheduler, seed=seed, draws_noise=name in _DRAWS_NOISE)
+    return ScheduledSolver(scheduler, seed=seed, draws_noise=name in _DRAWS_NOISE, grows=name in _GROWS)
 
 
 def draw_noise(shape: tuple[int, ...], seed: int) -> Tensor:

@@ -20,7 +20,7 @@ from worker.concepts.template_faces import faces_of
 from worker.models.bundle import Detection
 from worker.models.dino import look_for
 
-OnStep = Callable[[int, int], None]
+OnStep = Callable[[int, int], object]
 _STEPS = 3
 
 

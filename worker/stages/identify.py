@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shared.errors import NoFace
 from worker.models.bundle import Detection
 
-OnStep = Callable[[int, int], None]
+OnStep = Callable[[int, int], object]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from shared.job import MaskKind
@@ -17,10 +19,12 @@ from worker.models.bundle import Generation
 from worker.models.denoiser import Branch
 from worker.models.instantid import Face
 from worker.models.keypoints import draw_keypoints
+from worker.models.sdxl import Sdxl
 from worker.stages.detect import areas_of
 from worker.stages.render import background_of, start_of
 
-OnStep = Callable[[int, int], None]
+Show = Callable[[bytes], None]
+OnStep = Callable[[int, int], Show | None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,9 +60,21 @@ def personalize(generation: Generation, order: PersonalizeOrder, cast: Cast, on_
         solver,
         Composition(background=background, layers=layers, together=background.denoiser.predict),
         Plan(mode=order.mode, split=order.split, prefix=cast.predictions),
-        on_step,
+        lambda i, n: _sketched(sdxl, on_step(i, n)),
     )
     return sdxl.decode(denoised.latents)
+
+
+def _sketched(sdxl: Sdxl, show: Show | None) -> Callable[[Tensor], None] | None:
+    """A way to show clean latents as a small picture, where somebody wants to see one."""
+    return None if show is None else lambda latents: show(jpeg(sdxl.sketch(latents)))
+
+
+def jpeg(picture: NDArray[np.uint8]) -> bytes:
+    """A picture (H, W, 3) RGB as JPEG."""
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "JPEG", quality=80)
+    return out.getvalue()
 
 
 def _branch(

@@ -15,7 +15,7 @@ from worker.models.bundle import Generation
 from worker.models.denoiser import Branch, Denoiser
 from worker.models.schedulers import ScheduledSolver, draw_noise, make_solver
 
-OnStep = Callable[[int, int], None]
+OnStep = Callable[[int, int], object]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,7 +34,12 @@ def render(generation: Generation, drawing: Drawing, on_step: OnStep) -> Templat
     sdxl = generation.generator.sdxl
     background = background_of(generation, drawing)
     solver, noisy = start_of(generation, drawing)
-    denoised = denoise(noisy, solver, Composition(background=background), on_step=on_step)
+
+    def told(i: int, n: int) -> None:
+        # Nobody is shown the template before it is whole.
+        on_step(i, n)
+
+    denoised = denoise(noisy, solver, Composition(background=background), on_step=told)
     return Template(picture=sdxl.decode(denoised.latents), predictions=denoised.predictions)
 
 

@@ -181,6 +181,24 @@ def test_steps_are_reported_from_one_and_what_the_report_raises_ends_the_run() -
     assert len(background.asked) == 3
 
 
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("mode", MODES)
+def test_whoever_looks_sees_the_picture_that_the_branches_know(mode: Mode, scheduler: SchedulerName) -> None:
+    one, behind = picture(1), picture(2)
+    seen: list[Tensor] = []
+    solver = make_solver(CONFIGURATION, scheduler, steps=STEPS, seed=SEED)
+    layers: tuple[Layer[Predictor], ...] = (Layer(mask=LEFT, predictor=Knows(one)),)
+    composition: Composition[Predictor] = Composition(background=Knows(behind), layers=layers)
+    start = solver.noisy(draw_noise(SHAPE, SEED))
+    shown = denoise(start, solver, composition, Plan(mode=mode), lambda i, _: seen.append if i % 3 == 0 else None)
+    assert len(seen) == STEPS // 3
+    for clean in seen:
+        torch.testing.assert_close(clean, one * LEFT + behind * RIGHT, atol=1e-3, rtol=0)
+    assert torch.equal(
+        shown.latents, run(layers, Plan(mode=mode), background=Knows(behind), scheduler=scheduler).latents
+    )
+
+
 @dataclass(frozen=True)
 class Counting:
     """A predictor that notes the timesteps it is asked for."""

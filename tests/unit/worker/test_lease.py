@@ -93,6 +93,31 @@ def test_the_work_goes_on_through_an_outage_without_asking_at_every_step() -> No
     assert 10**6 - jobs.outages < 10
 
 
+def test_a_step_that_somebody_watches_can_show_its_picture_once_a_second() -> None:
+    jobs = Jobs(renewal=Renewal.SHOW)
+    with lease(jobs) as held:
+        show = held.on_step(3, 100)
+        assert show is not None
+        show(b"jpeg")
+        assert [held.on_step(step, 100) for step in range(4, 100)] == [None] * 96
+    assert jobs.words == ["show 3"]
+
+
+def test_nobody_watches_and_nothing_is_shown() -> None:
+    with lease(Jobs()) as held:
+        assert held.on_step(3, 100) is None
+
+
+def test_a_picture_that_cannot_be_shown_stops_nothing() -> None:
+    jobs = Jobs(renewal=Renewal.SHOW)
+    with lease(jobs, settings=QUICK.model_copy(update={"renew_every_s": 1000.0})) as held:
+        show = held.on_step(3, 100)
+        assert show is not None
+        jobs.outages = 1
+        show(b"jpeg")
+    assert jobs.words == []
+
+
 def test_progress_that_an_outage_swallowed_is_written_later() -> None:
     jobs = Jobs(outages=1)
     settings = QUICK.model_copy(update={"renew_every_s": 1000.0})
