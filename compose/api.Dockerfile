@@ -1,4 +1,4 @@
-# The API, and Flower beside it: no torch, no checkpoint, about 300 MB.
+# The API, the webhooks' deliverer, and Flower beside them: no torch, no checkpoint, about 300 MB.
 FROM python:3.11-slim-bookworm AS base
 COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/local/bin/uv
 ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never \
@@ -15,6 +15,13 @@ COPY worker worker
 USER troupe
 EXPOSE 5555
 CMD ["celery", "-A", "worker.app", "flower", "--read_only=True"]
+
+FROM base AS webhooks
+RUN uv sync --frozen --no-cache --no-install-project --extra api
+COPY shared shared
+COPY worker worker
+USER troupe
+CMD ["python", "-m", "celery", "-A", "worker.webhooks.app", "worker", "--without-gossip", "--without-mingle"]
 
 FROM base AS api
 RUN uv sync --frozen --no-cache --no-install-project --extra api

@@ -1,4 +1,4 @@
-"""The whole stack as processes of one machine: Redis, S3, two workers and the API, as `Settings` would have them.
+"""The whole stack as processes of one machine: Redis, S3, workers and the API, as `Settings` would have them.
 
 A server that the environment already names (TROUPE_REDIS_URL, TROUPE_S3_ENDPOINT_URL) is used as it is; what is not
 named is started here, with its data under the stack's folder.
@@ -88,10 +88,13 @@ def holder(folder: Path) -> int | None:
 
 
 @contextmanager
-def running_stack(folder: Path, *, api_port: int, say: Say, fresh: bool = False) -> Iterator[Stack]:
+def running_stack(
+    folder: Path, *, api_port: int, say: Say, fresh: bool = False, webhooks: bool = False
+) -> Iterator[Stack]:
     """A stack that serves, with its data and logs under the folder; leaving the context stops it in order.
 
-    fresh: forget the jobs and pictures of the stack that ran here before. Raises StackFailed when a part dies or does
+    fresh: forget the jobs and pictures of the stack that ran here before. webhooks: with the process that delivers
+    them; pictures need none, so it is not waited for. Raises StackFailed when a part dies or does
     not get ready, AlreadyUp when the folder is in use.
     """
     settings = Settings()
@@ -114,6 +117,8 @@ def running_stack(folder: Path, *, api_port: int, say: Say, fresh: bool = False)
             environment["TROUPE_S3_ENDPOINT_URL"] = _start_s3(processes, folder, settings, say)
         say(f"starting a detection worker, a generation worker (bundle {settings.bundle}) and the API")
         workers = [processes.start(_worker(role, environment)) for role in WORKERS]
+        if webhooks:
+            workers.append(processes.start(_deliverer(environment)))
         api = processes.start(_api(api_port, environment))
         stack = Stack(
             url=url,
@@ -151,6 +156,16 @@ def _worker(role: str, environment: Mapping[str, str]) -> Program:
         name=role,
         command=[sys.executable, "-m", "celery", "-A", "worker.app", "worker", *WORKER_ARGS],
         environment={**environment, "TROUPE_ROLE": role},
+        grace_s=_WORKER_GRACE_S,
+    )
+
+
+def _deliverer(environment: Mapping[str, str]) -> Program:
+    return Program(
+        name="webhooks",
+        command=[sys.executable, "-m", "celery", "-A", "worker.webhooks.app", "worker", *WORKER_ARGS],
+        environment=environment,
+        # What is under way is finished, and a receiver may take its time.
         grace_s=_WORKER_GRACE_S,
     )
 

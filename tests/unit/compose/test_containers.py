@@ -41,7 +41,7 @@ def test_there_is_one_worker_service_a_role_and_an_api() -> None:
         if "worker" in service.get("image", "")
     }
     assert roles == {"detection": "detection", "generation": "generation"}
-    assert set(SERVICES) == {"redis", "s3", "api", "detection", "generation", "flower"}
+    assert set(SERVICES) == {"redis", "s3", "api", "detection", "generation", "webhooks", "flower"}
 
 
 def test_the_worker_starts_as_in_the_embedded_stack() -> None:
@@ -50,7 +50,15 @@ def test_the_worker_starts_as_in_the_embedded_stack() -> None:
     assert yaml.safe_load(command[1]) == ["python", "-m", "celery", "-A", "worker.app", "worker", *WORKER_ARGS]
 
 
-@pytest.mark.parametrize("name", ["api", "detection", "generation", "flower"])
+def test_the_deliverer_starts_as_in_the_embedded_stack() -> None:
+    stages = re.split(r"^FROM ", DOCKERFILES["api.Dockerfile"], flags=re.MULTILINE)
+    stage = next(stage for stage in stages if stage.startswith("base AS webhooks"))
+    command = re.search(r"^CMD (\[.*\])$", stage, re.MULTILINE)
+    assert command is not None
+    assert yaml.safe_load(command[1]) == ["python", "-m", "celery", "-A", "worker.webhooks.app", "worker", *WORKER_ARGS]
+
+
+@pytest.mark.parametrize("name", ["api", "detection", "generation", "webhooks", "flower"])
 def test_what_a_person_sets_reaches_our_services(name: str) -> None:
     service = SERVICES[name]
     assert service["env_file"] == [{"path": ".env", "required": False}]
@@ -59,7 +67,7 @@ def test_what_a_person_sets_reaches_our_services(name: str) -> None:
     assert fixed <= {"TROUPE_BUNDLE_FOLDER", "TROUPE_ROLE", "TROUPE_DEVICE", "TROUPE_API_HOST", "TROUPE_API_PORT"}
 
 
-@pytest.mark.parametrize("module", ["api.__main__", "worker.app"])
+@pytest.mark.parametrize("module", ["api.__main__", "worker.app", "worker.webhooks.app"])
 def test_the_modules_that_containers_start_exist(module: str) -> None:
     assert importlib.util.find_spec(module) is not None
 
