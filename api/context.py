@@ -17,7 +17,7 @@ from redis.backoff import ConstantBackoff
 from api.credentials import KeyRing
 from shared.blob_store import BlobStore
 from shared.errors import BlobsUnavailable, RecordsUnavailable
-from shared.job_store import Answers, AsyncJobStore, LiveJobs, WebhookStore, connect_async
+from shared.job_store import Answers, AsyncJobStore, LiveJobs, QueueStates, WebhookStore, connect_async
 from shared.limits import BundleLimits, limits_of
 from shared.log import get_logger
 from shared.settings import Settings
@@ -42,6 +42,7 @@ class Context:
     limits: BundleLimits
     jobs: AsyncJobStore
     answers: Answers
+    queue: QueueStates
     keys: KeyRing
     live: LiveJobs
     webhooks: WebhookStore
@@ -80,6 +81,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             limits=limits_of(settings.bundle),
             jobs=jobs,
             answers=Answers(client, settings),
+            queue=QueueStates(client, settings, jobs),
             keys=KeyRing(client, settings),
             live=live,
             webhooks=WebhookStore(client, settings),

@@ -6,7 +6,7 @@ from collections.abc import Container
 from typing import Any
 
 from api.errors import PROBLEM_TYPE, error_rows
-from api.views import MOST_LISTED, USUALLY_LISTED, JobPageView, JobView, PhotoView, ReadyView
+from api.views import MOST_LISTED, USUALLY_LISTED, JobPageView, JobView, PhotoView, QueueView, ReadyView
 from shared import errors as tree
 from shared.errors import TroupeError
 
@@ -106,6 +106,11 @@ PHOTO_ANSWERS: Answers = {
     201: {"model": PhotoView, "description": "Stored"},
     200: {"model": PhotoView, "description": "Was there already"},
     **_problems(*_BODY_ERRORS, *_PICTURE_ERRORS, tree.RecordsUnavailable, tree.BlobsUnavailable),
+    "default": _ANY,
+}
+QUEUE_ANSWERS: Answers = {
+    200: {"model": QueueView},
+    **_problems(tree.RecordsUnavailable),
     "default": _ANY,
 }
 READY_ANSWERS: Answers = {

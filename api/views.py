@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from shared.job import Failure, Job, JobSpec, Stage, Status
+from shared.job import Failure, Job, JobSpec, Lane, Stage, Status
 from shared.job_store import QueuePlace
 
 JOBS = "/v1/jobs"
@@ -96,6 +96,32 @@ class CheckView(BaseModel):
     name: str
     ok: bool
     detail: str
+
+
+class LaneView(BaseModel):
+    """One lane of the queue. All but the backlog is the caller's own."""
+
+    depth: int = Field(description="Jobs of yours that wait for their turn", examples=[12])
+    running: int = Field(description="Jobs of yours that workers have: at work, or next", examples=[2])
+    pictures_per_min: float = Field(description="Pictures you get a minute, over the last one or so", examples=[7.5])
+    eta_s: float | None = Field(
+        description="Until the last job of yours that waits is done; null when none waits, or before workers are known",
+        examples=[96.0],
+    )
+    backlog_s: float | None = Field(
+        description="How long the ready workers (at least one) need for all that waits here, of everybody; "
+        "null before anything was measured",
+        examples=[310.0],
+    )
+
+
+class QueueView(BaseModel):
+    """How busy the service is, as far as the caller may know."""
+
+    lanes: dict[Lane, LaneView]
+    backlog_s: float | None = Field(
+        description="The lanes' backlogs together: the number to scale workers on", examples=[310.0]
+    )
 
 
 class ReadyView(BaseModel):

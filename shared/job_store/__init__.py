@@ -22,6 +22,7 @@ from shared.job_store.facts import (
 )
 from shared.job_store.fleet import Fleet
 from shared.job_store.live import LiveJobs, Snapshot, Watch
+from shared.job_store.queue_state import LaneState, QueueStates
 from shared.job_store.receipt import Allowance, Receipt
 from shared.job_store.store import JobStore
 from shared.job_store.tenants import Tenants
@@ -40,10 +41,12 @@ __all__ = [
     "JobPage",
     "JobStore",
     "Kept",
+    "LaneState",
     "LiveJobs",
     "Mark",
     "Posting",
     "QueuePlace",
+    "QueueStates",
     "Readiness",
     "Receipt",
     "Refusal",

@@ -172,16 +172,20 @@ class AsyncJobStore:
 
     async def queue_place(self, job_id: str) -> QueuePlace | None:
         """Where a queued job stands; None for any other. Raises RecordsUnavailable."""
-        return self._placed(await self._run(self._place, job_id), await self._slots())
+        return self._placed(await self._run(self._place, job_id), await self.slots())
 
     async def queue_places(self, job_ids: Sequence[str]) -> list[QueuePlace | None]:
         """Where each of these jobs stands, in one round trip. Raises RecordsUnavailable."""
-        slots = await self._slots()
+        slots = await self.slots()
         with redis_errors():
             async with self._redis.pipeline(transaction=False) as pipe:
                 for job_id in job_ids:
                     await self._place(args=[self._prefix, job_id], client=pipe)
                 return [self._placed(found, slots) for found in await pipe.execute()]
+
+    async def slots(self) -> int:
+        """Slots that draw pictures, of workers that are ready. Raises RecordsUnavailable."""
+        return sum(facts.slots for facts in await self._recent_workers() if facts.ready and facts.role != "detection")
 
     async def remember_photo(self, tenant: str, photo_id: str) -> None:
         """Notes that a tenant's photo is stored, for as long as photos are kept. Raises RecordsUnavailable."""
@@ -206,10 +210,6 @@ class AsyncJobStore:
                     pipe.hgetall(keys.worker_key(self._prefix, name))
                 facts = await pipe.execute()
         return [WorkerFacts.model_validate(fields) for fields in facts if "role" in fields]
-
-    async def _slots(self) -> int:
-        """Slots that draw pictures, of workers that are ready."""
-        return sum(facts.slots for facts in await self._recent_workers() if facts.ready and facts.role != "detection")
 
     @staticmethod
     def _placed(found: Any, slots: int) -> QueuePlace | None:

@@ -24,6 +24,7 @@
     {p}:speed                     string  units a second of one generation worker, moving average
     {p}:answer:{name}             hash    the first answer to a request with an Idempotency-Key, below; expires
     {p}:preview:{id}              string  a running job's picture as it emerges (JPEG), if somebody watches; expires
+    {p}:pace:{lane}               hash    per tenant: pictures a second, moving average, and when it was taken
     {p}:photo:{tenant}:{id}       string  says that a tenant uploaded a photo; expires
     {p}:webhooks:{tenant}         zset    a tenant's webhooks; score = when made (s)
     {p}:webhook:{id}              hash    one webhook, fields below

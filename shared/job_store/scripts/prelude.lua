@@ -52,10 +52,8 @@ end
 local function weight_of(tenant) return tonumber(redis.call('HGET', limits(tenant), 'weight') or 1) end
 local function pay(lane, tenant, units) redis.call('ZADD', turns(lane), 'XX', 'INCR', units / weight_of(tenant), tenant) end
 
--- Where a tenant starts that had no turn: at the smallest score of those who wait, or where the lane stopped.
-local function start(lane)
-  return tonumber(redis.call('ZRANGE', turns(lane), 0, 0, 'WITHSCORES')[2] or redis.call('HGET', p .. ':clock', lane) or 0)
-end
+-- Where a tenant starts that had no turn: at the score that was served last, so with all the others.
+local function start(lane) return tonumber(redis.call('HGET', p .. ':clock', lane) or 0) end
 
 -- Whether as many jobs of the tenant are handed out as may be at once, in both lanes together.
 local function at_cap(tenant)
@@ -229,9 +227,20 @@ local function tell_end(job, status)
   }))
 end
 
+-- Pictures a second that a tenant gets in a lane: an average over the last minute or so that fades by itself.
+local PACE_S = 60
+local function pace(lane, tenant, made)
+  local key, t = p .. ':pace:' .. lane, now()
+  local rate, at = string.match(redis.call('HGET', key, tenant) or '0 0', '(%S+) (%S+)')
+  rate = tonumber(rate) * math.exp((tonumber(at) - t) / PACE_S) + made / PACE_S
+  if made > 0 then redis.call('HSET', key, tenant, string.format('%.6g %.3f', rate, t)) end
+  return rate
+end
+
 -- The end: nothing changes a job after this.
 local function close(job, status, expiry_s)
   take_out(job)
+  if status == 'succeeded' then pace(job.lane, job.tenant, 1) end
   redis.call('HSET', record(job.id), 's', status, 'ended', stamp())
   redis.call('DEL', p .. ':preview:' .. job.id)
   redis.call('HDEL', record(job.id), 'holder', 'cancel', 'losses', 'tries', 'show', 'shown')

@@ -3,10 +3,10 @@
 -- ...}.
 --
 -- Fair between tenants by units and weight, not by jobs: a tenant's score in `turns` is what it was given so far over its
--- weight, the smallest is served next and pays for what it gets. A tenant that comes back starts at the smallest score,
--- unless it still owes (start-time fair queueing, Goyal, Vin and Cheng, SIGCOMM 1996, section 2: deficit round-robin without
--- a quantum, which would have to be as large as the largest job). While two tenants wait, what they were given over their
--- weights differs by at most one job of each. O(log n) a job.
+-- weight, the smallest is served next and pays for what it gets. A tenant that comes back starts at the score that was
+-- served last, unless it still owes (start-time fair queueing, Goyal, Vin and Cheng, SIGCOMM 1996, section 2: deficit
+-- round-robin without a quantum, which would have to be as large as the largest job). While two tenants wait, what they were
+-- given over their weights differs by at most one job of each. O(log n) a job.
 -- A tenant at its cap stands aside, in `capped`, until a job of it comes back; nobody waits behind it.
 -- Interactive jobs have all the places to themselves; batch jobs have what is left. While interactive jobs leave nothing,
 -- a batch lane whose head has waited for aging_s still gets a fifth of the places, and goes first in Celery too.

@@ -100,6 +100,7 @@ def test_the_document_describes_every_address_and_leads_nowhere_else() -> None:
         "/v1/webhooks/{webhook_id}/test",
         "/v1/webhooks/{webhook_id}/deliveries",
         "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
+        "/v1/queue",
         "/healthz",
         "/readyz",
     }

@@ -1,0 +1,62 @@
+"""The queue as a tenant may see it: its own jobs one by one, those of others only as time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+
+from shared.job import Lane
+from shared.job_store import scripts
+from shared.job_store.async_store import AsyncJobStore
+from shared.job_store.connection import redis_errors
+from shared.settings import Settings
+
+_WORDS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneState:
+    """One lane. depth, running, pictures_per_min and eta_s are the tenant's own; backlog_s is everybody's.
+
+    eta_s: until the last of the tenant's jobs that wait is done; None when none waits, or it is unknown. backlog_s: how
+    long the workers that are ready (at least one) need for all that waits; None before anything was measured.
+    """
+
+    lane: Lane
+    depth: int
+    running: int
+    pictures_per_min: float
+    eta_s: float | None
+    backlog_s: float | None
+
+
+class QueueStates:
+    """The states of the queue behind an event loop."""
+
+    def __init__(self, redis: redis.asyncio.Redis, settings: Settings, jobs: AsyncJobStore) -> None:
+        self._prefix = settings.key_prefix
+        self._jobs = jobs
+        self._queue = redis.register_script(scripts.source("queue"))
+
+    async def of(self, tenant: str) -> list[LaneState]:
+        """Every lane as this tenant may see it. Raises RecordsUnavailable."""
+        slots = max(1, await self._jobs.slots())
+        with redis_errors():
+            speed, *flat = await self._queue(args=[self._prefix, tenant])
+        rows = list(zip(*[iter(flat)] * _WORDS, strict=True))
+        return [await self._lane(row, float(speed or 0) * slots) for row in rows]
+
+    async def _lane(self, row: Any, units_per_s: float) -> LaneState:
+        lane, depth, running, per_s, last, units = row
+        place = await self._jobs.queue_place(last) if last else None
+        waits = max(0.0, float(units))
+        return LaneState(
+            lane=lane,
+            depth=depth,
+            running=running,
+            pictures_per_min=round(float(per_s) * 60, 2),
+            eta_s=None if place is None else place.eta_s,
+            backlog_s=waits / units_per_s if units_per_s else (None if waits else 0.0),
+        )
