@@ -113,8 +113,8 @@ def draw_spec(rng: random.Random, lane: Lane) -> JobSpec:
     return completed(spec, SDXL_LIMITS)
 
 
-async def fill(store: AsyncJobStore, client: Any, jobs: int) -> dict[str, float]:
-    """Submits the batch; gives its rate and what a job takes of Redis's memory."""
+async def fill(store: AsyncJobStore, client: Any, jobs: int, tenants: int = _TENANTS) -> dict[str, float]:
+    """Submits the batch of so many tenants; gives its rate and what a job takes of Redis's memory."""
     rng = random.Random(0)
     # The spec is drawn before, and parsed by the API in any case: neither is the queue's.
     specs = [draw_spec(rng, "batch") for _ in range(2000)]
@@ -123,7 +123,7 @@ async def fill(store: AsyncJobStore, client: Any, jobs: int) -> dict[str, float]
 
     async def submit() -> None:
         for number in left:
-            await store.submit(uuid.uuid4().hex, specs[number % len(specs)], tenant=f"tenant-{number % _TENANTS}")
+            await store.submit(uuid.uuid4().hex, specs[number % len(specs)], tenant=f"tenant-{number % tenants}")
 
     started_s = time.perf_counter()
     await asyncio.gather(*(submit() for _ in range(_AT_ONCE)))
@@ -164,12 +164,14 @@ async def interrupt(store: AsyncJobStore, client: Any, settings: Settings, tries
     }
 
 
-async def measure(settings: Settings, folder: Path, *, jobs: int, tries: int) -> dict[str, float]:
+async def measure(
+    settings: Settings, folder: Path, *, jobs: int, tries: int, tenants: int = _TENANTS
+) -> dict[str, float]:
     """All figures."""
     client: Any = connect_async(settings)
     store = AsyncJobStore(client, settings)
     await store.start()
-    found = await fill(store, client, jobs)
+    found = await fill(store, client, jobs, tenants)
     with Processes(folder) as processes:
         for role in _ROLES:
             command = [sys.executable, "-m", "celery", "-A", "tests.benchmarks.backlog", "worker", *WORKER_ARGS]
