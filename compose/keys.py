@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from api.keys import main
 from compose.local import FOLDER, addresses
 from shared.settings import Settings
 
 
-def settings_here() -> Settings:
+def settings_here(folder: Path = FOLDER) -> Settings:
     """The settings, with the Redis of the stack of this machine where the environment names none."""
-    settings, here = Settings(), addresses(FOLDER)
+    settings, here = Settings(), addresses(folder)
     if here is None or "redis_url" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"redis_url": here["redis"]})

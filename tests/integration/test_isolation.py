@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from api.app import create_app
 from api.pictures import photo_id
 from shared.job_store import AsyncJobStore, connect_async
 from shared.settings import Settings
@@ -51,15 +52,19 @@ def of_another(server: ApiServer) -> str:
     return job_id
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", ""), ("HEAD", ""), ("GET", "/picture"), ("GET", "/template"), ("GET", "/masks"), ("POST", "/cancel")],
-)
+def of_a_job() -> list[tuple[str, str]]:
+    """Every method and address that names a job, whoever added it."""
+    paths = create_app(Settings()).openapi()["paths"]
+    found = [(method.upper(), path) for path, methods in paths.items() for method in methods if "{job_id}" in path]
+    return [*found, *(("HEAD", path) for method, path in found if method == "GET")]
+
+
+@pytest.mark.parametrize(("method", "path"), of_a_job())
 def test_another_tenants_job_answers_as_one_that_never_was(
     server: ApiServer, client: httpx.Client, method: str, path: str
 ) -> None:
-    theirs = client.request(method, f"/v1/jobs/{of_another(server)}{path}")
-    never = client.request(method, f"/v1/jobs/{uuid.uuid4().hex}{path}")
+    theirs = client.request(method, path.replace("{job_id}", of_another(server)))
+    never = client.request(method, path.replace("{job_id}", uuid.uuid4().hex))
     assert (theirs.status_code, theirs.content) == (never.status_code, never.content)
     assert theirs.status_code == 404
     assert told(theirs) == told(never)
