@@ -11,7 +11,8 @@ from worker.models.catalog import Recipe, recipe_of
 from worker.models.dino import PhraseDetector, load_transformers_dino
 from worker.models.faces import FaceReader, load_faces
 from worker.models.keypoints import Pen
-from worker.models.pretrained import Generator, checkpoint, load_generator
+from worker.models.pretrained import Generator, load_generator
+from worker.models.weights import checkpoint
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -82,16 +83,8 @@ def _load_generation(settings: Settings, recipe: Recipe, device: str) -> Generat
         adapter=recipe.path("ip-adapter.bin"),
         device=device,
         dtype=dtype,
-        variant=_variant(recipe),
     )
     return Generation(generator=generator, pen=recipe.pen, batched=settings.batch_branches)
-
-
-def _variant(recipe: Recipe) -> str | None:
-    """SDXL is published in two sizes of weights side by side; a folder may hold only the half-precision ones."""
-    unet = recipe.path("sdxl") / "unet"
-    whole, half = (unet / f"diffusion_pytorch_model{infix}.safetensors" for infix in ("", ".fp16"))
-    return "fp16" if half.exists() and not whole.exists() else None
 
 
 def _device(settings: Settings) -> str:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from transformers import AutoImageProcessor, AutoTokenizer, GroundingDinoForObjectDetection
 
+from shared.errors import BundleError
 from worker.concepts.boxes import Candidate
 from worker.concepts.places import without_place
+from worker.models.weights import Misfit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,11 +158,18 @@ class TransformersDino:
 def load_transformers_dino(folder: Path, device: torch.device | str, dtype: torch.dtype) -> PhraseDetector:
     """The detector of a folder laid out like IDEA-Research/grounding-dino-tiny or -base. Never asks the network.
 
-    Raises OSError when a file is missing.
+    Raises OSError when a file is missing, BundleError when the weights do not fit the configuration.
     """
     # Auto classes are typed for what comes from a hub; a folder needs none of that.
     from_folder: Any = AutoImageProcessor
-    model: Any = GroundingDinoForObjectDetection.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    # transformers fills what a file lacks with random numbers, and leaves out what it does not know.
+    model, said = GroundingDinoForObjectDetection.from_pretrained(
+        folder, dtype=dtype, local_files_only=True, output_loading_info=True
+    )
+    missing, unexpected = sorted(said["missing_keys"]), sorted(said["unexpected_keys"])
+    wrong = Misfit(missing=tuple(missing), shapes=(), unexpected=tuple(unexpected))
+    if wrong:
+        raise BundleError(f"checkpoint {folder / 'model.safetensors'} does not fit its configuration: {wrong}")
     return TransformersDino(
         model=model.eval().to(device),
         tokenizer=AutoTokenizer.from_pretrained(folder, local_files_only=True),

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import ControlNetModel, StableDiffusionXLPipeline
+from diffusers import ControlNetModel, StableDiffusionXLPipeline, UNet2DConditionModel
 from diffusers.models.embeddings import MultiIPAdapterImageProjection
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from shared.errors import BundleError
 from worker.models.keypoints import Canvas
+from worker.models.weights import check_fit, checkpoint, pickled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +60,38 @@ def load_instantid(pipeline: StableDiffusionXLPipeline, adapter: Path, identityn
     """Puts the adapter's keys and values into the pipeline's UNet and takes its Resampler out.
 
     The UNet then expects finished tokens: they are constant over the steps, so the Resampler runs once a job, not in
-    every forward.
+    every forward. Raises BundleError for a file that is missing, holds more than tensors, or was made for another UNet.
     """
-    pipeline.load_ip_adapter(
-        str(adapter.parent), subfolder="", weight_name=adapter.name, image_encoder_folder=None, local_files_only=True
-    )
     unet = pipeline.unet
+    weights = pickled(adapter)
+    with checkpoint(adapter):
+        wanted = adapter_layout(unet)
+        check_fit(wanted, weights["ip_adapter"], source=adapter)
+        pipeline.load_ip_adapter(weights, subfolder="", weight_name="", image_encoder_folder=None)
     # Weights per row are given as masks, so the processors' own scale stays 1.
     pipeline.set_ip_adapter_scale(1.0)
     resampler = unet.encoder_hid_proj.image_projection_layers[0]
+    empty = [name for name, weight in resampler.named_parameters() if weight.is_meta]
+    if empty:
+        raise BundleError(f"checkpoint {adapter} lacks a part of the Resampler: {empty[0]}")
+    wide = unet.config.cross_attention_dim
+    if resampler.proj_out.out_features != wide:
+        raise BundleError(f"checkpoint {adapter} gives tokens of {resampler.proj_out.out_features}, not of {wide}")
     unet.encoder_hid_proj = MultiIPAdapterImageProjection([nn.Identity()])
     return InstantId(resampler=resampler, identitynet=identitynet)
+
+
+def adapter_layout(unet: UNet2DConditionModel) -> dict[str, Tensor]:
+    """The keys and values that an adapter of this UNet holds, without memory.
+
+    One pair a text attention, numbered 1, 3, 5, ... in the order of `attn_processors`: down, up, mid
+    (tencent-ailab/IP-Adapter, ip_adapter.py; diffusers reads it alike).
+    """
+    layout = {}
+    names = [name.removesuffix(".processor") for name in unet.attn_processors]
+    for number, name in enumerate(names):
+        if name.endswith("attn2"):
+            attention = unet.get_submodule(name)
+            for kind, own in (("to_k_ip", attention.to_k), ("to_v_ip", attention.to_v)):
+                layout[f"{number}.{kind}.weight"] = torch.empty_like(own.weight, device="meta")
+    return layout
