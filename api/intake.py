@@ -19,6 +19,7 @@ from shared.errors import InvalidField, MalformedBody, UnknownPhoto
 from shared.job import Job, JobSpec, Sampling
 from shared.job_store import Receipt
 from shared.limits import BundleLimits
+from shared.presets import filled
 
 _SEEDS = 2**32
 
@@ -40,23 +41,13 @@ def spec_of_value(value: object) -> JobSpec:
 
 
 def completed(spec: JobSpec, limits: BundleLimits) -> JobSpec:
-    """The spec with every empty value of its sampling filled in: the bundle's own, and a random seed.
+    """The spec with every empty value of its sampling filled in: the preset's, the bundle's own, and a random seed.
 
     Raises SizeNotAllowed, or a Refusal where boxes leave the picture.
     """
-    asked = spec.sampling
-    own: dict[str, object] = {
-        "width_px": limits.width_px,
-        "height_px": limits.height_px,
-        "steps": limits.steps,
-        "guidance_scale": limits.guidance_scale,
-        "identity_scale": limits.identity_scale,
-        "adapter_scale": limits.adapter_scale,
-    }
-    filled = {name: value for name, value in own.items() if getattr(asked, name) is None}
-    if asked.seed is None:
-        filled["seed"] = secrets.randbelow(_SEEDS)
-    sampling = asked.model_copy(update=filled)
+    sampling = filled(spec.sampling, limits)
+    if sampling.seed is None:
+        sampling = sampling.model_copy(update={"seed": secrets.randbelow(_SEEDS)})
     width_px, height_px = _size_px(sampling, limits)
     limits.check(width_px, height_px)
     _check_boxes(spec, width_px, height_px)

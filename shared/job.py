@@ -36,6 +36,7 @@ Mode = Literal["literal", "staged", "shared"]
 MaskKind = Literal["box", "ellipse"]
 Scheduler = Literal["euler", "euler_a", "ddim", "dpmpp_2m", "unipc", "lcm"]
 Lane = Literal["interactive", "batch"]
+Preset = Literal["fast", "balanced", "best"]
 
 
 class Stage(StrEnum):
@@ -93,8 +94,11 @@ class Concept(Asked):
 
 
 class Sampling(Asked):
-    """How the picture is drawn. What is left empty is filled with the bundle's own values at submit."""
+    """How the picture is drawn. What is left out is filled in at submit: by the preset, then by the bundle."""
 
+    preset: Preset | None = Field(
+        None, description="Values for what is left out: few steps, fewer sums for all but the same picture, or all"
+    )
     width_px: int | None = Field(None, ge=64, le=4096)
     height_px: int | None = Field(None, ge=64, le=4096)
     steps: int | None = Field(None, ge=1, le=150)
@@ -108,6 +112,23 @@ class Sampling(Asked):
         le=1,
         description="S, as a fraction of the steps. staged and shared: the first S are the template's own; "
         "literal: the last S are not coupled",
+    )
+    keep: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="In the first of the steps, this share of them, the template's own background goes on behind the "
+        "people; in the others it is drawn anew around them",
+    )
+    crop_margin: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="How much of the scene a person's branch sees around their mask, as a share of the picture's "
+        "sides; 1 is the whole picture",
+    )
+    guidance_stop: float | None = Field(
+        None, ge=0, le=1, description="Guidance acts in the first of the steps, this share of them"
     )
     mask: MaskKind = "box"
     feather_px: float = Field(0.0, ge=0, le=512, description="Width of the soft edge of a mask, in pixels")

@@ -54,6 +54,7 @@ class Drawing(BaseModel):
     steps: int
     seed: int
     guidance_scale: float
+    guidance_stop: float = 1.0
     scheduler: Scheduler
 
 
@@ -126,6 +127,8 @@ class PersonalizeOrder(Order):
     branches: tuple[BranchText, ...]
     mode: Mode
     split: float
+    keep: float = 0.0
+    crop_margin: float = 1.0
     feather_px: float
     identity_scale: float
     adapter_scale: float

@@ -138,27 +138,12 @@ class Rooms:
 
     def personalize(self, job: Job) -> tuple[PersonalizeOrder, Work]:
         """The final picture."""
-        spec, sampling = job.spec, job.spec.sampling
-        order = PersonalizeOrder(
+        order = personalize_order_of(
+            job.spec,
             bundle=self.bundle.name,
             identities=job.outputs[Stage.IDENTIFY],
             template=job.outputs[Stage.RENDER],
             regions=job.outputs[Stage.DETECT],
-            drawing=drawing_of(spec),
-            branches=tuple(
-                BranchText(
-                    prompt=concept.prompt or spec.prompt,
-                    negative_prompt=spec.negative_prompt
-                    if concept.negative_prompt is None
-                    else concept.negative_prompt,
-                )
-                for concept in spec.concepts
-            ),
-            mode=sampling.mode,
-            split=sampling.split,
-            feather_px=sampling.feather_px,
-            identity_scale=_filled(sampling.identity_scale),
-            adapter_scale=_filled(sampling.adapter_scale),
         )
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
@@ -170,7 +155,7 @@ class Rooms:
             cast = Cast(
                 identities=[arrays[str(concept)] for concept in range(len(arrays))],
                 regions=[Region.model_validate(region) for region in found["regions"]],
-                mask=sampling.mask,
+                mask=job.spec.sampling.mask,
                 predictions=predictions,
             )
             picture = personalize(self._generation, order, cast, on_step)
@@ -240,7 +225,36 @@ def drawing_of(spec: JobSpec) -> Drawing:
         steps=_filled(sampling.steps),
         seed=_filled(sampling.seed),
         guidance_scale=_filled(sampling.guidance_scale),
+        guidance_stop=_filled(sampling.guidance_stop),
         scheduler=sampling.scheduler,
+    )
+
+
+def personalize_order_of(
+    spec: JobSpec, *, bundle: str, identities: str, template: str, regions: str
+) -> PersonalizeOrder:
+    """The last order of a job whose earlier stages left these digests. Raises ValueError as `drawing_of`."""
+    sampling = spec.sampling
+    return PersonalizeOrder(
+        bundle=bundle,
+        identities=identities,
+        template=template,
+        regions=regions,
+        drawing=drawing_of(spec),
+        branches=tuple(
+            BranchText(
+                prompt=concept.prompt or spec.prompt,
+                negative_prompt=spec.negative_prompt if concept.negative_prompt is None else concept.negative_prompt,
+            )
+            for concept in spec.concepts
+        ),
+        mode=sampling.mode,
+        split=sampling.split,
+        keep=_filled(sampling.keep),
+        crop_margin=_filled(sampling.crop_margin),
+        feather_px=sampling.feather_px,
+        identity_scale=_filled(sampling.identity_scale),
+        adapter_scale=_filled(sampling.adapter_scale),
     )
 
 

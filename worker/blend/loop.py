@@ -107,15 +107,20 @@ class Composition(Generic[P]):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How it is drawn. split: S as a fraction of the steps.
+    """How it is drawn. split: S, and keep: both fractions of the steps.
 
     prefix: the template's own guided predictions of its first steps, (n, c, h, w), as `Denoised.predictions` gave them.
     Where the background is still the template's own they are replayed through the solver instead of being computed:
     the same latents, the same solver memory, no network.
+
+    keep: in the first of the steps, this share of them, the background is not predicted from what it reads: it goes on
+    as the template did, by the predictions in prefix. Outside of hard masks the latents then are the template's own,
+    as in Blended Latent Diffusion (arXiv 2206.02779, section 4.1), and the step costs the layers alone.
     """
 
     mode: Mode = "shared"
     split: float = 0.0
+    keep: float = 0.0
     prefix: Tensor | None = None
 
 
@@ -149,9 +154,11 @@ def denoise(
 
     on_step(i, n) is called after step i of n, counted from 1; what it raises ends the run, and a function that it gives
     is shown the clean latents as estimated. Without layers this is plain sampling of the background, in every mode.
+    Raises ValueError where the plan keeps steps that its prefix lacks.
     """
     plan = plan or Plan()
     steps = len(solver.timesteps)
+    _check_kept(plan, steps)
     split = round(plan.split * steps)
     background = _Chain(x, solver)
     chains: dict[int, _Chain] = {}
@@ -184,11 +191,19 @@ def denoise(
 
 
 def _replay(plan: Plan, i: int, steps: int, split: int) -> Tensor | None:
-    """The background's prediction of step i where it is known: while nothing has been blended into the background."""
+    """The background's prediction of step i where it is known: kept, or nothing has been blended into it yet."""
     own = split == steps if plan.mode == "literal" else i < split
-    if plan.prefix is None or not own or i >= len(plan.prefix):
+    kept = i < round(plan.keep * steps)
+    if plan.prefix is None or not (own or kept) or i >= len(plan.prefix):
         return None
     return plan.prefix[i : i + 1]
+
+
+def _check_kept(plan: Plan, steps: int) -> None:
+    stored, kept = 0 if plan.prefix is None else len(plan.prefix), round(plan.keep * steps)
+    if stored < kept:
+        message = f"the template's predictions of {kept} steps are to be kept, and {stored} are there"
+        raise ValueError(message)
 
 
 def _predict(

@@ -1,4 +1,4 @@
-"""All branches of a step in one UNet forward: SDXL rows and InstantID rows side by side."""
+"""All branches of a step in one UNet forward: SDXL rows and InstantID rows side by side, in windows of one size."""
 
 from __future__ import annotations
 
@@ -11,35 +11,41 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import Tensor
 
 from shared.errors import OutOfMemory
+from worker.blend.windows import Window
 from worker.models.instantid import Face
-from worker.models.sdxl import Text, time_ids
+from worker.models.rows import Part, Rows, WornFaces, among, rows_of
+from worker.models.sdxl import Text
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Branch:
-    """One branch of the loop: what it draws, how strongly, and whose face it wears (None: plain SDXL)."""
+    """One branch of the loop: what it draws, how strongly, and whose face it wears (None: plain SDXL).
+
+    unguided_from_t: at this timestep and below, guidance is left out and with it the unconditional row. window: where
+    the branch looks; None is everywhere, and elsewhere it predicts zeros.
+    """
 
     denoiser: Denoiser
     text: Text
     guidance_scale: float
+    unguided_from_t: float = -math.inf
     face: Face | None = None
-
-    @property
-    def guided(self) -> bool:
-        """Whether the branch needs its unconditional row."""
-        return self.guidance_scale > 1
+    window: Window | None = None
 
     def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:
         """The guided prediction of this branch alone, (1, c, h, w)."""
         return self.denoiser.predict(x, t, [self])
 
-    def rows(self, both: Tensor) -> Tensor:
-        """The rows this branch needs of a pair (unconditional, conditional)."""
-        return both if self.guided else both[1:]
+    def guided(self, t: Tensor) -> bool:
+        """Whether the branch needs its unconditional row at this timestep."""
+        return self.guidance_scale > 1 and float(t) > self.unguided_from_t
 
 
 class Denoiser:
-    """The networks of a job's steps. `batched`: all branches in one forward, until memory says otherwise."""
+    """The networks of a job's steps. `batched`: all branches in one forward, until memory says otherwise.
+
+    latent_px: side of a latent in pixels, 8 for SDXL's VAE.
+    """
 
     def __init__(
         self,
@@ -48,19 +54,44 @@ class Denoiser:
         *,
         width_px: int,
         height_px: int,
+        latent_px: int = 8,
         batched: bool = True,
     ) -> None:
         self._unet = unet
         self._identitynet = identitynet
-        self._time_ids = time_ids(width_px=width_px, height_px=height_px).to(device=unet.device, dtype=unet.dtype)
+        self._size_px = {"width_px": width_px, "height_px": height_px}
+        self._latent_px = latent_px
         self._batched = batched
+        self._known: dict[tuple[tuple[Branch, bool], ...], Rows] = {}
+
+    @property
+    def multiple(self) -> int:
+        """Sides of windows in latents that the networks halve without a rest."""
+        halvings = len(self._unet.config.block_out_channels) - 1
+        return 1 << halvings
 
     def predict(self, x: Tensor, t: Tensor, branches: Sequence[Branch]) -> Tensor:
         """Guided predictions, (b, c, h, w); row i of x belongs to branches[i].
 
-        When the device has no room for all branches at once they run one by one, here and in all later steps. Raises
-        OutOfMemory when there is no room for a single one.
+        Branches that look at windows of one size share a forward. When the device has no room for all of them at once
+        they run one by one, here and in all later steps. Raises OutOfMemory when there is no room for a single one.
         """
+        height, width = x.shape[2:]
+        groups: dict[tuple[int, int], list[int]] = {}
+        for i, branch in enumerate(branches):
+            window = branch.window
+            groups.setdefault((height, width) if window is None else (window.height, window.width), []).append(i)
+        predictions: dict[int, Tensor] = {}
+        for members in groups.values():
+            own = [branches[i] for i in members]
+            seen = torch.cat([_seen(x[i : i + 1], branches[i].window) for i in members])
+            for i, eps in zip(members, self._fitting(seen, t, own).split(1), strict=True):
+                window = branches[i].window
+                predictions[i] = eps if window is None else window.put(eps, height=height, width=width)
+        return torch.cat([predictions[i] for i in range(len(branches))])
+
+    def _fitting(self, x: Tensor, t: Tensor, branches: Sequence[Branch]) -> Tensor:
+        """Branches of one size, together if they fit."""
         if self._batched and len(branches) > 1:
             try:
                 return self._forward(x, t, branches)
@@ -77,97 +108,56 @@ class Denoiser:
 
     @torch.inference_mode()
     def _forward(self, x: Tensor, t: Tensor, branches: Sequence[Branch]) -> Tensor:
-        counts = [2 if branch.guided else 1 for branch in branches]
-        rows = torch.cat([x[i : i + 1].expand(count, -1, -1, -1) for i, count in enumerate(counts)])
-        rows = rows.to(self._unet.dtype)
-        states = torch.cat([branch.rows(branch.text.states) for branch in branches])
-        sizes = {
-            "text_embeds": torch.cat([branch.rows(branch.text.pooled) for branch in branches]),
-            "time_ids": self._time_ids.expand(len(rows), -1),
-        }
-        worn = _worn_faces(branches)
-        if worn is None:
-            # One token of zeros: its value is zero in every layer, so nothing is added to plain SDXL.
-            tokens, attention, down, middle = states[:, :1] * 0, None, None, None
+        rows = self._rows(t, branches)
+        latents = x[rows.parts].to(self._unet.dtype)
+        if rows.worn is None:
+            attention, down, middle = None, None, None
         else:
-            tokens = _among(worn.rows, worn.tokens, len(rows))
-            scales = _among(worn.rows, worn.adapter_scales.to(rows), len(rows))
-            attention = {"ip_adapter_masks": [scales.expand(-1, -1, *rows.shape[2:])]}
-            down, middle = self._residuals(rows, t, sizes, worn)
+            scales = among(rows.worn.rows, rows.worn.adapter_scales, len(latents))
+            attention = {"ip_adapter_masks": [scales.expand(-1, -1, *latents.shape[2:])]}
+            down, middle = self._residuals(latents, t, rows.added, rows.worn)
         eps = self._unet(
-            rows,
+            latents,
             t,
-            encoder_hidden_states=states,
-            added_cond_kwargs={**sizes, "image_embeds": [tokens[:, None]]},
+            encoder_hidden_states=rows.states,
+            added_cond_kwargs={**rows.added, "image_embeds": [rows.tokens[:, None]]},
             cross_attention_kwargs=attention,
             down_block_additional_residuals=down,
             mid_block_additional_residual=middle,
             return_dict=False,
         )[0]
-        parts = zip(branches, eps.split(counts), strict=True)
+        parts = zip(branches, eps.split(rows.counts), strict=True)
         return torch.cat([_guide(own, branch.guidance_scale) for branch, own in parts])
 
     def _residuals(
-        self, rows: Tensor, t: Tensor, sizes: dict[str, Tensor], worn: _WornFaces
+        self, latents: Tensor, t: Tensor, added: dict[str, Tensor], worn: WornFaces
     ) -> tuple[list[Tensor], Tensor]:
         """IdentityNet's residuals for all rows of the UNet: zeros for the rows that wear no face."""
         down, middle = self._identitynet(
-            rows[worn.rows],
+            latents[worn.rows],
             t,
             # InstantID's one departure from a ControlNet: it reads the face tokens, not the text.
             encoder_hidden_states=worn.tokens,
             controlnet_cond=worn.drawings,
-            added_cond_kwargs={name: value[worn.rows] for name, value in sizes.items()},
+            added_cond_kwargs={name: value[worn.rows] for name, value in added.items()},
             return_dict=False,
         )
-        scales = worn.identity_scales.to(rows)
-        scaled = [_among(worn.rows, residual * scales, len(rows)) for residual in (*down, middle)]
+        scaled = [among(worn.rows, residual * worn.identity_scales, len(latents)) for residual in (*down, middle)]
         return scaled[:-1], scaled[-1]
 
-
-@dataclass(frozen=True, kw_only=True)
-class _WornFaces:
-    """The faces of a forward, one entry a row that wears one. rows: their numbers; scales: (k, 1, 1, 1)."""
-
-    rows: list[int]
-    tokens: Tensor
-    drawings: Tensor
-    identity_scales: Tensor
-    adapter_scales: Tensor
-
-
-def _worn_faces(branches: Sequence[Branch]) -> _WornFaces | None:
-    rows: list[int] = []
-    faces: list[Face] = []
-    tokens: list[Tensor] = []
-    at = 0
-    for branch in branches:
-        count = 2 if branch.guided else 1
-        if branch.face is not None:
-            rows += range(at, at + count)
-            faces += [branch.face] * count
-            tokens.append(branch.rows(branch.face.tokens))
-        at += count
-    if not faces:
-        return None
-    # Persons with fewer photos have shorter sequences. Repeating one whole leaves attention over it as it was.
-    length = math.lcm(*(own.shape[1] for own in tokens))
-    return _WornFaces(
-        rows=rows,
-        tokens=torch.cat([own.repeat(1, length // own.shape[1], 1) for own in tokens]),
-        drawings=torch.cat([face.drawing for face in faces]),
-        identity_scales=torch.tensor([face.identity_scale for face in faces]).view(-1, 1, 1, 1),
-        adapter_scales=torch.tensor([face.adapter_scale for face in faces]).view(-1, 1, 1, 1),
-    )
+    def _rows(self, t: Tensor, branches: Sequence[Branch]) -> Rows:
+        """What these branches read in every step. Which of them come together changes a few times a job."""
+        key = tuple((branch, branch.guided(t)) for branch in branches)
+        if key not in self._known:
+            parts = [
+                Part(text=branch.text, face=branch.face, window=branch.window, guided=guided) for branch, guided in key
+            ]
+            self._known[key] = rows_of(parts, **self._size_px, latent_px=self._latent_px)
+        return self._known[key]
 
 
-def _among(rows: Sequence[int], values: Tensor, total: int) -> Tensor:
-    """`values` put at `rows` of a tensor of `total` rows, zeros elsewhere."""
-    if len(rows) == total:
-        return values
-    everything = values.new_zeros(total, *values.shape[1:])
-    everything[list(rows)] = values
-    return everything
+def _seen(x: Tensor, window: Window | None) -> Tensor:
+    return x if window is None else window.cut(x)
 
 
 def _guide(eps: Tensor, scale: float) -> Tensor:

@@ -90,12 +90,14 @@ def make_solver(
     *,
     steps: int,
     seed: int,
-    device: torch.device | str = "cpu",
 ) -> ScheduledSolver:
-    """A fresh solver for `steps` steps. configuration: `config` of the checkpoint's own scheduler."""
+    """A fresh solver for `steps` steps. configuration: `config` of the checkpoint's own scheduler.
+
+    Its timesteps stay on the CPU, wherever the latents are: to look one up there does not make a device wait.
+    """
     scheduler_class, options = _CLASSES[name]
     scheduler = scheduler_class.from_config(copy.deepcopy(dict(configuration)), **options)
-    scheduler.set_timesteps(steps, device=device)
+    scheduler.set_timesteps(steps)
     return ScheduledSolver(scheduler, seed=seed, draws_noise=name in _DRAWS_NOISE, grows=name in _GROWS)
 
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from worker.blend.windows import Window
+
 _SKETCH = 32
 
 
@@ -40,9 +42,15 @@ class Sdxl:
         device: torch.device = self.unet.device
         return device
 
+    @property
+    def latent_px(self) -> int:
+        """Side of a latent in pixels."""
+        side: int = self.pipeline.vae_scale_factor
+        return side
+
     def latent_shape(self, *, width_px: int, height_px: int) -> tuple[int, int, int, int]:
         """(1, c, h, w) of the latents of a picture. Raises ValueError for sizes the VAE cannot make."""
-        factor = self.pipeline.vae_scale_factor
+        factor = self.latent_px
         if width_px % factor or height_px % factor:
             message = f"a picture of {width_px} x {height_px} px: both sides must be multiples of {factor}"
             raise ValueError(message)
@@ -84,9 +92,10 @@ class Sdxl:
         return self.decode(latents)
 
 
-def time_ids(*, width_px: int, height_px: int) -> Tensor:
-    """SDXL's size conditioning of an uncropped picture, (1, 6): original size, crop corner, target size, each (h, w).
+def time_ids(*, width_px: int, height_px: int, window_px: Window | None = None) -> Tensor:
+    """SDXL's size conditioning, (1, 6): size of the whole picture, corner and size of the part to draw, each (h, w).
 
-    Source: arXiv 2307.01952, section 2.2.
+    window_px: the part in pixels; all of the picture without it. Source: arXiv 2307.01952, section 2.2.
     """
-    return torch.tensor([[height_px, width_px, 0, 0, height_px, width_px]], dtype=torch.float32)
+    part = window_px or Window(top=0, left=0, height=height_px, width=width_px)
+    return torch.tensor([[height_px, width_px, part.top, part.left, part.height, part.width]], dtype=torch.float32)

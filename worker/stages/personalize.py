@@ -13,8 +13,9 @@ from torch import Tensor
 
 from shared.job import MaskKind
 from shared.orders import PersonalizeOrder, Region
-from worker.blend.loop import Composition, Layer, Plan, denoise
+from worker.blend.loop import Composition, Layer, Plan, Solver, denoise
 from worker.blend.masks import compose
+from worker.blend.windows import Window, windows_around
 from worker.models.bundle import Generation
 from worker.models.denoiser import Branch
 from worker.models.instantid import Face
@@ -37,8 +38,28 @@ class Cast:
     predictions: Tensor
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Arrangement:
+    """Everything a run of the loop needs: noise at the first level, a fresh solver, who draws where, and how."""
+
+    x: Tensor
+    solver: Solver
+    composition: Composition[Branch]
+    plan: Plan
+
+
 def personalize(generation: Generation, order: PersonalizeOrder, cast: Cast, on_step: OnStep) -> NDArray[np.uint8]:
     """The final picture, (H, W, 3) RGB. Raises OutOfMemory, and whatever on_step raises."""
+    ready = arrange(generation, order, cast)
+    sdxl = generation.generator.sdxl
+    denoised = denoise(
+        ready.x, ready.solver, ready.composition, ready.plan, lambda i, n: _sketched(sdxl, on_step(i, n))
+    )
+    return sdxl.decode(denoised.latents)
+
+
+def arrange(generation: Generation, order: PersonalizeOrder, cast: Cast) -> Arrangement:
+    """The order and the cast as the loop takes them."""
     sdxl = generation.generator.sdxl
     drawing = order.drawing
     background = background_of(generation, drawing)
@@ -51,18 +72,18 @@ def personalize(generation: Generation, order: PersonalizeOrder, cast: Cast, on_
         latent_size=(width, height),
         feather_px=order.feather_px,
     )
+    windows = windows_around(masks, margin=order.crop_margin, multiple=background.denoiser.multiple)
+    people = zip(masks, windows, cast.regions, cast.identities, strict=True)
     layers = tuple(
-        Layer(mask=mask.to(sdxl.device), predictor=_branch(generation, order, background, region, identity))
-        for mask, region, identity in zip(masks, cast.regions, cast.identities, strict=True)
+        Layer(mask=mask.to(sdxl.device), predictor=_branch(generation, order, background, _Person(window, region, own)))
+        for mask, window, region, own in people
     )
-    denoised = denoise(
-        noisy,
-        solver,
-        Composition(background=background, layers=layers, together=background.denoiser.predict),
-        Plan(mode=order.mode, split=order.split, prefix=cast.predictions),
-        lambda i, n: _sketched(sdxl, on_step(i, n)),
+    return Arrangement(
+        x=noisy,
+        solver=solver,
+        composition=Composition(background=background, layers=layers, together=background.denoiser.predict),
+        plan=Plan(mode=order.mode, split=order.split, keep=order.keep, prefix=cast.predictions),
     )
-    return sdxl.decode(denoised.latents)
 
 
 def _sketched(sdxl: Sdxl, show: Show | None) -> Callable[[Tensor], None] | None:
@@ -77,29 +98,34 @@ def jpeg(picture: NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
-def _branch(
-    generation: Generation,
-    order: PersonalizeOrder,
-    background: Branch,
-    region: Region,
-    identity: NDArray[np.float32],
-) -> Branch:
+@dataclass(frozen=True, eq=False)
+class _Person:
+    """One concept. window: what their branch looks at."""
+
+    window: Window
+    region: Region
+    identity: NDArray[np.float32]
+
+
+def _branch(generation: Generation, order: PersonalizeOrder, background: Branch, person: _Person) -> Branch:
     """One concept's branch: its own words, its own face, its landmarks where the template's face is."""
-    drawing, text = order.drawing, order.branches[region.concept]
-    instantid = generation.generator.instantid
+    drawing, text = order.drawing, order.branches[person.region.concept]
+    sdxl, instantid = generation.generator.sdxl, generation.generator.instantid
     same_words = (text.prompt, text.negative_prompt) == (drawing.prompt, drawing.negative_prompt)
     landmarks = draw_keypoints(
-        [region.keypoints_px], width_px=drawing.width_px, height_px=drawing.height_px, pen=generation.pen
+        [person.region.keypoints_px], width_px=drawing.width_px, height_px=drawing.height_px, pen=generation.pen
     )
     face = Face(
-        tokens=instantid.face_tokens(identity),
-        drawing=instantid.condition(landmarks),
+        tokens=instantid.face_tokens(person.identity),
+        drawing=person.window.times(sdxl.latent_px).cut(instantid.condition(landmarks)),
         identity_scale=order.identity_scale,
         adapter_scale=order.adapter_scale,
     )
     return Branch(
         denoiser=background.denoiser,
-        text=background.text if same_words else generation.generator.sdxl.encode(text.prompt, text.negative_prompt),
-        guidance_scale=drawing.guidance_scale,
+        text=background.text if same_words else sdxl.encode(text.prompt, text.negative_prompt),
+        guidance_scale=background.guidance_scale,
+        unguided_from_t=background.unguided_from_t,
         face=face,
+        window=person.window,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from worker.blend.loop import Composition, denoise
 from worker.models.bundle import Generation
 from worker.models.denoiser import Branch, Denoiser
 from worker.models.schedulers import ScheduledSolver, draw_noise, make_solver
+from worker.models.sdxl import Sdxl
 
 OnStep = Callable[[int, int], object]
 
@@ -45,30 +47,32 @@ def render(generation: Generation, drawing: Drawing, on_step: OnStep) -> Templat
 
 def background_of(generation: Generation, drawing: Drawing) -> Branch:
     """The branch of plain SDXL, the same for the template and behind the people."""
-    generator = generation.generator
+    sdxl = generation.generator.sdxl
     denoiser = Denoiser(
-        generator.sdxl.unet,
-        generator.instantid.identitynet,
+        sdxl.unet,
+        generation.generator.instantid.identitynet,
         width_px=drawing.width_px,
         height_px=drawing.height_px,
+        latent_px=sdxl.latent_px,
         batched=generation.batched,
     )
+    timesteps = _solver_of(sdxl, drawing).timesteps
+    guided = round(drawing.guidance_stop * len(timesteps))
     return Branch(
         denoiser=denoiser,
-        text=generator.sdxl.encode(drawing.prompt, drawing.negative_prompt),
+        text=sdxl.encode(drawing.prompt, drawing.negative_prompt),
         guidance_scale=drawing.guidance_scale,
+        unguided_from_t=float(timesteps[guided]) if guided < len(timesteps) else -math.inf,
     )
 
 
 def start_of(generation: Generation, drawing: Drawing) -> tuple[ScheduledSolver, Tensor]:
     """A fresh solver and the job's one noise, at the first noise level: the same for the template and all branches."""
     sdxl = generation.generator.sdxl
-    solver = make_solver(
-        sdxl.pipeline.scheduler.config,
-        drawing.scheduler,
-        steps=drawing.steps,
-        seed=drawing.seed,
-        device=sdxl.device,
-    )
+    solver = _solver_of(sdxl, drawing)
     shape = sdxl.latent_shape(width_px=drawing.width_px, height_px=drawing.height_px)
     return solver, solver.noisy(draw_noise(shape, drawing.seed).to(sdxl.device))
+
+
+def _solver_of(sdxl: Sdxl, drawing: Drawing) -> ScheduledSolver:
+    return make_solver(sdxl.pipeline.scheduler.config, drawing.scheduler, steps=drawing.steps, seed=drawing.seed)

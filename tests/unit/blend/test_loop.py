@@ -106,6 +106,33 @@ def test_a_replayed_prefix_gives_the_same_picture_without_asking_the_background(
     assert len(background.asked) == STEPS // 2
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_a_kept_background_is_the_templates_to_the_end_and_is_never_predicted(
+    scheduler: SchedulerName, mode: Mode
+) -> None:
+    template = run(scheduler=scheduler)
+    background = Counting(Looks(0))
+    plan = Plan(mode=mode, split=0.3, keep=1.0, prefix=template.predictions)
+    final = run([Layer(mask=LEFT, predictor=Looks(1))], plan, background=background, scheduler=scheduler).latents
+    right = RIGHT.bool().expand(SHAPE)
+    torch.testing.assert_close(final[right], template.latents[right], atol=1e-5, rtol=0)
+    assert not torch.equal(final[~right], template.latents[~right])
+    assert not background.asked
+
+
+def test_after_the_kept_steps_the_background_is_predicted_from_what_it_reads() -> None:
+    background = Counting(Looks(0))
+    plan = Plan(keep=0.6, prefix=run().predictions)
+    run([Layer(mask=LEFT, predictor=Looks(1))], plan, background=background)
+    assert len(background.asked) == STEPS - 6
+
+
+def test_steps_cannot_be_kept_without_the_templates_predictions() -> None:
+    with pytest.raises(ValueError, match="of 5 steps are to be kept, and 4 are there"):
+        run(plan=Plan(keep=0.5, prefix=run().predictions[:4]))
+
+
 @pytest.mark.parametrize("scheduler", ["euler", "ddim"])
 def test_blending_predictions_is_blending_latents_for_first_order_solvers(scheduler: SchedulerName) -> None:
     layers = [Layer(mask=LEFT, predictor=Looks(1))]

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from shared.job import Sampling
 from worker.mini.measure.casts import draw_case, draw_others, draw_strangers
 from worker.mini.measure.marks import Bounds, Marks, Refusal, Tally, figures_of
 from worker.mini.measure.report import FLAT, Findings, as_json, as_table
-from worker.mini.measure.rows import ALL, TABLE, row_of
+from worker.mini.measure.rows import ALL, SPEED, TABLE, row_of
 from worker.mini.measure.scores import (
     Estimate,
     greedy,
@@ -194,17 +195,24 @@ def test_a_phrase_names_no_trait_that_the_caption_leaves_open(number: int) -> No
 
 def test_a_rows_name_says_what_is_not_the_default() -> None:
     row = row_of("literal-1.0-box-k3", people=2)
-    assert (row.method, row.mode, row.split, row.mask, row.people) == ("blend", "literal", 1.0, "box", 3)
-    assert row_of("default", people=2, mode="staged").mode == "staged"
+    assert (row.method, row.sampling.mode, row.sampling.split, row.mask, row.people) == (
+        "blend", "literal", 1.0, "box", 3,
+    )  # fmt: skip
+    quick = row_of("fast-keep0.5-crop0.1-guided0.8-guidance2.0-steps6-ddim", people=2).sampling
+    assert quick == Sampling(
+        preset="fast", keep=0.5, crop_margin=0.1, guidance_stop=0.8, guidance_scale=2.0, steps=6, scheduler="ddim"
+    )
+    assert row_of("default", people=2, mode="staged").sampling.mode == "staged"
     assert row_of("pasted", people=2).mask == "box"
     assert row_of("together", people=4).method == "together"
     assert {row_of(name, people=2).people for name in TABLE} == {2}
-    assert len({row_of(name, people=2) for name in ALL}) == len(ALL)
+    for names in (ALL, SPEED):
+        assert len({row_of(name, people=2) for name in names}) == len(names)
 
 
-@pytest.mark.parametrize("name", ["liberal", "1.5", "literal-", "k9", "nan"])
+@pytest.mark.parametrize("name", ["liberal", "1.5", "literal-", "k9", "nan", "keep2.0", "keep", "steps0.5", "crop-0.1"])
 def test_a_name_that_says_nothing_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="is no method, mode, mask, split"):
+    with pytest.raises(ValueError, match=f"^row '{name}': "):
         row_of(name, people=2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ import torch
 from shared.errors import JobCancelled
 from shared.job import Mode
 from shared.orders import BranchText, Drawing, PersonalizeOrder, Region
+from worker.blend.loop import one_by_one
 from worker.models.bundle import Generation
 from worker.models.keypoints import Pen
 from worker.models.pretrained import load_generator
-from worker.stages.personalize import Cast, personalize
+from worker.stages.personalize import Cast, arrange, personalize
 from worker.stages.render import Template, render
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "instantid-tiny"
@@ -24,6 +26,7 @@ DRAWING = Drawing(
     scheduler="euler",
 )  # fmt: skip
 FACE = ((20.0, 50.0), (36.0, 50.0), (28.0, 58.0), (22.0, 66.0), (34.0, 66.0))
+T = torch.tensor(500.0)
 MODES: tuple[Mode, ...] = ("literal", "staged", "shared")
 
 
@@ -60,7 +63,7 @@ def region(concept: int, x_px: float) -> Region:
     )
 
 
-def order(mode: Mode, split: float, concepts: int = 2) -> PersonalizeOrder:
+def order(mode: Mode, split: float, concepts: int = 2, **saved: float) -> PersonalizeOrder:
     return PersonalizeOrder(
         bundle="tiny",
         identities="i",
@@ -73,6 +76,7 @@ def order(mode: Mode, split: float, concepts: int = 2) -> PersonalizeOrder:
         feather_px=0,
         identity_scale=0.8,
         adapter_scale=0.8,
+        **saved,
     )
 
 
@@ -127,6 +131,45 @@ def test_the_order_of_the_concepts_changes_nothing(generation: Generation, templ
     one = personalize(generation, order(mode, 0.25), cast_of(template), quiet).astype(int)
     other = personalize(generation, order(mode, 0.25), cast_of(template, (1, 0)), quiet).astype(int)
     assert np.abs(one - other).max() <= 1
+
+
+def test_a_crop_that_is_the_whole_picture_predicts_what_an_uncropped_branch_does(
+    generation: Generation, template: Template
+) -> None:
+    ready = arrange(generation, order("shared", 0.0, crop_margin=1.0), cast_of(template))
+    for layer in ready.composition.layers:
+        cropped = layer.predictor(ready.x, T)
+        torch.testing.assert_close(replace(layer.predictor, window=None)(ready.x, T), cropped, atol=1e-6, rtol=0)
+
+
+def test_cropped_branches_in_one_forward_are_the_same_one_by_one_and_zero_outside(
+    generation: Generation, template: Template
+) -> None:
+    ready = arrange(generation, order("shared", 0.0, crop_margin=0.02), cast_of(template))
+    branches = [ready.composition.background, *(layer.predictor for layer in ready.composition.layers)]
+    assert {(one.window.height, one.window.width) for one in branches if one.window} == {(16, 12)}
+    x = ready.x.expand(3, -1, -1, -1)
+    together = ready.composition.together(x, T, branches)
+    torch.testing.assert_close(one_by_one(x, T, branches), together, atol=1e-6, rtol=1e-6)
+    for branch, eps in zip(branches, together, strict=True):
+        if branch.window is not None:
+            assert eps.count_nonzero() == branch.window.cut(eps).count_nonzero()
+
+
+def test_a_kept_background_is_the_templates_and_people_are_still_drawn(
+    generation: Generation, template: Template
+) -> None:
+    picture = personalize(generation, order("shared", 0.25, keep=1.0, crop_margin=0.1), cast_of(template), quiet)
+    assert not np.array_equal(picture, template.picture)
+
+
+def test_guidance_ends_with_its_share_of_the_steps(generation: Generation, template: Template) -> None:
+    never = DRAWING.model_copy(update={"guidance_stop": 0.0})
+    unguided = DRAWING.model_copy(update={"guidance_scale": 1.0})
+    assert np.array_equal(render(generation, never, quiet).picture, render(generation, unguided, quiet).picture)
+    half = render(generation, DRAWING.model_copy(update={"guidance_stop": 0.5}), quiet).predictions
+    torch.testing.assert_close(half[:2], template.predictions[:2])
+    assert not torch.allclose(half[2:], template.predictions[2:])
 
 
 def test_what_a_step_raises_ends_the_work(generation: Generation, template: Template) -> None:

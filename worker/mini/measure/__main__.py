@@ -23,7 +23,7 @@ from worker.mini.measure.phrases import draw_crowds, find_people
 from worker.mini.measure.place import fit_place_reader
 from worker.mini.measure.play import Play
 from worker.mini.measure.report import Findings, as_json, as_table
-from worker.mini.measure.rows import ALL, DEFAULT, TABLE, row_of
+from worker.mini.measure.rows import ALL, DEFAULT, SPEED, TABLE, row_of
 from worker.mini.measure.run import Countdown, Line, Measuring
 from worker.mini.measure.sheet import draw_sheet
 from worker.models.bundle import Bundle, load_bundle
@@ -41,14 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     transformers_log.disable_progress_bar()
     parser = _parser()
     asked = parser.parse_args(arguments)
-    names = {"default": [DEFAULT, "template"], "table": list(TABLE), "all": list(ALL)}
+    names = {"default": [DEFAULT, "template"], "table": list(TABLE), "speed": list(SPEED), "all": list(ALL)}
     chosen = list(dict.fromkeys(name for word in asked.rows for name in names.get(word, [word])))
     try:
         rows = [row_of(name, people=asked.concepts, mode=asked.mode) for name in chosen]
     except ValueError as error:
         parser.error(str(error))
     # The rows of the promises get every job; the others are there to choose by.
-    lines = [Line(row=row, jobs=asked.jobs if row.name in TABLE else _row_jobs(asked)) for row in rows]
+    lines = [Line(row=row, jobs=asked.jobs if row.name in {*TABLE, *SPEED} else _row_jobs(asked)) for row in rows]
     try:
         bundle = load_bundle(_settings(asked, "transformers"), "all")
         return _measure(asked, bundle, lines)
@@ -123,8 +123,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["table"],
         metavar="NAME",
-        help="default, table (what the promises need; the default), all, or names: words joined by '-', such as "
-        "literal-1.0, ellipse-k3, together, pasted, template",
+        help="default, table (what the promises need; the default), speed (what each saving costs), all, or names: "
+        "words joined by '-', such as literal-1.0, ellipse-k3, keep1.0-crop0.05, together, pasted, template",
     )
     parser.add_argument("--row-jobs", type=int, help=f"jobs of each row outside the table (default: {_ROW_JOBS})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="everything, with intervals and counts")

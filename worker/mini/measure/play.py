@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from shared.errors import RequestError
 from shared.job import Concept, JobSpec, MaskKind, Sampling
 from shared.limits import MINI_LIMITS
-from shared.orders import BranchText, DetectConcept, PersonalizeOrder
+from shared.orders import DetectConcept, Drawing
+from shared.presets import filled
 from worker.concepts.boxes import iou
 from worker.mini.measure.baselines import draw_together, paste_each
 from worker.mini.measure.casts import Case
 from worker.mini.measure.rows import Row
 from worker.models.bundle import Detection, Generation
-from worker.stage_io import drawing_of
+from worker.stage_io import drawing_of, personalize_order_of
 from worker.stages.detect import Whereabouts, detect
 from worker.stages.identify import identify
 from worker.stages.personalize import Cast, personalize
@@ -49,16 +50,16 @@ class Play:
         self._detection = detection
         self._generation = generation
         self._identities: dict[tuple[int, int], Embeddings] = {}
-        self._templates: dict[tuple[int, int], Template] = {}
-        self._places: dict[tuple[int, int, MaskKind], Whereabouts] = {}
+        self._templates: dict[tuple[int, Drawing], Template] = {}
+        self._places: dict[tuple[int, Drawing, MaskKind], Whereabouts] = {}
 
     def make(self, case: Case, row: Row) -> Made:
         """The case as the row makes it. Raises a RequestError where the stages refuse the job."""
         identities = _once(self._identities, (case.number, case.people), lambda: self._identify(case))
-        template = self._template(case)
-        where = self._where(case, row.mask)
         spec = spec_of(case, row)
         drawing = drawing_of(spec)
+        template = self._template(case, drawing)
+        where = self._where(case, drawing, row.mask)
         if row.method == "template":
             picture = template.picture
         elif row.method == "together":
@@ -67,7 +68,8 @@ class Play:
             picture = paste_each(self._generation, drawing, identities, where, template.picture)
         else:
             cast = Cast(identities=identities, regions=where.regions, mask=row.mask, predictions=template.predictions)
-            picture = personalize(self._generation, _order_of(spec), cast, _silent)
+            order = personalize_order_of(spec, bundle="mini", identities=_NO_BLOB, template=_NO_BLOB, regions=_NO_BLOB)
+            picture = personalize(self._generation, order, cast, _silent)
         return Made(template=template.picture, where=where, picture=picture)
 
     def finds_cast(self, case: Case, made: Made) -> bool:
@@ -90,51 +92,25 @@ class Play:
     def _identify(self, case: Case) -> Embeddings:
         return identify(self._detection, [[photo] for photo in case.portraits], _silent).embeddings
 
-    def _template(self, case: Case) -> Template:
-        def draw() -> Template:
-            return render(self._generation, drawing_of(spec_of(case)), _silent)
+    def _template(self, case: Case, drawing: Drawing) -> Template:
+        return _once(self._templates, (case.number, drawing), lambda: render(self._generation, drawing, _silent))
 
-        return _once(self._templates, (case.number, case.people), draw)
-
-    def _where(self, case: Case, mask: MaskKind) -> Whereabouts:
+    def _where(self, case: Case, drawing: Drawing, mask: MaskKind) -> Whereabouts:
         def look() -> Whereabouts:
-            return detect(self._detection, self._template(case).picture, _asked(case), mask, _silent)
+            return detect(self._detection, self._template(case, drawing).picture, _asked(case), mask, _silent)
 
-        return _once(self._places, (case.number, case.people, mask), look)
+        return _once(self._places, (case.number, drawing, mask), look)
 
 
-def spec_of(case: Case, row: Row | None = None) -> JobSpec:
+def spec_of(case: Case, row: Row) -> JobSpec:
     """The job as a person would send it, with the mini bundle's own sampling filled in as at submit."""
     width_px, height_px = case.size_px
-    sampling = Sampling(
-        width_px=width_px,
-        height_px=height_px,
-        steps=MINI_LIMITS.steps,
-        seed=case.seed,
-        guidance_scale=MINI_LIMITS.guidance_scale,
-        identity_scale=MINI_LIMITS.identity_scale,
-        adapter_scale=MINI_LIMITS.adapter_scale,
+    asked = row.sampling.model_dump(exclude_unset=True)
+    sampling = filled(
+        Sampling.model_validate({**asked, "width_px": width_px, "height_px": height_px, "seed": case.seed}), MINI_LIMITS
     )
-    if row is not None:
-        sampling = sampling.model_copy(update={"mode": row.mode, "split": row.split, "mask": row.mask})
     concepts = tuple(Concept(phrase=phrase, photos=(_NO_BLOB,)) for phrase in case.phrases)
     return JobSpec(prompt=case.scene.caption, concepts=concepts, sampling=sampling)
-
-
-def _order_of(spec: JobSpec) -> PersonalizeOrder:
-    return PersonalizeOrder(
-        bundle="mini",
-        identities=_NO_BLOB,
-        template=_NO_BLOB,
-        regions=_NO_BLOB,
-        drawing=drawing_of(spec),
-        branches=tuple(BranchText(prompt=spec.prompt, negative_prompt="") for _ in spec.concepts),
-        mode=spec.sampling.mode,
-        split=spec.sampling.split,
-        feather_px=spec.sampling.feather_px,
-        identity_scale=MINI_LIMITS.identity_scale,
-        adapter_scale=MINI_LIMITS.adapter_scale,
-    )
 
 
 def _asked(case: Case) -> list[DetectConcept]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shared.errors import RequestError
 from worker.mini.measure.casts import Case, draw_case
 from worker.mini.measure.marks import Examiner, Marks, Refusal, Tally
-from worker.mini.measure.play import Play
+from worker.mini.measure.play import Play, spec_of
 from worker.mini.measure.report import Findings
 from worker.mini.measure.rows import Row
 from worker.mini.measure.sheet import Strip
@@ -111,8 +111,7 @@ class Measuring:
 
 
 def _key(case: Case, row: Row) -> tuple[object, ...]:
-    blend = (row.mode, row.split) if row.method == "blend" else ()
-    return (case.number, case.people, row.method, row.mask, *blend)
+    return (case.number, case.people, row.method, spec_of(case, row).sampling if row.method == "blend" else row.mask)
 
 
 def _clock(seconds: float) -> str:
