@@ -17,7 +17,9 @@ _DAY_S = 86_400
 class NewWebhook(Asked):
     """Where to tell, and of what."""
 
-    url: str = Field(max_length=MAX_URL_CHARS, examples=["https://example.com/troupe"])
+    url: str = Field(
+        max_length=MAX_URL_CHARS, examples=["https://example.com/troupe"], json_schema_extra={"format": "uri"}
+    )
     events: tuple[Event, ...] = Field((), max_length=len(Event), description="What to hear of; all of it when empty")
 
 

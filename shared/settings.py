@@ -82,7 +82,7 @@ class Settings(BaseSettings):
         5.0, gt=0, description="Pause before a delivery is tried again; four times as long every time, with jitter"
     )
     webhook_give_up_s: float = Field(86_400.0, gt=0, le=432_000, description="How long a delivery is tried again")
-    webhook_slots: int = Field(64, ge=1, le=1024, description="Deliveries that one process makes at once")
+    webhook_slots: int = Field(128, ge=1, le=1024, description="Deliveries that one process makes at once")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -206,6 +207,29 @@ def test_a_webhook_takes_a_few_at_once_and_one_at_a_time_while_it_fails(records:
     records.attempt(probe)
     assert len(records.collect()) == 8
     records.make_due(webhook)
+
+
+def test_a_tenants_webhooks_together_leave_room_for_everybody_elses(records: WebhookRecords) -> None:
+    webhooks = [records.add_webhook("crowd") for _ in range(5)]
+    records.add_webhook("quiet")
+    for _ in range(10):
+        records.end_a_job("crowd")
+    taken = records.collect()
+    assert len(taken) == 16
+    assert records.collect() == []
+    records.end_a_job("quiet")
+    assert len(records.collect()) == 1
+    # A place that comes free goes to whichever of them waits.
+    records.attempt(taken[0])
+    assert len(records.collect()) == 1
+    holder = records.claimed_delivery(taken[1]).webhook.id
+    held: Any = records.redis.zcard(f"{records.settings.key_prefix}:posting:{holder}")
+    records.webhooks(lambda store: store.drop("crowd", holder))
+    assert len(records.collect()) == held > 1
+    # So does one whose holder was lost.
+    for webhook in webhooks:
+        records.end_leases(webhook)
+    assert len(records.collect()) == 16
 
 
 def test_webhooks_take_turns(records: WebhookRecords) -> None:

@@ -7,7 +7,8 @@ redis.call('ZREMRANGEBYSCORE', rung, '-inf', t)
 local most = math.max(0, math.min(tonumber(ARGV[2]), tonumber(ARGV[3]) - redis.call('ZCARD', rung)))
 redis.call('DEL', p .. ':postbell')
 for _, hook in ipairs(redis.call('ZRANGEBYSCORE', p .. ':post', '-inf', t, 'LIMIT', 0, most)) do
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', posting(hook), '-inf', t)) do
+  local lost = redis.call('ZRANGEBYSCORE', posting(hook), '-inf', t)
+  for _, id in ipairs(lost) do
     redis.call('ZREM', posting(hook), id)
     local f = redis.call('HMGET', delivery(id), 'n', 'holder')
     if f[2] then
@@ -16,7 +17,7 @@ for _, hook in ipairs(redis.call('ZRANGEBYSCORE', p .. ':post', '-inf', t, 'LIMI
     end
     redis.call('ZADD', due(hook), t, id)
   end
-  local f = redis.call('HMGET', webhook(hook), 'off', 'not_before')
+  local f = redis.call('HMGET', webhook(hook), 'off', 'not_before', 'tenant')
   local room = math.min(room_at(hook), most - #found)
   if room > 0 and not f[1] and tonumber(f[2] or 0) <= t then
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', due(hook), '-inf', t, 'LIMIT', 0, room)) do
@@ -29,6 +30,7 @@ for _, hook in ipairs(redis.call('ZRANGEBYSCORE', p .. ':post', '-inf', t, 'LIMI
     end
   end
   look_at(hook)
+  if #lost > 0 and f[3] then look_around(f[3]) end
 end
 local following = redis.call('ZRANGE', p .. ':post', 0, 0, 'WITHSCORES')[2]
 return {following and tostring(tonumber(following) - t) or '', unpack(found)}

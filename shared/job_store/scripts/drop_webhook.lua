@@ -10,4 +10,5 @@ for first = 1, #ids, CHUNK do
 end
 redis.call('UNLINK', webhook(hook), deliveries(hook), due(hook), posting(hook))
 redis.call('ZREM', p .. ':post', hook)
+look_around(ARGV[3])
 return 1

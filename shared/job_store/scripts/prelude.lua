@@ -151,6 +151,7 @@ local DELIVERIES_KEPT = 10000
 local DELIVERY_KEPT_S = 7 * 86400
 local MOST_TOLD_BYTES = 16384
 local POSTS_AT_ONCE = 8
+local POSTS_A_TENANT = 16
 
 local function webhook(id) return p .. ':webhook:' .. id end
 local function delivery(id) return p .. ':delivery:' .. id end
@@ -159,10 +160,16 @@ local function due(hook) return p .. ':due:' .. hook end
 local function posting(hook) return p .. ':posting:' .. hook end
 local function smallest(set) return tonumber(redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) end
 
--- How many deliveries a webhook may take at once: one whose last answer was none gets one at a time.
+local function webhooks_of(tenant) return redis.call('ZRANGE', p .. ':webhooks:' .. tenant, 0, -1) end
+
+-- How many more deliveries a webhook may take at once: one whose last answer was none gets one at a time, and all of a
+-- tenant's together have a bound, so that receivers that hang or are slow leave room for everybody else's.
 local function room_at(hook)
-  local most = redis.call('HEXISTS', webhook(hook), 'failing') == 1 and 1 or POSTS_AT_ONCE
-  return most - redis.call('ZCARD', posting(hook))
+  local f = redis.call('HMGET', webhook(hook), 'tenant', 'failing')
+  if not f[1] then return 0 end
+  local of_tenant = 0
+  for _, one in ipairs(webhooks_of(f[1])) do of_tenant = of_tenant + redis.call('ZCARD', posting(one)) end
+  return math.min((f[2] and 1 or POSTS_AT_ONCE) - redis.call('ZCARD', posting(hook)), POSTS_A_TENANT - of_tenant)
 end
 
 -- Notes when a webhook is to be looked at next: when a delivery is due and there is room for it, or when a lease ends.
@@ -182,6 +189,11 @@ local function look_at(hook)
   if at <= t and redis.call('LLEN', p .. ':postbell') == 0 then redis.call('LPUSH', p .. ':postbell', 1) end
 end
 
+-- A place came free: any webhook of the tenant may want it.
+local function look_around(tenant)
+  for _, hook in ipairs(webhooks_of(tenant)) do look_at(hook) end
+end
+
 -- One delivery, due now. A webhook's oldest deliveries are forgotten when there are too many.
 local function deliver(hook, message, kind, data)
   local id, at = string.sub(redis.sha1hex(message .. hook), 1, 32), stamp()
@@ -194,7 +206,7 @@ local function deliver(hook, message, kind, data)
     local oldest = redis.call('ZPOPMIN', deliveries(hook))[1]
     redis.call('DEL', delivery(oldest))
     redis.call('ZREM', due(hook), oldest)
-    redis.call('ZREM', posting(hook), oldest)
+    if redis.call('ZREM', posting(hook), oldest) == 1 then look_around(redis.call('HGET', webhook(hook), 'tenant')) end
   end
   redis.call('EXPIRE', due(hook), DELIVERY_KEPT_S)
   redis.call('EXPIRE', deliveries(hook), DELIVERY_KEPT_S)
@@ -205,7 +217,7 @@ end
 -- kind: as the receiver reads it ('batch.succeeded'); subject: id of what it is about; data: JSON object, as text.
 -- Costs a tenant without webhooks one look. Data that is too long becomes the subject's id alone.
 local function tell(tenant, kind, subject, data)
-  local hooks = redis.call('ZRANGE', p .. ':webhooks:' .. tenant, 0, -1)
+  local hooks = webhooks_of(tenant)
   if #hooks == 0 then return end
   if #data > MOST_TOLD_BYTES then data = '{"id":' .. cjson.encode(subject) .. '}' end
   local message = 'msg_' .. string.sub(redis.sha1hex(kind .. subject .. stamp()), 1, 32)

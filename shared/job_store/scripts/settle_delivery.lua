@@ -26,5 +26,5 @@ else
   end
 end
 if status ~= 'waiting' then redis.call('HSET', delivery(id), 's', status, 'ended', stamp()) end
-look_at(hook)
+look_around(redis.call('HGET', webhook(hook), 'tenant'))
 return status
