@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -112,6 +113,8 @@ def create_app(settings: Settings, load_stages: LoadStages) -> TroupeCelery:
 
 def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]:
     """The real stages. torch is imported here, in the child, and never in the parent."""
+    # Checkpoints are files of the bundle's folder. The model libraries read this once, when they are imported.
+    os.environ["HF_HUB_OFFLINE"] = "1"
     from worker.stage_io import load_stages as load  # noqa: PLC0415
 
     return load(settings, role)

@@ -11,6 +11,7 @@ from worker.models.catalog import Recipe, recipe_of
 from worker.models.dino import PhraseDetector, load_transformers_dino
 from worker.models.faces import FaceReader, load_faces
 from worker.models.keypoints import Pen
+from worker.models.lock import Lock
 from worker.models.pretrained import Generator, load_generator
 from worker.models.weights import checkpoint
 
@@ -49,6 +50,7 @@ def load_bundle(settings: Settings, role: Role) -> Bundle:
     if settings.torch_threads:
         torch.set_num_threads(settings.torch_threads)
     recipe = recipe_of(settings)
+    Lock.read(recipe.folder).check_sizes(recipe.folder)
     device = _device(settings)
     return Bundle(
         name=recipe.fingerprint(),

@@ -13,54 +13,96 @@ Every bundle is one folder laid out like this, with the files of each part as th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from shared.errors import BundleError
 from shared.settings import Settings
 from worker.models.keypoints import Pen
+from worker.models.lock import NAME as LOCK_NAME
 
 MINI = Path(__file__).resolve().parent.parent / "mini" / "checkpoints"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where a published checkpoint comes from, and under which licence. revision: of its model hub's repository."""
+    """Where published checkpoints come from, and under which licence.
 
-    part: str
+    repository, revision: of the model hub; a release's address for what is not there, and `main` where the lock file
+    must pin the commit. files: the path in a bundle's folder of each file of the source. dtype: of the weights;
+    size_gb: about what is downloaded.
+    """
+
     repository: str
     revision: str
     licence: str
+    files: Mapping[str, str]
+    dtype: str
+    size_gb: float
 
 
-# What `sdxl` was written for. antelopev2 comes with insightface's own release and may not be used commercially.
-SOURCES = (
-    Source(
-        part="sdxl",
-        repository="stabilityai/stable-diffusion-xl-base-1.0",
-        revision="462165984030d82259a11f4367a4eed129e94a7b",
-        licence="CreativeML Open RAIL++-M",
+def _alike(folder: str, *files: str) -> dict[str, str]:
+    return {file: f"{folder}/{file}" for file in files}
+
+
+_TOKENIZER = ("merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json")
+
+SDXL = Source(
+    repository="stabilityai/stable-diffusion-xl-base-1.0",
+    revision="462165984030d82259a11f4367a4eed129e94a7b",
+    licence="CreativeML Open RAIL++-M",
+    files=_alike(
+        "sdxl",
+        "model_index.json",
+        "scheduler/scheduler_config.json",
+        *(f"{folder}/{file}" for folder in ("tokenizer", "tokenizer_2") for file in _TOKENIZER),
+        *(f"{folder}/config.json" for folder in ("text_encoder", "text_encoder_2", "unet", "vae")),
+        *(f"{folder}/model.fp16.safetensors" for folder in ("text_encoder", "text_encoder_2")),
+        *(f"{folder}/diffusion_pytorch_model.fp16.safetensors" for folder in ("unet", "vae")),
     ),
-    Source(
-        part="identitynet, ip-adapter.bin",
-        repository="InstantX/InstantID",
-        revision="57b32dfee076092ad2930c71fd6d439c2c3b1820",
-        licence="Apache-2.0",
-    ),
-    Source(
-        part="dino",
-        repository="IDEA-Research/grounding-dino-base",
-        revision="12bdfa3120f3e7ec7b434d90674b3396eccf88eb",
-        licence="Apache-2.0",
-    ),
-    Source(
-        part="faces/models/antelopev2",
-        repository="deepinsight/insightface",
-        revision="model-zoo",
-        licence="non-commercial research only",
-    ),
+    dtype="float16",
+    size_gb=6.9,
 )
+INSTANTID = Source(
+    repository="InstantX/InstantID",
+    revision="57b32dfee076092ad2930c71fd6d439c2c3b1820",
+    licence="Apache-2.0",
+    files={
+        "ControlNetModel/config.json": "identitynet/config.json",
+        "ControlNetModel/diffusion_pytorch_model.safetensors": "identitynet/diffusion_pytorch_model.safetensors",
+        "ip-adapter.bin": "ip-adapter.bin",
+    },
+    dtype="float16 (IdentityNet), float32 (adapter)",
+    size_gb=4.2,
+)
+DINO = Source(
+    repository="IDEA-Research/grounding-dino-base",
+    revision="12bdfa3120f3e7ec7b434d90674b3396eccf88eb",
+    licence="Apache-2.0",
+    files=_alike(
+        "dino",
+        "config.json",
+        "preprocessor_config.json",
+        "special_tokens_map.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "vocab.txt",
+        "model.safetensors",
+    ),
+    dtype="float32",
+    size_gb=0.9,
+)
+# insightface's own release: one zip file, of which two models are needed. `files` names them inside, in any folder.
+FACES = Source(
+    repository="https://github.com/deepinsight/insightface/releases/download/model-zoo/antelopev2.zip",
+    revision="model-zoo",
+    licence="non-commercial research only",
+    files=_alike("faces/models/antelopev2", "scrfd_10g_bnkps.onnx", "glintr100.onnx"),
+    dtype="float32",
+    size_gb=0.4,
+)
+HUB_SOURCES = (SDXL, INSTANTID, DINO)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,4 +171,8 @@ def _only_pack(folder: Path) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    yield from sorted(path for path in folder.rglob("*") if path.is_file())
+    """All files but hidden ones and the lock: what fetching leaves beside the checkpoints is not part of them."""
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if path.is_file() and inside.name != LOCK_NAME and not any(part.startswith(".") for part in inside.parts):
+            yield path
