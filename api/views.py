@@ -59,6 +59,7 @@ class JobState(TypedDict):
     error: Annotated[Failure | None, Field(description="Why the job failed, and whether sending it again can help")]
     warnings: tuple[str, ...]
     timings: Annotated[dict[Stage, float], Field(description="Seconds per finished stage")]
+    reused: Annotated[tuple[Stage, ...], Field(description="Finished stages that cost nothing: an equal one was there")]
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -182,6 +183,7 @@ def _state(job: Job, place: QueuePlace | None) -> JobState:
         "error": job.error,
         "warnings": job.warnings,
         "timings": job.timings,
+        "reused": job.reused,
         "created_at": _moment(job.created_at),
         "started_at": None if job.started_at is None else _moment(job.started_at),
         "finished_at": None if job.finished_at is None else _moment(job.finished_at),

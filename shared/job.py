@@ -175,6 +175,7 @@ class Job(BaseModel):
     """A job's record. Times are seconds since the epoch; timings are seconds per stage.
 
     outputs maps a finished stage to the digest of its order: `blob_store.stage_key` turns it into blob keys.
+    reused: finished stages whose result was found, or made by another job meanwhile, instead of made for this one.
     picture is the key of the final picture; it is written once, by the finish of the last stage.
     shown is the step after which the newest preview of it was taken, while it emerges.
     """
@@ -197,6 +198,7 @@ class Job(BaseModel):
     warnings: tuple[str, ...] = ()
     timings: dict[Stage, float] = {}
     outputs: dict[Stage, str] = {}
+    reused: tuple[Stage, ...] = ()
     picture: str | None = None
     shown: int | None = None
 

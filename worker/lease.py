@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self
 
 from shared.errors import JobCancelled, LeaseLost, RecordsUnavailable, WorkerDraining
-from shared.job_store import Claim, JobStore, Renewal
+from shared.job import Stage
+from shared.job_store import Claim, JobStore, Renewal, Wish
 from shared.log import get_logger
 from shared.settings import Settings
 from worker.seam import Show
@@ -80,6 +81,25 @@ class Lease:
         except RecordsUnavailable as error:
             # Nobody misses a preview.
             log.warning("preview_not_shown", job_id=self._job_id, error=error.message)
+
+    def want(self, stage: Stage, digest: str, parts: Sequence[str] = (), *, looked: bool = False) -> Wish:
+        """Whether to make a result that is not stored: MAKE, MADE or PARKED. Raises as on_step does; also a first step.
+
+        While Redis is away the work is done unasked: at worst it is done twice.
+        """
+        self._advanced_s = time.monotonic()
+        try:
+            wish = self._jobs.want(
+                self._job_id, self._attempt, worker=self._worker, stage=stage, digest=digest, parts=parts, looked=looked
+            )
+        except RecordsUnavailable as error:
+            log.warning("not_asked_who_makes_it", job_id=self._job_id, error=error.message)
+            return Wish.MAKE
+        self._look_at_s = time.monotonic() + _LOOK_EVERY_S
+        if wish not in {Wish.MAKE, Wish.MADE, Wish.PARKED}:
+            self._told = Renewal(wish.value)
+            self._obey()
+        return wish
 
     def _obey(self) -> None:
         if self._told is Renewal.CANCELED:

@@ -1,9 +1,10 @@
-"""What the queue knows of a stage: a function of a job that says how far it is, and what it leaves."""
+"""What the queue knows of a stage: what its result is called, whether it is there, and how it is made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from shared.job import Job, Stage
 from shared.settings import Role, Settings
@@ -19,13 +20,34 @@ Gives a way to show the picture as it emerges when somebody wants to see it and 
 
 @dataclass(frozen=True, kw_only=True)
 class StageOutput:
-    """What a stage left in the blob store. digest: of its order. picture: key of the final picture, last stage only."""
+    """What a stage left in the blob store. digest: of its order. picture: key of the final picture, last stage only.
+
+    reused: whether it was there already.
+    """
 
     digest: str
     warnings: tuple[str, ...] = ()
     picture: str | None = None
+    reused: bool = False
 
 
-StageFunction = Callable[[Job, OnStep], StageOutput]
+class Assignment(Protocol):
+    """One stage of one job. Everything but `make` is quick and needs no model."""
+
+    @property
+    def digest(self) -> str:
+        """Of the stage's order: the name of its result, the same for all jobs that need the same."""
+
+    def find(self) -> StageOutput | None:
+        """The result, if it is stored."""
+
+    def missing(self) -> Sequence[str]:
+        """Names of parts that the result is put together from, other results share, and the last `find` did not see."""
+
+    def make(self, on_step: OnStep) -> StageOutput:
+        """Does the work and stores the result."""
+
+
+StageFunction = Callable[[Job], Assignment]
 LoadStages = Callable[[Settings, Role], Mapping[Stage, StageFunction]]
 """Loads a bundle and gives the stages of a role. Raises BundleError. Called in the pool child, and picklable."""

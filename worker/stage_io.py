@@ -63,7 +63,7 @@ def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]
         Stage.DETECT: rooms.detect,
         Stage.PERSONALIZE: rooms.personalize,
     }
-    return {stage: partial(rooms.run, work[stage]) for stage in STAGES if role in {"all", QUEUE_OF[stage]}}
+    return {stage: partial(rooms.assign, work[stage]) for stage in STAGES if role in {"all", QUEUE_OF[stage]}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,23 +73,11 @@ class Rooms:
     blobs: BlobStore
     bundle: Bundle
 
-    def run(self, work: Callable[[Job], tuple[Order, Work]], job: Job, on_step: OnStep) -> StageOutput:
-        """One stage of a job, unless an equal order has been worked on before."""
+    def assign(self, work: Callable[[Job], tuple[Order, Work]], job: Job) -> StoredWork:
+        """One stage of a job."""
         order, do = work(job)
-        digest = order.digest()
-        place = Place(blobs=self.blobs, tenant=job.tenant, stage=order.stage, digest=digest)
-        stored = self.blobs.get(place.key(_OUTPUT))
-        output: dict[str, Any]
-        if stored is None:
-            output = do(place, on_step)
-            place.put(_OUTPUT, json.dumps(output).encode(), "application/json")
-        else:
-            output = json.loads(stored)
-        return StageOutput(
-            digest=digest,
-            warnings=tuple(output.get("warnings", ())),
-            picture=place.key(PICTURE) if order.stage is Stage.PERSONALIZE else None,
-        )
+        place = Place(blobs=self.blobs, tenant=job.tenant, stage=order.stage, digest=order.digest())
+        return StoredWork(place=place, do=do)
 
     def identify(self, job: Job) -> tuple[IdentifyOrder, Work]:
         """Embeddings of every concept's photos."""
@@ -206,12 +194,52 @@ class Place:
         """Key of a file of this order."""
         return stage_key(self.tenant, self.stage, self.digest, file)
 
+    def get(self, file: str) -> bytes | None:
+        """A file of this order, None when there is none. Raises BlobsUnavailable."""
+        return self.blobs.get(self.key(file))
+
     def put(self, file: str, data: bytes, content_type: str) -> None:
         """Writes a file of this order. Raises BlobsUnavailable."""
         self.blobs.put(self.key(file), data, content_type)
 
 
 Work = Callable[[Place, OnStep], dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredWork:
+    """An assignment whose result is kept under its order's digest; `output.json` says that it is whole."""
+
+    place: Place
+    do: Work
+
+    @property
+    def digest(self) -> str:
+        """Of the order."""
+        return self.place.digest
+
+    def find(self) -> StageOutput | None:
+        """The result of an equal order. Raises BlobsUnavailable."""
+        stored = self.place.get(_OUTPUT)
+        return None if stored is None else self._left(json.loads(stored), reused=True)
+
+    def missing(self) -> tuple[str, ...]:
+        """Nothing: the result is of one piece."""
+        return ()
+
+    def make(self, on_step: OnStep) -> StageOutput:
+        """Works on the order and stores the result. Raises whatever the stage raises."""
+        output = self.do(self.place, on_step)
+        self.place.put(_OUTPUT, json.dumps(output).encode(), "application/json")
+        return self._left(output, reused=False)
+
+    def _left(self, output: Mapping[str, Any], *, reused: bool) -> StageOutput:
+        return StageOutput(
+            digest=self.digest,
+            warnings=tuple(output.get("warnings", ())),
+            picture=self.place.key(PICTURE) if self.place.stage is Stage.PERSONALIZE else None,
+            reused=reused,
+        )
 
 
 def drawing_of(spec: JobSpec) -> Drawing:

@@ -24,11 +24,12 @@ from shared.errors import (
     WorkerDraining,
 )
 from shared.job import Failure, Stage
-from shared.job_store import Claim, Ending, Refusal
+from shared.job_store import Claim, Ending, Refusal, Wish
 from shared.log import get_logger
 from shared.orders import STAGES
 from worker.child import Child, end_process, persist
 from worker.lease import Lease
+from worker.seam import Assignment, StageOutput
 
 # How often something transient may stop a job before it fails. A device that is too small stays so; the second try is
 # for memory that somebody else held.
@@ -81,7 +82,11 @@ def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
     try:
         with lease:
             started_s = time.perf_counter()
-            output = child.stages[stage](claim.job, lease.on_step)
+            found = _result(stage, child.stages[stage](claim.job), lease)
+            if found is None:
+                log.info("job_parked", attempt=attempt)
+                return None
+            output = found
             seconds = time.perf_counter() - started_s
             # Inside the lease: as long as Redis is away, nobody else can have been given the job either.
             ending = persist(
@@ -93,6 +98,7 @@ def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
                     seconds=seconds,
                     warnings=output.warnings,
                     picture=output.picture,
+                    reused=output.reused,
                 ),
                 for_s=child.settings.lease_s,
             )
@@ -101,8 +107,22 @@ def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
         return None
     except Exception as error:  # noqa: BLE001 - every failure is told to the job's record, and nothing else may be lost
         return _settle(child, stage, claim, error)
-    log.info("stage_finished", attempt=attempt, ending=ending.value, seconds=round(seconds, 3))
+    log.info("stage_finished", attempt=attempt, ending=ending.value, seconds=round(seconds, 3), reused=output.reused)
     return ending
+
+
+def _result(stage: Stage, assignment: Assignment, lease: Lease) -> StageOutput | None:
+    """What the stage leaves, found or made; None when another job makes it right now, and this one waits without us."""
+    found = assignment.find()
+    if found is not None:
+        return found
+    wish = lease.want(stage, assignment.digest, assignment.missing())
+    if wish is Wish.MADE:
+        found = assignment.find()
+        if found is not None:
+            return found
+        wish = lease.want(stage, assignment.digest, assignment.missing(), looked=True)
+    return None if wish is Wish.PARKED else assignment.make(lease.on_step)
 
 
 def _settle(child: Child, stage: Stage, claim: Claim, error: Exception) -> Ending | None:

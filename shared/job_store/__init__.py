@@ -18,6 +18,7 @@ from shared.job_store.facts import (
     Ring,
     Sweep,
     Waiting,
+    Wish,
     WorkerFacts,
 )
 from shared.job_store.fleet import Fleet
@@ -58,6 +59,7 @@ __all__ = [
     "Waiting",
     "Watch",
     "WebhookStore",
+    "Wish",
     "WorkerFacts",
     "connect",
     "connect_async",

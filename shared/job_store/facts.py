@@ -82,6 +82,21 @@ class Renewal(StrEnum):
     DRAINING = "draining"
 
 
+class Wish(StrEnum):
+    """What a holder hears that asked to make the result of its stage.
+
+    MADE: somebody else has just made it, look again. PARKED: somebody makes it now; the lease is given back, and the
+    job goes on by itself when the result is there. The others are as for a renewal.
+    """
+
+    MAKE = "make"
+    MADE = "made"
+    PARKED = "parked"
+    LOST = "lost"
+    CANCELED = "canceled"
+    DRAINING = "draining"
+
+
 class Ending(StrEnum):
     """What became of a holder's last word on its lease."""
 

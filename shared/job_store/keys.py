@@ -16,6 +16,11 @@
     {p}:later                     zset    jobs that pause before another try; score = when the pause is over (s)
     {p}:flight:{lane}             zset    jobs handed to Celery that nobody works on yet; score = when rung (s)
     {p}:leases:{lane}             zset    jobs that a worker holds; score = when the lease ends (s)
+    {p}:parked:{lane}             zset    jobs that wait for what another one makes; score = since when (s)
+    {p}:waiters:{result}          zset    the same jobs per result; score = submitted (s), the batch lane far behind
+    {p}:maker:{result}            string  id of the job that makes the result, or was called to (see sharing.lua)
+    {p}:made:{result}             hash    what became of a result that was asked for; expires soon
+    {p}:unsettled                 set     results whose waiters were too many to be told at once: the pump goes on
     {p}:bell                      list    at most one item: wakes the pump
     {p}:pump, {p}:reap            string  who pumps, and that somebody reaped just now; both expire by themselves
     {p}:events                    stream  (j = job id, s = sequence) for every visible change, capped
@@ -36,17 +41,21 @@
     {p}:rung                      zset    deliveries handed out that nobody claimed yet; score = when rung for again (s)
     {p}:postbell                  list    at most one item: wakes those who look
 
+A {result} is `{tenant}/{stage}/{digest of the order}`, or `{tenant}/{part}` for a part that stages share.
+
 Fields of a job's record. Times are seconds since the epoch on Redis's own clock; what is missing has its default.
 
     spec, units, lane, tenant, at     the request (JSON without defaults), its size, where it waits, when it came
     s, seq                            status (queued), sequence (1)
     due, n                            the stage that is next or running (identify), attempts so far (0)
+    makes, waits                      results it makes under its lease (a line each); the one it is parked or called for
     holder, cancel                    who holds the lease (worker/token), and that the person took the job back
     losses, tries                     workers lost under it, transient failures so far
     started, ended                    first claim, end
     step, steps                       progress of the running stage
     show, shown                       until when somebody wants to see the picture emerge (s); step of the newest one
     o:{stage}, t:{stage}, w:{stage}   digest of the output, seconds, warnings (JSON list) of a finished stage
+    r:{stage}                         set when its result was found or waited for instead of made
     picture, error                    key of the final picture; why it failed (JSON)
 
 Fields of an answer: holder, until, seed (who works on the request, until when unless it asks again, and what the ids of
@@ -65,8 +74,8 @@ Fields of a webhook, and of a delivery:
 Fields of a tenant: weight (1), concurrency (jobs handed out at once), rate and rate_window_s (requests that make or
 change something, in so many seconds), daily_units (units of submitted jobs a day, UTC). Without a field, no limit.
 
-A job is in at most one of ready, later, flight and leases, and in none of them once it is over. The names are built
-inside the scripts, so Redis must be a single instance (with replicas, if wanted), not a cluster.
+A job is in at most one of ready, later, flight, leases and parked, and in none of them once it is over. The names are
+built inside the scripts, so Redis must be a single instance (with replicas, if wanted), not a cluster.
 """
 
 from __future__ import annotations

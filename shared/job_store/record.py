@@ -15,6 +15,7 @@ _DEFAULT_SIDE_PX = 1024
 _WARNINGS = tuple(f"w:{stage}" for stage in Stage)
 _TIMINGS = tuple((stage, f"t:{stage}") for stage in Stage)
 _OUTPUTS = tuple((stage, f"o:{stage}") for stage in Stage)
+_REUSED = tuple((stage, f"r:{stage}") for stage in Stage)
 
 
 def units(spec: JobSpec) -> float:
@@ -53,6 +54,7 @@ def decode(job_id: str, fields: Mapping[str, str]) -> Job:
         ),
         timings={stage: float(fields[name]) for stage, name in _TIMINGS if name in fields},
         outputs={stage: fields[name] for stage, name in _OUTPUTS if name in fields},
+        reused=tuple(stage for stage, name in _REUSED if name in fields),
         picture=fields.get("picture"),
         shown=int(fields["shown"]) if "shown" in fields else None,
     )

@@ -8,6 +8,6 @@ from importlib.resources import files
 
 @cache
 def source(name: str) -> str:
-    """Source of one script, with the words of prelude.lua before it."""
+    """Source of one script, with the words of prelude.lua and sharing.lua before it."""
     folder = files("shared.job_store") / "scripts"
-    return (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
+    return "".join((folder / f"{part}.lua").read_text() for part in ("prelude", "sharing", name))

@@ -12,11 +12,11 @@ from shared.errors import JobNotFound
 from shared.job import Failure, Job, Stage
 from shared.job_store import keys, record, scripts
 from shared.job_store.connection import Word, redis_errors
-from shared.job_store.facts import Claim, Ending, Refusal, Renewal
+from shared.job_store.facts import Claim, Ending, Refusal, Renewal, Wish
 from shared.orders import STAGES
 from shared.settings import Settings
 
-_SCRIPTS = ("claim", "renew", "finish", "stop", "release", "retry", "shown")
+_SCRIPTS = ("claim", "want", "renew", "finish", "stop", "release", "retry", "shown")
 # A step of a large picture on a slow device takes less.
 _PREVIEW_S = 600
 
@@ -54,6 +54,24 @@ class JobStore:
         attempt, *fields = rest
         return Claim(job=record.decode(job_id, record.pairs(fields)), attempt=int(attempt))
 
+    def want(
+        self,
+        job_id: str,
+        attempt: int,
+        *,
+        worker: str,
+        stage: Stage,
+        digest: str,
+        parts: Sequence[str] = (),
+        looked: bool = False,
+    ) -> Wish:
+        """Asks to make a result that is not stored: a stage's, and those of its parts that are missing. A renewal, too.
+
+        Of all jobs that ask for the same, one makes it at a time. looked: after MADE, with nothing found.
+        """
+        values: tuple[Word, ...] = (self._settings.lease_s, worker, stage.value, digest, int(looked), *parts)
+        return Wish(self._run("want", job_id, attempt, *values))
+
     def renew(self, job_id: str, attempt: int, *, worker: str, progress: tuple[int, int] | None = None) -> Renewal:
         """Prolongs the lease, writes (step, steps) if given, and says whether to go on."""
         return Renewal(self._run("renew", job_id, attempt, self._settings.lease_s, worker, *(progress or ())))
@@ -72,8 +90,12 @@ class JobStore:
         seconds: float,
         warnings: Sequence[str] = (),
         picture: str | None = None,
+        reused: bool = False,
     ) -> Ending:
-        """Notes that the stage is done. The last stage ends the job and needs the key of its picture."""
+        """Notes that the stage is done, for this job and for all that wait for the same result.
+
+        The last stage ends the job and needs the key of its picture. reused: the result was found, not made.
+        """
         following = STAGES[STAGES.index(stage) + 1 :]
         if not following and picture is None:
             message = f"{stage.value} is the last stage: it ends with a picture"
@@ -86,6 +108,7 @@ class JobStore:
             f"{seconds:.3f}",
             json.dumps(list(warnings)),
             picture or "",
+            "1" if reused else "",
         )
         return Ending(self._run("finish", job_id, attempt, *values))
 

@@ -34,6 +34,7 @@ from shared.limits import SDXL_LIMITS
 from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Role, Settings
 from tests.integration.api_server import environment_of
+from tests.integration.lone_stages import lone
 from tests.servers import redis_server
 from worker.app import create_app
 from worker.seam import OnStep, StageFunction, StageOutput
@@ -81,7 +82,7 @@ def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]
     """The stages of a role, without models."""
     client = connect(settings)
     return {
-        stage: partial(take_time, stage, client, _began_key(settings))
+        stage: lone(partial(take_time, stage, client, _began_key(settings)))
         for stage in STAGES
         if role in ("all", QUEUE_OF[stage])
     }

@@ -31,6 +31,7 @@ from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Role, Settings
 from tests.benchmarks import bare_queue
 from tests.integration.api_server import environment_of
+from tests.integration.lone_stages import lone
 from tests.integration.queue_records import spec_of
 from tests.servers import redis_server
 from worker.app import create_app
@@ -52,7 +53,7 @@ def do_nothing(stage: Stage, job: Job, on_step: OnStep) -> StageOutput:
 
 def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]:
     """The stages of a role, without models."""
-    return {stage: partial(do_nothing, stage) for stage in STAGES if role in ("all", QUEUE_OF[stage])}
+    return {stage: lone(partial(do_nothing, stage)) for stage in STAGES if role in ("all", QUEUE_OF[stage])}
 
 
 def __getattr__(name: str) -> Celery:

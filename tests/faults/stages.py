@@ -1,16 +1,19 @@
 """Stages without models that do as a job's prompt says, so that a test decides what happens to it, and when.
 
-A prompt such as `render=wait personalize=die` names an act a stage; a stage that is not named makes three steps. What
-happens is told through files, which no outage of a server can take away: `{job}.{stage}.{attempt}.{pid}` says that a
-stage began, and `{job}.go` lets those go on that wait. The folder is the setting `bundle_folder`.
+A prompt such as `render=wait personalize=die` names an act a stage; a stage that is not named makes three steps. Jobs
+whose prompts say `share=NAME` have their results in common. What happens is told through files, which no outage of a
+server can take away: `{job}.{stage}.{attempt}.{pid}` says that a stage was made, `{digest}.stored` that its result is
+there, and `{job}.go` lets those go on that wait. The folder is the setting `bundle_folder`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -32,17 +35,71 @@ def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]
         message = f"{folder / 'broken'} says so"
         raise BundleError(message)
     blobs = BlobStore(settings)
-    return {stage: partial(run, stage, folder, blobs) for stage in STAGES if role in ("all", QUEUE_OF[stage])}
+    return {stage: partial(assign, stage, folder, blobs) for stage in STAGES if role in ("all", QUEUE_OF[stage])}
 
 
-def run(stage: Stage, folder: Path, blobs: BlobStore, job: Job, on_step: OnStep) -> StageOutput:
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """One stage of one job."""
+
+    stage: Stage
+    folder: Path
+    blobs: BlobStore
+    job: Job
+
+    @property
+    def digest(self) -> str:
+        """The same for all jobs that share their work."""
+        return hashlib.sha256(f"{self.stage.value} {self._owner}".encode()).hexdigest()
+
+    def find(self) -> StageOutput | None:
+        """What was stored."""
+        return self._left(reused=True) if self._place.exists() else None
+
+    def missing(self) -> tuple[str, ...]:
+        """Nothing has parts."""
+        return ()
+
+    def make(self, on_step: OnStep) -> StageOutput:
+        """As the prompt says."""
+        run(self.stage, self.folder, self.job, on_step)
+        if self.stage is STAGES[-1]:
+            self.blobs.put(self._picture, f"the picture of {self._owner}".encode(), "image/png")
+        self._place.touch()
+        return self._left(reused=False)
+
+    @property
+    def _owner(self) -> str:
+        return acts(self.job.spec.prompt).get("share", self.job.id)
+
+    @property
+    def _place(self) -> Path:
+        return self.folder / f"{self.digest}.stored"
+
+    @property
+    def _picture(self) -> str:
+        return f"stages/{self.digest}/picture.png"
+
+    def _left(self, *, reused: bool) -> StageOutput:
+        picture = self._picture if self.stage is STAGES[-1] else None
+        warnings = (f"{self.stage.value} warns",)
+        return StageOutput(digest=self.digest, warnings=warnings, picture=picture, reused=reused)
+
+
+def assign(stage: Stage, folder: Path, blobs: BlobStore, job: Job) -> Play:
+    return Play(stage=stage, folder=folder, blobs=blobs, job=job)
+
+
+def run(stage: Stage, folder: Path, job: Job, on_step: OnStep) -> None:
     (folder / f"{job.id}.{stage.value}.{job.attempt}.{os.getpid()}").touch()
     on_step(0, _STEPS)
     act = acts(job.spec.prompt).get(stage.value, "step")
     gate = folder / f"{job.id}.go"
     if act == "die" or (act == "die_first" and job.attempt == 1):
         os.kill(os.getpid(), signal.SIGKILL)
-    elif act == "no_face":
+    elif act in {"no_face", "no_face_when_let_go"}:
+        if act == "no_face_when_let_go":
+            _wait(gate, on_step)
         message = "concept 1: no face in its photo"
         raise NoFace(message)
     elif act == "bug":
@@ -58,11 +115,6 @@ def run(stage: Stage, folder: Path, blobs: BlobStore, job: Job, on_step: OnStep)
         _wait(gate, lambda *_: None)
     for step in range(1, _STEPS):
         on_step(step, _STEPS)
-    picture = None
-    if stage is STAGES[-1]:
-        picture = f"jobs/{job.id}/{job.attempt}/picture.png"
-        blobs.put(picture, f"the picture of {job.id}".encode(), "image/png")
-    return StageOutput(digest=f"{stage.value}-{job.id}", warnings=(f"{stage.value} warns",), picture=picture)
 
 
 def acts(prompt: str) -> dict[str, str]:

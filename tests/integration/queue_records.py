@@ -115,7 +115,9 @@ class Records:
         """The sets that hold the job."""
         lanes: tuple[Lane, ...] = ("interactive", "batch")
         names = [f"{self.set_of('ready', lane)}:{tenant}" for lane in lanes]
-        names += [self.set_of(what, lane) for what in ("flight", "leases") for lane in lanes] + [self.set_of("later")]
+        names += [self.set_of(what, lane) for what in ("flight", "leases", "parked") for lane in lanes] + [
+            self.set_of("later")
+        ]
         held = [name for name in names if self.redis.zscore(name, job_id) is not None]
         return [name.removeprefix(f"{self.settings.key_prefix}:").split(":")[0] for name in held]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,8 @@ class Play:
             worked += 1
 
         for stage in STAGES:
-            outputs[stage] = self.stages[stage](job, on_step)
+            assignment = self.stages[stage](job)
+            outputs[stage] = assignment.find() or assignment.make(on_step)
             job = job.model_copy(update={"outputs": {**job.outputs, stage: outputs[stage].digest}})
         return job, outputs, worked
 
@@ -147,7 +148,7 @@ def test_an_equal_job_is_not_worked_on_again_and_has_the_same_picture(play: Play
     two, second, again = play.run(play.job(concepts, "a man and a woman in the city", seed=5, steps=6))
     assert worked > 12
     assert again == 0
-    assert first == second
+    assert {stage: replace(output, reused=True) for stage, output in first.items()} == second
     digest = one.outputs[Stage.PERSONALIZE]
     assert first[Stage.PERSONALIZE].picture == stage_key(one.tenant, Stage.PERSONALIZE, digest, PICTURE)
     other, _, _ = play.run(play.job(concepts, "a man and a woman in the city", seed=5, steps=6, mode="staged"))
@@ -173,5 +174,5 @@ def test_a_photo_with_two_faces_takes_the_largest_and_says_so(play: Play, tmp_pa
     both[64:192, 320:448] = portrait("anna")[::2, ::2]
     concepts = (Concept(phrase="the man", photos=(play.photo(png(both)),)),)
     job = play.job(concepts, "a man on the beach", seed=1, steps=4)
-    found = play.stages[Stage.IDENTIFY](job, lambda _i, _n: None)
+    found = play.stages[Stage.IDENTIFY](job).make(lambda _i, _n: None)
     assert found.warnings == ("photo 1 of concept 1 shows 2 faces; the largest one was taken",)

@@ -20,14 +20,20 @@ local function leases(lane) return p .. ':leases:' .. lane end
 local function capped(lane) return p .. ':capped:' .. lane end
 local function abroad(lane, tenant) return p .. ':abroad:' .. lane .. ':' .. tenant end
 local function limits(tenant) return p .. ':tenant:' .. tenant end
+local function parked(lane) return p .. ':parked:' .. lane end
+local function waiters(result) return p .. ':waiters:' .. result end
+
+-- Defined in sharing.lua, which knows who makes what and who waits for it.
+local let_go, whole_of, resolve
 
 -- What every decision needs of a record; nil when there is no such job.
 local function read(id)
-  local f = redis.call('HMGET', record(id), 'lane', 'tenant', 's', 'due', 'n', 'holder', 'cancel', 'units', 'at')
+  local f = redis.call('HMGET', record(id), 'lane', 'tenant', 's', 'due', 'n', 'holder', 'cancel', 'units', 'at', 'makes', 'waits')
   if not f[1] then return nil end
   return {
     id = id, lane = f[1], tenant = f[2], status = f[3] or 'queued', due = f[4] or 'identify',
     attempt = tonumber(f[5] or 0), holder = f[6] or '', cancel = f[7], units = tonumber(f[8]), at = tonumber(f[9]),
+    makes = f[10] or nil, waits = f[11] or nil,
   }
 end
 
@@ -131,6 +137,7 @@ local function take_out(job, still_out)
   redis.call('ZREM', p .. ':later', job.id)
   redis.call('ZREM', flight(job.lane), job.id)
   redis.call('ZREM', leases(job.lane), job.id)
+  if job.waits and redis.call('ZREM', parked(job.lane), job.id) == 1 then redis.call('ZREM', waiters(job.waits), job.id) end
   if not still_out and redis.call('SREM', abroad(job.lane, job.tenant), job.id) == 1 then make_room(job.tenant) end
 end
 
@@ -258,13 +265,17 @@ local function close(job, status, expiry_s)
   redis.call('HDEL', record(job.id), 'holder', 'cancel', 'losses', 'tries', 'show', 'shown')
   announce(job.id)
   redis.call('EXPIRE', record(job.id), expiry_s)
+  let_go(job)
   tell_end(job, status)
   ring_pump()
 end
 
+-- A result that was to be made fails with its maker: it is the order's fault, so all who wait for it end the same way.
 local function fail(job, error, expiry_s)
+  local result = whole_of(job)
   redis.call('HSET', record(job.id), 'error', error)
   close(job, 'failed', expiry_s)
+  if result then resolve(result, 'failed', 'error', error, 'expiry_s', expiry_s) end
 end
 
 -- Back to the front of its lane; a job that the person took back ends here instead.
@@ -275,6 +286,7 @@ local function put_back(job, expiry_s)
   redis.call('HDEL', record(job.id), 'holder', 'step', 'steps')
   enqueue(job)
   announce(job.id)
+  let_go(job)
 end
 
 -- A worker died or fell silent under the job. Too many losses, and the job itself is to blame.

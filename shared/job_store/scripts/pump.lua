@@ -23,6 +23,9 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. ':later', '-inf', t, 'LIMIT
   if job then enqueue(job) end
 end
 
+local result = redis.call('SPOP', p .. ':unsettled')
+if result then settle(result) end
+
 local function head(lane)
   while true do
     local next_one = redis.call('ZRANGE', turns(lane), 0, 0, 'WITHSCORES')

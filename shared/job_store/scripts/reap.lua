@@ -21,6 +21,20 @@ for _, lane in ipairs({'interactive', 'batch'}) do
   end
 end
 
+-- Parked is only who waits for a result that is being made. Should its maker ever be gone without a word, the next is called;
+-- whoever was looked at goes behind the others, so that in time all are.
+for _, lane in ipairs({'interactive', 'batch'}) do
+  for _, id in ipairs(redis.call('ZRANGE', parked(lane), 0, AT_ONCE - 1)) do
+    local job = read(id)
+    if job and job.waits then
+      redis.call('ZADD', parked(lane), t, id)
+      call_next(job.waits)
+    else
+      redis.call('ZREM', parked(lane), id)
+    end
+  end
+end
+
 local function ring(job, first)
   redis.call('ZADD', flight(job.lane), t, job.id)
   rings[#rings + 1] = job.id

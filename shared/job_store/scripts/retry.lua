@@ -15,6 +15,8 @@ end
 take_out(job)
 redis.call('HSET', record(job.id), 's', 'queued')
 redis.call('HDEL', record(job.id), 'holder', 'step', 'steps')
-redis.call('ZADD', p .. ':later', now() + tonumber(ARGV[7]) * 2 ^ (tries - 1), job.id)
+local over = now() + tonumber(ARGV[7]) * 2 ^ (tries - 1)
+redis.call('ZADD', p .. ':later', over, job.id)
 announce(job.id)
+let_go(job, over)
 return 'done'

@@ -19,13 +19,14 @@ from shared.job_store.connection import redis_errors
 from shared.settings import Settings
 
 FOLDER = Path(shared.job_store.__file__).parent
-NAMES = sorted(path.stem for path in (FOLDER / "scripts").glob("*.lua") if path.stem != "prelude")
+WORDS = ("prelude", "sharing")
+NAMES = sorted(path.stem for path in (FOLDER / "scripts").glob("*.lua") if path.stem not in WORDS)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_script_knows_the_words_of_the_prelude(name: str) -> None:
     source = scripts.source(name)
-    assert source.startswith((FOLDER / "scripts" / "prelude.lua").read_text())
+    assert source.startswith("".join((FOLDER / "scripts" / f"{words}.lua").read_text() for words in WORDS))
     assert "ARGV[2]" in source
 
 

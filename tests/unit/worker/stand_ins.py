@@ -10,7 +10,7 @@ from celery import Celery
 
 from shared.errors import RecordsUnavailable
 from shared.job import Concept, Failure, Job, JobSpec, Progress, Stage, Status
-from shared.job_store import Claim, Ending, Fleet, JobStore, Refusal, Renewal, Ring, Sweep, Waiting
+from shared.job_store import Claim, Ending, Fleet, JobStore, Refusal, Renewal, Ring, Sweep, Waiting, Wish
 from shared.settings import Role, Settings
 from worker.app import create_app
 from worker.child import Child
@@ -43,6 +43,7 @@ class Jobs:
     answer: Claim | Refusal = field(default_factory=lambda: Claim(job=job(), attempt=ATTEMPT))
     renewal: Renewal = Renewal.GO_ON
     ending: Ending = Ending.DONE
+    wishes: list[Wish] = field(default_factory=list)
     outages: int = 0
     said: list[str] = field(default_factory=list)
     failure: Failure | None = None
@@ -51,6 +52,10 @@ class Jobs:
     def claim(self, job_id: str, stage: Stage, *, worker: str, token: str) -> Claim | Refusal:
         self._say("claim")
         return self.answer
+
+    def want(self, job_id: str, attempt: int, **_: object) -> Wish:
+        self._say("want")
+        return self.wishes.pop(0) if self.wishes else Wish.MAKE
 
     def renew(self, job_id: str, attempt: int, *, worker: str, progress: tuple[int, int] | None = None) -> Renewal:
         self._say("renew")
@@ -87,7 +92,7 @@ class Jobs:
     @property
     def words(self) -> list[str]:
         """What was said, renewals left out."""
-        return [word for word in self.said if word != "renew"]
+        return [word for word in self.said if word not in {"renew", "want"}]
 
     def _say(self, word: str) -> None:
         if self.outages > 0:

@@ -13,9 +13,10 @@ from shared.errors import (
     WorkerDraining,
 )
 from shared.job import Job, Stage
-from shared.job_store import Ending, Refusal
+from shared.job_store import Ending, Refusal, Wish
+from tests.integration.lone_stages import Make, lone
 from tests.unit.worker.stand_ins import Jobs, child
-from worker.seam import OnStep, StageFunction, StageOutput
+from worker.seam import Assignment, OnStep, StageOutput
 from worker.tasks import perform
 
 
@@ -24,15 +25,15 @@ def works(job: Job, on_step: OnStep) -> StageOutput:
     return StageOutput(digest="d")
 
 
-def stops(error: Exception) -> StageFunction:
+def stops(error: Exception) -> Make:
     def stage(job: Job, on_step: OnStep) -> StageOutput:
         raise error
 
     return stage
 
 
-def run(jobs: Jobs, stage: StageFunction) -> None:
-    perform(child(jobs, {Stage.RENDER: stage}), Stage.RENDER, "a job")
+def run(jobs: Jobs, stage: Make) -> None:
+    perform(child(jobs, {Stage.RENDER: lone(stage)}), Stage.RENDER, "a job")
 
 
 def test_a_stage_that_is_done_lets_its_chain_go_on() -> None:
@@ -136,3 +137,27 @@ def test_an_ending_that_nobody_hears_leaves_the_job_to_the_reaper() -> None:
     with pytest.raises(Ignore):
         run(jobs, stage)
     assert jobs.words == ["claim"]
+
+
+def test_a_job_whose_result_another_one_makes_gives_its_worker_back() -> None:
+    jobs = Jobs(wishes=[Wish.PARKED])
+    with pytest.raises(Ignore):
+        run(jobs, stops(AssertionError("the stage ran")))
+    assert jobs.said == ["claim", "want"]
+
+
+def test_a_result_that_was_just_made_and_is_not_there_is_made_again() -> None:
+    jobs = Jobs(wishes=[Wish.MADE, Wish.MAKE])
+    run(jobs, works)
+    assert [word for word in jobs.said if word != "renew"] == ["claim", "want", "want", "finish"]
+
+
+def test_work_is_done_unasked_while_redis_is_away() -> None:
+    jobs = Jobs()
+
+    def assign(job: Job) -> Assignment:
+        jobs.outages = 1
+        return lone(works)(job)
+
+    perform(child(jobs, {Stage.RENDER: assign}), Stage.RENDER, "a job")
+    assert jobs.words == ["claim", "finish"]

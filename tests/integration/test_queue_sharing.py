@@ -1,0 +1,324 @@
+"""Equal work of several jobs is done once: one makes it, the others are parked and hold no worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from shared.errors import NoFace
+from shared.job import Failure, Job, Lane, Stage
+from shared.job_store import Claim, Ending, WorkerFacts
+from shared.job_store.facts import Wish
+from shared.orders import STAGES
+from shared.settings import Settings
+from tests.integration.queue_records import Records
+
+FAILURE = Failure(code=NoFace.code, message="no face", retryable=False, stage=Stage.IDENTIFY)
+OUTAGE = Failure(code="blobs_unavailable", message="S3 is away", retryable=True, stage=Stage.IDENTIFY)
+DIGEST = "d" * 64
+# More than are told at once.
+CROWD = 520
+
+
+@pytest.fixture
+def records(settings: Settings) -> Iterator[Records]:
+    made = Records(settings=settings)
+    yield made
+    made.close()
+
+
+def claimed(records: Records, *, lane: Lane = "interactive", tenant: str = "default") -> Claim:
+    job_id = records.submit(lane=lane, tenant=tenant)
+    records.fleet.hand_out("test", 10_000)
+    return records.claim(job_id)
+
+
+def want(
+    records: Records,
+    claim: Claim,
+    *parts: str,
+    stage: Stage = Stage.IDENTIFY,
+    digest: str = DIGEST,
+    looked: bool = False,
+) -> Wish:
+    return records.jobs.want(
+        claim.job.id, claim.attempt, worker="worker", stage=stage, digest=digest, parts=parts, looked=looked
+    )
+
+
+def finish(
+    records: Records, claim: Claim, *, stage: Stage = Stage.IDENTIFY, digest: str = DIGEST, reused: bool = False
+) -> Ending:
+    picture = "picture.png" if stage is STAGES[-1] else None
+    return records.jobs.finish(
+        claim.job.id,
+        claim.attempt,
+        stage,
+        digest=digest,
+        seconds=1.5,
+        warnings=("two faces",),
+        picture=picture,
+        reused=reused,
+    )
+
+
+def maker_and_waiting(records: Records, count: int = 2, *parts: str) -> tuple[Claim, list[Claim]]:
+    """One job that makes a result, and others that are parked for it."""
+    maker = claimed(records)
+    assert want(records, maker, *parts) is Wish.MAKE
+    waiting = [claimed(records) for _ in range(count)]
+    assert {want(records, claim, *parts) for claim in waiting} == {Wish.PARKED}
+    return maker, waiting
+
+
+def job_of(records: Records, claim: Claim) -> Job:
+    return records.jobs.get(claim.job.id)
+
+
+def rung(records: Records) -> list[str]:
+    return [ring.job_id for ring in records.fleet.hand_out("test", 10_000) or []]
+
+
+def leftovers(records: Records) -> list[str]:
+    """What is still known of who makes what."""
+    prefix = records.settings.key_prefix
+    return [
+        key
+        for what in ("maker", "waiters", "parked", "unsettled")
+        for key in records.redis.scan_iter(f"{prefix}:{what}*")
+    ]
+
+
+def test_a_parked_job_holds_no_lease_and_no_place_in_celery(records: Records) -> None:
+    _, (waiting, _) = maker_and_waiting(records)
+    assert records.where(waiting.job.id) == ["parked"]
+    job = job_of(records, waiting)
+    assert (job.status, job.stage, job.outputs) == ("queued", Stage.IDENTIFY, {})
+    assert rung(records) == []
+    assert records.fleet.reap([]).rings == ()
+    assert finish(records, waiting) is Ending.LOST
+
+
+def test_asking_twice_because_the_answer_got_lost_changes_nothing(records: Records) -> None:
+    maker, (waiting, _) = maker_and_waiting(records)
+    assert want(records, maker) is Wish.MAKE
+    assert want(records, waiting) is Wish.LOST
+    assert records.where(waiting.job.id) == ["parked"]
+
+
+def test_the_makers_finish_serves_all_who_wait(records: Records) -> None:
+    maker, waiting = maker_and_waiting(records, 3)
+    assert finish(records, maker) is Ending.DONE
+    assert job_of(records, maker).reused == ()
+    for claim in waiting:
+        job = job_of(records, claim)
+        assert (job.outputs, job.warnings) == ({Stage.IDENTIFY: DIGEST}, ("two faces",))
+        assert (job.reused, job.timings) == ((Stage.IDENTIFY,), {Stage.IDENTIFY: 0.0})
+        assert (job.status, job.stage) == ("queued", Stage.RENDER)
+        assert records.where(job.id) == ["ready"]
+    assert rung(records) == [claim.job.id for claim in waiting]
+    assert leftovers(records) == []
+
+
+def test_the_last_stage_gives_all_who_wait_their_picture_and_their_end(records: Records) -> None:
+    jobs = [records.submit() for _ in range(3)]
+    records.fleet.hand_out("test", 100)
+    for job_id in jobs:
+        records.finish(job_id, until=STAGES[-2])
+    claims = [records.claim(job_id, STAGES[-1]) for job_id in jobs]
+    wishes = [want(records, claim, stage=STAGES[-1]) for claim in claims]
+    assert wishes == [Wish.MAKE, Wish.PARKED, Wish.PARKED]
+    finish(records, claims[0], stage=STAGES[-1])
+    done = [job_of(records, claim) for claim in claims]
+    assert {(job.status, job.picture) for job in done} == {("succeeded", "picture.png")}
+    assert [STAGES[-1] in job.reused for job in done] == [False, True, True]
+    assert all(records.redis.ttl(f"{records.settings.key_prefix}:job:{job.id}") > 0 for job in done)
+    assert leftovers(records) == []
+
+
+def test_other_work_and_other_tenants_do_not_wait(records: Records) -> None:
+    maker_and_waiting(records)
+    assert want(records, claimed(records), digest="e" * 64) is Wish.MAKE
+    assert want(records, claimed(records, tenant="other")) is Wish.MAKE
+
+
+def test_a_request_that_cannot_be_served_fails_all_who_wait(records: Records) -> None:
+    maker, waiting = maker_and_waiting(records)
+    records.jobs.fail(maker.job.id, maker.attempt, FAILURE)
+    for claim in (maker, *waiting):
+        job = job_of(records, claim)
+        assert (job.status, job.error) == ("failed", FAILURE)
+    assert leftovers(records) == []
+    # What failed is tried anew by whoever comes later.
+    assert want(records, claimed(records)) is Wish.MAKE
+
+
+def test_an_outage_pauses_those_who_wait_and_fails_them_when_it_lasts(records: Records) -> None:
+    maker, waiting = maker_and_waiting(records)
+    assert records.jobs.retry(maker.job.id, maker.attempt, OUTAGE, tries=1) is Ending.DONE
+    # The next in line comes back with the maker, whichever is first makes it.
+    assert [records.where(claim.job.id) for claim in (maker, *waiting)] == [["later"], ["later"], ["parked"]]
+    records.make_older("later", maker.job.id, 10.0)
+    assert rung(records) == [maker.job.id]
+    again = records.claim(maker.job.id)
+    assert want(records, again) is Wish.MAKE
+    assert records.jobs.retry(maker.job.id, again.attempt, OUTAGE, tries=1) is Ending.FAILED
+    assert job_of(records, waiting[1]).error == OUTAGE
+    assert records.where(waiting[0].job.id) == ["later"]
+
+
+@pytest.mark.parametrize("how", ["lost", "silent", "drained"])
+def test_a_maker_that_loses_its_lease_calls_the_next_one(records: Records, how: str) -> None:
+    maker, waiting = maker_and_waiting(records)
+    if how == "lost":
+        assert records.fleet.lose(maker.job.id, "worker")
+    elif how == "silent":
+        records.run_out(maker.job.id)
+        assert records.fleet.reap([]).lost == (maker.job.id,)
+    else:
+        records.jobs.release(maker.job.id, maker.attempt)
+    assert rung(records) == [maker.job.id, waiting[0].job.id]
+    # Whoever is there first makes it; the other one waits again.
+    assert want(records, records.claim(waiting[0].job.id)) is Wish.MAKE
+    assert want(records, records.claim(maker.job.id)) is Wish.PARKED
+    assert records.where(waiting[1].job.id) == ["parked"]
+
+
+def test_a_maker_that_was_taken_back_passes_the_work_on(records: Records) -> None:
+    maker, waiting = maker_and_waiting(records)
+    records.cancel(maker.job.id)
+    assert want(records, maker) is Wish.CANCELED
+    records.jobs.canceled(maker.job.id, maker.attempt)
+    assert rung(records) == [waiting[0].job.id]
+
+
+def test_what_a_canceled_maker_had_finished_is_for_those_who_wait(records: Records) -> None:
+    maker, waiting = maker_and_waiting(records)
+    records.cancel(maker.job.id)
+    assert finish(records, maker) is Ending.CANCELED
+    assert job_of(records, maker).outputs == {}
+    assert job_of(records, waiting[0]).outputs == {Stage.IDENTIFY: DIGEST}
+
+
+def test_a_job_that_was_called_and_taken_back_calls_the_next(records: Records) -> None:
+    maker, waiting = maker_and_waiting(records)
+    records.cancel(maker.job.id)
+    records.jobs.canceled(maker.job.id, maker.attempt)
+    records.cancel(waiting[0].job.id)
+    assert rung(records) == [waiting[1].job.id]
+    records.cancel(waiting[1].job.id)
+    assert leftovers(records) == []
+
+
+def test_a_parked_job_that_is_taken_back_ends_at_once(records: Records) -> None:
+    maker, waiting = maker_and_waiting(records)
+    job = records.cancel(waiting[0].job.id)
+    assert job is not None
+    assert job.status == "canceled"
+    assert records.where(job.id) == []
+    finish(records, maker)
+    assert job_of(records, waiting[0]) == job
+
+
+def test_a_maker_whose_workers_die_too_often_fails_all_who_wait(records: Records) -> None:
+    maker = claimed(records)
+    for loss in range(records.settings.max_losses):
+        assert want(records, maker) is Wish.MAKE
+        waiting = claimed(records)
+        assert want(records, waiting) is Wish.PARKED
+        records.fleet.lose(maker.job.id, "worker")
+        if loss < records.settings.max_losses - 1:
+            records.cancel(waiting.job.id)
+            maker = records.claim(maker.job.id)
+    error = job_of(records, waiting).error
+    assert error is not None
+    assert error.code == "worker_lost"
+
+
+def test_a_person_is_called_before_a_batch(records: Records) -> None:
+    maker = claimed(records, lane="batch")
+    want(records, maker)
+    batch, person = claimed(records, lane="batch"), claimed(records)
+    assert (want(records, batch), want(records, person)) == (Wish.PARKED, Wish.PARKED)
+    records.jobs.release(maker.job.id, maker.attempt)
+    assert records.where(person.job.id) == ["ready"]
+    assert records.where(batch.job.id) == ["parked"]
+
+
+def test_who_looked_just_before_the_end_looks_again_and_then_makes_it(records: Records) -> None:
+    maker, _ = maker_and_waiting(records)
+    finish(records, maker)
+    late = claimed(records)
+    assert want(records, late) is Wish.MADE
+    # Somebody has deleted it since.
+    assert want(records, late, looked=True) is Wish.MAKE
+
+
+def test_a_result_that_was_found_serves_those_who_wait_for_it(records: Records) -> None:
+    _, waiting = maker_and_waiting(records)
+    finder = claimed(records)
+    finish(records, finder, reused=True)
+    assert job_of(records, finder).reused == (Stage.IDENTIFY,)
+    assert job_of(records, waiting[0]).outputs == {Stage.IDENTIFY: DIGEST}
+
+
+def test_a_part_that_two_results_share_is_made_once(records: Records) -> None:
+    maker = claimed(records)
+    assert want(records, maker, "one", "two") is Wish.MAKE
+    other = claimed(records)
+    assert want(records, other, "two", "three", digest="e" * 64) is Wish.PARKED
+    # A part alone is not the other's stage: it looks itself.
+    finish(records, maker)
+    assert job_of(records, other).outputs == {}
+    assert rung(records) == [other.job.id]
+    again = records.claim(other.job.id)
+    assert want(records, again, "three", digest="e" * 64) is Wish.MAKE
+
+
+def test_a_part_whose_maker_fails_is_made_by_the_next(records: Records) -> None:
+    maker = claimed(records)
+    want(records, maker, "one", "two")
+    others = [claimed(records) for _ in range(2)]
+    for number, claim in enumerate(others):
+        assert want(records, claim, "two", digest=f"{number}" * 64) is Wish.PARKED
+    records.jobs.fail(maker.job.id, maker.attempt, FAILURE)
+    assert rung(records) == [others[0].job.id]
+    assert job_of(records, others[1]).status == "queued"
+
+
+def test_a_turn_that_was_spent_waiting_is_given_back(records: Records) -> None:
+    maker = claimed(records)
+    want(records, maker)
+    key = f"{records.settings.key_prefix}:turns:interactive"
+    waiting = claimed(records)
+    records.submit()
+    before = float(records.redis.zscore(key, "default") or 0)
+    want(records, waiting)
+    units = float(records.fields(waiting.job.id)["units"])
+    assert float(records.redis.zscore(key, "default") or 0) == pytest.approx(before - units)
+
+
+def test_a_worker_that_drains_makes_nothing(records: Records) -> None:
+    claim = claimed(records)
+    records.fleet.beat(WorkerFacts(name="worker", role="all", slots=1, bundle="mini", draining=True))
+    assert want(records, claim) is Wish.DRAINING
+
+
+def test_a_crowd_is_told_in_several_goes(records: Records) -> None:
+    maker, waiting = maker_and_waiting(records, CROWD)
+    finish(records, maker)
+    assert len(rung(records)) == 200
+    records.fleet.hand_out("test", 0)
+    assert all(job_of(records, claim).outputs for claim in waiting)
+    assert leftovers(records) == []
+
+
+def test_should_a_maker_be_gone_without_a_word_the_reaper_calls_the_next(records: Records) -> None:
+    maker, waiting = maker_and_waiting(records)
+    prefix = records.settings.key_prefix
+    records.redis.delete(f"{prefix}:job:{maker.job.id}")
+    records.fleet.reap([])
+    assert rung(records) == [waiting[0].job.id]
+    records.fleet.reap([])
+    assert rung(records) == []
