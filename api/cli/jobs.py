@@ -111,11 +111,21 @@ def cancel(context: typer.Context, job: _Id, as_json: _AsJson = False) -> None:
         _print(client.cancel(job), as_json=as_json)
 
 
-def queue(context: typer.Context) -> None:
-    """Show how busy the service is, as JSON."""
+def queue(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="The numbers as JSON.")] = False
+) -> None:
+    """Show how busy the service is."""
     with client_of(context) as client:
         found = client.queue()
-    show.out.print_json(found.model_dump_json())
+    if as_json:
+        show.out.print_json(found.model_dump_json())
+        return
+    for name, lane in found.lanes.items():
+        eta = "" if lane.eta_s is None else f", the last done in about {lane.eta_s:.0f} s"
+        words = f"{lane.depth} wait, {lane.running} with workers, {lane.pictures_per_min:.1f} a minute{eta}"
+        show.out.print(f"{name:<12}{words}", markup=False)
+    backlog = "not known yet" if found.backlog_s is None else f"{found.backlog_s:.0f} s"
+    show.out.print(f"{'backlog':<12}{backlog}, of everybody", markup=False)
 
 
 def _finish(client: Client, job_id: str, out: Path | None, *, as_json: bool, timeout_s: float | None) -> None:

@@ -16,6 +16,17 @@ from __future__ import annotations
 from api.client.aio import AsyncClient
 from api.client.client import Client
 from api.client.photos import Photo, scene
-from api.client.values import Job, JobState, Lane, Place, Progress, Queue
+from api.client.values import Job, JobState, LaneLoad, Place, Progress, Queue
 
-__all__ = ["AsyncClient", "Client", "Job", "JobState", "Lane", "Photo", "Place", "Progress", "Queue", "scene"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Job",
+    "JobState",
+    "LaneLoad",
+    "Photo",
+    "Place",
+    "Progress",
+    "Queue",
+    "scene",
+]

@@ -33,7 +33,8 @@ def options(url: str, key: str | None) -> dict[str, Any]:
 def request_options(call: Call) -> dict[str, Any]:
     """Options of one request of an httpx client."""
     return {
-        "params": dict(call.params),
+        # An empty mapping would take a signed address its signature.
+        "params": dict(call.params) or None,
         "headers": dict(call.headers),
         "json": call.json,
         "content": call.content,

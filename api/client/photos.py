@@ -58,7 +58,10 @@ class Photos:
 
     def unsent(self, document: Mapping[str, Any]) -> list[str]:
         """Ids of the job's photos whose bytes are known here and were not sent yet."""
-        used = [photo for concept in document["concepts"] for photo in concept["photos"]]
+        concepts = document.get("concepts")
+        # What is not shaped like a job is for the server to refuse.
+        lists = [one.get("photos") for one in concepts if isinstance(one, dict)] if isinstance(concepts, list) else []
+        used = [name for names in lists if isinstance(names, list) for name in names if isinstance(name, str)]
         return [name for name in dict.fromkeys(used) if name in self._sources and name not in self._sent]
 
     def read(self, name: str) -> bytes:
@@ -79,7 +82,7 @@ class Photos:
             return concept
         given = concept["photos"]
         photos = list(given) if isinstance(given, list | tuple) else [given]
-        return {**concept, "photos": [self.id_of(photo, folder) for photo in photos]}
+        return {**concept, "photos": [self.id_of(one, folder) if _is_photo(one) else one for one in photos]}
 
     def _id_of_file(self, path: Path) -> str:
         try:
@@ -92,3 +95,7 @@ class Photos:
             raise InvalidField(message) from error
         self._sources[self._ids[known]] = path
         return self._ids[known]
+
+
+def _is_photo(value: object) -> bool:
+    return isinstance(value, str | Path | bytes) or hasattr(value, "read")

@@ -67,13 +67,18 @@ class Job(JobState):
     spec: dict[str, Any]
 
 
-class Lane(Value):
-    """How busy one lane is."""
+class LaneLoad(Value):
+    """How busy one lane is. All but the backlog is the caller's own; eta_s: until the last job that waits is done."""
 
-    model_config = ConfigDict(extra="allow")
+    depth: int
+    running: int
+    pictures_per_min: float
+    eta_s: float | None = None
+    backlog_s: float | None = None
 
 
 class Queue(Value):
-    """How busy the service is."""
+    """How busy the service is. backlog_s: how long the workers need for all that waits, of everybody."""
 
-    model_config = ConfigDict(extra="allow")
+    lanes: dict[str, LaneLoad]
+    backlog_s: float | None = None

@@ -20,6 +20,7 @@ from tests.integration.api_server import ApiServer, api_server, environment_of, 
 from tests.servers import ACCESS_KEY, SECRET_KEY
 
 _PATIENCE_S = 60.0
+_COMMANDS = ("", "submit", "wait", "get", "cancel", "queue")
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +114,14 @@ def test_what_goes_wrong_is_one_line_and_a_status(server: ApiServer, ben: Path, 
     refused(troupe(server.url, "submit", "--file", str(broken)), 1, "not readable as JSON")
 
 
+def test_the_queue_is_told_in_words_and_numbers(server: ApiServer, ben: Path) -> None:
+    troupe(server.url, "submit", "a man", "-c", f"the man={ben}")
+    told = troupe(server.url, "queue")
+    assert told.returncode == 0, told.stderr
+    assert [line.split()[0] for line in told.stdout.splitlines()] == ["interactive", "batch", "backlog"]
+    assert json.loads(troupe(server.url, "queue", "--json").stdout)["lanes"]["interactive"]["depth"] >= 1
+
+
 def test_keys_are_made_where_the_server_is(server: ApiServer) -> None:
     refused(troupe(server.url, "keys", "list"), 1, "keys are made beside the server")
     done = subprocess.run(
@@ -126,8 +135,8 @@ def test_keys_are_made_where_the_server_is(server: ApiServer) -> None:
     assert (done.returncode, done.stdout.split()[0]) == (0, "key"), done.stderr
 
 
-@pytest.mark.parametrize("words", [(), ("submit",), ("wait",), ("get",), ("cancel",), ("queue",)])
-def test_every_command_explains_itself(words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("words", [command.split() for command in _COMMANDS])
+def test_every_command_explains_itself(words: list[str]) -> None:
     done = troupe("http://127.0.0.1:1", *words, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage: troupe" in done.stdout
