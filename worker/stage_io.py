@@ -39,6 +39,7 @@ from shared.orders import (
 )
 from shared.settings import Role, Settings
 from worker.models.bundle import Bundle, Detection, Generation, load_bundle
+from worker.models.memory import with_room
 from worker.seam import OnStep, StageFunction, StageOutput
 from worker.stages.detect import detect
 from worker.stages.identify import identify
@@ -77,7 +78,8 @@ class Rooms:
         """One stage of a job."""
         order, do = work(job)
         place = Place(blobs=self.blobs, tenant=job.tenant, stage=order.stage, digest=order.digest())
-        return StoredWork(place=place, do=do)
+        size = _size_of(job.spec, order.stage)
+        return StoredWork(place=place, do=lambda place, on_step: with_room(lambda: do(place, on_step), size))
 
     def identify(self, job: Job) -> tuple[IdentifyOrder, Work]:
         """Embeddings of every concept's photos."""
@@ -284,6 +286,12 @@ def personalize_order_of(
         identity_scale=_filled(sampling.identity_scale),
         adapter_scale=_filled(sampling.adapter_scale),
     )
+
+
+def _size_of(spec: JobSpec, stage: Stage) -> str:
+    """What a device must have room for, in words."""
+    people = len(spec.concepts)
+    return f"{spec.sampling.width_px} x {spec.sampling.height_px} pixels and {people} people in stage {stage}"
 
 
 def png(picture: NDArray[np.uint8]) -> bytes:

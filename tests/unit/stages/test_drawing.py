@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 
 from shared.errors import JobCancelled
 from shared.job import Mode
@@ -184,3 +186,18 @@ def test_what_a_step_raises_ends_the_work(generation: Generation, template: Temp
     with pytest.raises(JobCancelled):
         personalize(generation, order("shared", 0.0), cast_of(template), cancel)
     assert seen == [1, 2]
+
+
+def test_everybody_is_drawn_by_the_one_resident_set_of_networks(generation: Generation, template: Template) -> None:
+    def count() -> int:
+        kinds = (UNet2DConditionModel, ControlNetModel, AutoencoderKL)
+        # By type: asking some libraries' objects for their class imports them.
+        return sum(type(thing) in kinds for thing in gc.get_objects())
+
+    networks = generation.generator.sdxl.unet, generation.generator.instantid.identitynet
+    places = [weight.data_ptr() for network in networks for weight in network.parameters()]
+    before = count()
+    during: list[int] = []
+    personalize(generation, order("literal", 0.0), cast_of(template), lambda _i, _n: during.append(count()))
+    assert set(during) == {before}
+    assert [weight.data_ptr() for network in networks for weight in network.parameters()] == places
