@@ -1,4 +1,4 @@
-"""Webhooks over HTTP: make, look, rotate, test, switch on, read the log, replay, delete."""
+"""Webhooks over HTTP: make, look, rotate, test, switch on, delete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ValidationError
 
 from api import openapi_webhooks as said
-from api import queries
 from api.access import tenant_of
 from api.bodies import media_type, read_body
 from api.context import Context, context_of
@@ -20,7 +19,6 @@ from api.idempotency import new_id
 from api.webhook_urls import checked_url
 from api.webhook_views import (
     WEBHOOKS,
-    DeliveryPageView,
     NewWebhook,
     Rotation,
     WebhooksView,
@@ -47,7 +45,6 @@ _JSON = "application/json"
 _ID = re.compile(r"[0-9a-f]{32}")
 _SECRET_BYTES = 32
 _BODY_BYTES = 16_384
-_USUALLY_LISTED, _MOST_LISTED = 20, 100
 _Body = TypeVar("_Body", bound=Asked)
 
 
@@ -61,21 +58,21 @@ async def add(request: Request) -> Response:
     if not await context.webhooks.add(webhook_id, tenant, url=url, events=events, secret=_new_secret()):
         message = f"there are {MAX_WEBHOOKS} webhooks already, which is the most: delete one first"
         raise TooManyWebhooks(message)
-    made = secret_view(await _find(context, tenant, webhook_id))
-    return _answer(made, 201, {"Location": f"{WEBHOOKS}/{webhook_id}"})
+    made = secret_view(await find(context, tenant, webhook_id))
+    return answer(made, 201, {"Location": f"{WEBHOOKS}/{webhook_id}"})
 
 
 @router.get("", responses=said.ALL, summary="List webhooks")
 async def all_of(request: Request) -> Response:
     """All webhooks of the caller."""
     found = await context_of(request).webhooks.all_of(tenant_of(request))
-    return _answer(WebhooksView(webhooks=tuple(webhook_view(webhook) for webhook in found)))
+    return answer(WebhooksView(webhooks=tuple(webhook_view(webhook) for webhook in found)))
 
 
 @router.get("/{webhook_id}", responses=said.ONE, summary="Look at a webhook")
 async def look(request: Request, webhook_id: str) -> Response:
     """The webhook, without its secret."""
-    return _answer(webhook_view(await _find(context_of(request), tenant_of(request), webhook_id)))
+    return answer(webhook_view(await find(context_of(request), tenant_of(request), webhook_id)))
 
 
 @router.delete("/{webhook_id}", status_code=204, responses=said.DELETED, summary="Delete a webhook")
@@ -97,7 +94,7 @@ async def rotate(request: Request, webhook_id: str) -> Response:
     _check_id(webhook_id)
     if not await context.webhooks.rotate(tenant, webhook_id, secret=_new_secret(), old_valid_s=asked.old_valid_s):
         raise _no_webhook()
-    return _answer(secret_view(await _find(context, tenant, webhook_id)))
+    return answer(secret_view(await find(context, tenant, webhook_id)))
 
 
 @router.post("/{webhook_id}/enable", responses=said.ONE, summary="Switch a webhook on")
@@ -107,7 +104,7 @@ async def enable(request: Request, webhook_id: str) -> Response:
     _check_id(webhook_id)
     if not await context.webhooks.enable(tenant, webhook_id):
         raise _no_webhook()
-    return _answer(webhook_view(await _find(context, tenant, webhook_id)))
+    return answer(webhook_view(await find(context, tenant, webhook_id)))
 
 
 @router.post("/{webhook_id}/test", status_code=202, responses=said.SENT, summary="Send a test message")
@@ -118,42 +115,11 @@ async def test(request: Request, webhook_id: str) -> Response:
     found = await context.webhooks.test(tenant_of(request), webhook_id)
     if found is None:
         raise _no_webhook()
-    return await _sent(context, webhook_id, found if found == OFF else "ok", found)
+    return await sent(context, webhook_id, found if found == OFF else "ok", found)
 
 
-@router.get(
-    "/{webhook_id}/deliveries", responses=said.LOG, openapi_extra=said.LOG_PARAMETERS, summary="Read the delivery log"
-)
-async def log(request: Request, webhook_id: str) -> Response:
-    """What was told to the webhook, the newest first, with every attempt: for seven days, and at most 10,000."""
-    context = context_of(request)
-    limit = queries.whole(request, "limit", default=_USUALLY_LISTED, most=_MOST_LISTED)
-    cursor = queries.text(request, "cursor")
-    if cursor is not None and not _ID.fullmatch(cursor):
-        raise queries.wrong("cursor", "not_a_cursor", "cursor must be the `next` of the page before")
-    webhook = await _find(context, tenant_of(request), webhook_id)
-    found, following = await context.webhooks.deliveries(webhook.id, after=cursor, limit=limit)
-    return _answer(DeliveryPageView(deliveries=tuple(delivery_view(one) for one in found), next=following))
-
-
-@router.post(
-    "/{webhook_id}/deliveries/{delivery_id}/replay",
-    status_code=202,
-    responses=said.REPLAYED,
-    summary="Deliver a message again",
-)
-async def replay(request: Request, webhook_id: str, delivery_id: str) -> Response:
-    """Sends the same message with the same `webhook-id` once more, at once; one that is under way goes on as it is."""
-    context, tenant = context_of(request), tenant_of(request)
-    await _find(context, tenant, webhook_id)
-    _check_delivery_id(delivery_id)
-    found = await context.webhooks.replay(tenant, webhook_id, delivery_id)
-    if found is None:
-        raise _no_delivery()
-    return await _sent(context, webhook_id, found, delivery_id)
-
-
-async def _find(context: Context, tenant: str, webhook_id: str) -> Webhook:
+async def find(context: Context, tenant: str, webhook_id: str) -> Webhook:
+    """The tenant's webhook of this id. Raises WebhookNotFound, for another tenant's as well, or RecordsUnavailable."""
     _check_id(webhook_id)
     found = await context.webhooks.get(tenant, webhook_id)
     if found is None:
@@ -161,13 +127,14 @@ async def _find(context: Context, tenant: str, webhook_id: str) -> Webhook:
     return found
 
 
-async def _sent(context: Context, webhook_id: str, became: str, delivery_id: str) -> Response:
+async def sent(context: Context, webhook_id: str, became: str, delivery_id: str) -> Response:
+    """The answer about a delivery that was sent off. Raises WebhookDisabled, DeliveryNotFound or RecordsUnavailable."""
     if became == OFF:
         raise WebhookDisabled("the receiver said that it is gone: switch the webhook on with POST .../enable first")
     delivery = await context.webhooks.delivery(webhook_id, delivery_id)
     if delivery is None:
-        raise _no_delivery()
-    return _answer(delivery_view(delivery), 202)
+        raise no_delivery()
+    return answer(delivery_view(delivery), 202)
 
 
 async def _body(request: Request, kind: type[_Body], *, empty: bool = False) -> _Body:
@@ -189,7 +156,8 @@ async def _body(request: Request, kind: type[_Body], *, empty: bool = False) -> 
         raise Refusal(InvalidField, "some fields are not valid", list(fields_of(details))) from error
 
 
-def _answer(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def answer(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """The view as JSON that nobody keeps."""
     return Response(view.model_dump_json(), status, {"Cache-Control": "no-store", **(headers or {})}, _JSON)
 
 
@@ -202,14 +170,10 @@ def _check_id(webhook_id: str) -> None:
         raise _no_webhook()
 
 
-def _check_delivery_id(delivery_id: str) -> None:
-    if not _ID.fullmatch(delivery_id):
-        raise _no_delivery()
-
-
 def _no_webhook() -> WebhookNotFound:
     return WebhookNotFound("there is no webhook of this id")
 
 
-def _no_delivery() -> DeliveryNotFound:
+def no_delivery() -> DeliveryNotFound:
+    """What is said of a delivery that is not there."""
     return DeliveryNotFound("the webhook has no delivery of this id; deliveries are forgotten after seven days")
