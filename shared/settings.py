@@ -33,6 +33,10 @@ class Settings(BaseSettings):
 
     bundle: str = Field("mini", description="Checkpoints: `mini` (embedded), `sdxl` (published), or a bundle folder")
     bundle_folder: str = Field("", description="Where the files of the `sdxl` bundle are")
+    base: str = Field(
+        "", description="SDXL weights in place of the bundle's own: a folder of diffusers or one `.safetensors` file"
+    )
+    vae: str = Field("", description="VAE in place of the base's own, named like it; the fp16 fix needs no float32")
     dino_engine: Literal["transformers", "original"] = Field("transformers", description="Which Grounding DINO runs")
     role: Role = Field("all", description="What a worker does: `detection`, `generation` or `all`")
     device: str = Field("auto", description="`cpu`, `cuda`, `cuda:1`, or `auto`: CUDA where there is one")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from shared.settings import Role, Settings
+from worker.models.base import Base
 from worker.models.catalog import Recipe, recipe_of
 from worker.models.dino import PhraseDetector, load_transformers_dino
 from worker.models.faces import FaceReader, load_faces
@@ -85,6 +86,7 @@ def _load_generation(settings: Settings, recipe: Recipe, device: str) -> Generat
         adapter=recipe.path("ip-adapter.bin"),
         device=device,
         dtype=dtype,
+        base=Base(path=recipe.base or recipe.path("sdxl"), vae=recipe.vae),
     )
     return Generation(generator=generator, pen=recipe.pen, batched=settings.batch_branches)
 

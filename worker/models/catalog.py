@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.errors import BundleError
@@ -110,7 +110,7 @@ class Recipe:
     """A bundle's folder and what its models were trained with.
 
     pack: name of the insightface pack. detection_px: sides of the square that faces are looked for in, in the order
-    they are tried. pen: of the keypoint drawing.
+    they are tried. pen: of the keypoint drawing. base, vae: weights that take the place of the folder's.
     """
 
     name: str
@@ -118,6 +118,8 @@ class Recipe:
     pack: str
     detection_px: tuple[int, ...]
     pen: Pen
+    base: Path | None = None
+    vae: Path | None = None
 
     def path(self, part: str) -> Path:
         """Where a part of the bundle is."""
@@ -129,11 +131,12 @@ class Recipe:
         Sizes and the last 64 KiB of each file are read; gigabytes of weights need not be. Raises BundleError.
         """
         digest = hashlib.sha256()
-        for path in _files(self.folder):
-            digest.update(f"{path.relative_to(self.folder)} {path.stat().st_size}\n".encode())
-            with path.open("rb") as file:
-                file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-                digest.update(file.read())
+        for root in [root for root in (self.folder, self.base, self.vae) if root]:
+            for path in _files(root):
+                digest.update(f"{path.relative_to(root)} {path.stat().st_size}\n".encode())
+                with path.open("rb") as file:
+                    file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+                    digest.update(file.read())
         return f"{self.name}@{digest.hexdigest()[:12]}"
 
 
@@ -141,7 +144,15 @@ _TAIL_BYTES = 65_536
 
 
 def recipe_of(settings: Settings) -> Recipe:
-    """The recipe of the bundle that the settings name. Raises BundleError where there is no such folder."""
+    """The recipe of the bundle that the settings name. Raises BundleError where a file or folder is not there."""
+    base, vae = (Path(name) if name else None for name in (settings.base, settings.vae))
+    for path in (base, vae):
+        if path and not path.exists():
+            raise BundleError(f"checkpoint {path} is missing")
+    return replace(_recipe_of(settings), base=base, vae=vae)
+
+
+def _recipe_of(settings: Settings) -> Recipe:
     if settings.bundle == "mini":
         # Discs of ten pixels would cover a face that is forty pixels wide.
         return Recipe(
@@ -172,6 +183,8 @@ def _only_pack(folder: Path) -> str:
 
 def _files(folder: Path) -> Iterator[Path]:
     """All files but hidden ones and the lock: what fetching leaves beside the checkpoints is not part of them."""
+    if folder.is_file():
+        yield folder
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         if path.is_file() and inside.name != LOCK_NAME and not any(part.startswith(".") for part in inside.parts):

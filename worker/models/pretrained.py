@@ -13,16 +13,16 @@ from diffusers.utils import logging as diffusers_logging
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 from transformers.utils import logging as transformers_logging
 
+from worker.models.base import Base, Part
 from worker.models.instantid import InstantId, load_instantid
 from worker.models.sdxl import Sdxl
 from worker.models.weights import checkpoint, fill, folder_tensors
 
-# Class of each part of SDXL, and how its weights are called before their ending.
-_PARTS: dict[str, tuple[Any, str]] = {
-    "unet": (UNet2DConditionModel, "diffusion_pytorch_model"),
-    "vae": (AutoencoderKL, "diffusion_pytorch_model"),
-    "text_encoder": (CLIPTextModel, "model"),
-    "text_encoder_2": (CLIPTextModelWithProjection, "model"),
+_CLASSES: dict[Part, Any] = {
+    "unet": UNet2DConditionModel,
+    "vae": AutoencoderKL,
+    "text_encoder": CLIPTextModel,
+    "text_encoder_2": CLIPTextModelWithProjection,
 }
 
 
@@ -41,38 +41,42 @@ def load_generator(
     adapter: Path,
     device: torch.device | str,
     dtype: torch.dtype,
+    base: Base | None = None,
 ) -> Generator:
-    """SDXL, IdentityNet and the adapter, ready to run. Raises BundleError for files that are missing or do not fit."""
+    """SDXL, IdentityNet and the adapter, ready to run. Raises BundleError for files that are missing or do not fit.
+
+    base: where SDXL's weights come from, when not from the folder; configurations, tokenizers and scheduler do anyhow.
+    """
     _quieten()
-    networks = {part: _loaded(*names, sdxl / part, dtype) for part, names in _PARTS.items()}
+    source = base or Base(path=sdxl)
+    networks = {}
+    for part, network_class in _CLASSES.items():
+        networks[part] = _empty(network_class, source.configuration(part, sdxl))
+        path, tensors = source.tensors(part, networks[part])
+        fill(networks[part], tensors, dtype=dtype, source=path)
     with checkpoint(sdxl):
         pipeline = StableDiffusionXLPipeline.from_pretrained(
             sdxl, **networks, local_files_only=True, add_watermarker=False
         )
-    controlnet = _loaded(ControlNetModel, "diffusion_pytorch_model", identitynet, dtype)
+    controlnet = _empty(ControlNetModel, identitynet)
+    path, tensors = folder_tensors(identitynet, "diffusion_pytorch_model")
+    fill(controlnet, tensors, dtype=dtype, source=path)
     instantid = load_instantid(pipeline, adapter, controlnet.to(device))
     pipeline.to(device)
     instantid.resampler.to(device=device, dtype=dtype).eval()
     return Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid)
 
 
-def _loaded(network_class: Any, stem: str, folder: Path, dtype: torch.dtype) -> Any:
-    with checkpoint(folder):
-        network = _empty(network_class, folder)
-    path, tensors = folder_tensors(folder, stem)
-    fill(network, tensors, dtype=dtype, source=path)
-    return network
-
-
 def _empty(network_class: Any, folder: Path) -> Any:
-    """A network as its configuration describes it, without memory for its weights."""
-    if network_class in {CLIPTextModel, CLIPTextModelWithProjection}:
-        text = CLIPTextConfig.from_pretrained(folder, local_files_only=True)
+    """A network as its configuration describes it, without memory for its weights. Raises BundleError."""
+    with checkpoint(folder):
+        if network_class in {CLIPTextModel, CLIPTextModelWithProjection}:
+            text = CLIPTextConfig.from_pretrained(folder, local_files_only=True)
+            with init_empty_weights():
+                return network_class(text)
+        configuration = network_class.load_config(folder, local_files_only=True)
         with init_empty_weights():
-            return network_class(text)
-    configuration = network_class.load_config(folder, local_files_only=True)
-    with init_empty_weights():
-        return network_class.from_config(configuration)
+            return network_class.from_config(configuration)
 
 
 def _quieten() -> None:

@@ -1,0 +1,78 @@
+"""Where the weights of SDXL's networks come from: folders of diffusers, one single file, or another VAE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from diffusers.loaders import single_file_utils
+
+from shared.errors import BundleError
+from worker.models.weights import Tensors, checkpoint, file_tensors, folder_tensors
+
+Part = Literal["unet", "vae", "text_encoder", "text_encoder_2"]
+_STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
+# Prefixes of the text encoders in a single file of SDXL (Stability-AI/generative-models, sd_xl_base.yaml).
+_FIRST, _SECOND = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """SDXL's weights. path: a folder of diffusers or a single safetensors file; vae: the same for the VAE alone."""
+
+    path: Path
+    vae: Path | None = None
+
+    def configuration(self, part: Part, folder: Path) -> Path:
+        """Where the configuration of a part is: another VAE brings its own, the rest is as the bundle's SDXL folder."""
+        own = _vae_folder(self.vae) if part == "vae" and self.vae is not None else None
+        return own if own is not None and (own / "config.json").is_file() else folder / part
+
+    def tensors(self, part: Part, network: Any) -> tuple[Path, Tensors]:
+        """The weights of a part as `network` names them, and the file that they come from. Raises BundleError."""
+        if part == "vae" and self.vae is not None:
+            return _vae_tensors(self.vae, network)
+        return _part_tensors(self.path, part, network)
+
+
+def _vae_tensors(path: Path, network: Any) -> tuple[Path, Tensors]:
+    if path.is_dir():
+        return folder_tensors(_vae_folder(path), _STEMS["vae"])
+    tensors = file_tensors(path)
+    if any(name.startswith("decoder.mid_block.") for name in tensors):
+        return path, tensors
+    with checkpoint(path):
+        return path, single_file_utils.convert_ldm_vae_checkpoint(dict(tensors), network.config)
+
+
+def _vae_folder(path: Path) -> Path:
+    """The VAE's own folder, also where a whole SDXL folder was named."""
+    return path / "vae" if (path / "vae").is_dir() else path
+
+
+def _part_tensors(path: Path, part: Part, network: Any) -> tuple[Path, Tensors]:
+    if path.is_dir():
+        return folder_tensors(path / part, _STEMS.get(part, "model"))
+    if path.suffix != ".safetensors":
+        raise BundleError(f"checkpoint {path} is missing, or neither a folder nor a .safetensors file")
+    tensors = dict(file_tensors(path))
+    with checkpoint(path):
+        found: dict[str, Any]
+        match part:
+            case "unet":
+                found = single_file_utils.convert_ldm_unet_checkpoint(tensors, network.config)
+            case "vae":
+                found = single_file_utils.convert_ldm_vae_checkpoint(tensors, network.config)
+            case "text_encoder":
+                found = _under(tensors, _FIRST)
+            case "text_encoder_2":
+                second = {name: tensor for name, tensor in tensors.items() if name.startswith(_SECOND)}
+                found = single_file_utils.convert_open_clip_checkpoint(network, second, prefix=_SECOND)
+    if not found:
+        raise BundleError(f"checkpoint {path} holds no {part} of SDXL")
+    return path, found
+
+
+def _under(tensors: Tensors, prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
