@@ -16,7 +16,7 @@ from api.context import open_context
 from api.errors import add_error_answers
 from api.idempotency import Once
 from api.openapi import PROBLEM_SCHEMA, add_access, add_keys, description
-from api.routes import deliveries, events, health, job_list, jobs, photos, pictures, previews, queue, webhooks
+from api.routes import deliveries, erase, events, health, job_list, jobs, photos, pictures, previews, queue, webhooks
 from shared.settings import Settings
 
 VERSION = "1"
@@ -39,7 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
         # A slash too many is an unknown address: a redirect would be made from the caller's Host header.
         redirect_slashes=False,
     )
-    for room in (jobs, job_list, events, pictures, previews, photos, webhooks, deliveries, queue, health):
+    for room in (jobs, job_list, events, pictures, previews, photos, erase, webhooks, deliveries, queue, health):
         # Not include_router: it keeps a router of its own per room, and every request pays for the way through it.
         app.router.routes.extend(room.router.routes)
     for route in app.routes:

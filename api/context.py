@@ -15,9 +15,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 
 from api.credentials import KeyRing
+from api.erasure import Eraser
 from shared.blob_store import BlobStore
 from shared.errors import BlobsUnavailable, RecordsUnavailable
-from shared.job_store import Answers, AsyncJobStore, LiveJobs, QueueStates, WebhookStore, connect_async
+from shared.job_store import Answers, AsyncJobStore, Erasures, LiveJobs, QueueStates, WebhookStore, connect_async
 from shared.limits import BundleLimits, limits_of
 from shared.log import get_logger
 from shared.settings import Settings
@@ -47,6 +48,7 @@ class Context:
     live: LiveJobs
     webhooks: WebhookStore
     blobs: BlobStore
+    eraser: Eraser
     decoding: CapacityLimiter
     unpacking: CapacityLimiter
 
@@ -75,6 +77,9 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
         _until_it_answers(jobs.start),
         _until_it_answers(lambda: asyncio.to_thread(blobs.ensure_bucket)),
     )
+    eraser = Eraser(records=Erasures(client, settings), blobs=blobs, settings=settings)
+    stop = asyncio.Event()
+    sweeping = asyncio.create_task(eraser.run(stop))
     try:
         yield Context(
             settings=settings,
@@ -86,12 +91,16 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             live=live,
             webhooks=WebhookStore(client, settings),
             blobs=blobs,
+            eraser=eraser,
             decoding=CapacityLimiter(_DECODED_AT_ONCE),
             unpacking=CapacityLimiter(_FORMS_AT_ONCE),
         )
     finally:
+        stop.set()
         opening.cancel()
+        sweeping.cancel()
         await asyncio.wait([opening])
+        await asyncio.wait([sweeping])
         await live.stop()
         await jobs.stop()
         await client.aclose()

@@ -54,6 +54,8 @@ STATUS: dict[type[TroupeError], HTTPStatus] = {
     tree.WebhookDisabled: HTTPStatus.CONFLICT,
     tree.TooManyWebhooks: HTTPStatus.CONFLICT,
     tree.AddressNotAllowed: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.PhotoNotFound: HTTPStatus.NOT_FOUND,
+    tree.NotOver: HTTPStatus.CONFLICT,
     tree.NotReadyYet: HTTPStatus.CONFLICT,
     tree.NoPicture: HTTPStatus.CONFLICT,
     tree.IdempotencyMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,

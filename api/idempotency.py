@@ -78,8 +78,8 @@ class Once:
             await problem(InvalidField, message, [wrong])(scope, receive, send)
             return
         # Whose key it is and where it was used: the same word elsewhere is another key.
-        whole = f"{tenant_of(request)} {scope['path']} {key[1]}"
-        name = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        whole = f"{scope['path']} {key[1]}".encode("utf-8", "surrogatepass")
+        name = f"{tenant_of(request)}:{hashlib.sha256(whole).hexdigest()[:32]}"
         keyed = _Keyed(request, name)
         try:
             answer = await keyed.answer(self._route)

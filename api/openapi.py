@@ -125,6 +125,35 @@ LIST_ANSWERS: Answers = {
     "default": _ANY,
 }
 
+ERASE_JOB_ANSWERS: Answers = {
+    204: {"description": "Gone"},
+    202: {"description": "It runs, and goes when it stops"},
+    **_problems(tree.JobNotFound, tree.RecordsUnavailable, tree.BlobsUnavailable),
+    "default": _ANY,
+}
+ERASE_PHOTO_ANSWERS: Answers = {
+    204: {"description": "Gone"},
+    **_problems(tree.PhotoNotFound, tree.RecordsUnavailable, tree.BlobsUnavailable),
+    "default": _ANY,
+}
+ERASE_TENANT_ANSWERS: Answers = {
+    204: {"description": "All is gone"},
+    202: {"description": "Some jobs ran, and go when they stop"},
+    **_problems(tree.InvalidField, tree.RecordsUnavailable, tree.BlobsUnavailable),
+    "default": _ANY,
+}
+ERASE_TENANT_PARAMETERS = {
+    "parameters": [
+        {
+            "name": "confirm",
+            "in": "query",
+            "required": True,
+            "description": "The tenant's name, so that nobody erases all by a slip",
+            "schema": {"type": "string"},
+            "example": "default",
+        }
+    ]
+}
 LIST_PARAMETERS = {
     "parameters": [
         {

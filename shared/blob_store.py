@@ -8,6 +8,9 @@ The keys and what lies under them; every key begins with the tenant, and no tena
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import boto3
@@ -18,6 +21,8 @@ from shared.errors import BlobsUnavailable
 from shared.job import Stage
 from shared.settings import Settings
 
+# As many as one request may name (DeleteObjects).
+_MOST_DELETED = 1000
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
@@ -26,9 +31,27 @@ def photo_key(tenant: str, photo_id: str) -> str:
     return f"{tenant}/photos/{photo_id}.png"
 
 
+def photos_folder(tenant: str) -> str:
+    """What the keys of all reference photos of a tenant begin with."""
+    return f"{tenant}/photos/"
+
+
+def stage_folder(tenant: str, stage: str, digest: str) -> str:
+    """What the keys of all files of one order of a tenant begin with."""
+    return f"{tenant}/stages/{stage}/{digest}/"
+
+
 def stage_key(tenant: str, stage: Stage, digest: str, file: str) -> str:
     """Key of one file that a stage made for a tenant's order with this digest."""
     return f"{tenant}/stages/{stage.value}/{digest}/{file}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blob:
+    """A blob that is there. written_at: seconds since the epoch, on the S3 server's clock."""
+
+    key: str
+    written_at: float
 
 
 class BlobStore:
@@ -87,6 +110,30 @@ class BlobStore:
         except BotoCoreError as error:
             raise _unavailable("head", key, error) from error
         return True
+
+    def listed(self, prefix: str) -> Iterator[Blob]:
+        """Every blob whose key begins so, in the order of the keys. Raises BlobsUnavailable."""
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            for page in pages:
+                for found in page.get("Contents", ()):
+                    yield Blob(key=found["Key"], written_at=found["LastModified"].timestamp())
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable("list", prefix, error) from error
+
+    def erase(self, prefix: str) -> int:
+        """Deletes every blob whose key begins so; gives how many. Raises BlobsUnavailable."""
+        blobs, count = self.listed(prefix), 0
+        while chunk := [{"Key": blob.key} for blob in islice(blobs, _MOST_DELETED)]:
+            try:
+                answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": chunk, "Quiet": True})
+            except (ClientError, BotoCoreError) as error:
+                raise _unavailable("delete", prefix, error) from error
+            if refused := answer.get("Errors"):
+                message = f"the S3 server did not delete {refused[0].get('Key')}: {refused[0].get('Message')}"
+                raise BlobsUnavailable(message)
+            count += len(chunk)
+        return count
 
     def url(self, key: str) -> str:
         """A signed address of the blob that anybody can read until it expires. Makes no request."""

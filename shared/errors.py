@@ -20,10 +20,12 @@
     │   ├── WebhookDisabled     webhook_disabled     the webhook is off: its receiver said that it is gone
     │   ├── TooManyWebhooks     too_many_webhooks    the tenant has as many webhooks as it may
     │   ├── AddressNotAllowed   address_not_allowed  an address that webhooks may not lead to
+    │   ├── PhotoNotFound       photo_not_found      a photo id that never was, or has expired
     │   ├── NotReadyYet         not_ready            the picture asked for does not exist yet
     │   ├── NoPicture           no_picture           the job ended before it made the picture asked for
     │   ├── IdempotencyMismatch idempotency_mismatch the key of this request came with another request before
     │   ├── IdempotencyRunning  idempotency_running  the first request with this key is not answered yet
+    │   ├── NotOver             not_over             the job succeeded or still goes on: nothing to do over
     │   ├── RouteNotFound       route_not_found      nothing is served at this address
     │   ├── MethodNotAllowed    method_not_allowed   the address is served, but not with this method
     │   ├── UnsupportedMedia    unsupported_media    a body of a type that this address does not read
@@ -187,6 +189,18 @@ class AddressNotAllowed(RequestError):
     """An address that webhooks may not lead to: its scheme, its port, or what its name stands for."""
 
     code = "address_not_allowed"
+
+
+class PhotoNotFound(RequestError):
+    """A photo id that was never uploaded, or has expired."""
+
+    code = "photo_not_found"
+
+
+class NotOver(RequestError):
+    """The job has succeeded or still goes on, so there is nothing to do over."""
+
+    code = "not_over"
 
 
 class NotReadyYet(RequestError):

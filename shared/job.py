@@ -11,6 +11,7 @@ MAX_CONCEPTS = 5
 MAX_PHOTOS = 8
 MAX_PROMPT_CHARS = 1000
 MAX_PHRASE_CHARS = 100
+MOST_RETENTION_S = 10 * 366 * 86_400
 PHOTO_ID = r"^[0-9a-f]{64}$"
 
 
@@ -144,6 +145,15 @@ class JobSpec(Asked):
     concepts: tuple[Concept, ...] = Field(min_length=1, max_length=MAX_CONCEPTS)
     sampling: Sampling = Sampling()
     lane: Lane = "interactive"
+    retention_s: int | None = Field(
+        None,
+        ge=0,
+        le=MOST_RETENTION_S,
+        description="Seconds that the job and its pictures are kept once it is over; the server's own at most",
+    )
+    expires_after_s: int | None = Field(
+        None, ge=1, le=MOST_RETENTION_S, description="A job that no worker has begun after so many seconds expires"
+    )
 
 
 class Failure(BaseModel):
@@ -176,6 +186,7 @@ class Job(BaseModel):
 
     outputs maps a finished stage to the digest of its order: `blob_store.stage_key` turns it into blob keys.
     reused: finished stages whose result was found, or made by another job meanwhile, instead of made for this one.
+    retry_of: the job that this one does over.
     picture is the key of the final picture; it is written once, by the finish of the last stage.
     shown is the step after which the newest preview of it was taken, while it emerges.
     """
@@ -201,6 +212,7 @@ class Job(BaseModel):
     reused: tuple[Stage, ...] = ()
     picture: str | None = None
     shown: int | None = None
+    retry_of: str | None = None
 
     @property
     def done(self) -> bool:

@@ -54,7 +54,13 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(1_000_000, ge=1, description="Largest JSON body in bytes")
     max_wait_s: float = Field(60.0, ge=0, description="Longest long-poll")
     max_streams: int = Field(5000, ge=0, description="Event streams that one API process serves at once")
-    job_expiry_s: int = Field(7 * 86_400, ge=60, description="How long the record of a finished job is kept")
+    job_expiry_s: int = Field(7 * 86_400, ge=60, description="How long a finished job is kept with all its pictures")
+    sweep_every_s: float = Field(5.0, gt=0, description="How often jobs whose time is over are erased")
+    orphan_s: int = Field(
+        3600,
+        ge=60,
+        description="Blobs that no job has, and photos that expired, are erased when they are so old",
+    )
     photo_expiry_s: int = Field(30 * 86_400, ge=60, description="How long a photo may be used after its last upload")
 
     lease_s: float = Field(30.0, gt=0, description="A worker that does not renew for this long has lost its job")

@@ -6,6 +6,7 @@ from shared.job_store.answers import Answer, Answers, Kept
 from shared.job_store.async_store import AsyncJobStore
 from shared.job_store.connection import connect, connect_async
 from shared.job_store.deliveries import Collected, DeliveryStore, Posting
+from shared.job_store.erasures import Erasing, Erasures, Left
 from shared.job_store.facts import (
     Claim,
     Ending,
@@ -38,11 +39,14 @@ __all__ = [
     "Collected",
     "DeliveryStore",
     "Ending",
+    "Erasing",
+    "Erasures",
     "Fleet",
     "JobPage",
     "JobStore",
     "Kept",
     "LaneState",
+    "Left",
     "LiveJobs",
     "Mark",
     "Posting",

@@ -61,7 +61,13 @@ class AsyncJobStore:
             await self._redis.ping()
 
     async def submit(
-        self, job_id: str, spec: JobSpec, *, tenant: str = DEFAULT_TENANT, receipt: Receipt | None = None
+        self,
+        job_id: str,
+        spec: JobSpec,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        receipt: Receipt | None = None,
+        retry_of: str | None = None,
     ) -> Job:
         """Queues the job in one step. The same id again changes nothing and gives the job that is there.
 
@@ -69,8 +75,13 @@ class AsyncJobStore:
         RecordsUnavailable.
         """
         values = (job_id, spec.lane, tenant, record.units(spec), record.encode_spec(spec))
-        counted = () if receipt is None else (receipt.requests,)
-        made, *rest = await self._run(self._submit, *values, *counted)
+        counted: tuple[Word, ...] = ("" if receipt is None else receipt.requests, spec.expires_after_s or "")
+        more: list[Word] = []
+        if spec.retention_s is not None:
+            more += ["keep", min(spec.retention_s, self._settings.job_expiry_s)]
+        if retry_of is not None:
+            more += ["of", retry_of]
+        made, *rest = await self._run(self._submit, *values, *counted, *more)
         if made:
             at, *charged = rest
             if receipt is not None:
@@ -85,6 +96,7 @@ class AsyncJobStore:
                 tenant=tenant,
                 attempt=0,
                 sequence=1,
+                retry_of=retry_of,
                 created_at=float(at),
             )
         job = await self.get(job_id)
@@ -190,7 +202,10 @@ class AsyncJobStore:
     async def remember_photo(self, tenant: str, photo_id: str) -> None:
         """Notes that a tenant's photo is stored, for as long as photos are kept. Raises RecordsUnavailable."""
         with redis_errors():
-            await self._redis.set(keys.photo_key(self._prefix, tenant, photo_id), 1, ex=self._settings.photo_expiry_s)
+            async with self._redis.pipeline() as pipe:
+                pipe.set(keys.photo_key(self._prefix, tenant, photo_id), 1, ex=self._settings.photo_expiry_s)
+                pipe.delete(keys.erased_photo_key(self._prefix, tenant, photo_id))
+                await pipe.execute()
 
     async def unknown_photos(self, tenant: str, ids: Sequence[str]) -> set[str]:
         """Those of the ids that no stored photo of the tenant has. Raises RecordsUnavailable."""

@@ -1,7 +1,15 @@
 """Names in Redis. Every key starts with the prefix of the settings; the Lua scripts build the same names from it.
 
-    {p}:job:{id}                  hash    one job's record, fields below; expires some time after the job is over
+    {p}:job:{id}                  hash    one job's record, fields below; erased some time after the job is over
     {p}:jobs:{tenant}             zset    a tenant's jobs, those of batches aside; score = when submitted (s)
+    {p}:kept                      zset    jobs that are over; score = when they are erased (s)
+    {p}:deadlines                 zset    jobs that asked to begin in time; score = when they expire (s)
+    {p}:uses:{t}/{stage}/{digest}   set   jobs that have this result of a stage: it is erased with the last of them
+    {p}:erased:{t}/{stage}/{digest} string  the result is being erased just now; expires
+    {p}:faces:{tenant}:{photo}    set     digests of identify results with faces of this photo
+    {p}:strays                    set     {t}/{stage}/{digest} of results to erase whoever has them
+    {p}:leaving                   zset    tenants of which all is to go; score = since when (s)
+    {p}:sweep, {p}:collect        string  somebody erases, or looks for blobs that nobody has, just now; both expire
     {p}:ready:{lane}:{tenant}     zset    jobs that wait for their turn; score = when submitted (s)
     {p}:turns:{lane}              zset    tenants; score = units given over weight: the smallest is next (pump.lua)
     {p}:capped:{lane}             zset    tenants that stand aside, at their cap; score = the one they had in turns
@@ -27,9 +35,9 @@
     {p}:workers                   zset    live workers; score = when they count as gone (s)
     {p}:worker:{name}             hash    what a worker says of itself; expires with it
     {p}:speed                     string  units a second of one generation worker, moving average
-    {p}:answer:{name}             hash    the first answer to a request with an Idempotency-Key, below; expires
     {p}:preview:{id}              string  a running job's picture as it emerges (JPEG), if somebody watches; expires
     {p}:pace:{lane}               hash    per tenant: pictures a second, moving average, and when it was taken
+    {p}:answer:{tenant}:{name}    hash    the first answer to a request with an Idempotency-Key, below; expires
     {p}:photo:{tenant}:{id}       string  says that a tenant uploaded a photo; expires
     {p}:webhooks:{tenant}         zset    a tenant's webhooks; score = when made (s)
     {p}:webhook:{id}              hash    one webhook, fields below
@@ -50,6 +58,7 @@ Fields of a job's record. Times are seconds since the epoch on Redis's own clock
     due, n                            the stage that is next or running (identify), attempts so far (0)
     makes, waits                      results it makes under its lease (a line each); the one it is parked or called for
     holder, cancel                    who holds the lease (worker/token), and that the person took the job back
+    keep, of                          seconds it is kept once over, if not as long as all; the job it is a retry of
     losses, tries                     workers lost under it, transient failures so far
     started, ended                    first claim, end
     step, steps                       progress of the running stage
@@ -109,6 +118,21 @@ def tenant_key(prefix: str, tenant: str) -> str:
 def preview_key(prefix: str, job_id: str) -> str:
     """Key of a running job's picture as it emerges."""
     return f"{prefix}:preview:{job_id}"
+
+
+def faces_key(prefix: str, tenant: str, photo_id: str) -> str:
+    """Key of the set of identify results with faces of a photo."""
+    return f"{prefix}:faces:{tenant}:{photo_id}"
+
+
+def uses_key(prefix: str, result: str) -> str:
+    """Key of the set of jobs that have a result, named `{tenant}/{stage}/{digest}`."""
+    return f"{prefix}:uses:{result}"
+
+
+def erased_photo_key(prefix: str, tenant: str, photo_id: str) -> str:
+    """Key that says that a photo was erased lately, and not uploaded again."""
+    return f"{prefix}:erased:{tenant}/photo/{photo_id}"
 
 
 def worker_key(prefix: str, name: str) -> str:

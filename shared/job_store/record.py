@@ -57,6 +57,7 @@ def decode(job_id: str, fields: Mapping[str, str]) -> Job:
         reused=tuple(stage for stage, name in _REUSED if name in fields),
         picture=fields.get("picture"),
         shown=int(fields["shown"]) if "shown" in fields else None,
+        retry_of=fields.get("of"),
     )
 
 

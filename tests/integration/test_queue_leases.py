@@ -170,7 +170,7 @@ def test_a_job_that_was_taken_back_does_not_finish(records: Records) -> None:
     ending = records.jobs.finish(claim.job.id, claim.attempt, Stage.IDENTIFY, digest="d", seconds=1.0)
     assert ending is Ending.CANCELED
     job = records.jobs.get(claim.job.id)
-    assert (job.status, job.outputs) == ("canceled", {})
+    assert (job.status, job.outputs) == ("canceled", {Stage.IDENTIFY: "d"})
 
 
 def test_a_job_that_fails_says_why(records: Records) -> None:
@@ -279,12 +279,12 @@ def test_a_canceled_job_whose_worker_dies_is_canceled_whatever_it_lost_before(re
     assert records.jobs.get(job_id).status == "canceled"
 
 
-def test_a_record_expires_some_time_after_the_job_is_over(records: Records) -> None:
+def test_a_record_is_to_be_erased_some_time_after_the_job_is_over(records: Records) -> None:
     job_id = records.submit()
-    key = f"{records.settings.key_prefix}:job:{job_id}"
-    assert records.redis.ttl(key) == -1
-    records.finish(job_id)
-    assert 0 < records.redis.ttl(key) <= records.settings.job_expiry_s
+    kept = f"{records.settings.key_prefix}:kept"
+    assert records.redis.zscore(kept, job_id) is None
+    ended_s = records.finish(job_id).finished_at or 0.0
+    assert records.redis.zscore(kept, job_id) == pytest.approx(ended_s + records.settings.job_expiry_s, abs=1)
 
 
 def test_a_server_that_is_not_there_is_an_outage_of_the_records(settings: Settings) -> None:

@@ -2,6 +2,9 @@
 -- The stage is done, and with it the wait of those who need the same result. Only the last stage's finish, the job's own or
 -- its maker's, points to a picture, so a late twin cannot.
 -- Returns 'done', 'canceled' or 'lost'; 'done' again when the caller asks twice because the first answer got lost.
+local LOST_PHOTO = cjson.encode({
+  code = 'unknown_photo', message = 'a photo of this job was erased', retryable = false, stage = 'identify',
+})
 local job = read(ARGV[2])
 if not job or job.attempt ~= tonumber(ARGV[3]) then return 'lost' end
 if not held(job) then
@@ -25,9 +28,23 @@ local function share()
     'warnings', done.warnings, 'picture', done.picture, 'reused', 1, 'expiry_s', done.expiry_s)
 end
 
+-- Erased while this job looked at it: the stage begins anew.
+if redis.call('EXISTS', erased(job.tenant, ARGV[5], ARGV[7])) == 1 then
+  put_back(job, ARGV[4])
+  return 'lost'
+end
+if ARGV[5] == 'identify' and lost_photo(job) then
+  redis.call('SADD', p .. ':strays', job.tenant .. '/identify/' .. ARGV[7])
+  use(job, ARGV[5], ARGV[7])
+  redis.call('HSET', record(job.id), 'o:identify', ARGV[7])
+  fail(job, LOST_PHOTO, ARGV[4])
+  return 'failed'
+end
 job.makes = nil
 if makes then redis.call('HDEL', record(job.id), 'makes') end
 if job.cancel then
+  use(job, ARGV[5], ARGV[7])
+  redis.call('HSET', record(job.id), 'o:' .. ARGV[5], ARGV[7])
   close(job, 'canceled', ARGV[4])
   share()
   return 'canceled'

@@ -256,6 +256,38 @@ local function pace(lane, tenant, made)
   return rate
 end
 
+-- How long it may take to delete a result's blobs once nobody has it.
+local ERASED_S = 60
+
+local function uses(tenant, stage, digest) return p .. ':uses:' .. tenant .. '/' .. stage .. '/' .. digest end
+local function erased(tenant, stage, digest) return p .. ':erased:' .. tenant .. '/' .. stage .. '/' .. digest end
+local function faces(tenant, photo) return p .. ':faces:' .. tenant .. ':' .. photo end
+
+-- Calls with every photo that a job asks for.
+local function each_photo(id, call)
+  local spec = cjson.decode(redis.call('HGET', record(id), 'spec'))
+  for _, concept in ipairs(spec.concepts) do
+    for _, photo in ipairs(concept.photos) do call(photo) end
+  end
+end
+
+-- The job has this result of a stage, which so is kept for as long as the job is.
+local function use(job, stage, digest)
+  redis.call('SADD', uses(job.tenant, stage, digest), job.id)
+  if stage == 'identify' then
+    each_photo(job.id, function(photo) redis.call('SADD', faces(job.tenant, photo), digest) end)
+  end
+end
+
+-- Whether a photo of the job was erased after the job had begun with it.
+local function lost_photo(job)
+  local found = false
+  each_photo(job.id, function(photo)
+    found = found or redis.call('EXISTS', erased(job.tenant, 'photo', photo)) == 1
+  end)
+  return found
+end
+
 -- The end: nothing changes a job after this.
 local function close(job, status, expiry_s)
   take_out(job)
@@ -264,7 +296,9 @@ local function close(job, status, expiry_s)
   redis.call('DEL', p .. ':preview:' .. job.id)
   redis.call('HDEL', record(job.id), 'holder', 'cancel', 'losses', 'tries', 'show', 'shown')
   announce(job.id)
-  redis.call('EXPIRE', record(job.id), expiry_s)
+  -- Not by EXPIRE: the record knows which blobs are to go with it.
+  redis.call('ZADD', p .. ':kept', now() + tonumber(redis.call('HGET', record(job.id), 'keep') or expiry_s), job.id)
+  redis.call('ZREM', p .. ':deadlines', job.id)
   let_go(job)
   tell_end(job, status)
   ring_pump()

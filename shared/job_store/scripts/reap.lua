@@ -35,6 +35,13 @@ for _, lane in ipairs({'interactive', 'batch'}) do
   end
 end
 
+-- Jobs that were to begin before now and have not.
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. ':deadlines', '-inf', t, 'LIMIT', 0, AT_ONCE)) do
+  redis.call('ZREM', p .. ':deadlines', id)
+  local job = read(id)
+  if job and not OVER[job.status] and job.attempt == 0 then close(job, 'expired', ARGV[3]) end
+end
+
 local function ring(job, first)
   redis.call('ZADD', flight(job.lane), t, job.id)
   rings[#rings + 1] = job.id

@@ -63,6 +63,7 @@ end
 -- A stage is done: the next is due, or the job is over. The last stage's is the only place that points to a picture.
 -- done: stage, due, digest, seconds, warnings, picture, reused, expiry_s, all as text, '' for none.
 local function complete(job, done)
+  use(job, done.stage, done.digest)
   local fields = {'o:' .. done.stage, done.digest, 't:' .. done.stage, done.seconds}
   local function set(name, value)
     fields[#fields + 1] = name

@@ -1,0 +1,128 @@
+"""Erases what is to go: pictures, stage results, faces, photos and records, of jobs, photos and whole tenants.
+
+Blobs first, records last: whoever dies in between is followed by the next sweep, which finds the record and begins
+anew. A result that several jobs have goes with the last of them. What a worker writes after that is an orphan: no job
+has it, and `collect` finds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+
+from shared.blob_store import BlobStore, photo_key, photos_folder, stage_folder
+from shared.errors import TransientError
+from shared.job_store import Erasing, Erasures, Left
+from shared.log import get_logger
+from shared.settings import Settings
+
+_AT_ONCE = 100
+_TOGETHER = 8
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eraser:
+    """Erases. Every call may raise RecordsUnavailable or BlobsUnavailable, and may be made again."""
+
+    records: Erasures
+    blobs: BlobStore
+    settings: Settings
+
+    async def erase_job(self, job_id: str, tenant: str) -> Erasing:
+        """The tenant's job, now if it is not being worked on; else the sweep does it when its holder has stopped."""
+        answer = await self.records.ask(job_id, tenant)
+        if answer is Erasing.OVER:
+            await self._erase(await self.records.left(job_id))
+        return answer
+
+    async def erase_photo(self, photo_id: str, tenant: str) -> bool:
+        """The photo and every embedding of its faces. False when there is none."""
+        digests = await self.records.drop_photo(tenant, photo_id)
+        if digests is None:
+            return False
+        await self._delete(photo_key(tenant, photo_id))
+        for digest in digests:
+            await self._delete(stage_folder(tenant, "identify", digest))
+        await self.records.forget_faces(tenant, photo_id)
+        return True
+
+    async def erase_tenant(self, tenant: str) -> bool:
+        """All that the tenant has. False while jobs of it are being worked on: the sweep goes on until none is."""
+        await self.records.leave(tenant)
+        ids, answers = await self.records.jobs_of(tenant), list[Erasing]()
+        for start in range(0, len(ids), _TOGETHER):
+            some = (self.erase_job(job_id, tenant) for job_id in ids[start : start + _TOGETHER])
+            answers += await asyncio.gather(*some)
+        folder = photos_folder(tenant)
+        for blob in await asyncio.to_thread(lambda: list(self.blobs.listed(folder))):
+            await self.erase_photo(blob.key.removeprefix(folder).removesuffix(".png"), tenant)
+        if Erasing.RUNNING in answers:
+            return False
+        await self._delete(f"{tenant}/")
+        await self.records.left_for_good(tenant)
+        return True
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sweeps until it is stopped. Of several processes one does it."""
+        while not stop.is_set():
+            try:
+                if await self.records.take_turn("sweep", self.settings.sweep_every_s):
+                    await self.sweep()
+                if await self.records.take_turn("collect", self.settings.orphan_s):
+                    await self.collect(older_than_s=self.settings.orphan_s)
+            except TransientError as error:
+                _log.warning("sweep_waits", code=error.code, detail=error.message)
+            except Exception:  # noqa: BLE001 - a sweep that ended would keep pictures for ever
+                _log.exception("sweep_broke")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self.settings.sweep_every_s)
+
+    async def sweep(self) -> None:
+        """Erases the jobs whose time is over, and what is left of photos and tenants that were to go."""
+        while due := await self.records.due(_AT_ONCE):
+            for start in range(0, len(due), _TOGETHER):
+                await asyncio.gather(*(self._erase(left) for left in due[start : start + _TOGETHER]))
+            _log.info("jobs_erased", jobs=len(due))
+        for result in await self.records.strays():
+            tenant, stage, digest = result.split("/")
+            await self._delete(stage_folder(tenant, stage, digest))
+            await self.records.forget_stray(result)
+        for tenant in await self.records.leaving():
+            await self.erase_tenant(tenant)
+
+    async def collect(self, *, older_than_s: float) -> int:
+        """Erases stage results that no job has and photos that have expired, if they are older; gives how many."""
+        results: dict[str, float] = defaultdict(float)
+        photos: dict[tuple[str, str], float] = {}
+        for blob in await asyncio.to_thread(lambda: list(self.blobs.listed(""))):
+            match blob.key.split("/"):
+                case [tenant, "stages", stage, digest, _]:
+                    name = f"{tenant}/{stage}/{digest}"
+                    results[name] = max(results[name], blob.written_at)
+                case [tenant, "photos", file]:
+                    photos[tenant, file.removesuffix(".png")] = blob.written_at
+        before = time.time() - older_than_s
+        old = [name for name, written_at in results.items() if written_at <= before]
+        expired = [name for name, written_at in photos.items() if written_at <= before]
+        lone, unknown = await self.records.orphans(old, expired)
+        for result in sorted(lone):
+            tenant, stage, digest = result.split("/")
+            await self._delete(stage_folder(tenant, stage, digest))
+        for tenant, photo_id in sorted(unknown):
+            await self._delete(photo_key(tenant, photo_id))
+        if lone or unknown:
+            _log.info("orphans_erased", results=len(lone), photos=len(unknown))
+        return len(lone) + len(unknown)
+
+    async def _erase(self, left: Left) -> None:
+        for stage, digest in left.results:
+            if await self.records.unuse(left, stage, digest):
+                await self._delete(stage_folder(left.tenant, stage, digest))
+        await self.records.forget(left.job_id)
+
+    async def _delete(self, prefix: str) -> None:
+        await asyncio.to_thread(self.blobs.erase, prefix)

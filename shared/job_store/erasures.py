@@ -1,0 +1,155 @@
+"""What is to be erased, and who has a result: the records' side of erasing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import redis.asyncio
+
+from shared.job_store import keys, scripts
+from shared.job_store.connection import Word, redis_errors
+from shared.settings import Settings
+
+_SCRIPTS = ("erase", "unuse", "forget", "drop_photo")
+_SCANNED_AT_ONCE = 500
+
+
+class Erasing(StrEnum):
+    """How it is with a job that is to be erased."""
+
+    NONE = "none"
+    OVER = "over"
+    RUNNING = "running"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """What a job that is over left. results: (stage, digest) of every stage that it went through."""
+
+    job_id: str
+    tenant: str
+    results: tuple[tuple[str, str], ...]
+
+
+class Erasures:
+    """Every call may raise RecordsUnavailable. All may be made twice: who erases may die anywhere and begins anew."""
+
+    def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._prefix = settings.key_prefix
+        self._settings = settings
+        self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
+
+    async def ask(self, job_id: str, tenant: str) -> Erasing:
+        """The tenant's job is to go: at once, or when its holder has stopped."""
+        return Erasing(await self._run("erase", job_id, tenant))
+
+    async def due(self, most: int) -> list[Left]:
+        """Jobs that are over and not to be kept any longer, the longest due first."""
+        with redis_errors():
+            seconds, microseconds = await self._redis.time()
+            until_s = seconds + microseconds / 1e6
+            ids: Any = await self._redis.zrangebyscore(self._key("kept"), "-inf", until_s, start=0, num=most)
+            return [await self.left(job_id) for job_id in ids]
+
+    async def left(self, job_id: str) -> Left:
+        """What a job left, as its record says."""
+        with redis_errors():
+            fields: Any = await self._redis.hgetall(keys.job_key(self._prefix, job_id))
+        results = tuple((name[2:], digest) for name, digest in fields.items() if name.startswith("o:"))
+        return Left(job_id=job_id, tenant=fields.get("tenant", ""), results=results)
+
+    async def unuse(self, left: Left, stage: str, digest: str) -> bool:
+        """The job lets go of a result. True when nobody else has it: its blobs are to be deleted within a minute."""
+        return bool(await self._run("unuse", left.job_id, left.tenant, stage, digest))
+
+    async def forget(self, job_id: str) -> None:
+        """The job is gone; call it when its blobs are."""
+        await self._run("forget", job_id)
+
+    async def drop_photo(self, tenant: str, photo_id: str) -> list[str] | None:
+        """Digests of the identify results with faces of the photo; None when there was no such photo."""
+        there, *digests = await self._run("drop_photo", tenant, photo_id, self._settings.job_expiry_s)
+        return digests if there or digests else None
+
+    async def forget_faces(self, tenant: str, photo_id: str) -> None:
+        """The faces of the photo are gone."""
+        with redis_errors():
+            await self._redis.delete(keys.faces_key(self._prefix, tenant, photo_id))
+
+    async def strays(self) -> list[str]:
+        """Results (`{tenant}/{stage}/{digest}`) to erase whoever has them."""
+        with redis_errors():
+            found: Any = await self._redis.smembers(self._key("strays"))
+        return sorted(found)
+
+    async def forget_stray(self, result: str) -> None:
+        """The stray is gone."""
+        with redis_errors():
+            await self._redis.srem(self._key("strays"), result)
+
+    async def orphans(
+        self, results: Sequence[str], photos: Sequence[tuple[str, str]]
+    ) -> tuple[set[str], set[tuple[str, str]]]:
+        """Those of the results (`{tenant}/{stage}/{digest}`) that no job has, and of the photos that nobody may use."""
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for result in results:
+                    pipe.exists(keys.uses_key(self._prefix, result))
+                for tenant, photo_id in photos:
+                    pipe.exists(keys.photo_key(self._prefix, tenant, photo_id))
+                found = await pipe.execute()
+        lone = {one for one, known in zip(results, found, strict=False) if not known}
+        return lone, {one for one, known in zip(photos, found[len(results) :], strict=True) if not known}
+
+    async def leave(self, tenant: str) -> None:
+        """All that the tenant has is to go."""
+        with redis_errors():
+            seconds, _ = await self._redis.time()
+            await self._redis.zadd(self._key("leaving"), {tenant: seconds}, nx=True)
+
+    async def leaving(self) -> list[str]:
+        """Tenants of which all is to go."""
+        with redis_errors():
+            found: Any = await self._redis.zrange(self._key("leaving"), 0, -1)
+        return list(found)
+
+    async def left_for_good(self, tenant: str) -> None:
+        """Nothing is left of the tenant but its keys and limits, which are the operator's."""
+        with redis_errors():
+            async for name in self._redis.scan_iter(self._key(f"answer:{tenant}:*"), count=_SCANNED_AT_ONCE):
+                await self._redis.delete(name)
+            await self._redis.delete(self._key(f"jobs:{tenant}"))
+            await self._redis.zrem(self._key("leaving"), tenant)
+
+    async def jobs_of(self, tenant: str) -> list[str]:
+        """Ids of all jobs of the tenant, those of batches too. Looks at every record there is."""
+        found: list[str] = []
+        start = self._key("job:")
+        names: Any
+        with redis_errors():
+            cursor = 0
+            while True:
+                cursor, names = await self._redis.scan(cursor, match=f"{start}*", count=_SCANNED_AT_ONCE)
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for name in names:
+                        pipe.hget(name, "tenant")
+                    whose = await pipe.execute()
+                found += [name[len(start) :] for name, one in zip(names, whose, strict=True) if one == tenant]
+                if cursor == 0:
+                    return found
+
+    async def take_turn(self, what: str, every_s: float) -> bool:
+        """Whether nobody has done this for so long; whoever hears yes must do it now."""
+        with redis_errors():
+            return bool(await self._redis.set(self._key(what), 1, nx=True, px=max(1, int(every_s * 900))))
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}:{name}"
+
+    async def _run(self, name: str, *values: Word) -> Any:
+        with redis_errors():
+            return await self._scripts[name](args=[self._prefix, *values])

@@ -1,0 +1,335 @@
+"""What is erased is gone: every key of Redis and of S3 is looked at, before and after."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from api.context import open_context
+from api.erasure import Eraser
+from shared.blob_store import BlobStore, photo_key, stage_key
+from shared.job import JobSpec, Stage
+from shared.job_store import JobStore, connect
+from shared.orders import STAGES
+from shared.settings import Settings
+from tests.integration.api_server import ApiServer, api_server, png_bytes
+from tests.integration.queue_records import Records
+from tests.servers import ACCESS_KEY, SECRET_KEY
+
+T = TypeVar("T")
+# What may stay: it is of nobody, or goes by itself and holds no more than a name.
+HARMLESS = {
+    "events",
+    "bell",
+    "turns",
+    "load",
+    "speed",
+    "clock",
+    "sweep",
+    "collect",
+    "erased",
+    "pump",
+    "reap",
+    "pace",
+    "made",
+}
+
+
+@pytest.fixture(scope="module")
+def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    own = uuid.uuid4().hex[:12]
+    settings = Settings(
+        redis_url=redis_url,
+        key_prefix=f"t{own}",
+        s3_endpoint_url=s3_url,
+        s3_bucket=f"t{own}",
+        s3_access_key=ACCESS_KEY,
+        s3_secret_key=SECRET_KEY,
+        sweep_every_s=0.2,
+    )
+    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: ApiServer) -> Iterator[httpx.Client]:
+    with server.client() as client:
+        yield client
+
+
+@dataclass
+class House(Records):
+    """The records, the blobs, and a worker's hand that leaves real blobs."""
+
+    def blobs(self) -> BlobStore:
+        return BlobStore(self.settings)
+
+    def everything(self) -> set[str]:
+        """Names of all there is, but for what may stay."""
+        prefix = f"{self.settings.key_prefix}:"
+        names = {str(name).removeprefix(prefix) for name in self.redis.scan_iter(f"{prefix}*")}
+        blobs = {blob.key for blob in self.blobs().listed("")}
+        return {name for name in names if name.split(":")[0] not in HARMLESS} | blobs
+
+    def work(self, job_id: str, *, until: Stage = STAGES[-1], digests: str = "", tenant: str = "default") -> None:
+        """Takes the job through its stages; every result lies under a digest of its own, or of this name."""
+        self.fleet.hand_out("test", 100)
+        for stage in STAGES[: STAGES.index(until) + 1]:
+            claim = self.claim(job_id, stage)
+            digest = f"{digests or uuid.uuid4().hex}{stage.value}"
+            key = stage_key(tenant, stage, digest, "output.json")
+            self.blobs().put(key, b"{}", "application/json")
+            picture = key if stage is STAGES[-1] else None
+            self.jobs.finish(job_id, claim.attempt, stage, digest=digest, seconds=0.5, picture=picture)
+
+    def erasing(self, act: Callable[[Eraser], Awaitable[T]]) -> T:
+        """Acts as the API's sweeper does."""
+
+        async def scene() -> T:
+            async with open_context(self.settings) as context:
+                return await act(context.eraser)
+
+        return asyncio.run(scene())
+
+
+@pytest.fixture
+def house(server: ApiServer) -> Iterator[House]:
+    made = House(settings=server.settings)
+    yield made
+    made.close()
+
+
+def upload(client: httpx.Client, colour: str) -> str:
+    photo_id: str = client.post("/v1/photos", files={"photo": png_bytes(colour=colour)}).json()["id"]
+    return photo_id
+
+
+def submit(client: httpx.Client, photo: str, **changes: Any) -> str:
+    job = {"prompt": "a man", "concepts": [{"phrase": "the man", "photos": [photo]}]}
+    answer = client.post("/v1/jobs", json=job | changes)
+    assert answer.status_code == 202, answer.text
+    job_id: str = answer.json()["id"]
+    return job_id
+
+
+def until_gone(client: httpx.Client, job_id: str) -> None:
+    client.get(f"/v1/jobs/{job_id}?wait=1")
+    for _ in range(200):
+        if client.get(f"/v1/jobs/{job_id}?wait=0.1", headers={"If-None-Match": "*"}).status_code == 404:
+            return
+    pytest.fail("the job is still there")
+
+
+def test_a_job_that_is_over_goes_with_all_it_left(house: House, client: httpx.Client) -> None:
+    photo = upload(client, "red")
+    before = house.everything()
+    job_id = submit(client, photo)
+    house.work(job_id)
+    assert len(house.everything() - before) > 4
+    assert client.delete(f"/v1/jobs/{job_id}").status_code == 204
+    assert house.everything() == before
+    assert client.get(f"/v1/jobs/{job_id}").status_code == 404
+    assert client.delete(f"/v1/jobs/{job_id}").status_code == 404
+    assert client.get("/v1/jobs").json()["jobs"] == []
+
+
+def test_a_job_that_waits_goes_at_once(house: House, client: httpx.Client) -> None:
+    photo = upload(client, "red")
+    before = house.everything()
+    assert client.delete(f"/v1/jobs/{submit(client, photo)}").status_code == 204
+    assert house.everything() == before
+
+
+def test_a_result_of_several_jobs_goes_with_the_last(house: House, client: httpx.Client) -> None:
+    photo = upload(client, "red")
+    before = house.everything()
+    first, second = submit(client, photo), submit(client, photo)
+    for job_id in (first, second):
+        house.work(job_id, digests="shared")
+    blobs = {name for name in house.everything() if name.startswith("default/stages/")}
+    client.delete(f"/v1/jobs/{first}")
+    assert blobs <= house.everything()
+    client.delete(f"/v1/jobs/{second}")
+    assert house.everything() == before
+
+
+def test_a_job_that_runs_is_canceled_and_goes_when_it_stops(house: House, client: httpx.Client) -> None:
+    photo = upload(client, "red")
+    before = house.everything()
+    job_id = submit(client, photo)
+    house.work(job_id, until=Stage.RENDER)
+    claim = house.claim(job_id, Stage.DETECT)
+    assert client.delete(f"/v1/jobs/{job_id}").status_code == 202
+    assert house.jobs.renew(job_id, claim.attempt, worker="worker") == "canceled"
+    house.jobs.canceled(job_id, claim.attempt)
+    until_gone(client, job_id)
+    assert house.everything() == before
+
+
+def test_what_the_last_stage_made_before_it_heard_goes_too(house: House, client: httpx.Client) -> None:
+    photo = upload(client, "red")
+    before = house.everything()
+    job_id = submit(client, photo)
+    house.fleet.hand_out("test", 100)
+    claim = house.claim(job_id)
+    house.blobs().put(stage_key("default", Stage.IDENTIFY, "late", "output.json"), b"{}", "application/json")
+    client.delete(f"/v1/jobs/{job_id}")
+    assert house.jobs.finish(job_id, claim.attempt, Stage.IDENTIFY, digest="late", seconds=1) == "canceled"
+    until_gone(client, job_id)
+    assert house.everything() == before
+
+
+def test_what_a_worker_writes_after_its_job_is_gone_is_found(house: House, client: httpx.Client) -> None:
+    photo = upload(client, "red")
+    before = house.everything()
+    job_id = submit(client, photo)
+    house.fleet.hand_out("test", 100)
+    claim = house.claim(job_id)
+    client.delete(f"/v1/jobs/{job_id}")
+    house.jobs.canceled(job_id, claim.attempt)
+    until_gone(client, job_id)
+    house.blobs().put(stage_key("default", Stage.IDENTIFY, "zombie", "output.json"), b"{}", "application/json")
+    assert house.jobs.finish(job_id, claim.attempt, Stage.IDENTIFY, digest="zombie", seconds=1) == "lost"
+    assert house.erasing(lambda eraser: eraser.collect(older_than_s=600)) == 0
+    assert house.erasing(lambda eraser: eraser.collect(older_than_s=-5)) == 1
+    assert house.everything() == before
+
+
+def test_a_result_that_is_erased_just_now_is_not_finished_with(house: House, client: httpx.Client) -> None:
+    photo = upload(client, "red")
+    first, second = submit(client, photo), submit(client, photo)
+    house.work(first, digests="twin", until=Stage.IDENTIFY)
+    claim = house.claim(second)
+    # The second has found the first one's result stored; now the first goes with it.
+    house.cancel(first)
+    client.delete(f"/v1/jobs/{first}")
+    assert house.jobs.finish(second, claim.attempt, Stage.IDENTIFY, digest="twinidentify", seconds=0) == "lost"
+    assert (house.jobs.get(second).status, house.where(second)) == ("queued", ["ready"])
+    client.delete(f"/v1/jobs/{second}")
+
+
+def test_a_photo_goes_with_its_faces_and_stays_gone(house: House, client: httpx.Client) -> None:
+    before = house.everything()
+    photo = upload(client, "plum")
+    with_photo = house.everything()
+    done, runs, waits = [submit(client, photo) for _ in range(3)]
+    house.work(done)
+    house.fleet.hand_out("test", 100)
+    claim = house.claim(runs)
+    house.blobs().put(stage_key("default", Stage.IDENTIFY, "tardy", "output.json"), b"{}", "application/json")
+    assert client.delete(f"/v1/photos/{photo}").status_code == 204
+    assert client.delete(f"/v1/photos/{photo}").status_code == 404
+    assert not [key for key in house.everything() if "identify/" in key and "uses" not in key and "tardy" not in key]
+    assert photo_key("default", photo) not in house.everything()
+    # The embedding that came too late goes with the next sweep, and its job fails.
+    assert house.jobs.finish(runs, claim.attempt, Stage.IDENTIFY, digest="tardy", seconds=1) == "failed"
+    house.erasing(lambda eraser: eraser.sweep())
+    assert not [blob.key for blob in house.blobs().listed("default/stages/identify/")]
+    error = client.get(f"/v1/jobs/{runs}").json()["error"]
+    assert (error["code"], error["stage"]) == ("unknown_photo", "identify")
+    again = client.post("/v1/jobs", json={"prompt": "a", "concepts": [{"phrase": "b", "photos": [photo]}]})
+    assert again.json()["code"] == "unknown_photo"
+    for job_id in (done, runs, waits):
+        client.delete(f"/v1/jobs/{job_id}")
+    assert house.everything() == before
+    assert (upload(client, "plum"), house.everything()) == (photo, with_photo)
+    client.delete(f"/v1/photos/{photo}")
+
+
+def test_all_of_a_tenant_goes_and_nothing_of_another(house: House, client: httpx.Client) -> None:
+    client.delete("/v1/tenant?confirm=default")
+    other = uuid.uuid4().hex
+    spec = JobSpec.model_validate({"prompt": "a", "concepts": [{"phrase": "b", "photos": ["0" * 64]}]})
+    house.ask(lambda store: store.submit(other, spec, tenant="another"))
+    house.work(other, tenant="another")
+    of_another = house.everything()
+    photo = upload(client, "gold")
+    done, runs = submit(client, photo), submit(client, photo)
+    submit(client, photo)
+    client.post(f"/v1/jobs/{done}/cancel", headers={"Idempotency-Key": "one"})
+    house.fleet.hand_out("test", 1)
+    claim = house.claim(runs)
+    for wrong in ("", "?confirm=", "?confirm=another"):
+        answer = client.delete(f"/v1/tenant{wrong}")
+        assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "confirm")
+    assert client.delete("/v1/tenant?confirm=default").status_code == 202
+    house.jobs.canceled(runs, claim.attempt)
+    until_gone(client, runs)
+    assert client.delete("/v1/tenant?confirm=default").status_code == 204
+    assert house.everything() == of_another
+    house.ask(lambda store: store.cancel(other, tenant="another"))
+
+
+def test_a_job_goes_by_itself_when_its_time_is_over(house: House, client: httpx.Client) -> None:
+    photo = upload(client, "red")
+    before = house.everything()
+    job_id = submit(client, photo, retention_s=0)
+    house.work(job_id)
+    until_gone(client, job_id)
+    assert house.everything() == before
+
+
+def test_a_job_is_never_kept_longer_than_the_server_keeps_all(house: House, client: httpx.Client) -> None:
+    job_id = submit(client, upload(client, "red"), retention_s=10**8)
+    house.cancel(job_id)
+    left = house.redis.zscore(f"{house.settings.key_prefix}:kept", job_id)
+    ended = house.jobs.get(job_id).finished_at
+    assert left == pytest.approx((ended or 0) + house.settings.job_expiry_s, abs=1)
+    client.delete(f"/v1/jobs/{job_id}")
+
+
+def test_an_eraser_that_died_is_followed_by_the_next(house: House, client: httpx.Client) -> None:
+    photo = upload(client, "red")
+    before = house.everything()
+    job_id = submit(client, photo)
+    house.work(job_id)
+
+    class Dies(BlobStore):
+        def erase(self, prefix: str) -> int:
+            if "detect" in prefix:
+                raise KeyboardInterrupt
+            return super().erase(prefix)
+
+    async def die(eraser: Eraser) -> None:
+        dying = Eraser(records=eraser.records, blobs=Dies(eraser.settings), settings=eraser.settings)
+        await dying.erase_job(job_id, "default")
+
+    with pytest.raises(KeyboardInterrupt):
+        house.erasing(die)
+    until_gone(client, job_id)
+    assert house.everything() == before
+
+
+def test_an_expired_photo_goes_from_the_bucket(house: House, client: httpx.Client) -> None:
+    before = house.everything()
+    photo = upload(client, "lime")
+    house.redis.delete(f"{house.settings.key_prefix}:photo:default:{photo}")
+    assert house.erasing(lambda eraser: eraser.collect(older_than_s=-5)) == 1
+    assert house.everything() == before
+
+
+def test_a_job_that_does_not_begin_in_time_expires(house: House, client: httpx.Client) -> None:
+    photo = upload(client, "red")
+    late, began = submit(client, photo, expires_after_s=60), submit(client, photo, expires_after_s=60)
+    patient = submit(client, photo)
+    house.fleet.hand_out("test", 100)
+    house.claim(began)
+    house.redis.zadd(f"{house.settings.key_prefix}:deadlines", {late: 1, began: 1})
+    house.fleet.reap([])
+    assert house.jobs.get(late).status == "expired"
+    assert house.jobs.get(began).status == "running"
+    assert house.jobs.get(patient).status == "queued"
+    assert house.where(late) == []
+    with connect(house.settings) as redis:
+        assert JobStore(redis, house.settings).get(late).done
+
+
+@pytest.mark.parametrize("path", [f"/v1/jobs/{'0' * 32}", "/v1/jobs/x", f"/v1/photos/{'0' * 64}", "/v1/photos/a%2Fb"])
+def test_what_never_was_is_not_there(client: httpx.Client, path: str) -> None:
+    assert client.delete(path).status_code == 404
