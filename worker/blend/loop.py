@@ -126,10 +126,15 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Denoised:
-    """The final latents, (1, c, h, w), and the background's guided predictions of every step, (steps, c, h, w)."""
+    """The final latents, (1, c, h, w), and the background's guided predictions of every step, (steps, c, h, w).
+
+    background: the background's own latents at the end, (1, c, h, w), where it has a chain of its own (`literal`,
+    `staged`). They see nothing of what the last step put into the masks, which a decoder would carry over their edges.
+    """
 
     latents: Tensor
     predictions: Tensor
+    background: Tensor | None = None
 
 
 @dataclass
@@ -187,7 +192,8 @@ def denoise(
         show = on_step(i + 1, steps)
         if show is not None:
             show(_blend(solver.clean(eps, i, torch.cat(read)), active.values()))
-    return Denoised(latents=blend, predictions=torch.cat(predictions))
+    own_background = None if plan.mode == "shared" or not composition.layers else background.x
+    return Denoised(latents=blend, predictions=torch.cat(predictions), background=own_background)
 
 
 def _replay(plan: Plan, i: int, steps: int, split: int) -> Tensor | None:

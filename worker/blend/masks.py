@@ -112,6 +112,18 @@ def _blur(mask: Tensor, sigma: float) -> Tensor:
     return functional.conv2d(columns, kernel.view(1, 1, -1, 1))[0, 0].clamp(0, 1)
 
 
+def shrink(mask: Tensor, rim_px: int) -> Tensor:
+    """A mask (height, width) that fades over its own rim: zero where it was zero, whole from `rim_px` inwards.
+
+    The border of the picture is no rim.
+    """
+    half = rim_px // 2
+    padded = functional.pad(mask[None, None], (half,) * 4, mode="replicate")
+    eroded = -functional.max_pool2d(-padded, 2 * half + 1, stride=1)
+    # The blur reaches as far as was taken away, so it ends where the mask ends.
+    return torch.minimum(mask, _blur(eroded[0, 0], half / 3))
+
+
 def to_latents(masks: Sequence[Tensor], *, width: int, height: int, hard: bool) -> list[Tensor]:
     """Masks (H, W) brought to the latents' size, each (1, 1, height, width).
 
@@ -129,19 +141,13 @@ def to_latents(masks: Sequence[Tensor], *, width: int, height: int, hard: bool) 
     return [mask[None, None].float() for mask in stack]
 
 
-def compose(
-    areas: Sequence[Area],
-    shape: Shape,
-    *,
-    size_px: tuple[int, int],
-    latent_size: tuple[int, int],
-    feather_px: float = 0.0,
+def in_pixels(
+    areas: Sequence[Area], shape: Shape, *, size_px: tuple[int, int], feather_px: float = 0.0
 ) -> list[Tensor]:
-    """The masks of a composition at the latents' size, each (1, 1, h, w): drawn, exclusive, feathered, resampled.
+    """The masks of a composition at the picture's size, each (H, W): drawn, exclusive, feathered.
 
-    Sizes are (width, height). Without feathering the masks are zeros and ones.
+    size_px: (width, height). Without feathering the masks are zeros and ones.
     """
     width_px, height_px = size_px
     drawn = [draw_mask(area, shape, width_px=width_px, height_px=height_px) for area in areas]
-    soft = feather(make_exclusive(drawn, areas), feather_px)
-    return to_latents(soft, width=latent_size[0], height=latent_size[1], hard=feather_px <= 0)
+    return feather(make_exclusive(drawn, areas), feather_px)

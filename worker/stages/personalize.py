@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch import Tensor
 from shared.job import MaskKind
 from shared.orders import PersonalizeOrder, Region
 from worker.blend.loop import Composition, Layer, Plan, Solver, denoise
-from worker.blend.masks import compose
+from worker.blend.masks import in_pixels, shrink, to_latents
 from worker.blend.windows import Window, windows_around
 from worker.models.bundle import Generation
 from worker.models.denoiser import Branch
@@ -40,12 +41,16 @@ class Cast:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Arrangement:
-    """Everything a run of the loop needs: noise at the first level, a fresh solver, who draws where, and how."""
+    """Everything a run of the loop needs: noise at the first level, a fresh solver, who draws where, and how.
+
+    inside_px: the masks together (H, W), fading over their rims: where the people are shown and not the background.
+    """
 
     x: Tensor
     solver: Solver
     composition: Composition[Branch]
     plan: Plan
+    inside_px: Tensor
 
 
 def personalize(generation: Generation, order: PersonalizeOrder, cast: Cast, on_step: OnStep) -> NDArray[np.uint8]:
@@ -55,7 +60,10 @@ def personalize(generation: Generation, order: PersonalizeOrder, cast: Cast, on_
     denoised = denoise(
         ready.x, ready.solver, ready.composition, ready.plan, lambda i, n: _sketched(sdxl, on_step(i, n))
     )
-    return sdxl.decode(denoised.latents)
+    picture = sdxl.decode(denoised.latents)
+    if denoised.background is None:
+        return picture
+    return _inside(ready.inside_px, picture, sdxl.decode(denoised.background))
 
 
 def arrange(generation: Generation, order: PersonalizeOrder, cast: Cast) -> Arrangement:
@@ -65,13 +73,13 @@ def arrange(generation: Generation, order: PersonalizeOrder, cast: Cast) -> Arra
     background = background_of(generation, drawing)
     solver, noisy = start_of(generation, drawing)
     _, _, height, width = noisy.shape
-    masks = compose(
+    masks_px = in_pixels(
         areas_of(cast.regions),
         cast.mask,
         size_px=(drawing.width_px, drawing.height_px),
-        latent_size=(width, height),
         feather_px=order.feather_px,
     )
+    masks = to_latents(masks_px, width=width, height=height, hard=order.feather_px <= 0)
     windows = windows_around(masks, margin=order.crop_margin, multiple=background.denoiser.multiple)
     people = zip(masks, windows, cast.regions, cast.identities, strict=True)
     layers = tuple(
@@ -83,7 +91,20 @@ def arrange(generation: Generation, order: PersonalizeOrder, cast: Cast) -> Arra
         solver=solver,
         composition=Composition(background=background, layers=layers, together=background.denoiser.predict),
         plan=Plan(mode=order.mode, split=order.split, keep=order.keep, prefix=cast.predictions),
+        # Over the width of one latent, which is as far as neighbours show in each other.
+        inside_px=shrink(torch.stack(masks_px).sum(0), sdxl.latent_px),
     )
+
+
+def _inside(masks_px: Tensor, picture: NDArray[np.uint8], background: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture where the masks (H, W) are one and the background where they are zero, both (H, W, 3).
+
+    A latent's pixels overlap its neighbours': the decoder would carry the people some pixels over their masks' edges,
+    into a background whose own latents know nothing of them.
+    """
+    share = masks_px.numpy()[..., None].astype(np.float64)
+    mixed = share * picture + (1 - share) * background
+    return np.rint(mixed).astype(np.uint8)
 
 
 def _sketched(sdxl: Sdxl, show: Show | None) -> Callable[[Tensor], None] | None:

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from random import Random
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
+from torch import Tensor
 
-from worker.blend.masks import Area, Shape, compose, draw_mask, feather, make_exclusive, to_latents
+from worker.blend.masks import Area, Shape, draw_mask, feather, in_pixels, make_exclusive, shrink, to_latents
 
 SIZE_PX = (64, 48)
 LATENTS = (8, 6)
@@ -25,10 +28,15 @@ casts = st.lists(areas(), min_size=1, max_size=5)
 shapes = st.sampled_from(["box", "ellipse"])
 
 
+def composed(cast: list[Area], shape: Shape, feather_px: float = 0.0) -> Tensor:
+    soft = in_pixels(cast, shape, size_px=SIZE_PX, feather_px=feather_px)
+    return torch.cat(to_latents(soft, width=LATENTS[0], height=LATENTS[1], hard=feather_px <= 0))
+
+
 @settings(deadline=None, max_examples=60)
 @given(casts, shapes, st.sampled_from([0.0, 3.0, 12.0]))
 def test_masks_and_the_background_are_a_partition_of_unity(cast: list[Area], shape: Shape, feather_px: float) -> None:
-    masks = torch.cat(compose(cast, shape, size_px=SIZE_PX, latent_size=LATENTS, feather_px=feather_px))
+    masks = composed(cast, shape, feather_px)
     assert masks.shape == (len(cast), 1, LATENTS[1], LATENTS[0])
     assert masks.min() >= 0
     background = 1 - masks.sum(0)
@@ -39,7 +47,7 @@ def test_masks_and_the_background_are_a_partition_of_unity(cast: list[Area], sha
 @settings(deadline=None, max_examples=60)
 @given(casts, shapes)
 def test_without_feathering_every_latent_has_one_owner(cast: list[Area], shape: Shape) -> None:
-    masks = torch.cat(compose(cast, shape, size_px=SIZE_PX, latent_size=LATENTS))
+    masks = composed(cast, shape)
     assert set(masks.unique().tolist()) <= {0.0, 1.0}
     assert masks.sum(0).max() <= 1
 
@@ -105,3 +113,17 @@ def test_a_latent_goes_to_whoever_covers_most_of_it() -> None:
 def test_a_box_without_area_is_refused(box: tuple[float, float, float, float]) -> None:
     with pytest.raises(ValueError, match="no area"):
         draw_mask(Area(box_px=box, score=1.0), "box", width_px=64, height_px=48)
+
+
+@settings(deadline=None, max_examples=60)
+@given(casts, shapes, st.sampled_from([2, 8, 16]))
+def test_a_shrunken_mask_ends_where_the_mask_ends_and_is_whole_a_rim_further_in(
+    cast: list[Area], shape: Shape, rim_px: int
+) -> None:
+    mask = torch.stack(in_pixels(cast, shape, size_px=SIZE_PX)).sum(0)
+    shrunken = shrink(mask, rim_px)
+    assert shrunken[mask == 0].sum() == 0
+    assert shrunken.max() <= 1
+    distance = torch.from_numpy(ndimage.distance_transform_cdt(np.pad(mask.numpy(), 16, mode="edge"), "chessboard"))
+    deep = distance[16:-16, 16:-16] > rim_px
+    torch.testing.assert_close(shrunken[deep], torch.ones_like(shrunken[deep]))

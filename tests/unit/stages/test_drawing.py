@@ -93,6 +93,17 @@ def cast_of(template: Template, places: Sequence[int] = (0, 1)) -> Cast:
     )
 
 
+def test_literal_with_every_step_uncoupled_leaves_the_template_outside_the_masks_to_the_pixel(
+    generation: Generation, template: Template
+) -> None:
+    picture = personalize(generation, order("literal", 1.0), cast_of(template), quiet)
+    outside = np.ones(picture.shape[:2], bool)
+    for x_px in (8, 68):
+        outside[16:128, x_px : x_px + 48] = False
+    np.testing.assert_array_equal(picture[outside], template.picture[outside])
+    assert not np.array_equal(picture[~outside], template.picture[~outside])
+
+
 def test_the_same_drawing_gives_the_same_template_and_counts_its_steps(
     generation: Generation, template: Template
 ) -> None:
