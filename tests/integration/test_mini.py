@@ -137,9 +137,9 @@ def test_each_person_is_in_their_own_place_and_the_rest_is_the_template(
         before = unit(faces, template, middle)
         assert there @ references[own] > there @ references[other], own
         assert there @ references[own] > before @ references[own], own
-    outside = masks == 0
-    error = (picture[outside].astype(float) - template[outside]) ** 2
-    assert 10 * np.log10(255**2 / error.mean()) > 18
+    # Another seed's beach comes to at most 73 %. What stays below 100 % is what sticks out of a box: hair, mostly.
+    same = np.abs(picture.astype(int) - template).max(axis=2) <= 8
+    assert same[masks == 0].mean() > 0.8
 
 
 def test_an_equal_job_is_not_worked_on_again_and_has_the_same_picture(play: Play) -> None:

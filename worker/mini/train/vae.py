@@ -65,9 +65,16 @@ def save(state_path: Path, scenes: Scenes, out: Path) -> tuple[float, float]:
     latents = vae.encode(pictures).latent_dist.mean
     scale = float(1 / latents.std())
     vae.register_to_config(scaling_factor=scale)
-    mean_square = functional.mse_loss(vae.decode(latents).sample.clamp(-1, 1), pictures) / 4
+    psnr_db = decoded_psnr_db(vae, pictures)
     vae.to(torch.float16).save_pretrained(out)
-    return scale, float(-10 * mean_square.log10())
+    return scale, psnr_db
+
+
+@torch.no_grad()
+def decoded_psnr_db(vae: AutoencoderKL, pictures: Tensor) -> float:
+    """How near pictures (N, 3, H, W) in -1..1 come back from their latents' means."""
+    decoded = vae.decode(vae.encode(pictures).latent_dist.mean).sample.clamp(-1, 1)
+    return float(-10 * (functional.mse_loss(decoded, pictures) / 4).log10())
 
 
 def main() -> None:
