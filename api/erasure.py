@@ -105,6 +105,9 @@ class Eraser:
                     results[name] = max(results[name], blob.written_at)
                 case [tenant, "photos", file]:
                     photos[tenant, file.removesuffix(".png")] = blob.written_at
+                case [tenant, "photos", faces, _]:
+                    # Seen by a worker after the photo had gone.
+                    photos.setdefault((tenant, faces.removesuffix(".png.faces")), blob.written_at)
         before = time.time() - older_than_s
         old = [name for name, written_at in results.items() if written_at <= before]
         expired = [name for name, written_at in photos.items() if written_at <= before]

@@ -3,6 +3,7 @@
 The keys and what lies under them; every key begins with the tenant, and no tenant's work finds another's blobs:
 
     {tenant}/photos/{photo id}.png                  a reference photo, upright, no metadata; id = sha256 of the upload
+    {tenant}/photos/{photo id}.png.faces/{bundle}   what a bundle saw in it; it goes with it: the same prefix
     {tenant}/stages/{stage}/{order digest}/{file}   what a stage made; `output.json` is written last: then it is whole
 """
 
@@ -39,6 +40,11 @@ def photos_folder(tenant: str) -> str:
 def stage_folder(tenant: str, stage: str, digest: str) -> str:
     """What the keys of all files of one order of a tenant begin with."""
     return f"{tenant}/stages/{stage}/{digest}/"
+
+
+def faces_key(tenant: str, photo_id: str, bundle: str) -> str:
+    """Key of what a bundle saw in a reference photo. bundle: its name with the fingerprint, which alone is used."""
+    return f"{photo_key(tenant, photo_id)}.faces/{bundle.rpartition('@')[2]}"
 
 
 def stage_key(tenant: str, stage: Stage, digest: str, file: str) -> str:

@@ -21,8 +21,8 @@ from safetensors.numpy import save as save_arrays
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from shared.blob_store import BlobStore, photo_key, stage_key
-from shared.errors import BlobsUnavailable, UnknownPhoto
+from shared.blob_store import BlobStore, stage_key
+from shared.errors import BlobsUnavailable
 from shared.job import Job, JobSpec, Stage
 from shared.orders import (
     QUEUE_OF,
@@ -40,9 +40,10 @@ from shared.orders import (
 from shared.settings import Role, Settings
 from worker.models.bundle import Bundle, Detection, Generation, load_bundle
 from worker.models.memory import with_room
+from worker.photos import Photos
 from worker.seam import OnStep, StageFunction, StageOutput
 from worker.stages.detect import detect
-from worker.stages.identify import identify
+from worker.stages.identify import Seen, identities_of
 from worker.stages.personalize import Cast, personalize
 from worker.stages.render import render
 
@@ -79,18 +80,34 @@ class Rooms:
         order, do = work(job)
         place = Place(blobs=self.blobs, tenant=job.tenant, stage=order.stage, digest=order.digest())
         size = _size_of(job.spec, order.stage)
-        return StoredWork(place=place, do=lambda place, on_step: with_room(lambda: do(place, on_step), size))
+        return StoredWork(
+            place=place,
+            do=lambda place, on_step: with_room(lambda: do(place, on_step), size),
+            unseen=partial(self._unseen, job) if order.stage is Stage.IDENTIFY else None,
+        )
 
     def identify(self, job: Job) -> tuple[IdentifyOrder, Work]:
         """Embeddings of every concept's photos."""
         order = IdentifyOrder(bundle=self.bundle.name, photos=tuple(concept.photos for concept in job.spec.concepts))
 
+        photos = self._photos(job)
+        ids = [photo for own in order.photos for photo in own]
+
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
-            photos = [[self._photo(job.tenant, photo) for photo in own] for own in order.photos]
-            found = identify(self._detection, photos, on_step)
+            seen: dict[str, Seen] = {}
+            looked_at = 0
+            for step, photo in enumerate(ids):
+                on_step(step, len(ids))
+                if photo in seen:
+                    continue
+                known = photos.seen(photo)
+                seen[photo] = known or photos.look(photo, self._detection)
+                looked_at += known is None
+            on_step(len(ids), len(ids))
+            found = identities_of([[seen[photo] for photo in own] for own in order.photos])
             arrays = {str(concept): rows for concept, rows in enumerate(found.embeddings)}
             place.put(_IDENTITIES, save_arrays(arrays), "application/octet-stream")
-            return {"warnings": found.warnings}
+            return {"warnings": found.warnings, "looked_at": looked_at}
 
         return order, work
 
@@ -168,12 +185,14 @@ class Rooms:
             raise RuntimeError(message)
         return self.bundle.generation
 
-    def _photo(self, tenant: str, photo: str) -> NDArray[np.uint8]:
-        data = self.blobs.get(photo_key(tenant, photo))
-        if data is None:
-            message = f"photo {photo} is no longer stored; upload it again"
-            raise UnknownPhoto(message)
-        return pixels(data)
+    def _photos(self, job: Job) -> Photos:
+        return Photos(blobs=self.blobs, tenant=job.tenant, bundle=self.bundle.name)
+
+    def _unseen(self, job: Job) -> tuple[str, ...]:
+        photos = self._photos(job)
+        # Each once, in their order.
+        ids = dict.fromkeys(photo for concept in job.spec.concepts for photo in concept.photos)
+        return tuple(photos.part(photo) for photo in ids if not photos.is_seen(photo))
 
     def _stored(self, tenant: str, stage: Stage, digest: str, file: str) -> bytes:
         data = self.blobs.get(stage_key(tenant, stage, digest, file))
@@ -210,10 +229,14 @@ Work = Callable[[Place, OnStep], dict[str, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class StoredWork:
-    """An assignment whose result is kept under its order's digest; `output.json` says that it is whole."""
+    """An assignment whose result is kept under its order's digest; `output.json` says that it is whole.
+
+    unseen: names of the photos nobody has looked at yet, where the result is put together from what photos show.
+    """
 
     place: Place
     do: Work
+    unseen: Callable[[], tuple[str, ...]] | None = None
 
     @property
     def digest(self) -> str:
@@ -226,14 +249,15 @@ class StoredWork:
         return None if stored is None else self._left(json.loads(stored), reused=True)
 
     def missing(self) -> tuple[str, ...]:
-        """Nothing: the result is of one piece."""
-        return ()
+        """Parts of the result that are to be made, too. Raises BlobsUnavailable."""
+        return () if self.unseen is None else self.unseen()
 
     def make(self, on_step: OnStep) -> StageOutput:
         """Works on the order and stores the result. Raises whatever the stage raises."""
         output = self.do(self.place, on_step)
         self.place.put(_OUTPUT, json.dumps(output).encode(), "application/json")
-        return self._left(output, reused=False)
+        # A cast of known faces is only put together.
+        return self._left(output, reused=output.get("looked_at") == 0)
 
     def _left(self, output: Mapping[str, Any], *, reused: bool) -> StageOutput:
         return StageOutput(

@@ -176,3 +176,15 @@ def test_a_photo_with_two_faces_takes_the_largest_and_says_so(play: Play, tmp_pa
     job = play.job(concepts, "a man on the beach", seed=1, steps=4)
     found = play.stages[Stage.IDENTIFY](job).make(lambda _i, _n: None)
     assert found.warnings == ("photo 1 of concept 1 shows 2 faces; the largest one was taken",)
+
+
+def test_a_photo_is_looked_at_once_in_whichever_cast_it_comes(play: Play) -> None:
+    ben, anna = couple(play)
+    first = play.stages[Stage.IDENTIFY](play.job((ben, anna), "a man and a woman", seed=1))
+    assert len(set(first.missing())) == 2
+    assert first.find() is None
+    assert not first.make(lambda _i, _n: None).reused
+    other = play.stages[Stage.IDENTIFY](play.job((anna, ben, anna), "two women and a man", seed=1))
+    assert (other.find(), other.missing()) == (None, ())
+    assert other.make(lambda _i, _n: None).reused
+    assert other.digest != first.digest

@@ -22,29 +22,53 @@ class Identities:
     warnings: tuple[str, ...]
 
 
-def identify(detection: Detection, photos: Sequence[Sequence[NDArray[np.uint8]]], on_step: OnStep) -> Identities:
-    """The identities of all concepts. photos[i]: concept i's pictures, each (H, W, 3) RGB.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Seen:
+    """What a photo shows. faces: how many; embedding: of the largest one, (512,), raw, None where there is no face."""
+
+    faces: int
+    embedding: NDArray[np.float32] | None
+
+
+def look_at(detection: Detection, photo: NDArray[np.uint8]) -> Seen:
+    """What a photo (H, W, 3) RGB shows."""
+    faces = detection.faces.find(photo)
+    return Seen(faces=len(faces), embedding=detection.faces.embed(photo, faces[0]) if faces else None)
+
+
+def identities_of(seen: Sequence[Sequence[Seen]]) -> Identities:
+    """The identities of all concepts. seen[i]: what concept i's photos show.
 
     Of several faces in a photo the largest is taken, and said so. Raises NoFace.
     """
-    total = sum(len(own) for own in photos)
-    done = 0
     warnings = []
     identities = []
-    for concept, own in enumerate(photos, start=1):
+    for concept, own in enumerate(seen, start=1):
         rows = []
         for place, photo in enumerate(own, start=1):
-            on_step(done, total)
-            faces = detection.faces.find(photo)
-            if not faces:
+            if photo.embedding is None:
                 message = f"no face was found in photo {place} of concept {concept}"
                 raise NoFace(message)
-            if len(faces) > 1:
+            if photo.faces > 1:
                 warnings.append(
-                    f"photo {place} of concept {concept} shows {len(faces)} faces; the largest one was taken"
+                    f"photo {place} of concept {concept} shows {photo.faces} faces; the largest one was taken"
                 )
-            rows.append(detection.faces.embed(photo, faces[0]))
-            done += 1
+            rows.append(photo.embedding)
         identities.append(np.stack(rows))
-    on_step(total, total)
     return Identities(embeddings=tuple(identities), warnings=tuple(warnings))
+
+
+def identify(detection: Detection, photos: Sequence[Sequence[NDArray[np.uint8]]], on_step: OnStep) -> Identities:
+    """The identities of all concepts from their pictures, each (H, W, 3) RGB. Raises NoFace."""
+    total = sum(len(own) for own in photos)
+    done = 0
+    seen = []
+    for own in photos:
+        shown = []
+        for photo in own:
+            on_step(done, total)
+            shown.append(look_at(detection, photo))
+            done += 1
+        seen.append(shown)
+    on_step(total, total)
+    return identities_of(seen)
