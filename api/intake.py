@@ -83,6 +83,7 @@ async def accept_job(
     *,
     job_id: str,
     receipt: Receipt | None = None,
+    retry_of: str | None = None,
 ) -> Job:
     """Checks the rest, keeps the photos that came along (by id), and queues the tenant's job under the id.
 
@@ -93,7 +94,7 @@ async def accept_job(
     await _check_photos(context, tenant, full, brought)
     for photo in brought.values():
         await _keep(context, tenant, photo)
-    return await context.jobs.submit(job_id, full, tenant=tenant, receipt=receipt)
+    return await context.jobs.submit(job_id, full, tenant=tenant, receipt=receipt, retry_of=retry_of)
 
 
 async def _keep(context: Context, tenant: str, photo: Photo) -> None:

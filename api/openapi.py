@@ -92,6 +92,11 @@ CANCEL_ANSWERS: Answers = {
     **_problems(tree.JobNotFound, tree.RecordsUnavailable),
     "default": _ANY,
 }
+RETRY_ANSWERS: Answers = {
+    **{status: answer for status, answer in SUBMIT_ANSWERS.items() if status in {202, 429}},
+    **_problems(tree.JobNotFound, tree.NotOver, tree.UnknownPhoto, tree.RecordsUnavailable, tree.BlobsUnavailable),
+    "default": _ANY,
+}
 PICTURE_ANSWERS: Answers = {
     307: {"description": "`Location` is a signed address of the picture"},
     **_problems(tree.JobNotFound, tree.NotReadyYet, tree.NoPicture, tree.RecordsUnavailable),

@@ -60,6 +60,7 @@ class JobState(TypedDict):
     warnings: tuple[str, ...]
     timings: Annotated[dict[Stage, float], Field(description="Seconds per finished stage")]
     reused: Annotated[tuple[Stage, ...], Field(description="Finished stages that cost nothing: an equal one was there")]
+    retry_of: Annotated[str | None, Field(description="The job that this one does over")]
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -184,6 +185,7 @@ def _state(job: Job, place: QueuePlace | None) -> JobState:
         "warnings": job.warnings,
         "timings": job.timings,
         "reused": job.reused,
+        "retry_of": job.retry_of,
         "created_at": _moment(job.created_at),
         "started_at": None if job.started_at is None else _moment(job.started_at),
         "finished_at": None if job.finished_at is None else _moment(job.finished_at),

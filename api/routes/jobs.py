@@ -15,9 +15,9 @@ from api.errors import FieldError, Refusal
 from api.forms import job_of
 from api.idempotency import new_id
 from api.intake import accept_job, spec_of, spec_of_value
-from api.openapi import CANCEL_ANSWERS, JOB_ANSWERS, LOOK_PARAMETERS, SUBMIT_ANSWERS, SUBMIT_BODY
+from api.openapi import CANCEL_ANSWERS, JOB_ANSWERS, LOOK_PARAMETERS, RETRY_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
 from api.views import JOBS, job_body, job_path
-from shared.errors import InvalidField, JobNotFound, UnsupportedMedia
+from shared.errors import InvalidField, JobNotFound, NotOver, UnsupportedMedia
 from shared.job import MAX_CONCEPTS, MAX_PHOTOS, Job, Status
 
 router = APIRouter(prefix=JOBS, tags=["jobs"])
@@ -66,6 +66,18 @@ async def cancel(request: Request, job_id: str) -> Response:
     context = context_of(request)
     check_id(job_id)
     return await _answer(context, _there(await context.jobs.cancel(job_id, tenant=tenant_of(request))), 200)
+
+
+@router.post("/{job_id}/retry", status_code=202, responses=RETRY_ANSWERS, summary="Do a job over")
+async def retry(request: Request, job_id: str) -> Response:
+    """A new job from the spec of one that failed, was canceled or expired. The old one stays: `retry_of` names it."""
+    context, tenant = context_of(request), tenant_of(request)
+    old = await find(context, tenant, job_id)
+    if not old.done or old.status is Status.SUCCEEDED:
+        raise NotOver(f"the job is {old.status}: only one that failed, was canceled or expired can be done over")
+    new, receipt = new_id(request), receipt_of(request)
+    job = await accept_job(context, tenant, old.spec, job_id=new, receipt=receipt, retry_of=job_id)
+    return await _answer(context, job, 202)
 
 
 async def find(context: Context, tenant: str, job_id: str) -> Job:

@@ -346,3 +346,20 @@ def test_the_documents_are_served(client: httpx.Client) -> None:
 def job_ids(server: ApiServer) -> list[str]:
     with connect(server.settings) as redis:
         return [str(key).rsplit(":", 1)[1] for key in redis.scan_iter(f"{server.settings.key_prefix}:job:*")]
+
+
+def test_a_job_that_did_not_succeed_is_done_over_as_a_new_one(server: ApiServer, client: httpx.Client) -> None:
+    old = submit(client)
+    refused(client.post(f"/v1/jobs/{old['id']}/retry"), 409, "not_over")
+    client.post(old["urls"]["cancel"])
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    answer, again = (client.post(f"/v1/jobs/{old['id']}/retry", headers=key) for _ in range(2))
+    new = answer.json()
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/v1/jobs/{new['id']}")
+    assert again.json() == new
+    assert (new["retry_of"], new["spec"], new["status"]) == (old["id"], old["spec"], "queued")
+    assert client.get(f"/v1/jobs/{new['id']}").json()["retry_of"] == old["id"]
+    assert client.get(f"/v1/jobs/{old['id']}").json()["status"] == "canceled"
+    server.play(new["id"])
+    refused(client.post(f"/v1/jobs/{new['id']}/retry"), 409, "not_over")
+    refused(client.post(f"/v1/jobs/{'0' * 32}/retry"), 404, "job_not_found")

@@ -85,6 +85,7 @@ def test_the_document_describes_every_address_and_leads_nowhere_else() -> None:
         "/v1/jobs",
         "/v1/jobs/{job_id}",
         "/v1/jobs/{job_id}/cancel",
+        "/v1/jobs/{job_id}/retry",
         "/v1/jobs/{job_id}/events",
         "/v1/jobs/{job_id}/previews/template",
         "/v1/jobs/{job_id}/previews/masks",
