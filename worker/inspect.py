@@ -1,0 +1,84 @@
+"""`./run inspect [BUNDLE]`: loads a bundle as a worker would, says what is in it, and runs one step.
+
+BUNDLE as in TROUPE_BUNDLE; the other settings count too. A file that is missing or does not fit is named, with the
+first tensor that is wrong: exit status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from torch import nn
+
+from shared.errors import BundleError
+from shared.limits import limits_of
+from shared.orders import Drawing
+from shared.settings import Settings
+from worker.models.bundle import Bundle, Generation, load_bundle
+from worker.stages.render import render
+
+
+def lines_of(bundle: Bundle) -> list[str]:
+    """One line a network: parameters, dtypes, memory."""
+    generation = bundle.generation
+    if generation is None:
+        return []
+    pipeline, instantid = generation.generator.sdxl.pipeline, generation.generator.instantid
+    networks: dict[str, nn.Module] = {
+        name: getattr(pipeline, name) for name in ("unet", "vae", "text_encoder", "text_encoder_2")
+    }
+    networks |= {"identitynet": instantid.identitynet, "resampler": instantid.resampler}
+    return [_line(name, network) for name, network in networks.items()]
+
+
+def _line(name: str, network: nn.Module) -> str:
+    weights = list(network.parameters())
+    count = sum(weight.numel() for weight in weights)
+    size_mb = sum(weight.numel() * weight.element_size() for weight in weights) / 1e6
+    dtypes = ", ".join(sorted({str(weight.dtype).removeprefix("torch.") for weight in weights}))
+    return f"{name:16}{count:>16,} parameters {size_mb:>10,.1f} MB  {dtypes}"
+
+
+def step_s(generation: Generation, bundle: str) -> float:
+    """Seconds of a template of one step at the bundle's own size, decoded."""
+    limits = limits_of(bundle)
+    drawing = Drawing(
+        prompt="two people",
+        negative_prompt="",
+        width_px=limits.width_px,
+        height_px=limits.height_px,
+        steps=1,
+        seed=0,
+        guidance_scale=limits.guidance_scale,
+        scheduler="euler",
+    )
+    start = time.perf_counter()
+    render(generation, drawing, lambda _i, _n: None)
+    return time.perf_counter() - start
+
+
+def main() -> int:
+    """Prints what is in the bundle; 1 with one line when it cannot be used."""
+    parser = argparse.ArgumentParser(prog="./run inspect", description=__doc__)
+    parser.add_argument("bundle", nargs="?", help="mini, sdxl or a bundle's folder; TROUPE_BUNDLE when left out")
+    asked = parser.parse_args()
+    settings = Settings()
+    if asked.bundle:
+        settings = settings.model_copy(update={"bundle": asked.bundle})
+    try:
+        bundle = load_bundle(settings, "all")
+    except BundleError as error:
+        print(f"inspect: {error.message}", file=sys.stderr)
+        return 1
+    print(bundle.name)
+    print("\n".join(lines_of(bundle)))
+    if bundle.generation is not None:
+        device = bundle.generation.generator.sdxl.device
+        print(f"one step and its picture on {device}: {step_s(bundle.generation, settings.bundle):.2f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
