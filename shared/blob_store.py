@@ -5,11 +5,12 @@ The keys and what lies under them; every key begins with the tenant, and no tena
     {tenant}/photos/{photo id}.png                  a reference photo, upright, no metadata; id = sha256 of the upload
     {tenant}/photos/{photo id}.png.faces/{bundle}   what a bundle saw in it; it goes with it: the same prefix
     {tenant}/stages/{stage}/{order digest}/{file}   what a stage made; `output.json` is written last: then it is whole
+    {tenant}/batches/{batch id}/...                 lines and logs of a batch, see batch_store/chunks.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -50,6 +51,11 @@ def faces_key(tenant: str, photo_id: str, bundle: str) -> str:
 def stage_key(tenant: str, stage: Stage, digest: str, file: str) -> str:
     """Key of one file that a stage made for a tenant's order with this digest."""
     return f"{tenant}/stages/{stage.value}/{digest}/{file}"
+
+
+def batch_key(tenant: str, batch_id: str, file: str) -> str:
+    """Key of one file of a batch; `batch_store/chunks.py` says which there are."""
+    return f"{tenant}/batches/{batch_id}/{file}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +146,14 @@ class BlobStore:
                 raise BlobsUnavailable(message)
             count += len(chunk)
         return count
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Takes blobs away, those that are there. Raises BlobsUnavailable."""
+        for key in keys:
+            try:
+                self._client.delete_object(Bucket=self._bucket, Key=key)
+            except (ClientError, BotoCoreError) as error:
+                raise _unavailable("delete", key, error) from error
 
     def url(self, key: str) -> str:
         """A signed address of the blob that anybody can read until it expires. Makes no request."""

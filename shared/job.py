@@ -189,6 +189,7 @@ class Job(BaseModel):
     retry_of: the job that this one does over.
     picture is the key of the final picture; it is written once, by the finish of the last stage.
     shown is the step after which the newest preview of it was taken, while it emerges.
+    batch, line and custom_id say which line of which batch asked for the job, if one did.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -213,6 +214,9 @@ class Job(BaseModel):
     picture: str | None = None
     shown: int | None = None
     retry_of: str | None = None
+    batch: str | None = None
+    line: int | None = None
+    custom_id: str | None = None
 
     @property
     def done(self) -> bool:

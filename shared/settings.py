@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     max_photo_bytes: int = Field(20_000_000, ge=1, description="Largest photo in bytes")
     max_photo_pixels: int = Field(50_000_000, ge=1, description="Largest photo in pixels")
     max_body_bytes: int = Field(1_000_000, ge=1, description="Largest JSON body in bytes")
+    max_batch_lines: int = Field(100_000, ge=1, description="Most lines of a batch")
+    max_batch_bytes: int = Field(200_000_000, ge=1, description="Largest JSONL body of a batch in bytes")
     max_wait_s: float = Field(60.0, ge=0, description="Longest long-poll")
     max_streams: int = Field(5000, ge=0, description="Event streams that one API process serves at once")
     job_expiry_s: int = Field(7 * 86_400, ge=60, description="How long a finished job is kept with all its pictures")
@@ -74,6 +76,9 @@ class Settings(BaseSettings):
     )
     max_losses: int = Field(3, ge=1, description="A job that lost this many workers is failed as worker_lost")
     in_flight_factor: float = Field(2.0, ge=1, description="Jobs handed to Celery for each live worker process")
+    batch_window: int = Field(
+        500, ge=1, description="Jobs of a batch that wait or run at once; its other lines stay in S3"
+    )
     aging_s: float = Field(600.0, gt=0, description="A batch job that waited this long goes before interactive ones")
     retry_after_s: float = Field(
         2.0, gt=0, description="Pause before a job is tried again after a passing outage; doubles every time"

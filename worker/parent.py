@@ -9,11 +9,13 @@ from collections.abc import Callable
 from celery import Celery
 from celery.exceptions import WorkerLostError
 
+from shared.batch_store import BatchStore
 from shared.errors import TransientError
 from shared.job_store import Fleet, WorkerFacts, connect
 from shared.log import get_logger
 from shared.settings import Settings
 from worker.child import persist, worker_name
+from worker.feeder import Feeder
 from worker.pump import Pump
 from worker.reaper import Reaper
 
@@ -24,12 +26,14 @@ log = get_logger(__name__)
 
 
 class Parent:
-    """Two threads beside Celery's own loop: the pump, and the watch (signs of life, reaper)."""
+    """Three threads beside Celery's own loop: the pump, the feeder, and the watch (signs of life, reaper)."""
 
     def __init__(self, app: Celery, settings: Settings) -> None:
         self._settings = settings
         self._app = app
-        self._fleet = Fleet(connect(settings), settings)
+        redis = connect(settings)
+        self._fleet = Fleet(redis, settings)
+        self._batches = BatchStore(redis, settings)
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._draining = threading.Event()
@@ -38,10 +42,11 @@ class Parent:
         self._name = ""
 
     def start(self, hostname: str, wake: Callable[[], None]) -> None:
-        """Starts both threads. wake: makes Celery's loop look again whether it may take a message."""
+        """Starts the threads. wake: makes Celery's loop look again whether it may take a message."""
         self._name = worker_name(hostname, os.getpid())
         self._wake = wake
         pump = Pump(self._app, self._fleet, self._settings, self._name)
+        feeder = Feeder(self._batches, self._settings, self._name)
         reaper = Reaper(self._app, self._fleet, self._settings)
 
         def watch() -> None:
@@ -49,7 +54,8 @@ class Parent:
             reaper.sweep()
             self._stop.wait(_BEAT_EVERY_S)
 
-        for name, tick in (("watch", watch), ("pump", lambda: pump.tick(self._stop))):
+        ticks = {"watch": watch, "pump": lambda: pump.tick(self._stop), "feeder": lambda: feeder.tick(self._stop)}
+        for name, tick in ticks.items():
             thread = threading.Thread(target=self._loop, args=(name, tick), name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -73,6 +79,7 @@ class Parent:
             thread.join(timeout=_PAUSE_S + self._settings.pump_every_s)
         try:
             self._fleet.leave(self._name)
+            self._batches.leave(self._name)
         except TransientError as error:
             log.warning("leave_not_told", error=error.message)
 

@@ -48,6 +48,14 @@
     {p}:post                      zset    webhooks with any of those; score = when to look at them next (s)
     {p}:rung                      zset    deliveries handed out that nobody claimed yet; score = when rung for again (s)
     {p}:postbell                  list    at most one item: wakes those who look
+    {p}:batch:{id}                hash    one batch's record, fields below; expires some time after the batch is over
+    {p}:batches:{tenant}          zset    a tenant's batches; score = when they came (s)
+    {p}:feeding                   zset    batches that are not over; score = when they came (s)
+    {p}:intake:{batch}            string  says that somebody reads the batch's lines; expires by itself
+    {p}:open:{batch}              set     the batch's jobs that are not over: a window of its lines
+    {p}:ended:{log}:{batch}       list    jobs that are over and not yet in this log (output or errors)
+    {p}:log:{log}:{batch}         list    names of the chunks of this log in the blob store
+    {p}:feed, {p}:feedbell        string, list: who feeds, and at most one item that wakes them
 
 A {result} is `{tenant}/{stage}/{digest of the order}`, or `{tenant}/{part}` for a part that stages share.
 
@@ -66,6 +74,19 @@ Fields of a job's record. Times are seconds since the epoch on Redis's own clock
     o:{stage}, t:{stage}, w:{stage}   digest of the output, seconds, warnings (JSON list) of a finished stage
     r:{stage}                         set when its result was found or waited for instead of made
     picture, error                    key of the final picture; why it failed (JSON)
+    batch, line, custom               the batch that the job is of, the number of its line, the line's own id
+
+Fields of a batch's record.
+
+    tenant, name, s, seq              whose it is, what its owner calls it, status, sequence
+    at:{status}                       when it came into this state
+    expires_after, deadline           seconds it may run (from its start or retry), and until when
+    good, bad, source, chunks         lines to run and lines that could not be read; where the lines lie (batch_store)
+    chunk, at                         the cursor: the next line to queue
+    stop, round                       why no more lines are queued (canceled, expired); how often it was asked for again
+    open, running, n:{status}         jobs queued or running, running; lines over by state
+    saved                             stages of finished jobs that were found instead of made
+    marka, markb                      (time, lines over, succeeded) one to two minutes ago, and lately: the rate
 
 Fields of an answer: holder, until, seed (who works on the request, until when unless it asks again, and what the ids of
 the things it makes are drawn from), then print, answer (fingerprint of the request, the answer packed by answers.py).
@@ -188,3 +209,48 @@ def due_key(prefix: str, webhook_id: str) -> str:
 def postbell_key(prefix: str) -> str:
     """Key of the list that wakes those who look for due deliveries."""
     return f"{prefix}:postbell"
+
+
+def batch_key(prefix: str, batch_id: str) -> str:
+    """Key of a batch's record."""
+    return f"{prefix}:batch:{batch_id}"
+
+
+def batches_key(prefix: str, tenant: str) -> str:
+    """Key of the set of a tenant's batches."""
+    return f"{prefix}:batches:{tenant}"
+
+
+def feeding_key(prefix: str) -> str:
+    """Key of the set of batches that are not over."""
+    return f"{prefix}:feeding"
+
+
+def intake_key(prefix: str, batch_id: str) -> str:
+    """Key that says that somebody reads a batch's lines."""
+    return f"{prefix}:intake:{batch_id}"
+
+
+def members_key(prefix: str, batch_id: str) -> str:
+    """Key of the set of a batch's jobs that are not over."""
+    return f"{prefix}:open:{batch_id}"
+
+
+def ended_key(prefix: str, batch_id: str, log: str) -> str:
+    """Key of the list of a batch's jobs that are over and not yet in this log."""
+    return f"{prefix}:ended:{log}:{batch_id}"
+
+
+def log_key(prefix: str, batch_id: str, log: str) -> str:
+    """Key of the list of the chunks of a batch's log."""
+    return f"{prefix}:log:{log}:{batch_id}"
+
+
+def feed_key(prefix: str) -> str:
+    """Key that says who feeds."""
+    return f"{prefix}:feed"
+
+
+def feedbell_key(prefix: str) -> str:
+    """Key of the list that wakes the feeder."""
+    return f"{prefix}:feedbell"

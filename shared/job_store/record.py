@@ -58,6 +58,9 @@ def decode(job_id: str, fields: Mapping[str, str]) -> Job:
         picture=fields.get("picture"),
         shown=int(fields["shown"]) if "shown" in fields else None,
         retry_of=fields.get("of"),
+        batch=fields.get("batch"),
+        line=int(fields["line"]) if "line" in fields else None,
+        custom_id=fields.get("custom"),
     )
 
 

@@ -9,6 +9,7 @@ else
   -- An old doorbell of a job that waits for its turn again, while its tenant has all it may have.
   if not redis.call('ZSCORE', flight(job.lane), job.id) and at_cap(job.tenant) then return {'held'} end
   take_out(job, true)
+  if job.status ~= 'running' then count_running(job, 1) end
   job.attempt = redis.call('HINCRBY', record(job.id), 'n', 1)
   send_out(job, leases(job.lane), now() + tonumber(ARGV[5]))
   redis.call('HSET', record(job.id), 's', 'running', 'holder', ARGV[4])

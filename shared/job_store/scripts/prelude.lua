@@ -20,6 +20,9 @@ local function leases(lane) return p .. ':leases:' .. lane end
 local function capped(lane) return p .. ':capped:' .. lane end
 local function abroad(lane, tenant) return p .. ':abroad:' .. lane .. ':' .. tenant end
 local function limits(tenant) return p .. ':tenant:' .. tenant end
+local function batch(id) return p .. ':batch:' .. id end
+local function members(id) return p .. ':open:' .. id end
+local function ended(id, log) return p .. ':ended:' .. log .. ':' .. id end
 local function parked(lane) return p .. ':parked:' .. lane end
 local function waiters(result) return p .. ':waiters:' .. result end
 
@@ -28,12 +31,13 @@ local let_go, whole_of, resolve
 
 -- What every decision needs of a record; nil when there is no such job.
 local function read(id)
-  local f = redis.call('HMGET', record(id), 'lane', 'tenant', 's', 'due', 'n', 'holder', 'cancel', 'units', 'at', 'makes', 'waits')
+  local f = redis.call('HMGET', record(id), 'lane', 'tenant', 's', 'due', 'n', 'holder', 'cancel', 'units', 'at', 'makes', 'waits', 'batch')
   if not f[1] then return nil end
   return {
     id = id, lane = f[1], tenant = f[2], status = f[3] or 'queued', due = f[4] or 'identify',
     attempt = tonumber(f[5] or 0), holder = f[6] or '', cancel = f[7], units = tonumber(f[8]), at = tonumber(f[9]),
     makes = f[10] or nil, waits = f[11] or nil,
+    batch = f[12] or nil,
   }
 end
 
@@ -47,6 +51,52 @@ local function announce(id)
   -- A record without one is at 1: a job that waits has no field that it can do without.
   if sequence == 1 then sequence = redis.call('HINCRBY', record(id), 'seq', 1) end
   redis.call('XADD', p .. ':events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'j', id, 's', sequence)
+end
+
+local function announce_batch(id)
+  local sequence = redis.call('HINCRBY', batch(id), 'seq', 1)
+  redis.call('XADD', p .. ':events', 'MAXLEN', '~', EVENTS_KEPT, '*', 'j', id, 's', sequence)
+end
+
+local function ring_feeder()
+  if redis.call('LLEN', p .. ':feedbell') == 0 then redis.call('LPUSH', p .. ':feedbell', 1) end
+end
+
+-- One job more or less of its batch is being worked on.
+local function count_running(job, by)
+  if not job.batch or redis.call('EXISTS', batch(job.batch)) == 0 then return end
+  redis.call('HINCRBY', batch(job.batch), 'running', by)
+  announce_batch(job.batch)
+end
+
+-- The rate of a batch is what ended since a mark that is one to two minutes old.
+local function mark_rate(id)
+  local MARK_S = 60
+  local f = redis.call('HMGET', batch(id), 'markb', 'n:succeeded', 'n:failed', 'n:canceled', 'n:expired')
+  local t, before = now(), tonumber(string.match(f[1] or '0', '^[%d.]+'))
+  if t - before < MARK_S then return end
+  local over = (f[2] or 0) + (f[3] or 0) + (f[4] or 0) + (f[5] or 0)
+  if f[1] then redis.call('HSET', batch(id), 'marka', f[1]) end
+  redis.call('HSET', batch(id), 'markb', string.format('%.3f %d %d', t, over, f[2] or 0))
+end
+
+-- The end of a job is counted once, with the end itself, and its id waits until the feeder has written what it left.
+local function leave_batch(job, status)
+  if not job.batch or redis.call('EXISTS', batch(job.batch)) == 0 then return end
+  local b = batch(job.batch)
+  redis.call('SREM', members(job.batch), job.id)
+  redis.call('HINCRBY', b, 'open', -1)
+  redis.call('HINCRBY', b, 'n:' .. status, 1)
+  if job.status == 'running' then redis.call('HINCRBY', b, 'running', -1) end
+  local reused = 0
+  for _, field in ipairs(redis.call('HKEYS', record(job.id))) do
+    if field:sub(1, 2) == 'r:' then reused = reused + 1 end
+  end
+  if reused > 0 then redis.call('HINCRBY', b, 'saved', reused) end
+  redis.call('RPUSH', ended(job.batch, status == 'succeeded' and 'output' or 'errors'), job.id)
+  mark_rate(job.batch)
+  announce_batch(job.batch)
+  ring_feeder()
 end
 
 local function count_load(lane, jobs, units)
@@ -129,6 +179,14 @@ local function enqueue(job)
   end
   count_load(job.lane, 1, job.units)
   ring_pump()
+end
+
+-- A new record, and its place in the queue. Gives the time it came.
+local function create(job, spec)
+  local at = stamp()
+  redis.call('HSET', record(job.id), 'lane', job.lane, 'tenant', job.tenant, 'units', job.units, 'spec', spec, 'at', at)
+  enqueue({id = job.id, lane = job.lane, tenant = job.tenant, units = tonumber(job.units), at = tonumber(at)})
+  return at
 end
 
 -- Out of wherever the job is. still_out: its workers keep it, and it stays counted against its tenant's cap.
@@ -290,11 +348,13 @@ end
 
 -- The end: nothing changes a job after this.
 local function close(job, status, expiry_s)
+  if status == 'canceled' and job.cancel == 'expired' then status = 'expired' end
   take_out(job)
   if status == 'succeeded' then pace(job.lane, job.tenant, 1) end
   redis.call('HSET', record(job.id), 's', status, 'ended', stamp())
   redis.call('DEL', p .. ':preview:' .. job.id)
   redis.call('HDEL', record(job.id), 'holder', 'cancel', 'losses', 'tries', 'show', 'shown')
+  leave_batch(job, status)
   announce(job.id)
   -- Not by EXPIRE: the record knows which blobs are to go with it.
   redis.call('ZADD', p .. ':kept', now() + tonumber(redis.call('HGET', record(job.id), 'keep') or expiry_s), job.id)
@@ -316,6 +376,7 @@ end
 local function put_back(job, expiry_s)
   if job.cancel then return close(job, 'canceled', expiry_s) end
   take_out(job)
+  if job.status == 'running' then count_running(job, -1) end
   redis.call('HSET', record(job.id), 's', 'queued')
   redis.call('HDEL', record(job.id), 'holder', 'step', 'steps')
   enqueue(job)

@@ -13,6 +13,7 @@ if tries > tonumber(ARGV[6]) then
   return 'failed'
 end
 take_out(job)
+if job.status == 'running' then count_running(job, -1) end
 redis.call('HSET', record(job.id), 's', 'queued')
 redis.call('HDEL', record(job.id), 'holder', 'step', 'steps')
 local over = now() + tonumber(ARGV[7]) * 2 ^ (tries - 1)

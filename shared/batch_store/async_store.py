@@ -1,0 +1,181 @@
+"""Batches as the API sees them: take in, read, wait, list, cancel, ask again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+
+from shared.batch import Batch, Log
+from shared.batch_store.record import decode
+from shared.job import Job, Status
+from shared.job_store import keys, record, scripts
+from shared.job_store.connection import Word, redis_errors
+from shared.job_store.events import EventReader
+from shared.settings import Settings
+
+_SCRIPTS = ("batch_open", "batch_start", "batch_drop", "batch_stop", "batch_retry")
+# Whoever reads the lines of a batch must say so this often, or the feeder takes them for dead.
+INTAKE_S = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Batches, the newest first. next: where the next page begins, None at the end."""
+
+    batches: tuple[Batch, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """Lines that run again: where they lie, how many of them had ended how, and what is left of the errors log."""
+
+    source: str
+    chunks: int
+    counts: Mapping[Status, int]
+    errors: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenJob:
+    """A job of a batch that is not over."""
+
+    id: str
+    line: int
+    custom_id: str
+    status: Status
+
+
+class AsyncBatchStore:
+    """Batches behind an event loop. Every call may raise RecordsUnavailable. events: the process's one reader."""
+
+    def __init__(self, redis: redis.asyncio.Redis, settings: Settings, events: EventReader) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._prefix = settings.key_prefix
+        self._events = events
+        self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
+
+    async def open(self, batch_id: str, *, tenant: str, name: str, expires_after_s: int | None) -> None:
+        """Makes the record of a batch whose lines are about to be read."""
+        await self._run("batch_open", batch_id, tenant, name, expires_after_s or "", INTAKE_S)
+
+    async def hear(self, batch_id: str) -> bool:
+        """Says that the lines are still being read; False when the batch was given up in the meantime."""
+        with redis_errors():
+            return bool(await self._redis.set(keys.intake_key(self._prefix, batch_id), 1, ex=INTAKE_S, xx=True))
+
+    async def start(
+        self, batch_id: str, *, source: str, chunks: int, good: int, invalid: int, errors: Sequence[str]
+    ) -> bool:
+        """All lines are read: the batch runs. False when it was given up in the meantime."""
+        return bool(await self._run("batch_start", batch_id, source, chunks, good, invalid, *errors))
+
+    async def drop(self, batch_id: str) -> None:
+        """The batch never was. Does nothing to one that runs."""
+        await self._run("batch_drop", batch_id)
+
+    async def get(self, tenant: str, batch_id: str) -> Batch | None:
+        """The tenant's batch of this id, or None."""
+        found = await self._read([batch_id])
+        return found[0] if found and found[0].tenant == tenant else None
+
+    async def wait(self, tenant: str, batch_id: str, *, after: int, timeout_s: float) -> Batch | None:
+        """The batch once its sequence is above `after` or it is done, or as it is when the time is over."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        with self._events.changes(batch_id) as changed:
+            while True:
+                changed.clear()
+                batch = await self.get(tenant, batch_id)
+                left_s = deadline - loop.time()
+                if batch is None or batch.done or batch.sequence > after or left_s <= 0:
+                    return batch
+                try:
+                    await asyncio.wait_for(changed.wait(), left_s)
+                except TimeoutError:
+                    return await self.get(tenant, batch_id)
+
+    async def page(self, tenant: str, *, after: str | None, limit: int) -> Page:
+        """The tenant's batches after this one (`next` of the page before), at most so many."""
+        key = keys.batches_key(self._prefix, tenant)
+        score, _, last = (after or "").partition("-")
+        start = float(score) if score else "+inf"
+        with redis_errors():
+            # Batches of one microsecond are as good as none, so a few more than asked for cover them.
+            rows: Any = await self._redis.zrevrangebyscore(key, start, "-inf", start=0, num=limit + 8, withscores=True)
+        ids = [str(name) for name, _ in rows]
+        if last in ids:
+            rows = rows[ids.index(last) + 1 :]
+        rows = rows[: limit + 1]
+        shown = [str(name) for name, _ in rows[:limit]]
+        batches = await self._read(shown)
+        gone = set(shown) - {batch.id for batch in batches}
+        if gone:
+            with redis_errors():
+                await self._redis.zrem(key, *gone)
+        following = f"{rows[limit - 1][1]:.6f}-{shown[-1]}" if len(rows) > limit else None
+        return Page(batches=tuple(batches), next=following)
+
+    async def cancel(self, tenant: str, batch_id: str) -> Batch | None:
+        """Queues nothing more and takes the open jobs back; a batch that is over stays as it is. None without one."""
+        await self._run("batch_stop", batch_id, tenant, "canceled", self._settings.job_expiry_s)
+        return await self.get(tenant, batch_id)
+
+    async def retry(self, batch: Batch, lines: Retry) -> bool:
+        """Runs a batch that is over again, for these lines. False when somebody else was faster."""
+        counts = [lines.counts.get(status, 0) for status in (Status.FAILED, Status.CANCELED, Status.EXPIRED)]
+        words: list[Word] = [batch.round, lines.source, lines.chunks, *counts, *lines.errors]
+        return bool(await self._run("batch_retry", batch.id, *words))
+
+    async def names(self, batch: Batch, log: Log) -> list[str]:
+        """Names of the chunks of a log."""
+        with redis_errors():
+            return [str(name) for name in await self._redis.lrange(keys.log_key(self._prefix, batch.id, log), 0, -1)]
+
+    async def ended(self, batch: Batch, log: Log) -> tuple[list[str], list[Job]]:
+        """Names of the chunks of a log, and the jobs that come after them, as both were at one moment."""
+        with redis_errors():
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.lrange(keys.log_key(self._prefix, batch.id, log), 0, -1)
+                pipe.lrange(keys.ended_key(self._prefix, batch.id, log), 0, -1)
+                names, ids = await pipe.execute()
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in ids:
+                    pipe.hgetall(keys.job_key(self._prefix, job_id))
+                found = await pipe.execute()
+        jobs = [record.decode(one, fields) for one, fields in zip(ids, found, strict=True) if "spec" in fields]
+        return list(names), jobs
+
+    async def open_jobs(self, batch: Batch) -> list[OpenJob]:
+        """The batch's jobs that are queued or running, in the order of their lines."""
+        with redis_errors():
+            ids: Any = await self._redis.smembers(keys.members_key(self._prefix, batch.id))
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in ids:
+                    pipe.hmget(keys.job_key(self._prefix, job_id), "line", "custom", "s")
+                found = await pipe.execute()
+        jobs = [
+            OpenJob(id=str(job_id), line=int(line), custom_id=custom_id, status=Status(status or Status.QUEUED))
+            for job_id, (line, custom_id, status) in zip(ids, found, strict=True)
+            if line
+        ]
+        return sorted(jobs, key=lambda job: job.line)
+
+    async def _read(self, ids: Sequence[str]) -> list[Batch]:
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.time()
+                for batch_id in ids:
+                    pipe.hgetall(keys.batch_key(self._prefix, batch_id))
+                (seconds, micros), *found = await pipe.execute()
+        now_s = seconds + micros / 1e6
+        return [decode(one, fields, now_s) for one, fields in zip(ids, found, strict=True) if "tenant" in fields]
+
+    async def _run(self, name: str, *values: Word) -> Any:
+        with redis_errors():
+            return await self._scripts[name](args=[self._prefix, *values])

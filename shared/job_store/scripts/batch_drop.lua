@@ -1,0 +1,9 @@
+-- ARGV: prefix, id. The batch never was: its lines did not all come, or were refused. Only before it runs.
+local id = ARGV[2]
+local f = redis.call('HMGET', batch(id), 's', 'tenant')
+if f[1] ~= 'validating' then return 0 end
+announce_batch(id)
+redis.call('DEL', batch(id), p .. ':intake:' .. id)
+redis.call('ZREM', p .. ':batches:' .. f[2], id)
+redis.call('ZREM', p .. ':feeding', id)
+return 1

@@ -1,0 +1,18 @@
+-- ARGV: prefix, id, source, chunk, at, next chunk, next at, then (job id, line, custom id, units, spec) a line.
+-- Queues the lines after the cursor and moves it, in one step: a feeder that died or came late changes nothing.
+-- Returns 1, or 0 when the batch is not where the caller thinks.
+local id = ARGV[2]
+local f = redis.call('HMGET', batch(id), 's', 'stop', 'source', 'chunk', 'at', 'tenant')
+if f[1] ~= 'running' or f[2] or f[3] ~= ARGV[3] or f[4] ~= ARGV[4] or f[5] ~= ARGV[5] then return 0 end
+local lines = 0
+for i = 8, #ARGV, 5 do
+  local job = {id = ARGV[i], lane = 'batch', tenant = f[6], units = ARGV[i + 3]}
+  create(job, ARGV[i + 4])
+  redis.call('HSET', record(job.id), 'batch', id, 'line', ARGV[i + 1], 'custom', ARGV[i + 2])
+  redis.call('SADD', members(id), job.id)
+  lines = lines + 1
+end
+redis.call('HSET', batch(id), 'chunk', ARGV[6], 'at', ARGV[7])
+redis.call('HINCRBY', batch(id), 'open', lines)
+announce_batch(id)
+return 1
