@@ -16,7 +16,8 @@ from api.context import open_context
 from api.errors import add_error_answers
 from api.idempotency import Once
 from api.openapi import PROBLEM_SCHEMA, add_access, add_keys, description
-from api.routes import deliveries, erase, events, health, job_list, jobs, photos, pictures, previews, queue, webhooks
+from api.openapi_batches import product_schemas
+from api.routes import batches, deliveries, erase, events, health, job_list, jobs, photos, pictures, previews, queue, webhooks
 from shared.settings import Settings
 
 VERSION = "1"
@@ -39,7 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
         # A slash too many is an unknown address: a redirect would be made from the caller's Host header.
         redirect_slashes=False,
     )
-    for room in (jobs, job_list, events, pictures, previews, photos, erase, webhooks, deliveries, queue, health):
+    for room in (jobs, job_list, events, pictures, previews, photos, batches, erase, webhooks, deliveries, queue, health):
         # Not include_router: it keeps a router of its own per room, and every request pays for the way through it.
         app.router.routes.extend(room.router.routes)
     for route in app.routes:
@@ -67,6 +68,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         document["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
+        document["components"]["schemas"] = {**product_schemas(), **document["components"]["schemas"]}
         add_keys(document)
         add_access(document, OPEN, LOOKS)
         app.openapi_schema = document

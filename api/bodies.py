@@ -23,7 +23,7 @@ def media_type(request: Request) -> str:
 
 async def read_body(request: Request, *, limit_bytes: int, refusal: RequestError | None = None) -> bytes:
     """The whole body. Raises the refusal (BodyTooLarge) as soon as it is known to be longer than the limit."""
-    chunks = [chunk async for chunk in _bounded(request, limit_bytes, refusal)]
+    chunks = [chunk async for chunk in stream_body(request, limit_bytes=limit_bytes, refusal=refusal)]
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
@@ -38,7 +38,7 @@ async def read_form(
     try:
         form = await MultiPartParser(
             request.headers,
-            _bounded(request, limit_bytes, refusal),
+            stream_body(request, limit_bytes=limit_bytes, refusal=refusal),
             max_files=max_files,
             max_fields=64,
         ).parse()
@@ -51,7 +51,10 @@ async def read_form(
         await form.close()
 
 
-async def _bounded(request: Request, limit_bytes: int, refusal: RequestError | None) -> AsyncGenerator[bytes, None]:
+async def stream_body(
+    request: Request, *, limit_bytes: int, refusal: RequestError | None = None
+) -> AsyncGenerator[bytes, None]:
+    """The body as it comes. Raises the refusal (BodyTooLarge) as soon as it is known to be longer than the limit."""
     too_large = refusal or BodyTooLarge(f"the body has more than {limit_bytes} bytes")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit_bytes:

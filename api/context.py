@@ -16,6 +16,7 @@ from redis.backoff import ConstantBackoff
 
 from api.credentials import KeyRing
 from api.erasure import Eraser
+from shared.batch_store import AsyncBatchStore
 from shared.blob_store import BlobStore
 from shared.errors import BlobsUnavailable, RecordsUnavailable
 from shared.job_store import Answers, AsyncJobStore, Erasures, LiveJobs, QueueStates, WebhookStore, connect_async
@@ -27,6 +28,8 @@ from shared.settings import Settings
 _DECODED_AT_ONCE = 4
 # A form of many photos holds half a gigabyte of pixels from the first check until all are stored.
 _FORMS_AT_ONCE = 3
+# Checking the lines of a batch is all Python: a second thread would only take turns with the first.
+_CHECKED_AT_ONCE = 1
 _START_PAUSE_S = 1.0
 _T = TypeVar("_T")
 _log = get_logger(__name__)
@@ -42,6 +45,7 @@ class Context:
     settings: Settings
     limits: BundleLimits
     jobs: AsyncJobStore
+    batches: AsyncBatchStore
     answers: Answers
     queue: QueueStates
     keys: KeyRing
@@ -51,10 +55,15 @@ class Context:
     eraser: Eraser
     decoding: CapacityLimiter
     unpacking: CapacityLimiter
+    checking: CapacityLimiter
 
     async def decoded(self, read: Callable[[], _T]) -> _T:
         """Runs work on a picture in a thread, a bounded number at once."""
         return await run_sync(read, limiter=self.decoding)
+
+    async def checked(self, read: Callable[[], _T]) -> _T:
+        """Runs work on the lines of a batch in a thread, one batch's at a time."""
+        return await run_sync(read, limiter=self.checking)
 
 
 def context_of(request: Request) -> Context:
@@ -85,6 +94,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             settings=settings,
             limits=limits_of(settings.bundle),
             jobs=jobs,
+            batches=AsyncBatchStore(client, settings, jobs.events),
             answers=Answers(client, settings),
             queue=QueueStates(client, settings, jobs),
             keys=KeyRing(client, settings),
@@ -94,6 +104,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             eraser=eraser,
             decoding=CapacityLimiter(_DECODED_AT_ONCE),
             unpacking=CapacityLimiter(_FORMS_AT_ONCE),
+            checking=CapacityLimiter(_CHECKED_AT_ONCE),
         )
     finally:
         stop.set()

@@ -49,6 +49,12 @@ STATUS: dict[type[TroupeError], HTTPStatus] = {
     tree.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     tree.QuotaExceeded: HTTPStatus.TOO_MANY_REQUESTS,
     tree.JobNotFound: HTTPStatus.NOT_FOUND,
+    tree.BatchNotFound: HTTPStatus.NOT_FOUND,
+    tree.BatchRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.BatchTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    tree.BatchNotOver: HTTPStatus.CONFLICT,
+    tree.NothingToRetry: HTTPStatus.CONFLICT,
+    tree.ZipTooLarge: HTTPStatus.CONFLICT,
     tree.WebhookNotFound: HTTPStatus.NOT_FOUND,
     tree.DeliveryNotFound: HTTPStatus.NOT_FOUND,
     tree.WebhookDisabled: HTTPStatus.CONFLICT,
@@ -91,6 +97,7 @@ class FieldError:
     message: str
     pointer: str | None = None
     parameter: str | None = None
+    line: int | None = None
 
 
 class Refusal(Exception):
@@ -209,9 +216,10 @@ def _field_of(error: TroupeError, pointer: str) -> FieldError:
     return FieldError(code=error.code, message=error.message, pointer=pointer)
 
 
-def _shown(field: FieldError) -> dict[str, str]:
+def _shown(field: FieldError) -> dict[str, str | int]:
     where = {"parameter": field.parameter} if field.parameter is not None else {"pointer": field.pointer or ""}
-    return {**where, "code": field.code, "message": field.message}
+    line = {} if field.line is None else {"line": field.line}
+    return {**line, **where, "code": field.code, "message": field.message}
 
 
 def _meaning(kind: type[TroupeError]) -> str:

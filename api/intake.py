@@ -21,7 +21,7 @@ from shared.job_store import Receipt
 from shared.limits import BundleLimits
 from shared.presets import filled
 
-_SEEDS = 2**32
+SEEDS = 2**32
 
 
 def spec_of(body: bytes) -> JobSpec:
@@ -29,7 +29,7 @@ def spec_of(body: bytes) -> JobSpec:
     try:
         return JobSpec.model_validate_json(body)
     except ValidationError as error:
-        raise _refusal(error) from error
+        raise refusal_of(error) from error
 
 
 def spec_of_value(value: object) -> JobSpec:
@@ -37,7 +37,7 @@ def spec_of_value(value: object) -> JobSpec:
     try:
         return JobSpec.model_validate(value)
     except ValidationError as error:
-        raise _refusal(error) from error
+        raise refusal_of(error) from error
 
 
 def completed(spec: JobSpec, limits: BundleLimits) -> JobSpec:
@@ -47,7 +47,7 @@ def completed(spec: JobSpec, limits: BundleLimits) -> JobSpec:
     """
     sampling = filled(spec.sampling, limits)
     if sampling.seed is None:
-        sampling = sampling.model_copy(update={"seed": secrets.randbelow(_SEEDS)})
+        sampling = sampling.model_copy(update={"seed": secrets.randbelow(SEEDS)})
     width_px, height_px = _size_px(sampling, limits)
     limits.check(width_px, height_px)
     _check_boxes(spec, width_px, height_px)
@@ -140,7 +140,8 @@ def _size_px(sampling: Sampling, limits: BundleLimits) -> tuple[int, int]:
     return sampling.width_px or limits.width_px, sampling.height_px or limits.height_px
 
 
-def _refusal(error: ValidationError) -> Refusal | MalformedBody:
+def refusal_of(error: ValidationError) -> Refusal | MalformedBody:
+    """What a body that was not valid is answered with."""
     details = error.errors(include_url=False, include_context=False, include_input=False)
     fields: Sequence[FieldError] = list(fields_of(details))
     if details[0]["type"] == "json_invalid":

@@ -15,6 +15,12 @@
     │   ├── RateLimited         rate_limited         the tenant asks more often than it may
     │   │   └── QuotaExceeded   quota_exceeded       the tenant's units of this day are used up
     │   ├── JobNotFound         job_not_found        a job id that never was, or has expired
+    │   ├── BatchNotFound       batch_not_found      a batch id that never was, or has expired
+    │   ├── BatchRefused        batch_refused        a strict batch with a line that is not valid
+    │   ├── BatchTooLarge       batch_too_large      more lines than a batch may have
+    │   ├── BatchNotOver        batch_not_over       what was asked for needs a batch that is over
+    │   ├── NothingToRetry      nothing_to_retry     every line of the batch has its picture, or is not valid
+    │   ├── ZipTooLarge         zip_too_large        more pictures than one zip file may have
     │   ├── WebhookNotFound     webhook_not_found    a webhook id that never was, or was deleted
     │   ├── DeliveryNotFound    delivery_not_found   a delivery that never was, or has been forgotten
     │   ├── WebhookDisabled     webhook_disabled     the webhook is off: its receiver said that it is gone
@@ -159,6 +165,43 @@ class JobNotFound(RequestError):
     """A job id that never was, or has expired."""
 
     code = "job_not_found"
+
+
+class BatchNotFound(RequestError):
+    """A batch id that never was, or has expired."""
+
+    code = "batch_not_found"
+
+
+class BatchRefused(RequestError):
+    """A strict batch with a line that is not valid: none of its lines runs."""
+
+    code = "batch_refused"
+
+
+class BatchTooLarge(RequestError):
+    """More lines than a batch may have."""
+
+    code = "batch_too_large"
+
+
+class BatchNotOver(RequestError):
+    """What was asked for needs a batch that is over."""
+
+    code = "batch_not_over"
+    retryable = True
+
+
+class NothingToRetry(RequestError):
+    """Every line of the batch has its picture, or is not valid."""
+
+    code = "nothing_to_retry"
+
+
+class ZipTooLarge(RequestError):
+    """More pictures than one zip file may have; the manifest has them all."""
+
+    code = "zip_too_large"
 
 
 class WebhookNotFound(RequestError):

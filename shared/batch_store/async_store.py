@@ -60,9 +60,10 @@ class AsyncBatchStore:
         self._events = events
         self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
 
-    async def open(self, batch_id: str, *, tenant: str, name: str, expires_after_s: int | None) -> None:
-        """Makes the record of a batch whose lines are about to be read."""
-        await self._run("batch_open", batch_id, tenant, name, expires_after_s or "", INTAKE_S)
+    async def open(self, batch_id: str, *, tenant: str, name: str, expires_after_s: int | None) -> bool:
+        """Makes the record of a batch whose lines are about to be read. False when the batch runs already."""
+        made = await self._run("batch_open", batch_id, tenant, name, expires_after_s or "", INTAKE_S)
+        return bool(made)
 
     async def hear(self, batch_id: str) -> bool:
         """Says that the lines are still being read; False when the batch was given up in the meantime."""

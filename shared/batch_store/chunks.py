@@ -31,9 +31,10 @@ class LineChunks:
     batch_id: str
     source: str
 
-    def put(self, number: int, data: bytes) -> None:
-        """Writes a chunk. Raises BlobsUnavailable."""
-        self.blobs.put(self._key(number), data, JSONL)
+    def put(self, number: int, lines: Sequence[bytes]) -> str:
+        """Writes lines as the chunk of this number and gives its key. Raises BlobsUnavailable."""
+        self.blobs.put(self._key(number), b"\n".join(lines), JSONL)
+        return self._key(number)
 
     def read(self, number: int) -> list[bytes]:
         """The lines of a chunk, not yet parsed. Raises LookupError when it is gone, or BlobsUnavailable."""

@@ -54,7 +54,7 @@ class Batches(Records):
         ]
         parts = [texts[first : first + chunk_lines] for first in range(0, lines, chunk_lines)]
         for number, part in enumerate(parts):
-            chunks.put(number, "\n".join(part).encode())
+            chunks.put(number, [text.encode() for text in part])
 
         async def started() -> bool:
             redis = connect_async(self.settings)

@@ -27,6 +27,7 @@ if not busy then
 end
 
 take_out(job)
+if job.status == 'running' then count_running(job, -1) end
 redis.call('HSET', record(job.id), 's', 'queued', 'waits', busy)
 redis.call('HDEL', record(job.id), 'holder', 'step', 'steps')
 redis.call('ZADD', parked(job.lane), now(), job.id)

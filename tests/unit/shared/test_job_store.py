@@ -32,7 +32,7 @@ def test_a_script_knows_the_words_of_the_prelude(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_script_is_used(name: str) -> None:
-    python = "".join(path.read_text() for path in FOLDER.glob("*.py"))
+    python = "".join(path.read_text() for path in FOLDER.parent.rglob("*.py"))
     assert f'"{name}"' in python
 
 

@@ -1,0 +1,93 @@
+"""The pictures of a batch: a manifest of signed addresses, or one zip file; neither is ever whole in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import re
+import zipfile
+from collections.abc import AsyncIterator, Sequence
+
+from api.batch_items import Items
+from api.context import Context
+from shared.batch import Outcome
+
+# A zip file ends with a list of its files, which is kept until then: some hundred bytes a picture.
+MOST_ZIPPED = 10_000
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_SIGNED_AT_ONCE = 200
+# The time in a zip file must be the same in every download of the same batch.
+_MOMENT = (1980, 1, 1, 0, 0, 0)
+
+
+async def manifest(context: Context, items: Items) -> AsyncIterator[bytes]:
+    """A line of JSON a picture, with a signed address. Raises RecordsUnavailable or BlobsUnavailable."""
+    async for data in items.lines("output"):
+        rows = data.splitlines()
+        for first in range(0, len(rows), _SIGNED_AT_ONCE):
+            part = rows[first : first + _SIGNED_AT_ONCE]
+            yield await asyncio.to_thread(_signed, context, part)
+
+
+async def archive(context: Context, items: Items) -> AsyncIterator[bytes]:
+    """The pictures as a zip file, named after their lines. Holds one picture at a time.
+
+    Raises RecordsUnavailable or BlobsUnavailable.
+    """
+    out = _Stream()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as made:
+        async for data in items.lines("output"):
+            for row in data.splitlines():
+                outcome = Outcome.model_validate_json(row)
+                picture = await asyncio.to_thread(context.blobs.get, outcome.picture or "")
+                if picture is None:
+                    # Erased in the meantime, as a person may ask for.
+                    continue
+                made.writestr(zipfile.ZipInfo(_name(outcome), _MOMENT), picture)
+                yield out.take()
+    yield out.take()
+
+
+def _signed(context: Context, rows: Sequence[bytes]) -> bytes:
+    return b"".join(_entry(context, row) for row in rows)
+
+
+def _entry(context: Context, row: bytes) -> bytes:
+    outcome = Outcome.model_validate_json(row)
+    entry = {
+        "line": outcome.line,
+        "custom_id": outcome.custom_id,
+        "job": outcome.job,
+        "picture": outcome.picture,
+        "url": context.blobs.url(outcome.picture or ""),
+    }
+    return json.dumps(entry).encode() + b"\n"
+
+
+def _name(outcome: Outcome) -> str:
+    """A name that is safe to unpack and that no other line has."""
+    word = _NOT_IN_A_NAME.sub("_", outcome.custom_id or "").strip(".")[:64]
+    return f"{outcome.line:06d}-{word}.png"
+
+
+class _Stream(io.RawIOBase):
+    """What zipfile writes into, which is no file: it cannot go back in it."""
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []
+
+    def writable(self) -> bool:
+        """It is there to be written into."""
+        return True
+
+    def write(self, data: object) -> int:
+        """Keeps the bytes until they are taken."""
+        piece = bytes(data)  # type: ignore[call-overload]
+        self._held.append(piece)
+        return len(piece)
+
+    def take(self) -> bytes:
+        """What was written since."""
+        held, self._held = self._held, []
+        return b"".join(held)

@@ -1,0 +1,251 @@
+"""From lines to a batch that runs: photos looked up, chunks written to S3 as they fill, and one record at the end.
+
+Memory holds a block of lines, a chunk that fills, one that is being written, and 8 bytes a custom id. If the lines do
+not all come, or a strict batch has a bad one, the batch never was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from api.batch_lines import BadLine, GoodLine, ReadLine
+from api.context import Context
+from api.errors import FieldError, Refusal, pointer_to
+from shared.batch import LineError, Outcome
+from shared.batch_store import ChunkLog, LineChunks
+from shared.batch_store.async_store import INTAKE_S
+from shared.batch_store.chunks import CHUNK_BYTES, CHUNK_LINES, encode_outcome
+from shared.errors import BatchRefused, BatchTooLarge, InvalidField, MalformedBody, TroupeError, UnknownPhoto
+from shared.job_store import Receipt
+from shared.job_store.record import encode_spec, units
+from shared.log import get_logger
+
+MOST_EXPIRES_AFTER_S = 31_536_000
+_SHOWN_ERRORS = 20
+_HEAR_EVERY_S = INTAKE_S / 8
+# Photos that are known are not asked for again, as long as there are not too many.
+_PHOTOS_KEPT = 50_000
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a caller says about a batch as a whole."""
+
+    name: str = ""
+    strict: bool = False
+    expires_after_s: int | None = None
+
+
+@dataclass(kw_only=True)
+class _Writer:
+    """Chunks that fill; at most one is being written while the next one fills."""
+
+    chunks: LineChunks | ChunkLog
+    written: int = 0
+    names: list[str] = field(default_factory=list)
+    _lines: list[bytes] = field(default_factory=list)
+    _bytes: int = 0
+    _writing: asyncio.Task[str] | None = None
+
+    async def add(self, line: bytes) -> None:
+        """Takes a line. Raises BlobsUnavailable."""
+        self._lines.append(line)
+        self._bytes += len(line)
+        if len(self._lines) >= CHUNK_LINES or self._bytes >= CHUNK_BYTES:
+            await self._flush()
+
+    async def close(self) -> None:
+        """Writes what is left. Raises BlobsUnavailable."""
+        if self._lines:
+            await self._flush()
+        await self._wait()
+
+    async def drop(self) -> None:
+        """Takes away what was written. Raises BlobsUnavailable."""
+        self._lines = []
+        await self._wait()
+        if isinstance(self.chunks, LineChunks):
+            await asyncio.to_thread(self.chunks.delete, range(self.written))
+        else:
+            await asyncio.to_thread(self.chunks.delete, self.names)
+
+    async def _flush(self) -> None:
+        await self._wait()
+        lines, number = self._lines, self.written
+        self._lines, self._bytes, self.written = [], 0, number + 1
+        self._writing = asyncio.create_task(asyncio.to_thread(self.chunks.put, number, lines))
+
+    async def _wait(self) -> None:
+        task, self._writing = self._writing, None
+        if task is not None:
+            self.names.append(await task)
+
+
+class BatchIntake:
+    """Takes in one batch. Use it once."""
+
+    def __init__(self, context: Context, tenant: str, batch_id: str, options: Options) -> None:
+        self._context = context
+        self._tenant = tenant
+        self._id = batch_id
+        self._options = options
+        self._source = secrets.token_hex(4)
+        blobs = context.blobs
+        lines = LineChunks(blobs=blobs, tenant=tenant, batch_id=batch_id, source=self._source)
+        self._good = _Writer(chunks=lines)
+        self._bad = _Writer(chunks=ChunkLog(blobs=blobs, tenant=tenant, batch_id=batch_id, log="errors"))
+        self._counts = {"good": 0, "bad": 0}
+        self._units = 0.0
+        self._first: list[BadLine] = []
+        self._known: set[str] = set()
+
+    async def take(self, blocks: AsyncIterator[Sequence[ReadLine]], receipt: Receipt) -> list[BadLine]:
+        """Takes all lines and starts the batch; gives the first bad ones. Nothing is left of a batch that is refused.
+
+        Raises BatchTooLarge, Refusal, MalformedBody, QuotaExceeded, RecordsUnavailable or BlobsUnavailable.
+        """
+        context, options = self._context, self._options
+        made = await context.batches.open(
+            self._id, tenant=self._tenant, name=options.name, expires_after_s=options.expires_after_s
+        )
+        if not made:
+            # The same request, sent again after its process died; it has all it needs.
+            return []
+        try:
+            heard_s = time.monotonic()
+            async for block in blocks:
+                await self._take_block(block)
+                if time.monotonic() - heard_s > _HEAR_EVERY_S:
+                    heard_s = time.monotonic()
+                    await self._hear()
+            self._check()
+            await self._good.close()
+            await self._bad.close()
+            await context.jobs.admit(self._tenant, receipt, units=self._units)
+            await self._start()
+        except BaseException:
+            # A caller that went away is no reason to leave the rest of its batch behind.
+            await asyncio.shield(self._drop())
+            raise
+        return self._first
+
+    async def _take_block(self, block: Sequence[ReadLine]) -> None:
+        unknown = await self._unknown_photos(block)
+        for number, read in enumerate(block):
+            line = _with_photos(read, unknown) if isinstance(read, GoodLine) and unknown else read
+            total = self._counts["good"] + self._counts["bad"]
+            if total >= self._context.settings.max_batch_lines:
+                raise too_many(self._context.settings.max_batch_lines)
+            if isinstance(line, BadLine):
+                await self._take_bad(line)
+            elif not (self._options.strict and self._first):
+                await self._take_good(line)
+            if number % 200 == 199:
+                # Others wait for this process, too.
+                await asyncio.sleep(0)
+
+    async def _take_good(self, line: GoodLine) -> None:
+        self._counts["good"] += 1
+        self._units += units(line.spec)
+        await self._good.add(encode_line(line))
+
+    async def _take_bad(self, line: BadLine) -> None:
+        self._counts["bad"] += 1
+        if len(self._first) < _SHOWN_ERRORS:
+            self._first.append(line)
+        if not self._options.strict:
+            outcome = Outcome(line=line.number, custom_id=line.custom_id, status="invalid", errors=line.errors)
+            await self._bad.add(encode_outcome(outcome))
+
+    async def _unknown_photos(self, block: Sequence[ReadLine]) -> set[str]:
+        asked = {
+            photo
+            for line in block
+            if isinstance(line, GoodLine)
+            for concept in line.spec.concepts
+            for photo in concept.photos
+        }
+        new = sorted(asked - self._known)
+        unknown = await self._context.jobs.unknown_photos(self._tenant, new)
+        if len(self._known) > _PHOTOS_KEPT:
+            self._known.clear()
+        self._known.update(photo for photo in new if photo not in unknown)
+        return unknown
+
+    def _check(self) -> None:
+        if not self._counts["good"] and not self._counts["bad"]:
+            raise InvalidField("the batch has no line", pointer="")
+        if self._options.strict and self._first:
+            count = self._counts["bad"]
+            fields = [field_of(line, error) for line in self._first for error in line.errors]
+            message = f"{count} lines are not valid, and the batch is strict; line {self._first[0].number} is the first"
+            raise Refusal(BatchRefused, message, fields)
+
+    async def _start(self) -> None:
+        started = await self._context.batches.start(
+            self._id,
+            source=self._source,
+            chunks=self._good.written,
+            good=self._counts["good"],
+            invalid=self._counts["bad"],
+            errors=self._bad.names,
+        )
+        if not started:
+            raise _given_up()
+
+    async def _hear(self) -> None:
+        if not await self._context.batches.hear(self._id):
+            raise _given_up()
+
+    async def _drop(self) -> None:
+        try:
+            await self._context.batches.drop(self._id)
+            await self._good.drop()
+            await self._bad.drop()
+        except TroupeError as error:
+            # The feeder drops the record, too.
+            _log.warning("batch_not_dropped", batch=self._id, code=error.code)
+
+
+def encode_line(line: GoodLine) -> bytes:
+    """A line as it waits in S3; `shared.batch.Line` reads it."""
+    # By hand: the spec is encoded as it will be in the job's record, and only once.
+    custom_id, spec = json.dumps(line.custom_id), encode_spec(line.spec)
+    return f'{{"line":{line.number},"custom_id":{custom_id},"spec":{spec}}}'.encode()
+
+
+def field_of(line: BadLine, error: LineError) -> FieldError:
+    """What is wrong with a line, as an answer tells it."""
+    return FieldError(code=error.code, message=error.message, pointer=error.pointer or "", line=line.number)
+
+
+def too_many(most: int) -> BatchTooLarge:
+    """The refusal of a batch of too many lines."""
+    return BatchTooLarge(f"the batch has more than {most} lines; send it as several")
+
+
+def _given_up() -> MalformedBody:
+    return MalformedBody("the lines came too slowly: send the batch again")
+
+
+def _with_photos(line: GoodLine, unknown: set[str]) -> ReadLine:
+    missing = [
+        LineError(
+            code=UnknownPhoto.code,
+            message=f"photo {photo} was never uploaded or has expired",
+            pointer=pointer_to("concepts", concept, "photos", number),
+        )
+        for concept, asked in enumerate(line.spec.concepts)
+        for number, photo in enumerate(asked.photos)
+        if photo in unknown
+    ]
+    if not missing:
+        return line
+    return BadLine(number=line.number, custom_id=line.custom_id, errors=tuple(missing[:5]))

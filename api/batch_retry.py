@@ -1,0 +1,78 @@
+"""Asking for the lines of a batch again that ended without a picture."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+
+from pydantic_core import from_json
+
+from api.context import Context
+from shared.batch import Batch
+from shared.batch_store import ChunkLog, LineChunks, Retry
+from shared.batch_store.chunks import CHUNK_LINES
+from shared.errors import BatchNotOver, NothingToRetry
+from shared.job import Status
+
+
+async def retry_failed(context: Context, batch: Batch) -> None:
+    """Runs the lines again that failed, were canceled or expired; what has a picture stays as it is.
+
+    Raises BatchNotOver, NothingToRetry, RecordsUnavailable or BlobsUnavailable.
+    """
+    if not batch.done:
+        message = f"the batch is {batch.status}: wait for its end, or cancel it"
+        raise BatchNotOver(message)
+    names = await context.batches.names(batch, "errors")
+    lines = await asyncio.to_thread(_collected, context, batch, names)
+    if not await context.batches.retry(batch, lines):
+        raise BatchNotOver("the batch runs again already")
+    old = [name for name in names if name not in lines.errors]
+    await asyncio.to_thread(_log(context, batch).delete, old)
+
+
+def _collected(context: Context, batch: Batch, names: Sequence[str]) -> Retry:
+    log = _log(context, batch)
+    again: set[int] = set()
+    counts: Counter[Status] = Counter()
+    kept: list[str] = []
+    invalid: list[bytes] = []
+    for name in names:
+        for row in log.read(name):
+            value = from_json(row)
+            if value["status"] == "invalid":
+                invalid.append(row)
+            else:
+                again.add(value["line"])
+                counts[Status(value["status"])] += 1
+        while len(invalid) >= CHUNK_LINES:
+            kept.append(log.put(len(kept), invalid[:CHUNK_LINES]))
+            invalid = invalid[CHUNK_LINES:]
+    if not again:
+        raise NothingToRetry("no line of the batch ended without a picture")
+    if invalid:
+        kept.append(log.put(len(kept), invalid))
+    source = secrets.token_hex(4)
+    chunks = _copied(context, batch, again, source)
+    return Retry(source=source, chunks=chunks, counts=counts, errors=kept)
+
+
+def _copied(context: Context, batch: Batch, again: set[int], source: str) -> int:
+    """Writes the lines of these numbers as a source of their own; gives how many chunks that makes."""
+    old, new = (
+        LineChunks(blobs=context.blobs, tenant=batch.tenant, batch_id=batch.id, source=name)
+        for name in (batch.cursor.source, source)
+    )
+    chunks = 0
+    for number in range(batch.cursor.chunks):
+        rows = [row for row in old.read(number) if from_json(row)["line"] in again]
+        if rows:
+            new.put(chunks, rows)
+            chunks += 1
+    return chunks
+
+
+def _log(context: Context, batch: Batch) -> ChunkLog:
+    return ChunkLog(blobs=context.blobs, tenant=batch.tenant, batch_id=batch.id, log="errors")

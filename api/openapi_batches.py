@@ -1,0 +1,150 @@
+"""What the OpenAPI document says about batches beyond the routes' own words."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from api.batch_product import ProductBatch
+from api.batch_views import BatchPageView, BatchView, ItemPageView, ItemStatus
+from api.openapi import LOOK_PARAMETERS, Answers, with_problems
+from api.views import MOST_LISTED, USUALLY_LISTED
+from shared import errors as tree
+
+_LINE = (
+    '{"custom_id": "beach-1", "prompt": "a man and a woman on the beach", "concepts": [{"phrase": "the man", '
+    '"photos": ["0b54a5b4c5d0b4c2bd5b5d6bd1a0c8f7c6a4a5a9d4a7e6c1b2f3d4e5f6a7b8c9"]}], "sampling": {"seed": 7}}\n'
+)
+_PRODUCT = {
+    "scenes": [{"name": "beach", "prompt": "a man on the beach"}, {"name": "market", "prompt": "a man at a market"}],
+    "casts": [
+        {
+            "name": "ben",
+            "concepts": [
+                {
+                    "phrase": "the man",
+                    "photos": ["0b54a5b4c5d0b4c2bd5b5d6bd1a0c8f7c6a4a5a9d4a7e6c1b2f3d4e5f6a7b8c9"],
+                }
+            ],
+        }
+    ],
+    "mode": "product",
+}
+_OUTCOME = (
+    '{"line":1,"custom_id":"beach-1","job":"5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c","status":"succeeded",'
+    '"picture":"default/stages/personalize/.../picture.png","seed":7}\n'
+)
+
+_STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable)
+_BATCH: Answers = {200: {"model": BatchView}}
+
+MAKE_ANSWERS: Answers = with_problems(
+    {202: {"model": BatchView, "description": "It runs; `Location` is the batch's address"}},
+    tree.MalformedBody,
+    tree.InvalidField,
+    tree.BodyTooLarge,
+    tree.UnsupportedMedia,
+    tree.BatchRefused,
+    tree.BatchTooLarge,
+    *_STORES,
+)
+LOOK_ANSWERS: Answers = with_problems(
+    {**_BATCH, 304: {"description": "Not changed"}},
+    tree.BatchNotFound,
+    tree.InvalidField,
+    tree.RecordsUnavailable,
+)
+LIST_ANSWERS: Answers = with_problems(
+    {200: {"model": BatchPageView, "description": "One page"}}, tree.InvalidField, tree.RecordsUnavailable
+)
+ITEMS_ANSWERS: Answers = with_problems(
+    {200: {"model": ItemPageView, "description": "One page"}}, tree.BatchNotFound, tree.InvalidField, *_STORES
+)
+CANCEL_ANSWERS: Answers = with_problems(_BATCH, tree.BatchNotFound, tree.RecordsUnavailable)
+RETRY_ANSWERS: Answers = with_problems(
+    {202: {"model": BatchView, "description": "It runs again"}},
+    tree.BatchNotFound,
+    tree.BatchNotOver,
+    tree.NothingToRetry,
+    *_STORES,
+)
+FILE_ANSWERS: Answers = with_problems(
+    {200: {"description": "A line of JSON each", "content": {"application/x-ndjson": {"example": _OUTCOME}}}},
+    tree.BatchNotFound,
+    *_STORES,
+)
+ZIP_ANSWERS: Answers = with_problems(
+    {200: {"description": "The pictures", "content": {"application/zip": {}}}},
+    tree.BatchNotFound,
+    tree.ZipTooLarge,
+    *_STORES,
+)
+
+_NAME = {"name": "name", "in": "query", "description": "What you call the batch", "schema": {"type": "string"}}
+_CURSOR = {
+    "name": "cursor",
+    "in": "query",
+    "description": "`next` of the page before",
+    "schema": {"type": "string"},
+}
+_LIMIT = {
+    "name": "limit",
+    "in": "query",
+    "description": "At most so many",
+    "schema": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": USUALLY_LISTED},
+}
+_JSONL: dict[str, Any] = {"schema": {"type": "string"}, "example": _LINE}
+
+MAKE_BODY: dict[str, Any] = {
+    "parameters": [
+        _NAME,
+        {
+            "name": "strict",
+            "in": "query",
+            "description": "Refuse the whole batch when a line is not valid",
+            "schema": {"type": "boolean", "default": False},
+        },
+        {
+            "name": "expires_after_s",
+            "in": "query",
+            "description": "Lines that have not ended by then never run; finished ones stay",
+            "schema": {"type": "integer", "minimum": 1, "maximum": 31_536_000},
+        },
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/jsonl": _JSONL,
+            "application/x-ndjson": _JSONL,
+            "application/json": {"schema": {"$ref": "#/components/schemas/ProductBatch"}, "example": _PRODUCT},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary", "description": "JSONL"}},
+                }
+            },
+        },
+    },
+}
+
+
+def product_schemas() -> dict[str, Any]:
+    """The schemas of a batch as scenes and casts, by name; no route declares them."""
+    whole = ProductBatch.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**whole.pop("$defs"), "ProductBatch": whole}
+
+
+LOOK_BATCH = LOOK_PARAMETERS
+LIST_BATCHES = {"parameters": [_CURSOR, _LIMIT]}
+LIST_ITEMS = {
+    "parameters": [
+        {
+            "name": "status",
+            "in": "query",
+            "description": "Only lines in this status",
+            "schema": {"type": "string", "enum": list(get_args(ItemStatus))},
+        },
+        _CURSOR,
+        _LIMIT,
+    ]
+}

@@ -1,0 +1,288 @@
+"""Batches over HTTP: make, look (with long-poll), list, cancel, ask for failed lines again, and their files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import get_args
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.datastructures import UploadFile
+
+from api import openapi_batches as words
+from api import queries
+from api.access import receipt_of, tenant_of
+from api.batch_files import MOST_ZIPPED, archive, manifest
+from api.batch_intake import MOST_EXPIRES_AFTER_S, BatchIntake, Options, too_many
+from api.batch_items import Items, place_of
+from api.batch_lines import BadLine, LineReader, LineSplitter, ReadLine
+from api.batch_product import MOST_NAME_CHARS, ProductBatch, lines_of, product_of
+from api.batch_retry import retry_failed
+from api.batch_views import BATCHES, ItemPageView, ItemStatus, batch_body, batch_path
+from api.bodies import media_type, read_body, read_form, stream_body
+from api.context import Context, context_of
+from api.idempotency import Turn
+from api.views import MOST_LISTED, USUALLY_LISTED
+from shared.batch import Batch
+from shared.batch_store.chunks import JSONL
+from shared.errors import BatchNotFound, InvalidField, UnsupportedMedia, ZipTooLarge
+from shared.job import Status
+
+router = APIRouter(prefix=BATCHES, tags=["batches"])
+
+JSON = "application/json"
+_POLL_AFTER_S = 5
+_BATCH_ID = re.compile(r"[0-9a-f]{32}")
+_MARK = re.compile(r"[0-9]{1,12}\.[0-9]{6}-[0-9a-f]{32}")
+_READ_BYTES = 65_536
+_FRAME_BYTES = 65_536
+_PAIRS_AT_ONCE = 500
+
+
+@router.post("", status_code=202, responses=words.MAKE_ANSWERS, openapi_extra=words.MAKE_BODY, summary="Make a batch")
+async def make(request: Request) -> Response:
+    """Queues many pictures: a line of JSON each, as `POST /v1/jobs` takes it with a `custom_id`, or scenes and casts.
+
+    Lines that are not valid are counted and listed, and the others run. Options of JSONL are parameters of the query.
+    """
+    context, tenant = context_of(request), tenant_of(request)
+    batch_id = _new_id(request)
+    wrong = await _taken(request, context, tenant, batch_id)
+    batch = _there(await context.batches.get(tenant, batch_id))
+    headers = {"Location": batch_path(batch_id), "Retry-After": str(_POLL_AFTER_S)}
+    return _answer(batch, 202, headers, wrong)
+
+
+@router.get("", responses=words.LIST_ANSWERS, openapi_extra=words.LIST_BATCHES, summary="List batches")
+async def page(request: Request) -> Response:
+    """The caller's batches, the newest first."""
+    cursor = queries.text(request, "cursor")
+    if cursor is not None and not _MARK.fullmatch(cursor):
+        raise queries.wrong("cursor", "not_a_cursor", "cursor must be the `next` of the page before")
+    limit = queries.whole(request, "limit", default=USUALLY_LISTED, most=MOST_LISTED)
+    found = await context_of(request).batches.page(tenant_of(request), after=cursor, limit=limit)
+    batches = b",".join(batch_body(batch) for batch in found.batches)
+    return Response(b'{"batches":[%s],"next":%s}' % (batches, json.dumps(found.next).encode()), media_type=JSON)
+
+
+@router.get("/{batch_id}", responses=words.LOOK_ANSWERS, openapi_extra=words.LOOK_BATCH, summary="Look at a batch")
+async def look(request: Request, batch_id: str) -> Response:
+    """The batch as it is; with `wait` as soon as it changes. `If-None-Match` answers 304 while it has not."""
+    context, tenant = context_of(request), tenant_of(request)
+    wait_s = _wait_s(request)
+    batch = await _find(request, batch_id)
+    tags = request.headers.get("if-none-match")
+    if wait_s and not batch.done and (tags is None or _same(tags, batch)):
+        timeout_s = min(wait_s, context.settings.max_wait_s)
+        batch = _there(await context.batches.wait(tenant, batch_id, after=batch.sequence, timeout_s=timeout_s))
+    if tags is not None and _same(tags, batch):
+        return Response(status_code=304, headers=_tagged(batch))
+    return _answer(batch, 200)
+
+
+@router.get("/{batch_id}/items", responses=words.ITEMS_ANSWERS, openapi_extra=words.LIST_ITEMS, summary="List lines")
+async def items(request: Request, batch_id: str) -> Response:
+    """The batch's lines: first what ended, in that order, then what is queued or runs, then what waits.
+
+    A line that moves meanwhile may be seen twice or not at all. A page may hold fewer lines than `limit`: there are
+    more as long as `next` is given.
+    """
+    batch = await _find(request, batch_id)
+    status = queries.choice(request, "status", get_args(ItemStatus))
+    place = place_of(queries.text(request, "cursor"))
+    limit = queries.whole(request, "limit", default=USUALLY_LISTED, most=MOST_LISTED)
+    found, following = await Items(context_of(request), batch).page(status, place, limit)
+    view = ItemPageView(items=tuple(found), next=None if following is None else str(following))
+    return Response(view.model_dump_json(), media_type=JSON)
+
+
+@router.get("/{batch_id}/output", responses=words.FILE_ANSWERS, summary="The output file")
+async def output(request: Request, batch_id: str) -> Response:
+    """The lines with a picture as JSONL, in the order in which they ended; while the batch runs, those so far."""
+    batch = await _find(request, batch_id)
+    return await _file(Items(context_of(request), batch).lines("output"), JSONL)
+
+
+@router.get("/{batch_id}/errors", responses=words.FILE_ANSWERS, summary="The errors file")
+async def errors(request: Request, batch_id: str) -> Response:
+    """The lines without a picture as JSONL: invalid, failed, canceled, expired; while the batch runs, those so far."""
+    batch = await _find(request, batch_id)
+    return await _file(Items(context_of(request), batch).lines("errors"), JSONL)
+
+
+@router.get("/{batch_id}/manifest", responses=words.FILE_ANSWERS, summary="Addresses of all pictures")
+async def addresses(request: Request, batch_id: str) -> Response:
+    """A line of JSON a picture, with a signed address that expires."""
+    batch = await _find(request, batch_id)
+    context = context_of(request)
+    return await _file(manifest(context, Items(context, batch)), JSONL)
+
+
+@router.get("/{batch_id}/zip", responses=words.ZIP_ANSWERS, summary="All pictures in one file")
+async def zipped(request: Request, batch_id: str) -> Response:
+    """The pictures so far as a zip file, made while it is sent; at most 10,000, the manifest has any number."""
+    batch = await _find(request, batch_id)
+    if batch.over.get(Status.SUCCEEDED, 0) > MOST_ZIPPED:
+        message = f"the batch has more than {MOST_ZIPPED} pictures: fetch them by its manifest"
+        raise ZipTooLarge(message)
+    context = context_of(request)
+    answer = await _file(archive(context, Items(context, batch)), "application/zip")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{batch_id}.zip"'
+    return answer
+
+
+@router.post("/{batch_id}/cancel", responses=words.CANCEL_ANSWERS, summary="Take a batch back")
+async def cancel(request: Request, batch_id: str) -> Response:
+    """Nothing more is queued, what waits ends now, what runs at its next step; pictures that are there stay."""
+    _check_id(batch_id)
+    return _answer(_there(await context_of(request).batches.cancel(tenant_of(request), batch_id)), 200)
+
+
+@router.post(
+    "/{batch_id}/retry_failed", status_code=202, responses=words.RETRY_ANSWERS, summary="Ask for failed lines again"
+)
+async def again(request: Request, batch_id: str) -> Response:
+    """Runs the lines again that ended without a picture: failed, canceled, expired. `expires_after_s` begins anew."""
+    context = context_of(request)
+    await retry_failed(context, await _find(request, batch_id))
+    return _answer(await _find(request, batch_id), 202, {"Location": batch_path(batch_id)})
+
+
+async def _taken(request: Request, context: Context, tenant: str, batch_id: str) -> list[BadLine]:
+    settings, receipt = context.settings, receipt_of(request)
+    match media_type(request):
+        case "application/json":
+            asked = product_of(await read_body(request, limit_bytes=settings.max_body_bytes))
+            if asked.lines > settings.max_batch_lines:
+                raise too_many(settings.max_batch_lines)
+            options = Options(name=asked.name, strict=asked.strict, expires_after_s=asked.expires_after_s)
+            return await BatchIntake(context, tenant, batch_id, options).take(_pairs(context, asked), receipt)
+        case "application/jsonl" | "application/x-ndjson" | "application/jsonlines":
+            intake = BatchIntake(context, tenant, batch_id, _options(request))
+            data = stream_body(request, limit_bytes=settings.max_batch_bytes)
+            return await intake.take(_blocks(context, data), receipt)
+        case "multipart/form-data":
+            options = _options(request)
+            limit_bytes = settings.max_batch_bytes + _FRAME_BYTES
+            async with read_form(request, limit_bytes=limit_bytes, max_files=1) as form:
+                file = form.get("file")
+                if not isinstance(file, UploadFile) or len(form.multi_items()) != 1:
+                    raise InvalidField("the form must hold one file, in the field file", pointer="/file")
+                intake = BatchIntake(context, tenant, batch_id, options)
+                return await intake.take(_blocks(context, _parts(file)), receipt)
+        case other:
+            message = (
+                "send a batch as application/jsonl, as multipart/form-data with a file, or as application/json with "
+                f"scenes and casts, not as {other[:80] or 'no type at all'}"
+            )
+            raise UnsupportedMedia(message)
+
+
+async def _blocks(context: Context, data: AsyncIterator[bytes]) -> AsyncIterator[Sequence[ReadLine]]:
+    """Lines, checked in a thread, as many at once as came at once. Raises BatchTooLarge."""
+    splitter, reader = LineSplitter(), LineReader(context.limits)
+    most = context.settings.max_batch_lines
+    async for chunk in data:
+        lines = splitter.feed(chunk)
+        if splitter.lines > most:
+            raise too_many(most)
+        if lines:
+            yield await context.checked(partial(reader.read, lines))
+    yield reader.read(splitter.end())
+
+
+async def _pairs(context: Context, asked: ProductBatch) -> AsyncIterator[Sequence[ReadLine]]:
+    lines = lines_of(asked, LineReader(context.limits))
+    while block := await context.checked(lambda: list(islice(lines, _PAIRS_AT_ONCE))):
+        yield block
+
+
+async def _parts(file: UploadFile) -> AsyncIterator[bytes]:
+    while chunk := await file.read(_READ_BYTES):
+        yield chunk
+
+
+def _options(request: Request) -> Options:
+    name = queries.text(request, "name") or ""
+    if len(name) > MOST_NAME_CHARS:
+        raise queries.wrong("name", "too_long", f"name may have {MOST_NAME_CHARS} characters")
+    strict = queries.flag(request, "strict")
+    given = queries.text(request, "expires_after_s")
+    expires_after_s = (
+        None if given is None else queries.whole(request, "expires_after_s", default=1, most=MOST_EXPIRES_AFTER_S)
+    )
+    return Options(name=name, strict=strict, expires_after_s=expires_after_s)
+
+
+def _new_id(request: Request) -> str:
+    """An id that does not need the whole body: the record is there while the lines are read.
+
+    The same again when a request with an Idempotency-Key has to be done over.
+    """
+    turn: Turn | None = request.scope.get("turn")
+    if turn is None:
+        return secrets.token_hex(16)
+    return hashlib.sha256(f"{turn.seed}:batch".encode()).hexdigest()[:32]
+
+
+async def _file(data: AsyncIterator[bytes], type_: str) -> StreamingResponse:
+    """The answer, once its first bytes are there: an outage before them is told as one."""
+    first = await anext(data, b"")
+
+    async def all_of_it() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in data:
+            yield piece
+
+    return StreamingResponse(all_of_it(), media_type=type_)
+
+
+async def _find(request: Request, batch_id: str) -> Batch:
+    """The caller's batch of this id. Raises BatchNotFound, for another tenant's as well, or RecordsUnavailable."""
+    _check_id(batch_id)
+    return _there(await context_of(request).batches.get(tenant_of(request), batch_id))
+
+
+def _check_id(batch_id: str) -> None:
+    if not _BATCH_ID.fullmatch(batch_id):
+        raise BatchNotFound("there is no batch of this id: ids are 32 hexadecimal digits")
+
+
+def _there(batch: Batch | None) -> Batch:
+    if batch is None:
+        raise BatchNotFound("there is no batch of this id; records of finished batches expire")
+    return batch
+
+
+def _wait_s(request: Request) -> float:
+    text = queries.text(request, "wait") or "0"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise queries.wrong("wait", "not_seconds", "wait must be a number of seconds")
+    return seconds
+
+
+def _answer(
+    batch: Batch, status: int, headers: dict[str, str] | None = None, wrong: Sequence[BadLine] = ()
+) -> Response:
+    return Response(batch_body(batch, wrong), status, {**_tagged(batch), **(headers or {})}, JSON)
+
+
+def _tagged(batch: Batch) -> dict[str, str]:
+    # Weak: rate and ETA change without a change of the batch itself.
+    return {"ETag": f'W/"{batch.sequence}"', "Cache-Control": "private, no-cache"}
+
+
+def _same(tags: str, batch: Batch) -> bool:
+    given = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
+    return "*" in given or f'"{batch.sequence}"' in given

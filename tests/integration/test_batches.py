@@ -1,0 +1,296 @@
+"""Batches over HTTP, through real workers whose stages are stand-ins."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.keys import KeyTable
+from shared.job_store import connect
+from shared.settings import Settings
+from tests.integration.api_server import ApiServer, api_server, png_bytes
+from tests.integration.queue_rig import Rig, rig
+
+JSONL = {"Content-Type": "application/jsonl"}
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """A caller with a photo, an API, and workers that can be started."""
+
+    server: ApiServer
+    client: httpx.Client
+    rig: Rig
+    photo: str
+
+    def line(self, custom_id: str, prompt: str = "a man", **changed: object) -> dict[str, object]:
+        people = [{"phrase": "the man", "photos": [self.photo]}]
+        return {"custom_id": custom_id, "prompt": prompt, "concepts": people, **changed}
+
+    def body(self, lines: Sequence[object]) -> bytes:
+        return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+    def make(self, lines: Sequence[object], **options: object) -> dict[str, Any]:
+        answer = self.client.post("/v1/batches", content=self.body(lines), headers=JSONL, params=options)  # type: ignore[arg-type]
+        assert answer.status_code == 202, answer.text
+        return dict(answer.json())
+
+    def look(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return dict(self.client.get(batch["urls"]["self"]).json())
+
+    def until_done(self, batch: dict[str, Any]) -> dict[str, Any]:
+        def done() -> dict[str, Any] | None:
+            seen = self.look(batch)
+            return seen if seen["done"] else None
+
+        return self.rig.until("the batch's end", done)
+
+    def file(self, batch: dict[str, Any], name: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.client.get(batch["urls"][name]).text.splitlines()]
+
+    def items(self, batch: dict[str, Any], limit: int = 7, **asked: str) -> list[dict[str, Any]]:
+        found, cursor = [], None
+        while True:
+            params = {"limit": limit, **asked, **({"cursor": cursor} if cursor else {})}
+            page = self.client.get(batch["urls"]["items"], params=params).json()
+            found += page["items"]
+            cursor = page["next"]
+            if cursor is None:
+                return found
+
+
+@pytest.fixture
+def desk(settings: Settings, tmp_path: Path) -> Iterator[Desk]:
+    changed = {"lease_s": 4.0, "renew_every_s": 1.0, "reap_every_s": 0.5, "pump_every_s": 0.2, "batch_window": 20}
+    quick = Settings.model_validate({**settings.model_dump(exclude_unset=True), **changed})
+    with rig(quick, tmp_path) as made, api_server(made.settings, tmp_path / "api") as server, server.client() as client:
+        photo = client.post("/v1/photos", files={"photo": ("photo.png", png_bytes(), "image/png")}).json()["id"]
+        yield Desk(server=server, client=client, rig=made, photo=photo)
+
+
+def test_good_lines_run_and_bad_ones_are_told(desk: Desk) -> None:
+    lines = [desk.line(f"c{number}", sampling={"seed": number}) for number in range(45)]
+    lines[3] = desk.line("c3", prompt="")
+    lines[4] = desk.line("c2")
+    lines[5] = desk.line("c5", concepts=[{"phrase": "the man", "photos": ["f" * 64]}])
+    lines[6] = desk.line("c6", prompt="identify=no_face")
+    batch = desk.make(lines, name="holiday")
+    assert (batch["lines"], batch["counts"]["invalid"], batch["name"]) == (45, 3, "holiday")
+    told = [(one["line"], one["errors"][0]["code"], one["errors"][0]["pointer"]) for one in batch["errors"]]
+    assert told == [
+        (4, "string_too_short", "/prompt"),
+        (5, "duplicate_custom_id", "/custom_id"),
+        (6, "unknown_photo", "/concepts/0/photos/0"),
+    ]
+    desk.rig.start_workers("all")
+    over = desk.until_done(batch)
+    assert over["status"] == "partially_failed"
+    assert (over["counts"]["succeeded"], over["counts"]["failed"]) == (41, 1)
+    assert set(over["timestamps"]) == {"validating", "running", "finalizing", "partially_failed"}
+    output, errors = desk.file(batch, "output"), desk.file(batch, "errors")
+    assert len(output) == 41
+    assert {one["custom_id"] for one in output} == {f"c{number}" for number in range(45) if number not in {3, 4, 5, 6}}
+    assert {one["custom_id"]: one["seed"] for one in output}["c9"] == 9
+    assert sorted((one["line"], one["status"], one["errors"][0]["code"]) for one in errors) == [
+        (4, "invalid", "string_too_short"),
+        (5, "invalid", "duplicate_custom_id"),
+        (6, "invalid", "unknown_photo"),
+        (7, "failed", "no_face"),
+    ]
+    assert sorted(one["line"] for one in desk.items(batch)) == list(range(1, 46))
+    assert [one["line"] for one in desk.items(batch, status="failed")] == [7]
+    picture = desk.items(batch, status="succeeded")[0]
+    assert httpx.get(picture["picture_url"]).content == f"the picture of {picture['job']}".encode()
+    manifest = desk.file(batch, "manifest")
+    assert len(manifest) == 41
+    assert httpx.get(manifest[-1]["url"]).status_code == 200
+    with zipfile.ZipFile(io.BytesIO(desk.client.get(batch["urls"]["zip"]).content)) as archive:
+        assert archive.testzip() is None
+        assert len(archive.namelist()) == 41
+        assert "000001-c0.png" in archive.namelist()
+
+
+def test_a_killed_worker_costs_no_line_and_doubles_none(desk: Desk) -> None:
+    batch = desk.make([desk.line(f"c{number}") for number in range(60)])
+    first, _ = desk.rig.start_workers("all", "all")
+    desk.rig.until("some pictures", lambda: desk.look(batch)["counts"]["succeeded"] > 5)
+    desk.rig.kill_worker(first)
+    desk.rig.until("more pictures", lambda: desk.look(batch)["counts"]["succeeded"] > 30)
+    desk.rig.kill_worker(desk.rig.workers[0])
+    desk.rig.start_workers("all")
+    over = desk.until_done(batch)
+    assert over["status"] == "succeeded", over
+    output = desk.file(batch, "output")
+    assert sorted(one["line"] for one in output) == list(range(1, 61))
+    assert len({one["job"] for one in output}) == 60
+
+
+def test_a_canceled_batch_ends_within_a_step_and_can_be_asked_for_again(desk: Desk) -> None:
+    batch = desk.make(
+        [desk.line(f"c{number}", prompt="render=wait" if number == 0 else "a man") for number in range(40)]
+    )
+    assert desk.client.post(batch["urls"]["retry_failed"]).json()["code"] == "batch_not_over"
+    desk.rig.start_workers("all")
+    desk.rig.until("the first stage", lambda: desk.look(batch)["counts"]["running"])
+    assert desk.client.post(batch["urls"]["cancel"]).status_code == 200
+    over = desk.until_done(batch)
+    assert over["status"] == "canceled"
+    ended = over["counts"]["succeeded"] + over["counts"]["canceled"]
+    assert ended == 40
+    assert len(desk.items(batch, status="canceled")) == over["counts"]["canceled"]
+    job_id = next(one["job"] for one in desk.file(batch, "errors") if one["line"] == 1)
+    again = desk.client.post(batch["urls"]["retry_failed"])
+    assert again.status_code == 202
+    assert (again.json()["status"], again.json()["retries"]) == ("running", 1)
+    retried = desk.rig.until(
+        "line 1 again",
+        lambda: next((one for one in desk.items(batch, status="running") if one["line"] == 1), None),
+    )
+    assert retried["job"] != job_id
+    desk.rig.let_go(retried["job"])
+    assert desk.until_done(batch)["status"] == "succeeded"
+    assert sorted(one["line"] for one in desk.file(batch, "output")) == list(range(1, 41))
+    assert desk.file(batch, "errors") == []
+    assert desk.client.post(batch["urls"]["retry_failed"]).json()["code"] == "nothing_to_retry"
+
+
+def test_a_batch_whose_time_is_over_expires_with_nobody_working(desk: Desk) -> None:
+    batch = desk.make([desk.line("first"), desk.line("second", prompt="render=wait")], expires_after_s=3600)
+    assert batch["expires_at"]
+    desk.rig.start_workers("all")
+    desk.rig.until("a picture", lambda: desk.look(batch)["counts"]["succeeded"] == 1)
+    desk.rig.redis.hset(f"{desk.rig.settings.key_prefix}:batch:{batch['id']}", "deadline", "1")
+    assert desk.until_done(batch)["status"] == "expired"
+    assert [one["custom_id"] for one in desk.file(batch, "output")] == ["first"]
+    assert [(one["custom_id"], one["status"]) for one in desk.file(batch, "errors")] == [("second", "expired")]
+
+
+def test_a_strict_batch_with_a_bad_line_never_was(desk: Desk) -> None:
+    lines = [desk.line("a"), desk.line("b", prompt=""), desk.line("c")]
+    answer = desk.client.post("/v1/batches", content=desk.body(lines), headers=JSONL, params={"strict": "true"})
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "batch_refused"
+    assert [(one["line"], one["pointer"]) for one in answer.json()["errors"]] == [(2, "/prompt")]
+    assert desk.client.get("/v1/batches").json()["batches"] == []
+
+
+def test_scenes_and_casts_make_a_batch(desk: Desk) -> None:
+    people = [{"phrase": "the man", "photos": [desk.photo]}]
+    body = {
+        "scenes": [{"prompt": f"scene {number}"} for number in range(3)],
+        "casts": [{"concepts": people}] * 2,
+        "name": "all of it",
+    }
+    answer = desk.client.post("/v1/batches", json=body)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == answer.json()["urls"]["self"]
+    assert answer.json()["counts"]["waiting"] + answer.json()["counts"]["queued"] == 6
+
+
+def test_an_uploaded_file_makes_a_batch(desk: Desk) -> None:
+    files = {"file": ("lines.jsonl", b"\xef\xbb\xbf" + desk.body([desk.line("a"), desk.line("b")]), "text/plain")}
+    answer = desk.client.post("/v1/batches", files=files)
+    assert answer.json()["lines"] == 2
+    assert answer.json()["counts"]["invalid"] == 0
+
+
+def test_batches_are_listed_the_newest_first(desk: Desk) -> None:
+    made = [desk.make([desk.line("a")])["id"] for _ in range(5)]
+    first = desk.client.get("/v1/batches", params={"limit": 3}).json()
+    second = desk.client.get("/v1/batches", params={"limit": 3, "cursor": first["next"]}).json()
+    assert [one["id"] for one in first["batches"] + second["batches"]] == made[::-1]
+    assert second["next"] is None
+
+
+def test_a_long_poll_answers_when_the_batch_changes(desk: Desk) -> None:
+    batch = desk.make([desk.line("a")])
+    url = batch["urls"]["self"]
+    seen = desk.client.get(url)
+    tag = seen.headers["etag"]
+    assert desk.client.get(url, headers={"If-None-Match": tag}).status_code == 304
+    desk.rig.start_workers("all")
+    changed = desk.client.get(url, params={"wait": 25}, headers={"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert changed.json()["sequence"] > seen.json()["sequence"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "content", "status", "code"),
+    [
+        ({"Content-Type": "application/jsonl", "Content-Encoding": "gzip"}, b"{}", 415, "unsupported_media"),
+        ({"Content-Type": "text/plain"}, b"{}", 415, "unsupported_media"),
+        (JSONL, b"", 422, "invalid_field"),
+        (JSONL, b"\n\n \n", 422, "invalid_field"),
+        (JSONL, b"\n" * 100_001, 413, "batch_too_large"),
+        (JSONL, b"{}\n" * 100_001, 413, "batch_too_large"),
+        ({"Content-Type": "application/json"}, b"{", 400, "malformed_body"),
+        ({"Content-Type": "application/json"}, b"{}", 422, "invalid_field"),
+    ],
+)
+def test_hostile_bodies_are_refused(
+    desk: Desk, headers: dict[str, str], content: bytes, status: int, code: str
+) -> None:
+    answer = desk.client.post("/v1/batches", headers=headers, content=content)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert desk.client.get("/v1/batches").json()["batches"] == []
+
+
+def test_an_endless_line_and_bytes_that_are_no_text_are_errors_of_their_lines(desk: Desk) -> None:
+    content = b"x" * 1_000_000 + b"\n\xff\xfe\n" + desk.body([desk.line("a")])
+    answer = desk.client.post("/v1/batches", headers=JSONL, content=content)
+    assert [(one["line"], one["errors"][0]["code"]) for one in answer.json()["errors"]] == [
+        (1, "line_too_long"),
+        (2, "json_invalid"),
+    ]
+    assert answer.json()["lines"] == 3
+
+
+@pytest.mark.parametrize("query", [{"strict": "maybe"}, {"expires_after_s": "0"}, {"name": "x" * 101}])
+def test_options_that_are_wrong_are_refused(desk: Desk, query: dict[str, str]) -> None:
+    answer = desk.client.post("/v1/batches", headers=JSONL, content=desk.body([desk.line("a")]), params=query)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["parameter"] == next(iter(query))
+
+
+def test_the_same_request_with_a_key_makes_one_batch(desk: Desk) -> None:
+    headers = {**JSONL, "Idempotency-Key": "mine"}
+    content = desk.body([desk.line("a")])
+    first, second = (desk.client.post("/v1/batches", headers=headers, content=content) for _ in range(2))
+    assert first.json()["id"] == second.json()["id"]
+    assert len(desk.client.get("/v1/batches").json()["batches"]) == 1
+
+
+def test_a_batch_that_never_was_is_not_found(desk: Desk) -> None:
+    for path in ("", "/items", "/output", "/errors", "/manifest", "/zip"):
+        answer = desk.client.get(f"/v1/batches/{'0' * 32}{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "batch_not_found")
+    for path in ("/cancel", "/retry_failed"):
+        assert desk.client.post(f"/v1/batches/{'0' * 32}{path}").status_code == 404
+
+
+def test_another_tenants_batch_is_as_one_that_never_was(settings: Settings, tmp_path: Path) -> None:
+    asking = Settings.model_validate({**settings.model_dump(exclude_unset=True), "auth": True})
+    with api_server(asking, tmp_path) as server, server.client() as client, connect(asking) as redis:
+        owner, other = ({"Authorization": f"Bearer {KeyTable(redis, asking).create(name)}"} for name in ("one", "two"))
+        files = {"photo": ("photo.png", png_bytes(), "image/png")}
+        photo = client.post("/v1/photos", files=files, headers=owner).json()["id"]
+        line = {"custom_id": "a", "prompt": "a man", "concepts": [{"phrase": "the man", "photos": [photo]}]}
+        content = json.dumps(line).encode()
+        made = client.post("/v1/batches", content=content, headers={**JSONL, **owner}).json()
+        assert made["counts"]["invalid"] == 0
+        theirs = client.post("/v1/batches", content=content, headers={**JSONL, **other}).json()
+        assert theirs["errors"][0]["errors"][0]["code"] == "unknown_photo"
+        for name, url in made["urls"].items():
+            method = "POST" if name in {"cancel", "retry_failed"} else "GET"
+            never = client.request(method, url.replace(made["id"], "0" * 32), headers=other)
+            assert (client.request(method, url, headers=other).status_code, never.status_code) == (404, 404)
+        assert [one["id"] for one in client.get("/v1/batches", headers=owner).json()["batches"]] == [made["id"]]
+        assert client.get(made["urls"]["self"], headers=owner).json()["status"] == "running"
