@@ -17,7 +17,20 @@ from api.errors import add_error_answers
 from api.idempotency import Once
 from api.openapi import PROBLEM_SCHEMA, add_access, add_keys, description
 from api.openapi_batches import product_schemas
-from api.routes import batches, deliveries, erase, events, health, job_list, jobs, photos, pictures, previews, queue, webhooks
+from api.routes import (
+    batches,
+    deliveries,
+    erase,
+    events,
+    health,
+    job_list,
+    jobs,
+    photos,
+    pictures,
+    previews,
+    queue,
+    webhooks,
+)
 from shared.settings import Settings
 
 VERSION = "1"
@@ -40,7 +53,20 @@ def create_app(settings: Settings) -> FastAPI:
         # A slash too many is an unknown address: a redirect would be made from the caller's Host header.
         redirect_slashes=False,
     )
-    for room in (jobs, job_list, events, pictures, previews, photos, batches, erase, webhooks, deliveries, queue, health):
+    for room in (
+        jobs,
+        job_list,
+        events,
+        pictures,
+        previews,
+        photos,
+        batches,
+        erase,
+        webhooks,
+        deliveries,
+        queue,
+        health,
+    ):
         # Not include_router: it keeps a router of its own per room, and every request pays for the way through it.
         app.router.routes.extend(room.router.routes)
     for route in app.routes:

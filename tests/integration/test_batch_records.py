@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ class Batches(Records):
     def written(self, batch_id: str, log: str) -> list[Outcome]:
         names = self.redis.lrange(f"{self.settings.key_prefix}:log:{log}:{batch_id}", 0, -1)
         chunks = ChunkLog(blobs=self.blobs, tenant=TENANT, batch_id=batch_id, log=log)  # type: ignore[arg-type]
-        return [Outcome.model_validate(json.loads(line)) for name in names for line in chunks.read(name)]
+        return [Outcome.model_validate(json.loads(line)) for name in names for line in chunks.read(str(name))]
 
     def play(self, job_ids: list[str]) -> None:
         self.fleet.hand_out("test", 1000)
@@ -87,7 +88,8 @@ class Batches(Records):
             self.finish(job_id)
 
     def fields_of(self, batch_id: str) -> dict[str, str]:
-        return self.redis.hgetall(f"{self.settings.key_prefix}:batch:{batch_id}")
+        found: Any = self.redis.hgetall(f"{self.settings.key_prefix}:batch:{batch_id}")
+        return dict(found)
 
 
 @pytest.fixture
