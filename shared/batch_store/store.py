@@ -17,8 +17,6 @@ from shared.settings import Settings
 
 _SCRIPTS = ("batch_feed", "batch_stop", "batch_write", "batch_close", "batch_drop")
 _LOCK_S = 5.0
-# The record of a job whose line is written stays this long, for whoever looks at the job just now.
-LINGER_S = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +130,7 @@ class BatchStore:
 
     def write(self, batch: Batch, chunk: Chunk, skip: Skip | None = None) -> bool:
         """Notes that a chunk of a log is written, and the lines in it that were skipped."""
-        words: list[Word] = [chunk.log, chunk.before, chunk.last, int(chunk.replaces), chunk.name, chunk.jobs, LINGER_S]
+        words: list[Word] = [chunk.log, chunk.before, chunk.last, int(chunk.replaces), chunk.name, chunk.jobs]
         if skip is not None:
             words += [skip.at.chunk, skip.at.at, skip.to.chunk, skip.to.at, skip.status.value, skip.lines]
         return bool(self._run("batch_write", batch.id, *words))

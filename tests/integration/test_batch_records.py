@@ -125,17 +125,6 @@ def test_a_window_of_the_lines_is_queued_and_every_line_ends_once(batches: Batch
     assert batches.redis.zcard(f"{batches.settings.key_prefix}:feeding") == 0
 
 
-def test_the_record_of_a_job_goes_soon_after_its_line_is_written(batches: Batches) -> None:
-    batch_id = batches.start(1)
-    batches.step(batch_id)
-    (job_id,) = batches.jobs_of(batch_id, 1)
-    batches.play([job_id])
-    key = f"{batches.settings.key_prefix}:job:{job_id}"
-    assert batches.redis.ttl(key) == -1
-    until_over(batches, batch_id)
-    assert 0 < batches.redis.ttl(key) <= 300
-
-
 def test_a_feeder_that_comes_late_queues_nothing_twice(batches: Batches) -> None:
     batch_id = batches.start(30)
     seen = batches.batch(batch_id)
