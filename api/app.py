@@ -18,6 +18,7 @@ from api.idempotency import Once
 from api.openapi import PROBLEM_SCHEMA, add_access, add_keys, description
 from api.openapi_batches import product_schemas
 from api.routes import (
+    batch_events,
     batches,
     deliveries,
     erase,
@@ -61,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
         previews,
         photos,
         batches,
+        batch_events,
         erase,
         webhooks,
         deliveries,

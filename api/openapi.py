@@ -198,6 +198,12 @@ LOOK_PARAMETERS = {
     ]
 }
 
+LAST_EVENT = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "Id of the last event that was received: it is not sent again",
+    "schema": {"type": "string"},
+}
 EVENTS_PARAMETERS = {
     "parameters": [
         {
@@ -206,12 +212,7 @@ EVENTS_PARAMETERS = {
             "description": "Addresses of small pictures in every event, and the picture as it emerges",
             "schema": {"type": "boolean", "default": False},
         },
-        {
-            "name": "Last-Event-ID",
-            "in": "header",
-            "description": "Id of the last event that was received: it is not sent again",
-            "schema": {"type": "string"},
-        },
+        LAST_EVENT,
     ]
 }
 

@@ -34,6 +34,11 @@ _OUTCOME = (
     '"picture":"default/stages/personalize/.../picture.png","seed":7}\n'
 )
 
+_EVENT = (
+    'id: 12\nevent: batch\nretry: 2000\ndata: {"id": "9b1f7b0e4c2a4d6f8e0a1b2c3d4e5f60", "status": "running", '
+    '"done": false, "lines": 1000, "counts": {"succeeded": 120}, "sequence": 12}\n\n'
+)
+
 _STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable)
 _BATCH: Answers = {200: {"model": BatchView}}
 
@@ -148,3 +153,15 @@ LIST_ITEMS = {
         _LIMIT,
     ]
 }
+EVENTS_ANSWERS: Answers = with_problems(
+    {
+        200: {
+            "description": "Events `batch`: `id` is the batch's `sequence`, `data` the batch as JSON",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EVENT}},
+        },
+        204: {"description": "The batch is done, and `Last-Event-ID` was its last state"},
+    },
+    tree.BatchNotFound,
+    tree.TooManyStreams,
+    tree.RecordsUnavailable,
+)

@@ -20,7 +20,7 @@ _KEEP_ALIVE_S = 15
 # What the kernel and the server hold for a reader that reads nothing is full by then, and stays so.
 _STUCK_S = 30
 # A browser that lost its stream waits this long before it asks again.
-_RETRY_MS = 2000
+RETRY_MS = 2000
 _KEEP_ALIVE = ServerSentEvent(comment="keep-alive", sep="\n")
 log = get_logger(__name__)
 
@@ -81,4 +81,4 @@ def job_frame(snapshot: Snapshot, *, previews: bool) -> bytes:
     if snapshot.job is None:
         return b""
     body = news_body(snapshot.job, snapshot.place, previews=previews)
-    return b"id: %d\nevent: job\nretry: %d\ndata: %s\n\n" % (snapshot.job.sequence, _RETRY_MS, body)
+    return b"id: %d\nevent: job\nretry: %d\ndata: %s\n\n" % (snapshot.job.sequence, RETRY_MS, body)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import jobs, keys
+from api.cli import batches, jobs, keys
 from api.cli.connection import Connection, failures_told
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ def troupe(
 
 
 jobs.add(app)
+batches.add(app)
 keys.add(app)
 
 

@@ -14,12 +14,15 @@ made once. What cannot is raised as the error of the tree (shared/errors.py) wit
 from __future__ import annotations
 
 from api.client.aio import AsyncClient
+from api.client.batch_values import Batch, BatchPicture
 from api.client.client import Client
 from api.client.photos import Photo, scene
 from api.client.values import Job, JobState, LaneLoad, Place, Progress, Queue
 
 __all__ = [
     "AsyncClient",
+    "Batch",
+    "BatchPicture",
     "Client",
     "Job",
     "JobState",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +11,8 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from api.client.batch_operations import BatchOperations
+from api.client.batch_values import Batch, BatchPicture
 from api.client.calls import Call, Effort, Pause, Steps
 from api.client.connection import TRIES, URL, options, request_options
 from api.client.operations import Operations, job_path
@@ -36,8 +39,10 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(transport=transport, **options(url, key))
+        self._foreign = httpx.AsyncClient(transport=transport)
         self._effort = Effort(where=url, tries=tries)
         self._do = Operations(effort=self._effort)
+        self._batches = BatchOperations(effort=self._effort)
 
     async def __aenter__(self) -> Self:
         return self
@@ -50,6 +55,7 @@ class AsyncClient:
     async def close(self) -> None:
         """Lets go of the connections."""
         await self._http.aclose()
+        await self._foreign.aclose()
 
     async def upload(self, photo: Photo) -> str:
         """Sends one photo, once; gives its id, the sha256 of its bytes."""
@@ -89,6 +95,45 @@ class AsyncClient:
     async def picture(self, job_id: str, name: str = "picture") -> bytes:
         """The PNG `picture`, `template` or `masks` of a job."""
         return await self.run(self._do.picture(job_id, name))
+
+    async def make_batch(self, lines: bytes, *, idempotency_key: str | None = None, **options: str) -> Batch:
+        """Queues many jobs: a line of JSON each, as `submit` takes it with photo ids, and with a `custom_id`.
+
+        options: `name`, `strict`, `expires_after_s`.
+        """
+        return await self.run(self._batches.make(lines, idempotency_key or uuid.uuid4().hex, options))
+
+    async def batch(self, batch_id: str) -> Batch:
+        """The batch as it is."""
+        return await self.run(self._batches.get(batch_id))
+
+    async def batch_change(self, known: Batch, *, wait_s: float = 30.0) -> Batch:
+        """The batch as soon as it is not the known one any more; the known one when the time is over."""
+        return await self.run(self._batches.change(known, wait_s))
+
+    async def wait_batch(self, batch_id: str, *, timeout_s: float | None = None) -> Batch:
+        """The batch once it is done. Raises TimeoutError."""
+        return await self.run(self._batches.wait(batch_id, timeout_s))
+
+    async def cancel_batch(self, batch_id: str) -> Batch:
+        """Takes a batch back; pictures that are there stay."""
+        return await self.run(self._batches.ask(batch_id, "cancel"))
+
+    async def retry_batch(self, batch_id: str) -> Batch:
+        """Runs the lines again that ended without a picture."""
+        return await self.run(self._batches.ask(batch_id, "retry_failed"))
+
+    async def batch_pictures(self, batch_id: str) -> list[BatchPicture]:
+        """The lines with a picture so far."""
+        return await self.run(self._batches.pictures(batch_id))
+
+    async def batch_file(self, batch_id: str, name: str) -> bytes:
+        """The `output` or `errors` of a batch, as JSON lines."""
+        return await self.run(self._batches.file(batch_id, name))
+
+    async def download(self, address: str) -> bytes:
+        """The bytes at a signed address, as `batch_pictures` names them."""
+        return await self.run(self._batches.download(address))
 
     async def queue(self) -> Queue:
         """How busy the service is."""
@@ -131,6 +176,7 @@ class AsyncClient:
 
     async def _answer(self, call: Call) -> httpx.Response | httpx.TransportError:
         try:
-            return await self._http.request(call.method, call.path, **request_options(call))
+            http = self._foreign if call.foreign else self._http
+            return await http.request(call.method, call.path, **request_options(call))
         except httpx.TransportError as error:
             return error

@@ -29,7 +29,10 @@ _PATIENCE_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request. json or content is its body; timeout_s: how long the answer may take."""
+    """One request. json or content is its body; timeout_s: how long the answer may take.
+
+    foreign: the path is an address elsewhere, which must not see the key.
+    """
 
     method: str
     path: str
@@ -39,6 +42,7 @@ class Call:
     content: bytes | None = None
     timeout_s: float = 30.0
     follow: bool = False
+    foreign: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +11,8 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from api.client.batch_operations import BatchOperations
+from api.client.batch_values import Batch, BatchPicture
 from api.client.calls import Call, Effort, Pause, Steps
 from api.client.connection import TRIES, URL, options, request_options
 from api.client.operations import Operations, job_path
@@ -36,8 +39,10 @@ class Client:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._http = httpx.Client(transport=transport, **options(url, key))
+        self._foreign = httpx.Client(transport=transport)
         self._effort = Effort(where=url, tries=tries)
         self._do = Operations(effort=self._effort)
+        self._batches = BatchOperations(effort=self._effort)
 
     def __enter__(self) -> Self:
         return self
@@ -50,6 +55,7 @@ class Client:
     def close(self) -> None:
         """Lets go of the connections."""
         self._http.close()
+        self._foreign.close()
 
     def upload(self, photo: Photo) -> str:
         """Sends one photo, once; gives its id, the sha256 of its bytes."""
@@ -88,6 +94,45 @@ class Client:
     def picture(self, job_id: str, name: str = "picture") -> bytes:
         """The PNG `picture`, `template` or `masks` of a job."""
         return self.run(self._do.picture(job_id, name))
+
+    def make_batch(self, lines: bytes, *, idempotency_key: str | None = None, **options: str) -> Batch:
+        """Queues many jobs: a line of JSON each, as `submit` takes it with photo ids, and with a `custom_id`.
+
+        options: `name`, `strict`, `expires_after_s`.
+        """
+        return self.run(self._batches.make(lines, idempotency_key or uuid.uuid4().hex, options))
+
+    def batch(self, batch_id: str) -> Batch:
+        """The batch as it is."""
+        return self.run(self._batches.get(batch_id))
+
+    def batch_change(self, known: Batch, *, wait_s: float = 30.0) -> Batch:
+        """The batch as soon as it is not the known one any more; the known one when the time is over."""
+        return self.run(self._batches.change(known, wait_s))
+
+    def wait_batch(self, batch_id: str, *, timeout_s: float | None = None) -> Batch:
+        """The batch once it is done. Raises TimeoutError."""
+        return self.run(self._batches.wait(batch_id, timeout_s))
+
+    def cancel_batch(self, batch_id: str) -> Batch:
+        """Takes a batch back; pictures that are there stay."""
+        return self.run(self._batches.ask(batch_id, "cancel"))
+
+    def retry_batch(self, batch_id: str) -> Batch:
+        """Runs the lines again that ended without a picture."""
+        return self.run(self._batches.ask(batch_id, "retry_failed"))
+
+    def batch_pictures(self, batch_id: str) -> list[BatchPicture]:
+        """The lines with a picture so far."""
+        return self.run(self._batches.pictures(batch_id))
+
+    def batch_file(self, batch_id: str, name: str) -> bytes:
+        """The `output` or `errors` of a batch, as JSON lines."""
+        return self.run(self._batches.file(batch_id, name))
+
+    def download(self, address: str) -> bytes:
+        """The bytes at a signed address, as `batch_pictures` names them."""
+        return self.run(self._batches.download(address))
 
     def queue(self) -> Queue:
         """How busy the service is."""
@@ -130,6 +175,7 @@ class Client:
 
     def _answer(self, call: Call) -> httpx.Response | httpx.TransportError:
         try:
-            return self._http.request(call.method, call.path, **request_options(call))
+            http = self._foreign if call.foreign else self._http
+            return http.request(call.method, call.path, **request_options(call))
         except httpx.TransportError as error:
             return error

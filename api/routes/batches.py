@@ -77,7 +77,7 @@ async def look(request: Request, batch_id: str) -> Response:
     """The batch as it is; with `wait` as soon as it changes. `If-None-Match` answers 304 while it has not."""
     context, tenant = context_of(request), tenant_of(request)
     wait_s = _wait_s(request)
-    batch = await _find(request, batch_id)
+    batch = await find_batch(request, batch_id)
     tags = request.headers.get("if-none-match")
     if wait_s and not batch.done and (tags is None or _same(tags, batch)):
         timeout_s = min(wait_s, context.settings.max_wait_s)
@@ -94,7 +94,7 @@ async def items(request: Request, batch_id: str) -> Response:
     A line that moves meanwhile may be seen twice or not at all. A page may hold fewer lines than `limit`: there are
     more as long as `next` is given.
     """
-    batch = await _find(request, batch_id)
+    batch = await find_batch(request, batch_id)
     status = queries.choice(request, "status", get_args(ItemStatus))
     place = place_of(queries.text(request, "cursor"))
     limit = queries.whole(request, "limit", default=USUALLY_LISTED, most=MOST_LISTED)
@@ -106,21 +106,21 @@ async def items(request: Request, batch_id: str) -> Response:
 @router.get("/{batch_id}/output", responses=words.FILE_ANSWERS, summary="The output file")
 async def output(request: Request, batch_id: str) -> Response:
     """The lines with a picture as JSONL, in the order in which they ended; while the batch runs, those so far."""
-    batch = await _find(request, batch_id)
+    batch = await find_batch(request, batch_id)
     return await _file(Items(context_of(request), batch).lines("output"), JSONL)
 
 
 @router.get("/{batch_id}/errors", responses=words.FILE_ANSWERS, summary="The errors file")
 async def errors(request: Request, batch_id: str) -> Response:
     """The lines without a picture as JSONL: invalid, failed, canceled, expired; while the batch runs, those so far."""
-    batch = await _find(request, batch_id)
+    batch = await find_batch(request, batch_id)
     return await _file(Items(context_of(request), batch).lines("errors"), JSONL)
 
 
 @router.get("/{batch_id}/manifest", responses=words.FILE_ANSWERS, summary="Addresses of all pictures")
 async def addresses(request: Request, batch_id: str) -> Response:
     """A line of JSON a picture, with a signed address that expires."""
-    batch = await _find(request, batch_id)
+    batch = await find_batch(request, batch_id)
     context = context_of(request)
     return await _file(manifest(context, Items(context, batch)), JSONL)
 
@@ -128,7 +128,7 @@ async def addresses(request: Request, batch_id: str) -> Response:
 @router.get("/{batch_id}/zip", responses=words.ZIP_ANSWERS, summary="All pictures in one file")
 async def zipped(request: Request, batch_id: str) -> Response:
     """The pictures so far as a zip file, made while it is sent; at most 10,000, the manifest has any number."""
-    batch = await _find(request, batch_id)
+    batch = await find_batch(request, batch_id)
     if batch.over.get(Status.SUCCEEDED, 0) > MOST_ZIPPED:
         message = f"the batch has more than {MOST_ZIPPED} pictures: fetch them by its manifest"
         raise ZipTooLarge(message)
@@ -151,8 +151,8 @@ async def cancel(request: Request, batch_id: str) -> Response:
 async def again(request: Request, batch_id: str) -> Response:
     """Runs the lines again that ended without a picture: failed, canceled, expired. `expires_after_s` begins anew."""
     context = context_of(request)
-    await retry_failed(context, await _find(request, batch_id))
-    return _answer(await _find(request, batch_id), 202, {"Location": batch_path(batch_id)})
+    await retry_failed(context, await find_batch(request, batch_id))
+    return _answer(await find_batch(request, batch_id), 202, {"Location": batch_path(batch_id)})
 
 
 async def _taken(request: Request, context: Context, tenant: str, batch_id: str) -> list[BadLine]:
@@ -244,7 +244,7 @@ async def _file(data: AsyncIterator[bytes], type_: str) -> StreamingResponse:
     return StreamingResponse(all_of_it(), media_type=type_)
 
 
-async def _find(request: Request, batch_id: str) -> Batch:
+async def find_batch(request: Request, batch_id: str) -> Batch:
     """The caller's batch of this id. Raises BatchNotFound, for another tenant's as well, or RecordsUnavailable."""
     _check_id(batch_id)
     return _there(await context_of(request).batches.get(tenant_of(request), batch_id))

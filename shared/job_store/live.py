@@ -113,6 +113,15 @@ class LiveJobs:
         await asyncio.gather(*(end(task) for task in tasks))
 
     @contextmanager
+    def counted(self) -> Iterator[None]:
+        """One more who watches, whatever it is."""
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
+
+    @contextmanager
     def watch(self, job_id: str, *, show: bool = False) -> Iterator[Watch]:
         """A reader of the job's states, from the newest that is known on. show: its worker is to show the picture."""
         watched = self._watched.get(job_id)
@@ -123,13 +132,12 @@ class LiveJobs:
         reader = Watch(watched)
         watched.readers.add(reader)
         watched.shows += show
-        self._count += 1
         if show:
             self._asked.set()
         try:
-            yield reader
+            with self.counted():
+                yield reader
         finally:
-            self._count -= 1
             watched.shows -= show
             watched.readers.discard(reader)
             if not watched.readers:

@@ -20,7 +20,7 @@ from tests.integration.api_server import ApiServer, api_server, environment_of, 
 from tests.servers import ACCESS_KEY, SECRET_KEY
 
 _PATIENCE_S = 60.0
-_COMMANDS = ("", "submit", "wait", "get", "cancel", "queue")
+_COMMANDS = ("", "submit", "wait", "get", "cancel", "queue", "batch", "batch run", "batch status", "batch cancel")
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,8 @@ def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory
 class Stream:
     """A reader of one stream in a thread of its own: what it heard, and that it came to its end."""
 
-    def __init__(self, lines: Iterator[str]) -> None:
+    def __init__(self, lines: Iterator[str], kind: str = "job") -> None:
+        self._kind = kind
         self._heard: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.broken = False
         self._thread = threading.Thread(target=self._read, args=(lines,), daemon=True)
@@ -71,7 +72,7 @@ class Stream:
                     name, _, value = line.partition(": ")
                     fields[name] = value
                 elif "data" in fields:
-                    assert fields["event"] == "job"
+                    assert fields["event"] == self._kind
                     self._heard.put({**json.loads(fields["data"]), "last": fields["id"]})
                     fields = {}
         except httpx.HTTPError:
@@ -81,11 +82,18 @@ class Stream:
 
 @contextmanager
 def watching(server: ApiServer, job_id: str, last: str | None = None, query: str = "") -> Iterator[Stream]:
+    with watching_path(server, f"/v1/jobs/{job_id}/events{query}", last) as stream:
+        yield stream
+
+
+@contextmanager
+def watching_path(server: ApiServer, path: str, last: str | None = None, kind: str = "job") -> Iterator[Stream]:
+    """A reader of the stream at this path."""
     headers = {} if last is None else {"Last-Event-ID": last}
-    with server.client() as client, client.stream("GET", f"/v1/jobs/{job_id}/events{query}", headers=headers) as answer:
+    with server.client() as client, client.stream("GET", path, headers=headers) as answer:
         assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
         try:
-            yield Stream(answer.iter_lines())
+            yield Stream(answer.iter_lines(), kind)
         finally:
             # A mere close would wait for the thread that reads.
             with suppress(OSError):

@@ -96,6 +96,7 @@ def test_the_document_describes_every_address_and_leads_nowhere_else() -> None:
         "/v1/photos",
         "/v1/batches",
         "/v1/batches/{batch_id}",
+        "/v1/batches/{batch_id}/events",
         "/v1/batches/{batch_id}/items",
         "/v1/batches/{batch_id}/output",
         "/v1/batches/{batch_id}/errors",
