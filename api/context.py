@@ -86,7 +86,10 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
         _until_it_answers(jobs.start),
         _until_it_answers(lambda: asyncio.to_thread(blobs.ensure_bucket)),
     )
-    eraser = Eraser(records=Erasures(client, settings), blobs=blobs, settings=settings)
+    batches, webhooks = AsyncBatchStore(client, settings, jobs.events), WebhookStore(client, settings)
+    eraser = Eraser(
+        records=Erasures(client, settings), batches=batches, webhooks=webhooks, blobs=blobs, settings=settings
+    )
     stop = asyncio.Event()
     sweeping = asyncio.create_task(eraser.run(stop))
     try:
@@ -94,12 +97,12 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             settings=settings,
             limits=limits_of(settings.bundle),
             jobs=jobs,
-            batches=AsyncBatchStore(client, settings, jobs.events),
+            batches=batches,
             answers=Answers(client, settings),
             queue=QueueStates(client, settings, jobs),
             keys=KeyRing(client, settings),
             live=live,
-            webhooks=WebhookStore(client, settings),
+            webhooks=webhooks,
             blobs=blobs,
             eraser=eraser,
             decoding=CapacityLimiter(_DECODED_AT_ONCE),

@@ -13,9 +13,10 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 
+from shared.batch_store import AsyncBatchStore
 from shared.blob_store import BlobStore, photo_key, photos_folder, stage_folder
 from shared.errors import TransientError
-from shared.job_store import Erasing, Erasures, Left
+from shared.job_store import Erasing, Erasures, Left, WebhookStore
 from shared.log import get_logger
 from shared.settings import Settings
 
@@ -29,6 +30,8 @@ class Eraser:
     """Erases. Every call may raise RecordsUnavailable or BlobsUnavailable, and may be made again."""
 
     records: Erasures
+    batches: AsyncBatchStore
+    webhooks: WebhookStore
     blobs: BlobStore
     settings: Settings
 
@@ -53,6 +56,8 @@ class Eraser:
     async def erase_tenant(self, tenant: str) -> bool:
         """All that the tenant has. False while jobs of it are being worked on: the sweep goes on until none is."""
         await self.records.leave(tenant)
+        # First, so that no batch makes new jobs while the old ones go.
+        await self.batches.stop_all(tenant)
         ids, answers = await self.records.jobs_of(tenant), list[Erasing]()
         for start in range(0, len(ids), _TOGETHER):
             some = (self.erase_job(job_id, tenant) for job_id in ids[start : start + _TOGETHER])
@@ -62,7 +67,11 @@ class Eraser:
             await self.erase_photo(blob.key.removeprefix(folder).removesuffix(".png"), tenant)
         if Erasing.RUNNING in answers:
             return False
+        await self.batches.forget_all(tenant)
         await self._delete(f"{tenant}/")
+        # Last, because they were told of every end until now.
+        for webhook in await self.webhooks.all_of(tenant):
+            await self.webhooks.drop(tenant, webhook.id)
         await self.records.left_for_good(tenant)
         return True
 

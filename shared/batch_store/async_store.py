@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import redis.asyncio
 
@@ -126,6 +126,30 @@ class AsyncBatchStore:
         """Queues nothing more and takes the open jobs back; a batch that is over stays as it is. None without one."""
         await self._run("batch_stop", batch_id, tenant, "canceled", self._settings.job_expiry_s)
         return await self.get(tenant, batch_id)
+
+    async def stop_all(self, tenant: str) -> None:
+        """Takes every batch of the tenant back."""
+        for batch_id in await self._ids(tenant):
+            await self._run("batch_stop", batch_id, tenant, "canceled", self._settings.job_expiry_s)
+
+    async def forget_all(self, tenant: str) -> None:
+        """Every record of the tenant's batches goes; its jobs are gone already, so nothing writes one anew."""
+        logs = get_args(Log)
+        for batch_id in await self._ids(tenant):
+            of_logs = [name(self._prefix, batch_id, log) for name in (keys.ended_key, keys.log_key) for log in logs]
+            own = [name(self._prefix, batch_id) for name in (keys.batch_key, keys.intake_key, keys.members_key)]
+            with redis_errors():
+                async with self._redis.pipeline(transaction=True) as pipe:
+                    pipe.delete(*own, *of_logs)
+                    pipe.zrem(keys.feeding_key(self._prefix), batch_id)
+                    # Last: whoever dies before this finds the batch again.
+                    pipe.zrem(keys.batches_key(self._prefix, tenant), batch_id)
+                    await pipe.execute()
+
+    async def _ids(self, tenant: str) -> list[str]:
+        with redis_errors():
+            found: Any = await self._redis.zrange(keys.batches_key(self._prefix, tenant), 0, -1)
+        return list(found)
 
     async def retry(self, batch: Batch, lines: Retry) -> bool:
         """Runs a batch that is over again, for these lines. False when somebody else was faster."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import httpx
@@ -27,6 +28,8 @@ T = TypeVar("T")
 HARMLESS = {
     "events",
     "bell",
+    "feedbell",
+    "postbell",
     "turns",
     "load",
     "speed",
@@ -250,6 +253,12 @@ def test_all_of_a_tenant_goes_and_nothing_of_another(house: House, client: httpx
     house.work(other, tenant="another")
     of_another = house.everything()
     photo = upload(client, "gold")
+    webhook = client.post("/v1/webhooks", json={"url": "https://example.com/told"})
+    assert webhook.status_code == 201, webhook.text
+    lines = [{"custom_id": str(i), "prompt": "b", "concepts": [{"phrase": "c", "photos": [photo]}]} for i in range(3)]
+    text = "\n".join(json.dumps(line) for line in lines)
+    batch = client.post("/v1/batches", content=text, headers={"Content-Type": "application/jsonl"})
+    assert batch.status_code == 202, batch.text
     done, runs = submit(client, photo), submit(client, photo)
     submit(client, photo)
     client.post(f"/v1/jobs/{done}/cancel", headers={"Idempotency-Key": "one"})
@@ -263,6 +272,7 @@ def test_all_of_a_tenant_goes_and_nothing_of_another(house: House, client: httpx
     until_gone(client, runs)
     assert client.delete("/v1/tenant?confirm=default").status_code == 204
     assert house.everything() == of_another
+    assert client.get(f"/v1/batches/{batch.json()['id']}").status_code == 404
     house.ask(lambda store: store.cancel(other, tenant="another"))
 
 
@@ -297,7 +307,7 @@ def test_an_eraser_that_died_is_followed_by_the_next(house: House, client: httpx
             return super().erase(prefix)
 
     async def die(eraser: Eraser) -> None:
-        dying = Eraser(records=eraser.records, blobs=Dies(eraser.settings), settings=eraser.settings)
+        dying = replace(eraser, blobs=Dies(eraser.settings))
         await dying.erase_job(job_id, "default")
 
     with pytest.raises(KeyboardInterrupt):
