@@ -22,7 +22,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from shared.blob_store import BlobStore, stage_key
-from shared.errors import BlobsUnavailable
+from shared.errors import BlobsUnavailable, UnknownPhoto
 from shared.job import Job, JobSpec, Stage
 from shared.orders import (
     QUEUE_OF,
@@ -196,6 +196,10 @@ class Rooms:
 
     def _stored(self, tenant: str, stage: Stage, digest: str, file: str) -> bytes:
         data = self.blobs.get(stage_key(tenant, stage, digest, file))
+        if data is None and stage is Stage.IDENTIFY:
+            # What this stage made goes with its photos, so trying again cannot help.
+            message = "a photo of this job was erased while the job ran; upload it again"
+            raise UnknownPhoto(message)
         if data is None:
             message = f"{file} of stage {stage} ({digest[:12]}) is no longer stored"
             raise BlobsUnavailable(message)

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from api.intake import completed
-from shared.blob_store import BlobStore, photo_key, stage_key
-from shared.errors import NoFace, RequestError, SamePerson
+from shared.blob_store import BlobStore, photo_key, stage_folder, stage_key
+from shared.errors import NoFace, RequestError, SamePerson, UnknownPhoto
 from shared.job import Concept, Job, JobSpec, Progress, Sampling, Stage, Status
 from shared.limits import limits_of
 from shared.orders import STAGES
@@ -188,3 +188,11 @@ def test_a_photo_is_looked_at_once_in_whichever_cast_it_comes(play: Play) -> Non
     assert (other.find(), other.missing()) == (None, ())
     assert other.make(lambda _i, _n: None).reused
     assert other.digest != first.digest
+
+
+def test_a_job_whose_photo_was_erased_meanwhile_says_so_and_is_not_tried_again(play: Play) -> None:
+    job, outputs, _ = play.run(play.job(couple(play)[:1], "a man in the forest", seed=2, steps=4))
+    for stage in (Stage.IDENTIFY, Stage.PERSONALIZE):
+        play.blobs.erase(stage_folder(job.tenant, stage, outputs[stage].digest))
+    with pytest.raises(UnknownPhoto, match="erased while the job ran"):
+        play.stages[Stage.PERSONALIZE](job).make(lambda _i, _n: None)
