@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,15 @@ def made(server: ApiServer) -> set[str]:
         return {str(key) for key in redis.scan_iter(f"{server.settings.key_prefix}:job:*")}
 
 
+def let_go(server: ApiServer, earlier: set[str]) -> None:
+    """Opens the gates of all jobs that are not among the earlier ones, when all lines have become jobs."""
+    deadline_s = time.monotonic() + _START_S
+    while len(ours := made(server) - earlier) < _LINES:
+        assert time.monotonic() < deadline_s, f"only {len(ours)} lines became jobs"
+    for name in ours:
+        (Path(server.settings.bundle_folder) / f"{name.rpartition(':')[2]}.go").touch()
+
+
 def test_a_file_of_lines_becomes_pictures_and_an_errors_file(server: ApiServer, lines: Path) -> None:
     done = troupe(server.url, "batch", "run", str(lines))
     assert (done.returncode, "partially_failed" in done.stdout) == (1, True), done.stderr + done.stdout
@@ -93,6 +103,9 @@ def test_a_file_of_lines_becomes_pictures_and_an_errors_file(server: ApiServer, 
 
 
 def test_ctrl_c_leaves_the_batch_running_and_the_same_command_goes_on(server: ApiServer, lines: Path) -> None:
+    # The last line waits until it is let go, so that the batch cannot be over before Ctrl-C comes.
+    lines.write_text(lines.read_text().replace(f"a man, {_LINES - 1}", "render=wait"))
+    earlier = made(server)
     command = [sys.executable, "-m", "tests.integration.bare_client", "--url", server.url, "batch", "run", str(lines)]
     environment = {**os.environ, "NO_COLOR": "1"}
     with subprocess.Popen(
@@ -107,6 +120,7 @@ def test_ctrl_c_leaves_the_batch_running_and_the_same_command_goes_on(server: Ap
     assert "run the same command again" in heard
     assert "Traceback" not in heard
     before = json.loads((lines.with_suffix("") / "batch.json").read_text())
+    let_go(server, earlier)
     done = troupe(server.url, "batch", "run", str(lines))
     assert "partially_failed" in done.stdout, done.stderr
     assert before["id"] in done.stdout
