@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.abc
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -21,6 +22,8 @@ class Missing(importlib.abc.MetaPathFinder):
 
 
 if __name__ == "__main__":
+    # Whoever starts the tests in the background of a shell has Ctrl-C ignored in all that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.meta_path.insert(0, Missing())
     from api.cli.app import main
 
