@@ -17,6 +17,7 @@ from api.errors import add_error_answers
 from api.idempotency import Once
 from api.openapi import PROBLEM_SCHEMA, add_access, add_keys, description
 from api.openapi_batches import product_schemas
+from api.reference import add_reference
 from api.routes import (
     batch_events,
     batches,
@@ -53,6 +54,9 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         # A slash too many is an unknown address: a redirect would be made from the caller's Host header.
         redirect_slashes=False,
+        # FastAPI's own pages load their scripts from a foreign host.
+        docs_url=None,
+        redoc_url=None,
     )
     for room in (
         jobs,
@@ -76,6 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
             route.app = Once(route.app)
     # At the end, so that a GET never passes them.
     app.router.routes.extend(_heads(app.routes))
+    add_reference(app)
     add_error_answers(app)
     app.add_middleware(Access)
     # FastAPI's own way to extend its document.
