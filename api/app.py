@@ -15,8 +15,9 @@ from api.access import LOOKS, OPEN, Access
 from api.context import open_context
 from api.errors import add_error_answers
 from api.idempotency import Once
-from api.openapi import PROBLEM_SCHEMA, add_access, add_keys, description
-from api.openapi_batches import product_schemas
+from api.openapi import complete, description
+from api.openapi_batches import batch_example, product_schemas
+from api.openapi_jobs import job_example
 from api.reference import add_reference
 from api.routes import (
     batch_events,
@@ -100,9 +101,8 @@ def _heads(routes: Iterable[BaseRoute]) -> list[APIRoute]:
 def _document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        document["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
-        document["components"]["schemas"] = {**product_schemas(), **document["components"]["schemas"]}
-        add_keys(document)
-        add_access(document, OPEN, LOOKS)
+        schemas = document["components"]["schemas"] = {**product_schemas(), **document["components"]["schemas"]}
+        schemas["JobView"]["examples"], schemas["BatchView"]["examples"] = [job_example()], [batch_example()]
+        complete(document, OPEN, LOOKS)
         app.openapi_schema = document
     return app.openapi_schema

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, get_args
 
 from api.batch_product import ProductBatch
-from api.batch_views import BatchPageView, BatchView, ItemPageView, ItemStatus
-from api.openapi import LOOK_PARAMETERS, Answers, with_problems
+from api.batch_views import BatchPageView, BatchView, ItemPageView, ItemStatus, batch_body
+from api.openapi import BODY_ERRORS, ETAG, LOCATION, RETRY_AFTER, Answers, with_problems
+from api.openapi_jobs import LOOK_PARAMETERS
 from api.views import MOST_LISTED, USUALLY_LISTED
 from shared import errors as tree
+from shared.batch import Batch, BatchStatus, RateMark
+from shared.batch_store.chunks import JSONL
+from shared.job import Status
 
 _LINE = (
     '{"custom_id": "beach-1", "prompt": "a man and a woman on the beach", "concepts": [{"phrase": "the man", '
@@ -39,21 +44,43 @@ _EVENT = (
     '"done": false, "lines": 1000, "counts": {"succeeded": 120}, "sequence": 12}\n\n'
 )
 
+_RUNNING = Batch(
+    id="9b1f7b0e4c2a4d6f8e0a1b2c3d4e5f60",
+    tenant="default",
+    name="postcards",
+    status=BatchStatus.RUNNING,
+    sequence=12,
+    good=999,
+    invalid=1,
+    open=64,
+    running=2,
+    over={Status.SUCCEEDED: 120},
+    saved=230,
+    stamps={BatchStatus.VALIDATING: 1767225600.0, BatchStatus.RUNNING: 1767225602.0},
+    mark=RateMark(at_s=1767225842.0, over=60, succeeded=60),
+    now_s=1767225962.0,
+)
 _STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable)
-_BATCH: Answers = {200: {"model": BatchView}}
+_AS_IT_IS = {"model": BatchView, "description": "As it is", "headers": ETAG}
+_BATCH: Answers = {200: _AS_IT_IS}
 
 MAKE_ANSWERS: Answers = with_problems(
-    {202: {"model": BatchView, "description": "It runs; `Location` is the batch's address"}},
-    tree.MalformedBody,
-    tree.InvalidField,
-    tree.BodyTooLarge,
-    tree.UnsupportedMedia,
+    {
+        202: {
+            "model": BatchView,
+            "description": "It runs; `Location` is the batch's address",
+            "headers": {**LOCATION, **RETRY_AFTER, **ETAG},
+        }
+    },
+    *BODY_ERRORS,
     tree.BatchRefused,
     tree.BatchTooLarge,
+    # While its lines were read, somebody erased it.
+    tree.BatchNotFound,
     *_STORES,
 )
 LOOK_ANSWERS: Answers = with_problems(
-    {**_BATCH, 304: {"description": "Not changed"}},
+    {**_BATCH, 304: {"description": "Not changed", "headers": ETAG}},
     tree.BatchNotFound,
     tree.InvalidField,
     tree.RecordsUnavailable,
@@ -66,19 +93,29 @@ ITEMS_ANSWERS: Answers = with_problems(
 )
 CANCEL_ANSWERS: Answers = with_problems(_BATCH, tree.BatchNotFound, tree.RecordsUnavailable)
 RETRY_ANSWERS: Answers = with_problems(
-    {202: {"model": BatchView, "description": "It runs again"}},
+    {202: {"model": BatchView, "description": "It runs again", "headers": {**LOCATION, **ETAG}}},
     tree.BatchNotFound,
     tree.BatchNotOver,
     tree.NothingToRetry,
     *_STORES,
 )
 FILE_ANSWERS: Answers = with_problems(
-    {200: {"description": "A line of JSON each", "content": {"application/x-ndjson": {"example": _OUTCOME}}}},
+    {
+        200: {
+            "description": "A line of JSON each",
+            "content": {JSONL: {"schema": {"type": "string"}, "example": _OUTCOME}},
+        }
+    },
     tree.BatchNotFound,
     *_STORES,
 )
 ZIP_ANSWERS: Answers = with_problems(
-    {200: {"description": "The pictures", "content": {"application/zip": {}}}},
+    {
+        200: {
+            "description": "The pictures",
+            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
     tree.BatchNotFound,
     tree.ZipTooLarge,
     *_STORES,
@@ -133,12 +170,6 @@ MAKE_BODY: dict[str, Any] = {
 }
 
 
-def product_schemas() -> dict[str, Any]:
-    """The schemas of a batch as scenes and casts, by name; no route declares them."""
-    whole = ProductBatch.model_json_schema(ref_template="#/components/schemas/{model}")
-    return {**whole.pop("$defs"), "ProductBatch": whole}
-
-
 LOOK_BATCH = LOOK_PARAMETERS
 LIST_BATCHES = {"parameters": [_CURSOR, _LIMIT]}
 LIST_ITEMS = {
@@ -165,3 +196,14 @@ EVENTS_ANSWERS: Answers = with_problems(
     tree.TooManyStreams,
     tree.RecordsUnavailable,
 )
+
+
+def product_schemas() -> dict[str, Any]:
+    """The schemas of a batch as scenes and casts, by name; no route declares them."""
+    whole = ProductBatch.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**whole.pop("$defs"), "ProductBatch": whole}
+
+
+def batch_example() -> Any:
+    """A batch as it is answered. FastAPI would leave out what is null."""
+    return json.loads(batch_body(_RUNNING))

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api.openapi import Answers, with_problems
+from api.openapi import BODY_ERRORS, LOCATION, with_problems
 from api.webhook_views import (
     DeliveryPageView,
     DeliveryView,
@@ -18,25 +18,25 @@ from api.webhook_views import (
 )
 from shared import errors as tree
 
-_BODY = (tree.MalformedBody, tree.InvalidField, tree.BodyTooLarge, tree.UnsupportedMedia)
 _HERE = (tree.WebhookNotFound, tree.RecordsUnavailable)
 
 MADE = with_problems(
-    {201: {"model": SecretView, "description": "Made; `Location` is its address"}},
-    *_BODY,
+    {201: {"model": SecretView, "description": "Made; `Location` is its address", "headers": LOCATION}},
+    *BODY_ERRORS,
     tree.AddressNotAllowed,
     tree.TooManyWebhooks,
-    tree.RecordsUnavailable,
+    # Before it was read back, somebody deleted it.
+    *_HERE,
 )
-ALL = with_problems({200: {"model": WebhooksView}}, tree.RecordsUnavailable)
-ONE = with_problems({200: {"model": WebhookView}}, *_HERE)
+ALL = with_problems({200: {"model": WebhooksView, "description": "As it is"}}, tree.RecordsUnavailable)
+ONE = with_problems({200: {"model": WebhookView, "description": "As it is"}}, *_HERE)
 DELETED = with_problems({204: {"description": "Deleted"}}, *_HERE)
-ROTATED = with_problems({200: {"model": SecretView}}, *_BODY, *_HERE)
-SENT: Answers = with_problems(
+ROTATED = with_problems({200: {"model": SecretView, "description": "As it is"}}, *BODY_ERRORS, *_HERE)
+SENT = with_problems(
     {202: {"model": DeliveryView, "description": "Under way"}}, *_HERE, tree.DeliveryNotFound, tree.WebhookDisabled
 )
 REPLAYED = SENT
-LOG = with_problems({200: {"model": DeliveryPageView}}, *_HERE, tree.InvalidField)
+LOG = with_problems({200: {"model": DeliveryPageView, "description": "As it is"}}, *_HERE, tree.InvalidField)
 
 LOG_PARAMETERS = {
     "parameters": [

@@ -1,7 +1,4 @@
-"""`/docs`: the OpenAPI document as a page for people, made on the server. It loads nothing and runs nothing.
-
-Plain HTML with a little CSS, so that it reads the same without internet, behind a strict proxy and on a phone.
-"""
+"""`/docs`: the OpenAPI document as a page for people, made on the server. It loads nothing and runs nothing."""
 
 from __future__ import annotations
 
@@ -31,25 +28,23 @@ dl,dt,dd{margin:0}dt{padding-top:.35rem}dd{padding-bottom:.35rem;border-bottom:1
 dt{border-bottom:1px solid var(--line)}}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem;overflow-wrap:normal}
 td,th{text-align:left;vertical-align:top;padding:.25rem .7rem .25rem 0;border-bottom:1px solid var(--line)}
-small{color:var(--dim)}nav ul{list-style:none;padding:0;margin:.3rem 0}nav li{padding:.15rem 0}summary{cursor:pointer}
+small{color:var(--dim)}nav ul{list-style:none;padding:0;margin:.3rem 0}nav li{padding:.15rem 0}
 """.strip()
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
     "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-_COMPONENTS = "#/components/schemas/"
 _BOUNDS = {
     "minimum": "at least {}",
     "maximum": "at most {}",
     "exclusiveMaximum": "less than {}",
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
-    "minItems": "at least {} of them",
-    "maxItems": "at most {} of them",
+    "minLength": "from {} characters",
+    "maxLength": "to {} characters",
+    "minItems": "from {} of them",
+    "maxItems": "to {} of them",
     "pattern": "like {}",
     "default": "without it {}",
 }
@@ -70,96 +65,101 @@ def add_reference(app: FastAPI) -> None:
 
 def page_of(document: Mapping[str, Any]) -> str:
     """The whole page for an OpenAPI document."""
-    title = escape(document["info"]["title"])
-    paths = document["paths"].items()
+    title, paths, parts = escape(document["info"]["title"]), document["paths"].items(), document["components"]
     operations = [(method.upper(), path, one) for path, methods in paths for method, one in methods.items()]
     rooms = {room: None for _, _, operation in operations for room in operation["tags"]}
-    contents, sections = [], []
+    contents, sections = "", ""
     for room in rooms:
         here = [one for one in operations if room in one[2]["tags"]]
-        links = "".join(
-            f'<li><a href="#{_anchor(method, path)}">{_code(f"{method} {path}")}</a> {escape(one["summary"])}</li>'
-            for method, path, one in here
-        )
-        contents.append(f"<h4>{escape(room)}</h4><ul>{links}</ul>")
-        sections.append(f"<h2>{escape(room)}</h2>{''.join(_operation(*one) for one in here)}")
-    schemas = "".join(
-        f'<h3 id="{escape(name)}">{escape(name)}</h3>{_schema(schema)}'
-        for name, schema in sorted(document["components"]["schemas"].items())
+        contents += f"<h4>{escape(room)}</h4><ul>{''.join(_link(*one) for one in here)}</ul>"
+        sections += f"<h2>{escape(room)}</h2>{''.join(_operation(*one) for one in here)}"
+    values = "".join(_part(name, _schema(one)) for name, one in sorted(parts["schemas"].items()))
+    problems = "".join(
+        _part(name, _prose(one["summary"]) + _example(one["value"])) for name, one in parts["examples"].items()
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="data:,">'
         f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
-        f'<p>The same for programs: <a href="openapi.json">openapi.json</a></p><nav>{"".join(contents)}'
-        f'<h4><a href="#values">values</a></h4></nav><main><h2>About</h2>{_prose(document["info"]["description"])}'
-        f'{"".join(sections)}<h2 id="values">values</h2>{schemas}</main></body></html>'
+        f'<p>The same for programs: <a href="openapi.json">openapi.json</a></p><nav>{contents}'
+        '<h4><a href="#values">values</a></h4><h4><a href="#problems">problems</a></h4></nav><main><h2>About</h2>'
+        f'{_prose(document["info"]["description"])}{sections}<h2 id="values">values</h2>{values}'
+        f'<h2 id="problems">problems</h2>{problems}</main></body></html>'
     )
 
 
+def _link(method: str, path: str, operation: Mapping[str, Any]) -> str:
+    name = _code(f"{method} {path}")
+    return f'<li><a href="#{_anchor(method, path)}">{name}</a> {escape(operation["summary"])}</li>'
+
+
+def _part(name: str, inside: str) -> str:
+    return f'<h3 id="{escape(name)}">{escape(name)}</h3>{inside}'
+
+
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
-    name = f'<h3 id="{_anchor(method, path)}">{_code(f"{method} {path}")} {escape(operation["summary"])}</h3>'
-    parts = [f"<section>{name}{_prose(operation.get('description', ''))}"]
+    said = f'<section><h3 id="{_anchor(method, path)}">{_code(f"{method} {path}")} {escape(operation["summary"])}</h3>'
+    said += _prose(operation.get("description", ""))
     if parameters := operation.get("parameters"):
         rows = [(one["name"], one["in"], one.get("required", False), one) for one in parameters]
-        parts.append("<h4>Parameters</h4>" + _list(_row(*row) for row in rows))
+        said += "<h4>Parameters</h4>" + _list(_row(*row) for row in rows)
     if body := operation.get("requestBody"):
-        parts.append(f"<h4>Body{'' if body.get('required') else ' (may be left out)'}</h4>{_content(body['content'])}")
-    parts.append("<h4>Answers</h4>" + _list(_answer(*one) for one in sorted(operation["responses"].items())))
-    return "".join(parts) + "</section>"
+        said += f"<h4>Body{'' if body.get('required') else ' (may be left out)'}</h4>{_content(body['content'])}"
+    answers = _list(_answer(*one) for one in sorted(operation["responses"].items()))
+    return f"{said}<h4>Answers</h4>{answers}</section>"
 
 
 def _answer(status: str, answer: Mapping[str, Any]) -> tuple[str, str]:
+    content = answer.get("content", {})
+    codes = [code for media in content.values() for code, one in media.get("examples", {}).items() if "$ref" in one]
+    words = ", ".join(f'<a href="#{code}">{code}</a>' for code in codes)
     headers = _list(_row(name, "header", False, header) for name, header in answer.get("headers", {}).items())
-    return f"<b>{status}</b>", _prose(answer["description"]) + _content(answer.get("content", {})) + headers
+    return f"<b>{status}</b>", (words or _prose(answer["description"]) + _content(content)) + headers
 
 
 def _content(content: Mapping[str, Any]) -> str:
-    parts = []
+    parts = ""
     for kind, media in content.items():
-        schema = media.get("schema", {})
+        schema = media["schema"]
         inside = _schema(schema) if "properties" in schema else ""
-        parts.append(f"<h5><code>{escape(kind)}</code> {'' if inside else _shape(schema)}</h5>{inside}")
-        if "example" in media:
-            parts.append(_example("Example", media["example"]))
-        for name, example in media.get("examples", {}).items():
-            parts.append(_example(f"{name}: {example.get('summary', '')}", example["value"]))
-    return "".join(parts)
+        parts += f"<h5>{_code(kind)} {'' if inside else _shape(schema)}</h5>{inside}"
+        parts += _example(media["example"]) if "example" in media else ""
+    return parts
 
 
-def _example(title: str, value: object) -> str:
+def _example(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-    return f"<details><summary>{_inline(title)}</summary><pre>{escape(text)}</pre></details>"
+    return f"<details><summary>Example</summary><pre>{escape(text)}</pre></details>"
 
 
 def _schema(schema: Mapping[str, Any]) -> str:
     """A value with its fields, if it has some."""
-    required = schema.get("required", ())
-    fields = [(name, "", name in required, field) for name, field in schema.get("properties", {}).items()]
-    return _prose(schema.get("description", "")) + (_list(_row(*row) for row in fields) if fields else _shape(schema))
+    needed, fields = schema.get("required", ()), schema.get("properties", {}).items()
+    inside = _list(_row(name, "", name in needed, field) for name, field in fields) or _shape(schema)
+    examples = "".join(_example(example) for example in schema.get("examples", ()))
+    return _prose(schema.get("description", "")) + inside + examples
 
 
 def _row(name: str, place: str, required: bool, described: Mapping[str, Any]) -> tuple[str, str]:
     schema = described.get("schema", described)
-    marks = ", ".join(word for word in (place, "required" if required else "") if word)
+    marks = f"{place} {'required' if required else ''}".strip()
     example = described.get("example", next(iter(described.get("examples", ())), None))
     shown = "" if example is None else f"<p><small>Such as</small> {_code(example)}</p>"
-    words = _prose(described.get("description", ""))
-    return f"<code>{escape(name)}</code> <small>{marks}</small>", f"{_shape(schema)}{words}{shown}"
+    return f"{_code(name)} <small>{marks}</small>", _shape(schema) + _prose(described.get("description", "")) + shown
 
 
 def _shape(schema: Mapping[str, Any]) -> str:
     """What kind of value it is, in a few words; components are links."""
     if ref := schema.get("$ref"):
-        name = escape(ref.removeprefix(_COMPONENTS))
+        name = escape(ref.rsplit("/", 1)[1])
         return f'<a href="#{name}">{name}</a>'
     if choices := schema.get("anyOf") or schema.get("oneOf"):
         return " or ".join(_shape(choice) for choice in choices)
     if "const" in schema or "enum" in schema:
         return "one of " + ", ".join(_code(word) for word in schema.get("enum", [schema.get("const")]))
     kind = escape(" or ".join([schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", [])))
-    if items := schema.get("items"):
-        kind = f"list of {_shape(items)}"
+    if "items" in schema:
+        kind = f"list of {_shape(schema['items'])}"
     elif isinstance(schema.get("additionalProperties"), dict):
         kind = f"object of {_shape(schema['additionalProperties'])}"
     elif form := schema.get("format"):

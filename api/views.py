@@ -126,6 +126,12 @@ class QueueView(BaseModel):
     )
 
 
+class AliveView(BaseModel):
+    """The process answers."""
+
+    ok: bool
+
+
 class ReadyView(BaseModel):
     """Whether a job that is submitted now can be served."""
 

@@ -103,21 +103,23 @@ async def items(request: Request, batch_id: str) -> Response:
     return Response(view.model_dump_json(), media_type=JSON)
 
 
-@router.get("/{batch_id}/output", responses=words.FILE_ANSWERS, summary="The output file")
+@router.get("/{batch_id}/output", response_class=Response, responses=words.FILE_ANSWERS, summary="The output file")
 async def output(request: Request, batch_id: str) -> Response:
     """The lines with a picture as JSONL, in the order in which they ended; while the batch runs, those so far."""
     batch = await find_batch(request, batch_id)
     return await _file(Items(context_of(request), batch).lines("output"), JSONL)
 
 
-@router.get("/{batch_id}/errors", responses=words.FILE_ANSWERS, summary="The errors file")
+@router.get("/{batch_id}/errors", response_class=Response, responses=words.FILE_ANSWERS, summary="The errors file")
 async def errors(request: Request, batch_id: str) -> Response:
     """The lines without a picture as JSONL: invalid, failed, canceled, expired; while the batch runs, those so far."""
     batch = await find_batch(request, batch_id)
     return await _file(Items(context_of(request), batch).lines("errors"), JSONL)
 
 
-@router.get("/{batch_id}/manifest", responses=words.FILE_ANSWERS, summary="Addresses of all pictures")
+@router.get(
+    "/{batch_id}/manifest", response_class=Response, responses=words.FILE_ANSWERS, summary="Addresses of all pictures"
+)
 async def addresses(request: Request, batch_id: str) -> Response:
     """A line of JSON a picture, with a signed address that expires."""
     batch = await find_batch(request, batch_id)
@@ -125,7 +127,7 @@ async def addresses(request: Request, batch_id: str) -> Response:
     return await _file(manifest(context, Items(context, batch)), JSONL)
 
 
-@router.get("/{batch_id}/zip", responses=words.ZIP_ANSWERS, summary="All pictures in one file")
+@router.get("/{batch_id}/zip", response_class=Response, responses=words.ZIP_ANSWERS, summary="All pictures in one file")
 async def zipped(request: Request, batch_id: str) -> Response:
     """The pictures so far as a zip file, made while it is sent; at most 10,000, the manifest has any number."""
     batch = await find_batch(request, batch_id)

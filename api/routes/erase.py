@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from api import queries
 from api.access import tenant_of
 from api.context import context_of
-from api.openapi import ERASE_JOB_ANSWERS, ERASE_PHOTO_ANSWERS, ERASE_TENANT_ANSWERS, ERASE_TENANT_PARAMETERS
+from api.openapi_jobs import ERASE_JOB_ANSWERS, ERASE_PHOTO_ANSWERS, ERASE_TENANT_ANSWERS, ERASE_TENANT_PARAMETERS
 from api.routes.jobs import check_id
 from api.views import JOBS
 from shared.errors import JobNotFound, PhotoNotFound

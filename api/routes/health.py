@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.access import is_known
 from api.context import Context, context_of
-from api.openapi import READY_ANSWERS
+from api.openapi_jobs import ALIVE_ANSWERS, READY_ANSWERS
 from api.views import CheckView, ReadyView
 from shared.errors import TroupeError
 from shared.job_store import WorkerFacts
@@ -20,7 +20,7 @@ _CHECK_S = 3.0
 _ROLES = ("detection", "generation")
 
 
-@router.get("/healthz", summary="Is the process alive")
+@router.get("/healthz", responses=ALIVE_ANSWERS, summary="Is the process alive")
 async def healthz() -> Response:
     """Answers as long as the process does; asks nobody else."""
     return Response(b'{"ok":true}', media_type="application/json")

@@ -15,7 +15,7 @@ from api.errors import FieldError, Refusal
 from api.forms import job_of
 from api.idempotency import new_id
 from api.intake import accept_job, spec_of, spec_of_value
-from api.openapi import CANCEL_ANSWERS, JOB_ANSWERS, LOOK_PARAMETERS, RETRY_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
+from api.openapi_jobs import CANCEL_ANSWERS, JOB_ANSWERS, LOOK_PARAMETERS, RETRY_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
 from api.views import JOBS, job_body, job_path
 from shared.errors import InvalidField, JobNotFound, NotOver, UnsupportedMedia
 from shared.job import MAX_CONCEPTS, MAX_PHOTOS, Job, Status

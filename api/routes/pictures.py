@@ -9,17 +9,23 @@ from fastapi.responses import RedirectResponse
 
 from api.access import tenant_of
 from api.context import context_of
-from api.openapi import PICTURE_ANSWERS
+from api.openapi_jobs import PICTURE_ANSWERS
 from api.routes.jobs import find
 from api.views import JOBS
 from shared.blob_store import stage_key
 from shared.errors import NoPicture, NotReadyYet
 from shared.job import Job, Stage
 
-router = APIRouter(prefix=JOBS, tags=["pictures"])
+router = APIRouter(prefix=JOBS, tags=["pictures"], default_response_class=RedirectResponse)
 
 
-@router.get("/{job_id}/picture", status_code=307, responses=PICTURE_ANSWERS, summary="The final picture")
+@router.get(
+    "/{job_id}/picture",
+    status_code=307,
+    response_class=RedirectResponse,
+    responses=PICTURE_ANSWERS,
+    summary="The final picture",
+)
 async def picture(request: Request, job_id: str) -> RedirectResponse:
     """Redirects to the picture (PNG)."""
     context = context_of(request)
@@ -27,7 +33,13 @@ async def picture(request: Request, job_id: str) -> RedirectResponse:
     return _redirect(context.blobs.url(job.picture or absent(job, "picture")))
 
 
-@router.get("/{job_id}/template", status_code=307, responses=PICTURE_ANSWERS, summary="The scene without identities")
+@router.get(
+    "/{job_id}/template",
+    status_code=307,
+    response_class=RedirectResponse,
+    responses=PICTURE_ANSWERS,
+    summary="The scene without identities",
+)
 async def template(request: Request, job_id: str) -> RedirectResponse:
     """Redirects to the template (PNG): the scene before anybody was put in."""
     context = context_of(request)
@@ -36,7 +48,13 @@ async def template(request: Request, job_id: str) -> RedirectResponse:
     return _redirect(context.blobs.url(stage_key(job.tenant, Stage.RENDER, digest, "template.png")))
 
 
-@router.get("/{job_id}/masks", status_code=307, responses=PICTURE_ANSWERS, summary="Who is where")
+@router.get(
+    "/{job_id}/masks",
+    status_code=307,
+    response_class=RedirectResponse,
+    responses=PICTURE_ANSWERS,
+    summary="Who is where",
+)
 async def masks(request: Request, job_id: str) -> RedirectResponse:
     """Redirects to the masks (PNG): which pixels of the template belong to which concept."""
     context = context_of(request)

@@ -20,6 +20,7 @@ from shared.job import Stage
 from shared.job_store import Fleet, JobStore, WorkerFacts, connect
 from shared.orders import STAGES
 from shared.settings import Settings
+from tests.integration.contract import check_answer
 
 _START_S = 30.0
 
@@ -34,8 +35,8 @@ class ApiServer:
     running: Running
 
     def client(self) -> httpx.Client:
-        """A client as a person would have one; it follows no redirects by itself."""
-        return httpx.Client(base_url=self.url, timeout=30.0)
+        """A client as a person would have one; it follows no redirects by itself, and knows the document."""
+        return httpx.Client(base_url=self.url, timeout=30.0, event_hooks={"response": [check_answer]})
 
     def play(self, job_id: str, *, until: Stage = Stage.PERSONALIZE, first: Stage = Stage.IDENTIFY) -> None:
         """Does what workers do, without their models: the job goes through the stages first..until."""

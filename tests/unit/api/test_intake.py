@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from api.errors import Refusal
 from api.intake import completed, spec_of, spec_of_value
-from api.openapi import SUBMIT_BODY
+from api.openapi_jobs import SUBMIT_BODY
 from shared.errors import InvalidField, MalformedBody, SizeNotAllowed, TroupeError
 from shared.job import MAX_CONCEPTS, JobSpec
 from shared.limits import MINI_LIMITS, SDXL_LIMITS

@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import create_app
+from api.errors import PROBLEM_TYPE
 from api.reference import page_of
 from shared.settings import Settings
 
@@ -80,8 +81,10 @@ def test_every_operation_is_on_the_page_with_its_parameters_and_answers(page: st
                 assert f"<code>{parameter['name']}</code>" in section
             for kind in operation.get("requestBody", {}).get("content", ()):
                 assert f"<code>{kind}</code>" in section
-            for status in operation["responses"]:
+            for status, answer in operation["responses"].items():
                 assert f"<b>{status}</b>" in section
+                for code in answer.get("content", {}).get(PROBLEM_TYPE, {}).get("examples", ()):
+                    assert f'<a href="#{code}">' in section
 
 
 def test_what_the_document_says_is_text_and_never_markup() -> None:
@@ -91,7 +94,7 @@ def test_what_the_document_says_is_text_and_never_markup() -> None:
         {
             "info": {"title": hostile, "description": hostile},
             "paths": {f"/{hostile}": {"get": operation}},
-            "components": {"schemas": {hostile: {"description": hostile, "enum": [hostile]}}},
+            "components": {"schemas": {hostile: {"description": hostile, "enum": [hostile]}}, "examples": {}},
         }
     )
     assert "<script" not in said

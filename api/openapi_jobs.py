@@ -1,0 +1,280 @@
+"""What the OpenAPI document says about jobs, photos and the queue beyond the routes' own words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from api.openapi import BODY_ERRORS, ETAG, LOCATION, PICTURE_ERRORS, RETRY_AFTER, Answers, with_problems
+from api.views import (
+    MOST_LISTED,
+    USUALLY_LISTED,
+    AliveView,
+    JobPageView,
+    JobView,
+    PhotoView,
+    QueueView,
+    ReadyView,
+    job_body,
+)
+from shared import errors as tree
+from shared.job import Job, JobSpec, Progress, Stage, Status
+
+_PHOTO = "0b54a5b4c5d0b4c2bd5b5d6bd1a0c8f7c6a4a5a9d4a7e6c1b2f3d4e5f6a7b8c9"
+_EXAMPLE = {
+    "prompt": "a man and a woman on the beach",
+    "concepts": [
+        {"phrase": "the man", "photos": [_PHOTO]},
+        {"phrase": "the woman", "photos": [_PHOTO[::-1]], "box_px": [64, 16, 120, 128]},
+    ],
+    "sampling": {"seed": 7, "steps": 20},
+}
+
+_EVENT = (
+    "id: 7\nevent: job\nretry: 2000\n"
+    'data: {"id": "5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c", "status": "running", "done": false, "stage": "personalize", '
+    '"progress": {"step": 5, "steps": 20, "fraction": 0.25}, "queue": null, "sequence": 7, "warnings": []}\n\n'
+)
+
+_FILE = {"type": "string", "format": "binary"}
+
+_JOB = Job(
+    id="5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c",
+    spec=JobSpec.model_validate(_EXAMPLE),
+    status=Status.RUNNING,
+    stage=Stage.PERSONALIZE,
+    progress=Progress(step=5, steps=20),
+    lane="interactive",
+    tenant="default",
+    attempt=4,
+    sequence=7,
+    created_at=1767225600.0,
+    started_at=1767225601.5,
+    timings={Stage.IDENTIFY: 0.2, Stage.RENDER: 3.1, Stage.DETECT: 0.4},
+    outputs={Stage.RENDER: "", Stage.DETECT: ""},
+)
+_STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable)
+_PLACE = {
+    "Location": {"description": "A signed address, valid for a while", "schema": {"type": "string", "format": "uri"}}
+}
+
+_QUEUED: dict[str, Any] = {
+    "model": JobView,
+    "description": "Queued; `Location` is the job's address",
+    "headers": {**LOCATION, **RETRY_AFTER, **ETAG},
+}
+_WAITED = {"Preference-Applied": {"description": "`Prefer`, as it was understood", "schema": {"type": "string"}}}
+_AS_IT_IS: dict[str, Any] = {"model": JobView, "description": "As it is", "headers": ETAG}
+
+SUBMIT_ANSWERS = with_problems(
+    {
+        202: {**_QUEUED, "headers": {**_QUEUED["headers"], **_WAITED}},
+        200: {
+            "model": JobView,
+            "description": "Done in time (`Prefer: wait=n`)",
+            "headers": {**ETAG, **_WAITED},
+        },
+    },
+    *BODY_ERRORS,
+    tree.SizeNotAllowed,
+    *PICTURE_ERRORS,
+    tree.UnknownPhoto,
+    # While it was waited for, somebody erased it.
+    tree.JobNotFound,
+    *_STORES,
+)
+JOB_ANSWERS = with_problems(
+    {200: _AS_IT_IS, 304: {"description": "Not changed", "headers": ETAG}},
+    tree.JobNotFound,
+    tree.InvalidField,
+    tree.RecordsUnavailable,
+)
+EVENTS_ANSWERS = with_problems(
+    {
+        200: {
+            "description": "Events `job`: `id` is the job's `sequence`, `data` the job as JSON, without its `spec`",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EVENT}},
+        },
+        204: {"description": "The job is over, and `Last-Event-ID` was its last state"},
+    },
+    tree.JobNotFound,
+    tree.InvalidField,
+    tree.TooManyStreams,
+    tree.RecordsUnavailable,
+)
+CANCEL_ANSWERS = with_problems({200: _AS_IT_IS}, tree.JobNotFound, tree.RecordsUnavailable)
+RETRY_ANSWERS = with_problems(
+    {202: _QUEUED},
+    tree.JobNotFound,
+    tree.NotOver,
+    tree.InvalidField,
+    tree.SizeNotAllowed,
+    tree.UnknownPhoto,
+    tree.RecordsUnavailable,
+)
+PICTURE_ANSWERS = with_problems(
+    {307: {"description": "`Location` is a signed address of the picture", "headers": _PLACE}},
+    tree.JobNotFound,
+    tree.NotReadyYet,
+    tree.NoPicture,
+    tree.RecordsUnavailable,
+)
+PREVIEW_ANSWERS = with_problems(
+    {200: {"description": "At most 256 pixels a side", "content": {"image/jpeg": {"schema": _FILE}}}},
+    tree.JobNotFound,
+    tree.NotReadyYet,
+    tree.NoPicture,
+    *_STORES,
+)
+PHOTO_ANSWERS = with_problems(
+    {
+        201: {"model": PhotoView, "description": "Stored"},
+        200: {"model": PhotoView, "description": "Was there already"},
+    },
+    *BODY_ERRORS,
+    *PICTURE_ERRORS,
+    *_STORES,
+)
+QUEUE_ANSWERS = with_problems({200: {"model": QueueView, "description": "As it is"}}, tree.RecordsUnavailable)
+ALIVE_ANSWERS: Answers = {200: {"model": AliveView, "description": "Alive"}}
+READY_ANSWERS: Answers = {
+    200: {"model": ReadyView, "description": "Ready"},
+    503: {"model": ReadyView, "description": "Not ready; the body says why", "headers": RETRY_AFTER},
+}
+LIST_ANSWERS = with_problems(
+    {200: {"model": JobPageView, "description": "One page"}}, tree.InvalidField, tree.RecordsUnavailable
+)
+ERASE_JOB_ANSWERS = with_problems(
+    {204: {"description": "Gone"}, 202: {"description": "It runs, and goes when it stops", "headers": RETRY_AFTER}},
+    tree.JobNotFound,
+    *_STORES,
+)
+ERASE_PHOTO_ANSWERS = with_problems({204: {"description": "Gone"}}, tree.PhotoNotFound, *_STORES)
+ERASE_TENANT_ANSWERS = with_problems(
+    {
+        204: {"description": "All is gone"},
+        202: {"description": "Some jobs ran, and go when they stop", "headers": RETRY_AFTER},
+    },
+    tree.InvalidField,
+    *_STORES,
+)
+ERASE_TENANT_PARAMETERS = {
+    "parameters": [
+        {
+            "name": "confirm",
+            "in": "query",
+            "required": True,
+            "description": "The tenant's name, so that nobody erases all by a slip",
+            "schema": {"type": "string"},
+            "example": "default",
+        }
+    ]
+}
+LIST_PARAMETERS = {
+    "parameters": [
+        {
+            "name": "status",
+            "in": "query",
+            "description": "Only jobs in this status",
+            "schema": {"$ref": "#/components/schemas/Status"},
+        },
+        {
+            "name": "cursor",
+            "in": "query",
+            "description": "`next` of the page before",
+            "schema": {"type": "string"},
+        },
+        {
+            "name": "limit",
+            "in": "query",
+            "description": "At most so many jobs",
+            "schema": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": USUALLY_LISTED},
+        },
+    ]
+}
+LOOK_PARAMETERS = {
+    "parameters": [
+        {
+            "name": "wait",
+            "in": "query",
+            "description": "Seconds to wait for a change (long-poll); at most what the server allows",
+            "schema": {"type": "number", "minimum": 0, "default": 0},
+        },
+        {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "ETag of the job as it is known: 304 while it has not changed",
+            "schema": {"type": "string"},
+        },
+    ]
+}
+
+LAST_EVENT = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "Id of the last event that was received: it is not sent again",
+    "schema": {"type": "string"},
+}
+EVENTS_PARAMETERS = {
+    "parameters": [
+        {
+            "name": "previews",
+            "in": "query",
+            "description": "Addresses of small pictures in every event, and the picture as it emerges",
+            "schema": {"type": "boolean", "default": False},
+        },
+        LAST_EVENT,
+    ]
+}
+
+SUBMIT_BODY: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "Prefer",
+            "in": "header",
+            "description": "`wait=n`: answer when the job is done, or after n seconds (RFC 7240)",
+            "schema": {"type": "string"},
+            "example": "wait=30",
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/JobSpec"}, "example": _EXAMPLE},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "description": "Either `job`, or the other fields. The i-th `photo` (file or id) belongs to the "
+                    "i-th `phrase`; JSON may name files of the form in place of photo ids.",
+                    "properties": {
+                        "job": {"type": "string", "description": "The whole request as JSON"},
+                        "prompt": {"type": "string"},
+                        "negative_prompt": {"type": "string"},
+                        "lane": {"type": "string"},
+                        "sampling": {"type": "string", "description": "JSON"},
+                        "concepts": {"type": "string", "description": "JSON"},
+                        "phrase": {"type": "array", "items": {"type": "string"}},
+                        "photo": {"type": "array", "items": _FILE},
+                    },
+                },
+                "example": {"prompt": "a man on the beach", "phrase": ["the man"], "photo": [_PHOTO]},
+            },
+        },
+    },
+}
+PHOTO_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": ["photo"], "properties": {"photo": _FILE}}
+            },
+            "image/*": {"schema": _FILE},
+        },
+    }
+}
+
+
+def job_example() -> Any:
+    """A job as it is answered. FastAPI would leave out what is null."""
+    return json.loads(job_body(_JOB, None))
