@@ -16,7 +16,7 @@ from redis.backoff import ConstantBackoff
 
 from api.credentials import KeyRing
 from api.erasure import Eraser
-from shared.batch_store import AsyncBatchStore
+from shared.batch_store import AsyncBatchStore, originals_in
 from shared.blob_store import BlobStore
 from shared.errors import BlobsUnavailable, RecordsUnavailable
 from shared.job_store import Answers, AsyncJobStore, Erasures, LiveJobs, QueueStates, WebhookStore, connect_async
@@ -78,17 +78,22 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
     client = connect_async(settings)
     # One more try covers a connection that was cut while it idled; then the caller hears 503 and decides.
     client.set_retry(Retry(ConstantBackoff(0.05), 1))
-    jobs = AsyncJobStore(client, settings)
+    blobs = BlobStore(settings)
+    originals = originals_in(blobs)
+    jobs = AsyncJobStore(client, settings, originals)
     live = LiveJobs(jobs)
     live.start()
-    blobs = BlobStore(settings)
     opening = asyncio.gather(
         _until_it_answers(jobs.start),
         _until_it_answers(lambda: asyncio.to_thread(blobs.ensure_bucket)),
     )
     batches, webhooks = AsyncBatchStore(client, settings, jobs.events), WebhookStore(client, settings)
     eraser = Eraser(
-        records=Erasures(client, settings), batches=batches, webhooks=webhooks, blobs=blobs, settings=settings
+        records=Erasures(client, settings, originals),
+        batches=batches,
+        webhooks=webhooks,
+        blobs=blobs,
+        settings=settings,
     )
     stop = asyncio.Event()
     sweeping = asyncio.create_task(eraser.run(stop))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from shared.batch_store import AsyncBatchStore
 from shared.blob_store import BlobStore, photo_key, photos_folder, stage_folder
 from shared.errors import TransientError
+from shared.job import Stage
 from shared.job_store import Erasing, Erasures, Left, WebhookStore
 from shared.log import get_logger
 from shared.settings import Settings
@@ -134,6 +135,8 @@ class Eraser:
         for stage, digest in left.results:
             if await self.records.unuse(left, stage, digest):
                 await self._delete(stage_folder(left.tenant, stage, digest))
+                if stage == Stage.IDENTIFY:
+                    await self.records.forget_faces_of(left, digest)
         await self.records.forget(left.job_id)
 
     async def _delete(self, prefix: str) -> None:

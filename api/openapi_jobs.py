@@ -87,7 +87,7 @@ JOB_ANSWERS = with_problems(
     {200: _AS_IT_IS, 304: {"description": "Not changed", "headers": ETAG}},
     tree.JobNotFound,
     tree.InvalidField,
-    tree.RecordsUnavailable,
+    *_STORES,
 )
 EVENTS_ANSWERS = with_problems(
     {
@@ -100,9 +100,9 @@ EVENTS_ANSWERS = with_problems(
     tree.JobNotFound,
     tree.InvalidField,
     tree.TooManyStreams,
-    tree.RecordsUnavailable,
+    *_STORES,
 )
-CANCEL_ANSWERS = with_problems({200: _AS_IT_IS}, tree.JobNotFound, tree.RecordsUnavailable)
+CANCEL_ANSWERS = with_problems({200: _AS_IT_IS}, tree.JobNotFound, *_STORES)
 RETRY_ANSWERS = with_problems(
     {202: _QUEUED},
     tree.JobNotFound,
@@ -110,14 +110,14 @@ RETRY_ANSWERS = with_problems(
     tree.InvalidField,
     tree.SizeNotAllowed,
     tree.UnknownPhoto,
-    tree.RecordsUnavailable,
+    *_STORES,
 )
 PICTURE_ANSWERS = with_problems(
     {307: {"description": "`Location` is a signed address of the picture", "headers": _PLACE}},
     tree.JobNotFound,
     tree.NotReadyYet,
     tree.NoPicture,
-    tree.RecordsUnavailable,
+    *_STORES,
 )
 PREVIEW_ANSWERS = with_problems(
     {200: {"description": "At most 256 pixels a side", "content": {"image/jpeg": {"schema": _FILE}}}},

@@ -122,7 +122,7 @@ class Feeder:
         last, tail = self._tail(batch, name)
         taken = ended[: CHUNK_LINES - len(tail)]
         outcomes = [outcome_of(job) for _, job in taken if job is not None]
-        self._append(batch, name, last, tail, outcomes, jobs=len(taken))
+        self._append(batch, name, last, tail, outcomes, jobs=[job_id for job_id, _ in taken])
         if len(taken) < len(ended) or len(ended) == CHUNK_LINES:
             del self._written_s[key]
             return True
@@ -143,16 +143,19 @@ class Feeder:
         tail: Sequence[bytes],
         outcomes: Sequence[Outcome],
         *,
-        jobs: int = 0,
+        jobs: Sequence[str] = (),
         skip: Skip | None = None,
     ) -> None:
         count, last_name = last
         chunks = self._log(batch, name)
         number = count - 1 if tail else count
         written = chunks.put(number, [*tail, *map(encode_outcome, outcomes)])
-        chunk = Chunk(log=name, before=count, last=last_name, replaces=bool(tail), name=written, jobs=jobs)
+        chunk = Chunk(log=name, before=count, last=last_name, replaces=bool(tail), name=written, jobs=len(jobs))
+        if not self._batches.write(batch, chunk, skip):
+            return
+        self._batches.shrink(jobs)
         # A chunk that came too late may be equal to the one that stands, so only a replaced one is taken away.
-        if self._batches.write(batch, chunk, skip) and tail and written != last_name:
+        if tail and written != last_name:
             chunks.delete([last_name])
 
     def _waiting(self, batch: Batch, cursor: Cursor) -> list[bytes]:

@@ -164,17 +164,20 @@ class AsyncBatchStore:
 
     async def ended(self, batch: Batch, log: Log) -> tuple[list[str], list[Job]]:
         """Names of the chunks of a log, and the jobs that come after them, as both were at one moment."""
-        with redis_errors():
-            async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.lrange(keys.log_key(self._prefix, batch.id, log), 0, -1)
-                pipe.lrange(keys.ended_key(self._prefix, batch.id, log), 0, -1)
-                names, ids = await pipe.execute()
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for job_id in ids:
-                    pipe.hgetall(keys.job_key(self._prefix, job_id))
-                found = await pipe.execute()
-        jobs = [record.decode(one, fields) for one, fields in zip(ids, found, strict=True) if "spec" in fields]
-        return list(names), jobs
+        while True:
+            with redis_errors():
+                async with self._redis.pipeline(transaction=True) as pipe:
+                    pipe.lrange(keys.log_key(self._prefix, batch.id, log), 0, -1)
+                    pipe.lrange(keys.ended_key(self._prefix, batch.id, log), 0, -1)
+                    names, ids = await pipe.execute()
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for job_id in ids:
+                        pipe.hgetall(keys.job_key(self._prefix, job_id))
+                    found = await pipe.execute()
+            if not any(record.origin(fields) for fields in found):
+                jobs = [record.decode(one, fields) for one, fields in zip(ids, found, strict=True) if "spec" in fields]
+                return list(names), jobs
+            # Written into the log in between: it has a chunk now that tells of them.
 
     async def open_jobs(self, batch: Batch) -> list[OpenJob]:
         """The batch's jobs that are queued or running, in the order of their lines."""

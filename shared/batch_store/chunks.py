@@ -44,6 +44,12 @@ class LineChunks:
             raise LookupError(message)
         return data.splitlines()
 
+    def find(self, number: int, line: int) -> Line | None:
+        """The line of this number in a chunk; None when it is gone. Raises BlobsUnavailable."""
+        start = b'{"line":%d,' % line
+        data = self.blobs.get(self._key(number)) or b""
+        return next((decode_line(row) for row in data.splitlines() if row.startswith(start)), None)
+
     def delete(self, numbers: range) -> None:
         """Takes chunks away again. Raises BlobsUnavailable."""
         self.blobs.delete([self._key(number) for number in numbers])

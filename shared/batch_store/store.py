@@ -15,8 +15,10 @@ from shared.job_store import keys, record, scripts
 from shared.job_store.connection import Word, redis_errors
 from shared.settings import Settings
 
-_SCRIPTS = ("batch_feed", "batch_stop", "batch_write", "batch_close", "batch_drop")
+_SCRIPTS = ("batch_feed", "batch_stop", "batch_write", "batch_close", "batch_drop", "shrink")
 _LOCK_S = 5.0
+# Redis does nothing else in the meantime.
+_SHRUNK_AT_ONCE = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,11 @@ class BatchStore:
         if skip is not None:
             words += [skip.at.chunk, skip.at.at, skip.to.chunk, skip.to.at, skip.status.value, skip.lines]
         return bool(self._run("batch_write", batch.id, *words))
+
+    def shrink(self, job_ids: Sequence[str]) -> None:
+        """A log tells of these jobs: of what the batch's lines say, their records keep nothing."""
+        for first in range(0, len(job_ids), _SHRUNK_AT_ONCE):
+            self._run("shrink", *job_ids[first : first + _SHRUNK_AT_ONCE])
 
     def close(self, batch_id: str) -> BatchStatus | None:
         """Takes one step towards the batch's end if it is due; gives the state then, None without such a batch."""

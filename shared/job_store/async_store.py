@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis.asyncio
@@ -31,11 +31,14 @@ class AsyncJobStore:
         events: the one reader of changes of this process.
     """
 
-    def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
+    def __init__(
+        self, redis: redis.asyncio.Redis, settings: Settings, originals: record.Originals = record.no_originals
+    ) -> None:
         if not redis.get_connection_kwargs().get("decode_responses"):
             message = "the Redis client must decode responses: make it with connect_async"
             raise ValueError(message)
         self._redis = redis
+        self._originals = originals
         self._settings = settings
         self._prefix = settings.key_prefix
         self.events = EventReader(redis, self._prefix)
@@ -113,20 +116,26 @@ class AsyncJobStore:
         receipt.note(await self._run(self._admit, tenant, receipt.requests, units))
 
     async def get(self, job_id: str) -> Job | None:
-        """The job, or None when there is none of this id (any more). Raises RecordsUnavailable."""
+        """The job, or None when there is none of this id (any more).
+
+        Raises RecordsUnavailable, or BlobsUnavailable for a finished job of a batch.
+        """
         with redis_errors():
             fields: Any = await self._redis.hgetall(keys.job_key(self._prefix, job_id))
-        return record.decode(job_id, fields) if "spec" in fields else None
+        return await self._decoded(job_id, fields)
 
-    async def get_many(self, job_ids: Sequence[str]) -> list[Job | None]:
-        """The jobs of these ids, in one round trip. Raises RecordsUnavailable."""
+    async def states(self, job_ids: Sequence[str]) -> list[Job | None]:
+        """How the jobs of these ids are, in one round trip; a finished line's spec is not read, but stood in for.
+
+        Raises RecordsUnavailable.
+        """
         with redis_errors():
             async with self._redis.pipeline(transaction=False) as pipe:
                 for job_id in job_ids:
                     pipe.hgetall(keys.job_key(self._prefix, job_id))
                 records: list[dict[str, str]] = await pipe.execute()
         pairs = zip(job_ids, records, strict=True)
-        return [record.decode(job_id, fields) if "spec" in fields else None for job_id, fields in pairs]
+        return [record.decode_state(job_id, fields) if "tenant" in fields else None for job_id, fields in pairs]
 
     async def page(
         self, *, tenant: str, limit: int, status: Status | None = None, after: Mark | None = None
@@ -225,6 +234,10 @@ class AsyncJobStore:
                     pipe.hgetall(keys.worker_key(self._prefix, name))
                 facts = await pipe.execute()
         return [WorkerFacts.model_validate(fields) for fields in facts if "role" in fields]
+
+    async def _decoded(self, job_id: str, fields: Mapping[str, str]) -> Job | None:
+        whole = fields if "spec" in fields else await record.whole(fields, self._originals)
+        return None if whole is None else record.decode(job_id, whole)
 
     @staticmethod
     def _placed(found: Any, slots: int) -> QueuePlace | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import redis.asyncio
 
-from shared.job_store import keys, scripts
+from shared.job_store import keys, record, scripts
 from shared.job_store.connection import Word, redis_errors
 from shared.settings import Settings
 
@@ -37,8 +37,11 @@ class Left:
 class Erasures:
     """Every call may raise RecordsUnavailable. All may be made twice: who erases may die anywhere and begins anew."""
 
-    def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
+    def __init__(
+        self, redis: redis.asyncio.Redis, settings: Settings, originals: record.Originals = record.no_originals
+    ) -> None:
         self._redis = redis
+        self._originals = originals
         self._prefix = settings.key_prefix
         self._settings = settings
         self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
@@ -65,6 +68,21 @@ class Erasures:
     async def unuse(self, left: Left, stage: str, digest: str) -> bool:
         """The job lets go of a result. True when nobody else has it: its blobs are to be deleted within a minute."""
         return bool(await self._run("unuse", left.job_id, left.tenant, stage, digest))
+
+    async def forget_faces_of(self, left: Left, digest: str) -> None:
+        """The identify result is gone that the job was the last to have. May raise BlobsUnavailable, too."""
+        with redis_errors():
+            fields: Any = await self._redis.hgetall(keys.job_key(self._prefix, left.job_id))
+        whole = await record.whole(fields, self._originals)
+        if whole is None:
+            return
+        spec = record.decode(left.job_id, whole).spec
+        photos = {photo for concept in spec.concepts for photo in concept.photos}
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for photo in photos:
+                    pipe.srem(keys.faces_key(self._prefix, left.tenant, photo), digest)
+                await pipe.execute()
 
     async def forget(self, job_id: str) -> None:
         """The job is gone; call it when its blobs are."""

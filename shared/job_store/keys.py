@@ -75,6 +75,10 @@ Fields of a job's record. Times are seconds since the epoch on Redis's own clock
     r:{stage}                         set when its result was found or waited for instead of made
     picture, error                    key of the final picture; why it failed (JSON)
     batch, line, custom               the batch that the job is of, the number of its line, the line's own id
+    chunk                             where that line lies: {source}-{number of the chunk}
+
+Once the log of its batch tells of it, the record of a finished job has no spec, units and custom any more: its line has
+them. In its picture's key, * stands for the digest of the last stage.
 
 Fields of a batch's record.
 

@@ -166,7 +166,7 @@ class LiveJobs:
                 await asyncio.sleep(_PAUSE_S)
 
     async def _refresh(self, job_ids: list[str]) -> None:
-        jobs = await self._jobs.get_many(job_ids)
+        jobs = await self._jobs.states(job_ids)
         queued = [job.id for job in jobs if job is not None and job.status is Status.QUEUED]
         places = dict(zip(queued, await self._jobs.queue_places(queued), strict=True)) if queued else {}
         for job_id, job in zip(job_ids, jobs, strict=True):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
-from shared.job import Failure, Job, JobSpec, Progress, Stage, Status
+from shared.job import Concept, Failure, Job, JobSpec, Progress, Stage, Status
 
 _DEFAULT_STEPS = 30
 _DEFAULT_SIDE_PX = 1024
@@ -16,6 +17,40 @@ _WARNINGS = tuple(f"w:{stage}" for stage in Stage)
 _TIMINGS = tuple((stage, f"t:{stage}") for stage in Stage)
 _OUTPUTS = tuple((stage, f"o:{stage}") for stage in Stage)
 _REUSED = tuple((stage, f"r:{stage}") for stage in Stage)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the line of a batch lies that asked for a job. chunk: source and number, as the feeder noted them."""
+
+    tenant: str
+    batch: str
+    chunk: str
+    line: int
+
+
+# Gives the fields (spec, custom) that the record of a finished line does without; None when its line is gone.
+Originals = Callable[[Origin], Awaitable[Mapping[str, str] | None]]
+
+
+def origin(fields: Mapping[str, str]) -> Origin | None:
+    """Where to read what this record does without; None when it is whole, or there is none."""
+    if "spec" in fields or "chunk" not in fields:
+        return None
+    return Origin(tenant=fields["tenant"], batch=fields["batch"], chunk=fields["chunk"], line=int(fields["line"]))
+
+
+async def whole(fields: Mapping[str, str], originals: Originals) -> Mapping[str, str] | None:
+    """The record with what it does without; None when there is none, or when its line is gone."""
+    if "spec" in fields:
+        return fields
+    place = origin(fields)
+    more = None if place is None else await originals(place)
+    return None if more is None else {**fields, **more}
+
+
+async def no_originals(_: Origin) -> None:
+    """For whoever never meets the jobs of batches."""
 
 
 def units(spec: JobSpec) -> float:
@@ -28,6 +63,11 @@ def units(spec: JobSpec) -> float:
 def encode_spec(spec: JobSpec) -> str:
     """The request as compact JSON. Defaults are left out: 100,000 waiting jobs share one Redis."""
     return spec.model_dump_json(exclude_defaults=True)
+
+
+_UNREAD = encode_spec(
+    JobSpec(prompt="as its line says", concepts=(Concept(phrase="as its line says", photos=("0" * 64,)),), lane="batch")
+)
 
 
 def decode(job_id: str, fields: Mapping[str, str]) -> Job:
@@ -55,7 +95,7 @@ def decode(job_id: str, fields: Mapping[str, str]) -> Job:
         timings={stage: float(fields[name]) for stage, name in _TIMINGS if name in fields},
         outputs={stage: fields[name] for stage, name in _OUTPUTS if name in fields},
         reused=tuple(stage for stage, name in _REUSED if name in fields),
-        picture=fields.get("picture"),
+        picture=_picture(fields),
         shown=int(fields["shown"]) if "shown" in fields else None,
         retry_of=fields.get("of"),
         batch=fields.get("batch"),
@@ -73,6 +113,16 @@ def pairs(flat: Sequence[str]) -> dict[str, str]:
 def _spec(text: str) -> JobSpec:
     # A job is looked at again and again while its request stays the same: half of what reading a record costs.
     return JobSpec.model_validate_json(text)
+
+
+def decode_state(job_id: str, fields: Mapping[str, str]) -> Job:
+    """The job that a record describes, whole or not; what its line would say is stood in for."""
+    return decode(job_id, fields if "spec" in fields else {**fields, "spec": _UNREAD})
+
+
+def _picture(fields: Mapping[str, str]) -> str | None:
+    picture = fields.get("picture")
+    return picture and picture.replace("*", fields.get(f"o:{Stage.PERSONALIZE}", "*"))
 
 
 def _seconds(text: str | None) -> float | None:

@@ -8,7 +8,7 @@ local lines = 0
 for i = 8, #ARGV, 5 do
   local job = {id = ARGV[i], lane = 'batch', tenant = f[6], units = ARGV[i + 3]}
   create(job, ARGV[i + 4])
-  redis.call('HSET', record(job.id), 'batch', id, 'line', ARGV[i + 1], 'custom', ARGV[i + 2])
+  redis.call('HSET', record(job.id), 'batch', id, 'line', ARGV[i + 1], 'custom', ARGV[i + 2], 'chunk', ARGV[3] .. '-' .. ARGV[4])
   redis.call('SADD', members(id), job.id)
   lines = lines + 1
 end

@@ -1,6 +1,7 @@
 -- ARGV: prefix, id, log, chunks of it so far, name of the last one or '', replaces it (1 or 0), new name, jobs in it,
 -- and for lines that never ran: chunk, at, next chunk, next at, status, lines.
--- Notes that a chunk of a log is written. The jobs' records stay for as long as their pictures do: they know the blobs.
+-- Notes that a chunk of a log is written. The jobs' records stay for as long as their pictures do, because they know the
+-- blobs: shrink.lua makes them small.
 -- Returns 1, or 0 when somebody else has written in the meantime: then the caller's chunk is nobody's.
 local id, log = ARGV[2], p .. ':log:' .. ARGV[3] .. ':' .. ARGV[2]
 local f = redis.call('HMGET', batch(id), 's', 'chunk', 'at')

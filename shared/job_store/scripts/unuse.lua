@@ -3,8 +3,5 @@
 local job = {id = ARGV[2], tenant = ARGV[3]}
 redis.call('SREM', uses(ARGV[3], ARGV[4], ARGV[5]), job.id)
 if redis.call('EXISTS', uses(ARGV[3], ARGV[4], ARGV[5])) == 1 then return 0 end
-if ARGV[4] == 'identify' and redis.call('EXISTS', record(job.id)) == 1 then
-  each_photo(job.id, function(photo) redis.call('SREM', faces(job.tenant, photo), ARGV[5]) end)
-end
 redis.call('SET', erased(ARGV[3], ARGV[4], ARGV[5]), 1, 'EX', ERASED_S)
 return 1
