@@ -1,4 +1,4 @@
-"""Erases what is to go: pictures, stage results, faces, photos and records, of jobs, photos and whole tenants.
+"""Erases what is to go: pictures, stage results, faces, photos, lines and records of jobs, photos, batches, tenants.
 
 Blobs first, records last: whoever dies in between is followed by the next sweep, which finds the record and begins
 anew. A result that several jobs have goes with the last of them. What a worker writes after that is an orphan: no job
@@ -12,9 +12,13 @@ import time
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import get_args
 
-from shared.batch_store import AsyncBatchStore
-from shared.blob_store import BlobStore, photo_key, photos_folder, stage_folder
+from pydantic_core import from_json
+
+from shared.batch import Batch, Log, job_id_of
+from shared.batch_store import AsyncBatchStore, ChunkLog
+from shared.blob_store import BlobStore, batch_folder, photo_key, photos_folder, stage_folder
 from shared.errors import TransientError
 from shared.job import Stage
 from shared.job_store import Erasing, Erasures, Left, WebhookStore
@@ -92,11 +96,15 @@ class Eraser:
                 await asyncio.wait_for(stop.wait(), self.settings.sweep_every_s)
 
     async def sweep(self) -> None:
-        """Erases the jobs whose time is over, and what is left of photos and tenants that were to go."""
+        """Erases the jobs and batches whose time is over, and what is left of photos and tenants that were to go."""
         while due := await self.records.due(_AT_ONCE):
             for start in range(0, len(due), _TOGETHER):
                 await asyncio.gather(*(self._erase(left) for left in due[start : start + _TOGETHER]))
             _log.info("jobs_erased", jobs=len(due))
+        # After the jobs: their records do without what the lines of the batch say.
+        for batch in await self.batches.due(_AT_ONCE):
+            await self._erase_batch(batch)
+            _log.info("batch_erased", batch=batch.id)
         for result in await self.records.strays():
             tenant, stage, digest = result.split("/")
             await self._delete(stage_folder(tenant, stage, digest))
@@ -105,14 +113,20 @@ class Eraser:
             await self.erase_tenant(tenant)
 
     async def collect(self, *, older_than_s: float) -> int:
-        """Erases stage results that no job has and photos that have expired, if they are older; gives how many."""
+        """Erases stage results that no job has, files of no batch and photos that have expired, if they are older.
+
+        Gives how many results, batches and photos.
+        """
         results: dict[str, float] = defaultdict(float)
         photos: dict[tuple[str, str], float] = {}
+        batches: dict[tuple[str, str], float] = defaultdict(float)
         for blob in await asyncio.to_thread(lambda: list(self.blobs.listed(""))):
             match blob.key.split("/"):
                 case [tenant, "stages", stage, digest, _]:
                     name = f"{tenant}/{stage}/{digest}"
                     results[name] = max(results[name], blob.written_at)
+                case [tenant, "batches", batch_id, *_]:
+                    batches[tenant, batch_id] = max(batches[tenant, batch_id], blob.written_at)
                 case [tenant, "photos", file]:
                     photos[tenant, file.removesuffix(".png")] = blob.written_at
                 case [tenant, "photos", faces, _]:
@@ -127,9 +141,27 @@ class Eraser:
             await self._delete(stage_folder(tenant, stage, digest))
         for tenant, photo_id in sorted(unknown):
             await self._delete(photo_key(tenant, photo_id))
-        if lone or unknown:
-            _log.info("orphans_erased", results=len(lone), photos=len(unknown))
-        return len(lone) + len(unknown)
+        idle = {batch_id: tenant for (tenant, batch_id), written_at in batches.items() if written_at <= before}
+        dropped = await self.batches.orphans(sorted(idle))
+        for batch_id in sorted(dropped):
+            await self._delete(batch_folder(idle[batch_id], batch_id))
+        if lone or unknown or dropped:
+            _log.info("orphans_erased", results=len(lone), photos=len(unknown), batches=len(dropped))
+        return len(lone) + len(unknown) + len(dropped)
+
+    async def _erase_batch(self, batch: Batch) -> None:
+        """A batch that is over: the jobs of its lines, its files, and last its record."""
+        for log in get_args(Log):
+            chunks = ChunkLog(blobs=self.blobs, tenant=batch.tenant, batch_id=batch.id, log=log)
+            for name in await self.batches.names(batch, log):
+                lines = [from_json(row)["line"] for row in await asyncio.to_thread(chunks.read, name)]
+                ids = [job_id_of(batch.id, line, round_) for round_ in range(batch.round + 1) for line in lines]
+                there = await self.records.there(ids)
+                for start in range(0, len(there), _TOGETHER):
+                    some = (self.erase_job(job_id, batch.tenant) for job_id in there[start : start + _TOGETHER])
+                    await asyncio.gather(*some)
+        await self._delete(batch_folder(batch.tenant, batch.id))
+        await self.batches.forget(batch.tenant, batch.id)
 
     async def _erase(self, left: Left) -> None:
         for stage, digest in left.results:

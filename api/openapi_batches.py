@@ -92,6 +92,11 @@ ITEMS_ANSWERS: Answers = with_problems(
     {200: {"model": ItemPageView, "description": "One page"}}, tree.BatchNotFound, tree.InvalidField, *_STORES
 )
 CANCEL_ANSWERS: Answers = with_problems(_BATCH, tree.BatchNotFound, tree.RecordsUnavailable)
+ERASE_BATCH_ANSWERS: Answers = with_problems(
+    {202: {"description": "It goes, if it runs as soon as it has stopped", "headers": RETRY_AFTER}},
+    tree.BatchNotFound,
+    tree.RecordsUnavailable,
+)
 RETRY_ANSWERS: Answers = with_problems(
     {202: {"model": BatchView, "description": "It runs again", "headers": {**LOCATION, **ETAG}}},
     tree.BatchNotFound,

@@ -58,6 +58,11 @@ def batch_key(tenant: str, batch_id: str, file: str) -> str:
     return f"{tenant}/batches/{batch_id}/{file}"
 
 
+def batch_folder(tenant: str, batch_id: str) -> str:
+    """What the keys of all files of a batch begin with."""
+    return batch_key(tenant, batch_id, "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Blob:
     """A blob that is there. written_at: seconds since the epoch, on the S3 server's clock."""

@@ -143,7 +143,7 @@ async def zipped(request: Request, batch_id: str) -> Response:
 @router.post("/{batch_id}/cancel", responses=words.CANCEL_ANSWERS, summary="Take a batch back")
 async def cancel(request: Request, batch_id: str) -> Response:
     """Nothing more is queued, what waits ends now, what runs at its next step; pictures that are there stay."""
-    _check_id(batch_id)
+    check_batch_id(batch_id)
     return _answer(_there(await context_of(request).batches.cancel(tenant_of(request), batch_id)), 200)
 
 
@@ -248,11 +248,12 @@ async def _file(data: AsyncIterator[bytes], type_: str) -> StreamingResponse:
 
 async def find_batch(request: Request, batch_id: str) -> Batch:
     """The caller's batch of this id. Raises BatchNotFound, for another tenant's as well, or RecordsUnavailable."""
-    _check_id(batch_id)
+    check_batch_id(batch_id)
     return _there(await context_of(request).batches.get(tenant_of(request), batch_id))
 
 
-def _check_id(batch_id: str) -> None:
+def check_batch_id(batch_id: str) -> None:
+    """Raises BatchNotFound for what can be no batch's id, without asking Redis."""
     if not _BATCH_ID.fullmatch(batch_id):
         raise BatchNotFound("there is no batch of this id: ids are 32 hexadecimal digits")
 

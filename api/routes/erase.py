@@ -1,4 +1,4 @@
-"""Erasing over HTTP: a job, a photo, or all that a tenant has."""
+"""Erasing over HTTP: a job, a photo, a batch, or all that a tenant has."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from fastapi import APIRouter, Request, Response
 
 from api import queries
 from api.access import tenant_of
+from api.batch_views import BATCHES
 from api.context import context_of
+from api.openapi_batches import ERASE_BATCH_ANSWERS
 from api.openapi_jobs import ERASE_JOB_ANSWERS, ERASE_PHOTO_ANSWERS, ERASE_TENANT_ANSWERS, ERASE_TENANT_PARAMETERS
+from api.routes.batches import check_batch_id
 from api.routes.jobs import check_id
 from api.views import JOBS
-from shared.errors import JobNotFound, PhotoNotFound
+from shared.errors import BatchNotFound, JobNotFound, PhotoNotFound
 from shared.job_store import Erasing
 
 router = APIRouter()
@@ -39,6 +42,20 @@ async def erase_photo(request: Request, photo_id: str) -> Response:
     if not photo_id.isalnum() or not await context_of(request).eraser.erase_photo(photo_id, tenant_of(request)):
         raise PhotoNotFound("there is no photo of this id; photos expire")
     return Response(status_code=204)
+
+
+@router.delete(
+    BATCHES + "/{batch_id}", status_code=202, responses=ERASE_BATCH_ANSWERS, tags=["batches"], summary="Erase a batch"
+)
+async def erase_batch(request: Request, batch_id: str) -> Response:
+    """Its lines, its files, and its jobs with their pictures, but for what other jobs of yours have.
+
+    A batch that runs is taken back first. It is not found any more once it is over; its files go in the seconds after.
+    """
+    check_batch_id(batch_id)
+    if await context_of(request).batches.erase(tenant_of(request), batch_id) is Erasing.NONE:
+        raise BatchNotFound("there is no batch of this id; records of finished batches expire")
+    return Response(status_code=202, headers=_LATER)
 
 
 @router.delete(

@@ -12,12 +12,12 @@ import redis.asyncio
 from shared.batch import Batch, Log
 from shared.batch_store.record import decode
 from shared.job import Job, Status
-from shared.job_store import keys, record, scripts
+from shared.job_store import Erasing, keys, record, scripts
 from shared.job_store.connection import Word, redis_errors
 from shared.job_store.events import EventReader
 from shared.settings import Settings
 
-_SCRIPTS = ("batch_open", "batch_start", "batch_drop", "batch_stop", "batch_retry")
+_SCRIPTS = ("batch_open", "batch_start", "batch_drop", "batch_stop", "batch_retry", "batch_erase")
 # Whoever reads the lines of a batch must say so this often, or the feeder takes them for dead.
 INTAKE_S = 120
 
@@ -83,7 +83,7 @@ class AsyncBatchStore:
     async def get(self, tenant: str, batch_id: str) -> Batch | None:
         """The tenant's batch of this id, or None."""
         found = await self._read([batch_id])
-        return found[0] if found and found[0].tenant == tenant else None
+        return found[0] if found and found[0].tenant == tenant and not _is_gone(found[0]) else None
 
     async def wait(self, tenant: str, batch_id: str, *, after: int, timeout_s: float) -> Batch | None:
         """The batch once its sequence is above `after` or it is done, or as it is when the time is over."""
@@ -120,7 +120,7 @@ class AsyncBatchStore:
             with redis_errors():
                 await self._redis.zrem(key, *gone)
         following = f"{rows[limit - 1][1]:.6f}-{shown[-1]}" if len(rows) > limit else None
-        return Page(batches=tuple(batches), next=following)
+        return Page(batches=tuple(batch for batch in batches if not _is_gone(batch)), next=following)
 
     async def cancel(self, tenant: str, batch_id: str) -> Batch | None:
         """Queues nothing more and takes the open jobs back; a batch that is over stays as it is. None without one."""
@@ -134,17 +134,46 @@ class AsyncBatchStore:
 
     async def forget_all(self, tenant: str) -> None:
         """Every record of the tenant's batches goes; its jobs are gone already, so nothing writes one anew."""
-        logs = get_args(Log)
         for batch_id in await self._ids(tenant):
-            of_logs = [name(self._prefix, batch_id, log) for name in (keys.ended_key, keys.log_key) for log in logs]
-            own = [name(self._prefix, batch_id) for name in (keys.batch_key, keys.intake_key, keys.members_key)]
-            with redis_errors():
-                async with self._redis.pipeline(transaction=True) as pipe:
-                    pipe.delete(*own, *of_logs)
-                    pipe.zrem(keys.feeding_key(self._prefix), batch_id)
-                    # Last: whoever dies before this finds the batch again.
-                    pipe.zrem(keys.batches_key(self._prefix, tenant), batch_id)
-                    await pipe.execute()
+            await self.forget(tenant, batch_id)
+
+    async def forget(self, tenant: str, batch_id: str) -> None:
+        """The batch's record goes; call it when its jobs and its files are gone."""
+        logs = get_args(Log)
+        of_logs = [name(self._prefix, batch_id, log) for name in (keys.ended_key, keys.log_key) for log in logs]
+        own = [name(self._prefix, batch_id) for name in (keys.batch_key, keys.intake_key, keys.members_key)]
+        with redis_errors():
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.delete(*own, *of_logs)
+                pipe.zrem(keys.feeding_key(self._prefix), batch_id)
+                pipe.zrem(keys.kept_batches_key(self._prefix), batch_id)
+                pipe.zrem(keys.batches_key(self._prefix, tenant), batch_id)
+                await pipe.execute()
+
+    async def erase(self, tenant: str, batch_id: str) -> Erasing:
+        """The tenant's batch is to go: now that it is over, or as soon as it is; one that runs is taken back."""
+        answer = Erasing(await self._run("batch_erase", batch_id, tenant))
+        if answer is Erasing.RUNNING:
+            await self._run("batch_stop", batch_id, tenant, "canceled", self._settings.job_expiry_s)
+        return answer
+
+    async def due(self, most: int) -> list[Batch]:
+        """Batches that are over and not to be kept any longer; from now on none of their lines runs again."""
+        with redis_errors():
+            seconds, _ = await self._redis.time()
+            key = keys.kept_batches_key(self._prefix)
+            ids: Any = await self._redis.zrangebyscore(key, "-inf", seconds, start=0, num=most)
+        going = [one for one in ids if await self._run("batch_erase", one, "") == Erasing.OVER]
+        return await self._read(going)
+
+    async def orphans(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that no batch has."""
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for batch_id in ids:
+                    pipe.exists(keys.batch_key(self._prefix, batch_id))
+                found = await pipe.execute()
+        return {batch_id for batch_id, known in zip(ids, found, strict=True) if not known}
 
     async def _ids(self, tenant: str) -> list[str]:
         with redis_errors():
@@ -207,3 +236,8 @@ class AsyncBatchStore:
     async def _run(self, name: str, *values: Word) -> Any:
         with redis_errors():
             return await self._scripts[name](args=[self._prefix, *values])
+
+
+def _is_gone(batch: Batch) -> bool:
+    """Whether nobody may see the batch any more, because it is being erased."""
+    return batch.leaving and batch.done

@@ -123,6 +123,15 @@ class Erasures:
         lone = {one for one, known in zip(results, found, strict=False) if not known}
         return lone, {one for one, known in zip(photos, found[len(results) :], strict=True) if not known}
 
+    async def there(self, job_ids: Sequence[str]) -> list[str]:
+        """Those of the ids that a job has."""
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in job_ids:
+                    pipe.exists(keys.job_key(self._prefix, job_id))
+                found = await pipe.execute()
+        return [job_id for job_id, known in zip(job_ids, found, strict=True) if known]
+
     async def leave(self, tenant: str) -> None:
         """All that the tenant has is to go."""
         with redis_errors():

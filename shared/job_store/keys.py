@@ -48,7 +48,8 @@
     {p}:post                      zset    webhooks with any of those; score = when to look at them next (s)
     {p}:rung                      zset    deliveries handed out that nobody claimed yet; score = when rung for again (s)
     {p}:postbell                  list    at most one item: wakes those who look
-    {p}:batch:{id}                hash    one batch's record, fields below; expires some time after the batch is over
+    {p}:batch:{id}                hash    one batch's record, fields below; erased some time after the batch is over
+    {p}:keptbatches               zset    batches that are over; score = when they and their files are erased (s)
     {p}:batches:{tenant}          zset    a tenant's batches; score = when they came (s)
     {p}:feeding                   zset    batches that are not over; score = when they came (s)
     {p}:intake:{batch}            string  says that somebody reads the batch's lines; expires by itself
@@ -90,6 +91,7 @@ Fields of a batch's record.
     stop, round                       why no more lines are queued (canceled, expired); how often it was asked for again
     open, running, n:{status}         jobs queued or running, running; lines over by state
     saved                             stages of finished jobs that were found instead of made
+    leaving                           it is to go with all it left as soon as it is over
     marka, markb                      (time, lines over, succeeded) one to two minutes ago, and lately: the rate
 
 Fields of an answer: holder, until, seed (who works on the request, until when unless it asks again, and what the ids of
@@ -223,6 +225,11 @@ def batch_key(prefix: str, batch_id: str) -> str:
 def batches_key(prefix: str, tenant: str) -> str:
     """Key of the set of a tenant's batches."""
     return f"{prefix}:batches:{tenant}"
+
+
+def kept_batches_key(prefix: str) -> str:
+    """Key of the set of batches that are over."""
+    return f"{prefix}:keptbatches"
 
 
 def feeding_key(prefix: str) -> str:

@@ -53,7 +53,7 @@ def work(batches: Batches, job_ids: list[str]) -> list[Job]:
     for number, job_id in enumerate(job_ids):
         for stage in STAGES:
             whose = number if stage is STAGES[-1] else number // 10
-            digest = hashlib.sha256(f"{stage}{whose}".encode()).hexdigest()
+            digest = hashlib.sha256(f"{stage}{whose}{job_ids[0]}".encode()).hexdigest()
             batches.blobs.put(stage_key(TENANT, stage, digest, "picture.png"), b"x", "image/png")
             picture = stage_key(TENANT, stage, digest, "picture.png") if stage is STAGES[-1] else None
             claim = batches.claim(job_id, stage)

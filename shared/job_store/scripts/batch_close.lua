@@ -31,8 +31,8 @@ if following ~= 'finalizing' then
     '{"id":', cjson.encode(id), ',"status":"', following, '","succeeded":', succeeded, ',"failed":', number(12),
     ',"canceled":', number(7), ',"expired":', number(8), ',"invalid":', number(5), '}',
   }))
-  for _, key in ipairs({batch(id), p .. ':log:output:' .. id, p .. ':log:errors:' .. id}) do
-    redis.call('EXPIRE', key, ARGV[3])
-  end
+  -- Not by EXPIRE: the record knows what of the blob store is to go with it.
+  local leaves = redis.call('HEXISTS', batch(id), 'leaving') == 1
+  redis.call('ZADD', p .. ':keptbatches', leaves and 0 or now() + tonumber(ARGV[3]), id)
 end
 return following

@@ -2,12 +2,11 @@
 -- The batch runs again over the lines of a new source, which ended in these states. Returns 1, or 0 when it is not over or
 -- somebody else was faster.
 local id = ARGV[2]
-local f = redis.call('HMGET', batch(id), 's', 'round', 'tenant', 'expires_after', 'at:validating')
+local f = redis.call('HMGET', batch(id), 's', 'round', 'tenant', 'expires_after', 'at:validating', 'leaving')
 if not f[1] or f[1] == 'validating' or f[1] == 'running' or f[1] == 'finalizing' then return 0 end
-if tonumber(f[2] or 0) ~= tonumber(ARGV[3]) then return 0 end
+if f[6] or tonumber(f[2] or 0) ~= tonumber(ARGV[3]) then return 0 end
 local errors, t = p .. ':log:errors:' .. id, now()
-redis.call('PERSIST', batch(id))
-redis.call('PERSIST', p .. ':log:output:' .. id)
+redis.call('ZREM', p .. ':keptbatches', id)
 redis.call('DEL', errors)
 for i = 9, #ARGV do redis.call('RPUSH', errors, ARGV[i]) end
 for i, status in ipairs({'failed', 'canceled', 'expired'}) do
