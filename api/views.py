@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from shared.job import Failure, Job, JobSpec, Lane, Stage, Status
 from shared.job_store import QueuePlace
+from shared.verification import Verification
 
 JOBS = "/v1/jobs"
 # Jobs on a page: without a wish, and at most.
@@ -60,6 +61,9 @@ class JobState(TypedDict):
     warnings: tuple[str, ...]
     timings: Annotated[dict[Stage, float], Field(description="Seconds per finished stage")]
     reused: Annotated[tuple[Stage, ...], Field(description="Finished stages that cost nothing: an equal one was there")]
+    verification: Annotated[
+        Verification | None, Field(description="Whose faces the picture shows; null until the job has one")
+    ]
     retry_of: Annotated[str | None, Field(description="The job that this one does over")]
     created_at: datetime
     started_at: datetime | None
@@ -191,6 +195,7 @@ def _state(job: Job, place: QueuePlace | None) -> JobState:
         "warnings": job.warnings,
         "timings": job.timings,
         "reused": job.reused,
+        "verification": job.verification,
         "retry_of": job.retry_of,
         "created_at": _moment(job.created_at),
         "started_at": None if job.started_at is None else _moment(job.started_at),

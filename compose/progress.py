@@ -10,6 +10,7 @@ STAGES = {
     "render": "drawing the scene",
     "detect": "finding everyone in it",
     "personalize": "putting everyone in",
+    "verify": "looking whether everyone is in it",
 }
 _BAR = 24
 _PLAIN_EVERY = 0.25

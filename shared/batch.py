@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from shared.job import Job, JobSpec, Stage, Status
+from shared.verification import Verification
 
 MAX_CUSTOM_ID_CHARS = 128
 
@@ -68,6 +69,7 @@ class Outcome(BaseModel):
     status: Literal["succeeded", "failed", "canceled", "expired", "invalid"]
     picture: str | None = None
     seed: int | None = None
+    verification: Verification | None = None
     warnings: tuple[str, ...] = ()
     errors: tuple[LineError, ...] = ()
 
@@ -164,6 +166,7 @@ def outcome_of(job: Job) -> Outcome:
             "status": job.status.value,
             "picture": job.picture,
             "seed": job.spec.sampling.seed,
+            "verification": job.verification,
             "warnings": job.warnings,
             "errors": () if error is None else (LineError.model_validate(error.model_dump()),),
         }

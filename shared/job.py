@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from shared.verification import Verification
+
 MAX_CONCEPTS = 5
 MAX_PHOTOS = 8
 MAX_PROMPT_CHARS = 1000
@@ -47,6 +49,7 @@ class Stage(StrEnum):
     RENDER = "render"
     DETECT = "detect"
     PERSONALIZE = "personalize"
+    VERIFY = "verify"
 
 
 class Status(StrEnum):
@@ -188,6 +191,7 @@ class Job(BaseModel):
     reused: finished stages whose result was found, or made by another job meanwhile, instead of made for this one.
     retry_of: the job that this one does over.
     picture is the key of the final picture; it is written once, by the finish of the last stage.
+    verification: whose faces the final picture shows; None for a job that was not verified.
     shown is the step after which the newest preview of it was taken, while it emerges.
     batch, line and custom_id say which line of which batch asked for the job, if one did.
     """
@@ -212,6 +216,7 @@ class Job(BaseModel):
     outputs: dict[Stage, str] = {}
     reused: tuple[Stage, ...] = ()
     picture: str | None = None
+    verification: Verification | None = None
     shown: int | None = None
     retry_of: str | None = None
     batch: str | None = None

@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.job import BoxPx, MaskKind, Mode, Scheduler, Stage
 
-STAGES: tuple[Stage, ...] = (Stage.IDENTIFY, Stage.RENDER, Stage.DETECT, Stage.PERSONALIZE)
+STAGES: tuple[Stage, ...] = (Stage.IDENTIFY, Stage.RENDER, Stage.DETECT, Stage.PERSONALIZE, Stage.VERIFY)
 QUEUE_OF: dict[Stage, Literal["detection", "generation"]] = {
     Stage.IDENTIFY: "detection",
     Stage.RENDER: "generation",
     Stage.DETECT: "detection",
     Stage.PERSONALIZE: "generation",
+    Stage.VERIFY: "detection",
 }
 
 
@@ -132,3 +133,15 @@ class PersonalizeOrder(Order):
     feather_px: float
     identity_scale: float
     adapter_scale: float
+
+
+class VerifyOrder(Order):
+    """Look whose faces the final picture shows.
+
+    identities, regions and picture are the digests of the orders before.
+    """
+
+    stage: Literal[Stage.VERIFY] = Stage.VERIFY
+    identities: str
+    regions: str
+    picture: str

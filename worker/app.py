@@ -68,7 +68,7 @@ class TakeWhenReady(bootsteps.StartStopStep):
 
 
 def create_app(settings: Settings, load_stages: LoadStages) -> TroupeCelery:
-    """A Celery app with the four stages. Connects to nothing and loads nothing until a worker starts."""
+    """A Celery app with all stages. Connects to nothing and loads nothing until a worker starts."""
     app = TroupeCelery("troupe", set_as_current=False)
     app.settings, app.load_stages = settings, load_stages
     broker.configure(app, settings)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from shared.job import Job, Stage
 from shared.settings import Role, Settings
+from shared.verification import Verification
 
 Show = Callable[[bytes], None]
 """Shows a picture (JPEG), as it is after the step, to whoever watches the job."""
@@ -20,14 +21,15 @@ Gives a way to show the picture as it emerges when somebody wants to see it and 
 
 @dataclass(frozen=True, kw_only=True)
 class StageOutput:
-    """What a stage left in the blob store. digest: of its order. picture: key of the final picture, last stage only.
+    """What a stage left in the blob store. digest: of its order. reused: whether it was there already.
 
-    reused: whether it was there already.
+    picture, verification: key of the final picture and whose faces it shows; of the last stage only.
     """
 
     digest: str
     warnings: tuple[str, ...] = ()
     picture: str | None = None
+    verification: Verification | None = None
     reused: bool = False
 
 

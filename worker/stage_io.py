@@ -36,8 +36,10 @@ from shared.orders import (
     PersonalizeOrder,
     Region,
     RenderOrder,
+    VerifyOrder,
 )
 from shared.settings import Role, Settings
+from shared.verification import Verification
 from worker.models.bundle import Bundle, Detection, Generation, load_bundle
 from worker.models.memory import with_room
 from worker.photos import Photos
@@ -46,6 +48,7 @@ from worker.stages.detect import detect
 from worker.stages.identify import Seen, identities_of
 from worker.stages.personalize import Cast, personalize
 from worker.stages.render import render
+from worker.stages.verify import verify
 
 T = TypeVar("T")
 _OUTPUT = "output.json"
@@ -64,13 +67,14 @@ def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]
         Stage.RENDER: rooms.render,
         Stage.DETECT: rooms.detect,
         Stage.PERSONALIZE: rooms.personalize,
+        Stage.VERIFY: rooms.verify,
     }
     return {stage: partial(rooms.assign, work[stage]) for stage in STAGES if role in {"all", QUEUE_OF[stage]}}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rooms:
-    """The four stages over one bundle and one blob store."""
+    """The stages over one bundle and one blob store."""
 
     blobs: BlobStore
     bundle: Bundle
@@ -84,6 +88,7 @@ class Rooms:
             place=place,
             do=lambda place, on_step: with_room(lambda: do(place, on_step), size),
             unseen=partial(self._unseen, job) if order.stage is Stage.IDENTIFY else None,
+            picture=_picture_of(job) if order.stage is STAGES[-1] else None,
         )
 
     def identify(self, job: Job) -> tuple[IdentifyOrder, Work]:
@@ -154,14 +159,12 @@ class Rooms:
         )
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
-            arrays = load_arrays(self._stored(job.tenant, Stage.IDENTIFY, order.identities, _IDENTITIES))
-            found = json.loads(self._stored(job.tenant, Stage.DETECT, order.regions, _OUTPUT))
             predictions = load_tensors(self._stored(job.tenant, Stage.RENDER, order.template, _PREDICTIONS))[
                 "predictions"
             ]
             cast = Cast(
-                identities=[arrays[str(concept)] for concept in range(len(arrays))],
-                regions=[Region.model_validate(region) for region in found["regions"]],
+                identities=self._identities(job.tenant, order.identities),
+                regions=self._regions(job.tenant, order.regions),
                 mask=job.spec.sampling.mask,
                 predictions=predictions,
             )
@@ -170,6 +173,35 @@ class Rooms:
             return {}
 
         return order, work
+
+    def verify(self, job: Job) -> tuple[VerifyOrder, Work]:
+        """Whose faces the final picture shows."""
+        order = VerifyOrder(
+            bundle=self.bundle.name,
+            identities=job.outputs[Stage.IDENTIFY],
+            regions=job.outputs[Stage.DETECT],
+            picture=job.outputs[Stage.PERSONALIZE],
+        )
+
+        def work(_place: Place, on_step: OnStep) -> dict[str, Any]:
+            found = verify(
+                self._detection,
+                pixels(self._stored(job.tenant, Stage.PERSONALIZE, order.picture, PICTURE)),
+                self._regions(job.tenant, order.regions),
+                self._identities(job.tenant, order.identities),
+                on_step,
+            )
+            return {"verification": found.model_dump()}
+
+        return order, work
+
+    def _identities(self, tenant: str, digest: str) -> list[NDArray[np.float32]]:
+        arrays = load_arrays(self._stored(tenant, Stage.IDENTIFY, digest, _IDENTITIES))
+        return [arrays[str(concept)] for concept in range(len(arrays))]
+
+    def _regions(self, tenant: str, digest: str) -> list[Region]:
+        found = json.loads(self._stored(tenant, Stage.DETECT, digest, _OUTPUT))
+        return [Region.model_validate(region) for region in found["regions"]]
 
     @property
     def _detection(self) -> Detection:
@@ -236,11 +268,13 @@ class StoredWork:
     """An assignment whose result is kept under its order's digest; `output.json` says that it is whole.
 
     unseen: names of the photos nobody has looked at yet, where the result is put together from what photos show.
+    picture: key of the final picture, where this is the last stage.
     """
 
     place: Place
     do: Work
     unseen: Callable[[], tuple[str, ...]] | None = None
+    picture: str | None = None
 
     @property
     def digest(self) -> str:
@@ -264,10 +298,12 @@ class StoredWork:
         return self._left(output, reused=output.get("looked_at") == 0)
 
     def _left(self, output: Mapping[str, Any], *, reused: bool) -> StageOutput:
+        verification = output.get("verification")
         return StageOutput(
             digest=self.digest,
             warnings=tuple(output.get("warnings", ())),
-            picture=self.place.key(PICTURE) if self.place.stage is Stage.PERSONALIZE else None,
+            picture=self.picture,
+            verification=Verification.model_validate(verification) if verification else None,
             reused=reused,
         )
 
@@ -291,7 +327,7 @@ def drawing_of(spec: JobSpec) -> Drawing:
 def personalize_order_of(
     spec: JobSpec, *, bundle: str, identities: str, template: str, regions: str
 ) -> PersonalizeOrder:
-    """The last order of a job whose earlier stages left these digests. Raises ValueError as `drawing_of`."""
+    """The drawing of a job whose earlier stages left these digests, as an order. Raises ValueError as `drawing_of`."""
     sampling = spec.sampling
     return PersonalizeOrder(
         bundle=bundle,
@@ -314,6 +350,10 @@ def personalize_order_of(
         identity_scale=_filled(sampling.identity_scale),
         adapter_scale=_filled(sampling.adapter_scale),
     )
+
+
+def _picture_of(job: Job) -> str:
+    return stage_key(job.tenant, Stage.PERSONALIZE, job.outputs[Stage.PERSONALIZE], PICTURE)
 
 
 def _size_of(spec: JobSpec, stage: Stage) -> str:

@@ -40,7 +40,7 @@ log = get_logger(__name__)
 
 
 def add_tasks(app: Celery, child: Child) -> None:
-    """Registers the four stages as tasks of the app."""
+    """Registers all stages as tasks of the app."""
     for stage in STAGES:
         _add(app, child, stage)
 
@@ -98,6 +98,7 @@ def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
                     seconds=seconds,
                     warnings=output.warnings,
                     picture=output.picture,
+                    verification=output.verification,
                     reused=output.reused,
                 ),
                 for_s=child.settings.lease_s,

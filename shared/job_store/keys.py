@@ -75,11 +75,12 @@ Fields of a job's record. Times are seconds since the epoch on Redis's own clock
     o:{stage}, t:{stage}, w:{stage}   digest of the output, seconds, warnings (JSON list) of a finished stage
     r:{stage}                         set when its result was found or waited for instead of made
     picture, error                    key of the final picture; why it failed (JSON)
+    v:{concept}                       its face in the picture: identity, box, whom it is nearer to, if so; - for none
     batch, line, custom               the batch that the job is of, the number of its line, the line's own id
     chunk                             where that line lies: {source}-{number of the chunk}
 
 Once the log of its batch tells of it, the record of a finished job has no spec, units and custom any more: its line has
-them. In its picture's key, * stands for the digest of the last stage.
+them. In its picture's key, * stands for the digest of personalize.
 
 Fields of a batch's record.
 

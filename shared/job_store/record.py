@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from shared.job import Concept, Failure, Job, JobSpec, Progress, Stage, Status
+from shared.job import MAX_CONCEPTS, Concept, Failure, Job, JobSpec, Progress, Stage, Status
+from shared.verification import Swap, Verification, VerifiedFace
 
 _DEFAULT_STEPS = 30
 _DEFAULT_SIDE_PX = 1024
@@ -17,6 +18,7 @@ _WARNINGS = tuple(f"w:{stage}" for stage in Stage)
 _TIMINGS = tuple((stage, f"t:{stage}") for stage in Stage)
 _OUTPUTS = tuple((stage, f"o:{stage}") for stage in Stage)
 _REUSED = tuple((stage, f"r:{stage}") for stage in Stage)
+_FACES = tuple(f"v:{concept}" for concept in range(MAX_CONCEPTS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,7 @@ def decode(job_id: str, fields: Mapping[str, str]) -> Job:
         outputs={stage: fields[name] for stage, name in _OUTPUTS if name in fields},
         reused=tuple(stage for stage, name in _REUSED if name in fields),
         picture=_picture(fields),
+        verification=_verification(fields),
         shown=int(fields["shown"]) if "shown" in fields else None,
         retry_of=fields.get("of"),
         batch=fields.get("batch"),
@@ -123,6 +126,33 @@ def decode_state(job_id: str, fields: Mapping[str, str]) -> Job:
 def _picture(fields: Mapping[str, str]) -> str | None:
     picture = fields.get("picture")
     return picture and picture.replace("*", fields.get(f"o:{Stage.PERSONALIZE}", "*"))
+
+
+def encode_verification(found: Verification) -> str:
+    """A line a concept, identity and box, and who the face is nearer to: each short, so that a record stays small."""
+    swaps = {one.concept: f" {one.nearer_to}" for one in found.swaps}
+    return "\n".join(
+        "-"
+        if face.face_box_px is None
+        else " ".join(f"{number:g}" for number in (face.identity or 0.0, *face.face_box_px))
+        + swaps.get(face.concept, "")
+        for face in found.faces
+    )
+
+
+def _verification(fields: Mapping[str, str]) -> Verification | None:
+    if _FACES[0] not in fields:
+        return None
+    faces, swaps = [], []
+    for concept, name in enumerate(name for name in _FACES if name in fields):
+        identity, *words = fields[name].split()
+        if not words:
+            faces.append(VerifiedFace(concept=concept, identity=None, face_box_px=None))
+            continue
+        x1, y1, x2, y2 = (float(word) for word in words[:4])
+        faces.append(VerifiedFace(concept=concept, identity=float(identity), face_box_px=(x1, y1, x2, y2)))
+        swaps += [Swap(concept=concept, nearer_to=int(word)) for word in words[4:]]
+    return Verification.of(faces, swaps)
 
 
 def _seconds(text: str | None) -> float | None:

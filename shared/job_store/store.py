@@ -15,6 +15,7 @@ from shared.job_store.connection import Word, redis_errors
 from shared.job_store.facts import Claim, Ending, Refusal, Renewal, Wish
 from shared.orders import STAGES
 from shared.settings import Settings
+from shared.verification import Verification
 
 _SCRIPTS = ("claim", "want", "renew", "finish", "stop", "release", "retry", "shown")
 # A step of a large picture on a slow device takes less.
@@ -90,6 +91,7 @@ class JobStore:
         seconds: float,
         warnings: Sequence[str] = (),
         picture: str | None = None,
+        verification: Verification | None = None,
         reused: bool = False,
     ) -> Ending:
         """Notes that the stage is done, for this job and for all that wait for the same result.
@@ -109,6 +111,7 @@ class JobStore:
             json.dumps(list(warnings)),
             picture or "",
             "1" if reused else "",
+            "" if verification is None else record.encode_verification(verification),
         )
         return Ending(self._run("finish", job_id, attempt, *values))
 

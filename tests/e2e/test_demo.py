@@ -42,7 +42,7 @@ def test_the_demo_draws_both_people_and_leaves_nothing_running(mark: Mark) -> No
     process = demo(mark)
     told, _ = process.communicate(timeout=170)
     assert process.returncode == 0, told
-    for stage in ("identify", "render", "detect", "personalize"):
+    for stage in ("identify", "render", "detect", "personalize", "verify"):
         assert f"{stage} " in told
     assert {path.stem for path in FOLDER.iterdir()} == PICTURES
     picture = np.asarray(Image.open(FOLDER / "picture.png").convert("RGB"))

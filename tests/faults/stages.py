@@ -22,8 +22,12 @@ from shared.errors import BlobsUnavailable, BundleError, NoFace
 from shared.job import Job, Stage
 from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Role, Settings
+from shared.verification import Verification, VerifiedFace
 from worker.seam import OnStep, StageFunction, StageOutput
 
+VERIFICATION = Verification(
+    min_identity=0.9, faces=(VerifiedFace(concept=0, identity=0.9, face_box_px=(8, 8, 40, 48)),)
+)
 _STEPS = 3
 _LOOK_EVERY_S = 0.01
 _PATIENCE_S = 120.0
@@ -81,9 +85,14 @@ class Play:
         return f"stages/{self.digest}/picture.png"
 
     def _left(self, *, reused: bool) -> StageOutput:
-        picture = self._picture if self.stage is STAGES[-1] else None
-        warnings = (f"{self.stage.value} warns",)
-        return StageOutput(digest=self.digest, warnings=warnings, picture=picture, reused=reused)
+        last = self.stage is STAGES[-1]
+        return StageOutput(
+            digest=self.digest,
+            warnings=(f"{self.stage.value} warns",),
+            picture=self._picture if last else None,
+            verification=VERIFICATION if last else None,
+            reused=reused,
+        )
 
 
 def assign(stage: Stage, folder: Path, blobs: BlobStore, job: Job) -> Play:

@@ -26,7 +26,7 @@ def test_a_child_killed_in_the_middle_of_a_job_costs_one_attempt(crew: Crew) -> 
     job = stand.check_one_picture(job_id)
     # Identify was stored and is not done again: the job went on where it was lost.
     assert [run.stage for run in stand.runs(job_id)].count(Stage.IDENTIFY) == 1
-    assert job.attempt == 5
+    assert job.attempt == 6
 
 
 def test_a_job_that_kills_its_worker_every_time_fails_after_three(crew: Crew) -> None:
@@ -58,7 +58,7 @@ def test_a_worker_whose_bundle_is_broken_takes_no_job(stand: Rig) -> None:
     stand.start_worker()
     stand.until("one ready worker", lambda: len(stand.ready()) == 1)
     job = stand.check_one_picture(job_id)
-    assert job.attempt == 4
+    assert job.attempt == 5
     assert broken.process.poll() is None
 
 

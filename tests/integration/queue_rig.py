@@ -19,6 +19,7 @@ from shared.blob_store import BlobStore
 from shared.broker import WORKER_ARGS
 from shared.job import Job, Stage
 from shared.job_store import WorkerFacts
+from shared.orders import STAGES
 from shared.settings import Settings
 from tests.integration.api_server import environment_of
 from tests.integration.queue_records import Records
@@ -144,7 +145,7 @@ class Rig(Records):
         self.until("quiet", self.is_quiet)
         assert self.jobs.get(job_id) == job
         ends = [line for line in self.log_lines() if line.get("job_id") == job_id and line.get("ending") == "done"]
-        finals = [line for line in ends if line["stage"] == Stage.PERSONALIZE.value]
+        finals = [line for line in ends if line["stage"] == STAGES[-1].value]
         assert len(finals) == 1, finals
         return job
 

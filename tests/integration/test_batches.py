@@ -16,6 +16,7 @@ import pytest
 from api.keys import KeyTable
 from shared.job_store import connect
 from shared.settings import Settings
+from tests.faults.stages import VERIFICATION
 from tests.integration.api_server import ApiServer, api_server, png_bytes
 from tests.integration.queue_rig import Rig, rig
 
@@ -99,6 +100,7 @@ def test_good_lines_run_and_bad_ones_are_told(desk: Desk) -> None:
     assert len(output) == 41
     assert {one["custom_id"] for one in output} == {f"c{number}" for number in range(45) if number not in {3, 4, 5, 6}}
     assert {one["custom_id"]: one["seed"] for one in output}["c9"] == 9
+    assert {one["verification"]["min_identity"] for one in output} == {VERIFICATION.min_identity}
     assert sorted((one["line"], one["status"], one["errors"][0]["code"]) for one in errors) == [
         (4, "invalid", "string_too_short"),
         (5, "invalid", "duplicate_custom_id"),

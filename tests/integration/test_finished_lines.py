@@ -13,15 +13,20 @@ from api.batch_retry import retry_failed
 from api.context import Context, open_context
 from shared.batch_store import LineChunks
 from shared.blob_store import stage_key
-from shared.job import Failure, Job
+from shared.job import Failure, Job, Stage
 from shared.job_store import Erasing
 from shared.orders import STAGES
 from shared.settings import Settings
+from shared.verification import Verification, VerifiedFace
 from tests.integration.test_batch_records import TENANT, Batches, until_over
 
 T = TypeVar("T")
-# A record, its place among those that are kept, and one result of its own and three that it shares with ten lines.
-MOST_BYTES = 1300
+# A record, its place among those that are kept, and two results of its own and three that it shares with ten lines.
+MOST_BYTES = 1600
+FACES = tuple(
+    VerifiedFace(concept=concept, identity=0.6123, face_box_px=(40.1, 22.5, 71.9, 60.2)) for concept in (0, 1)
+)
+VERIFICATION = Verification.of(FACES, ())
 
 
 @pytest.fixture
@@ -48,16 +53,24 @@ def names(batches: Batches, kind: str) -> list[str]:
 
 
 def work(batches: Batches, job_ids: list[str]) -> list[Job]:
-    """Draws the pictures of these jobs, ten of which share all but the last stage."""
+    """Draws the pictures of these jobs, ten of which share all but their picture and its verification."""
     batches.fleet.hand_out("test", 1000)
     for number, job_id in enumerate(job_ids):
         for stage in STAGES:
-            whose = number if stage is STAGES[-1] else number // 10
+            whose = number if stage in STAGES[-2:] else number // 10
             digest = hashlib.sha256(f"{stage}{whose}{job_ids[0]}".encode()).hexdigest()
             batches.blobs.put(stage_key(TENANT, stage, digest, "picture.png"), b"x", "image/png")
-            picture = stage_key(TENANT, stage, digest, "picture.png") if stage is STAGES[-1] else None
-            claim = batches.claim(job_id, stage)
-            batches.jobs.finish(job_id, claim.attempt, stage, digest=digest, seconds=1.25, picture=picture)
+            claim, last = batches.claim(job_id, stage), stage is STAGES[-1]
+            drawn = claim.job.outputs.get(Stage.PERSONALIZE, "")
+            batches.jobs.finish(
+                job_id,
+                claim.attempt,
+                stage,
+                digest=digest,
+                seconds=1.25,
+                picture=stage_key(TENANT, Stage.PERSONALIZE, drawn, "picture.png") if last else None,
+                verification=VERIFICATION if last else None,
+            )
     return [batches.jobs.get(job_id) for job_id in job_ids]
 
 

@@ -1,4 +1,4 @@
-"""The mini bundle through all four stages and a real blob store: who is in the picture, and what stayed as it was."""
+"""The mini bundle through all stages and a real blob store: who is in the picture, and what stayed as it was."""
 
 from __future__ import annotations
 
@@ -123,13 +123,16 @@ def portrait(name: str) -> NDArray[np.uint8]:
 def test_each_person_is_in_their_own_place_and_the_rest_is_the_template(
     play: Play, faces: FaceReader, seed: int
 ) -> None:
-    job, _, _ = play.run(play.job(couple(play), "a man and a woman on the beach", seed=seed))
+    job, outputs, _ = play.run(play.job(couple(play), "a man and a woman on the beach", seed=seed))
     picture, template = (
         play.picture(job, Stage.PERSONALIZE, PICTURE),
         play.picture(job, Stage.RENDER, TEMPLATE),
     )
     masks = play.picture(job, Stage.DETECT, MASKS)[..., 0]
     references = {name: unit(faces, portrait(name)) for name in ("ben", "anna")}
+    verification = outputs[Stage.VERIFY].verification
+    assert verification is not None
+    assert (verification.swaps, verification.missing) == ((), ())
     for number, (own, other) in enumerate((("ben", "anna"), ("anna", "ben")), start=1):
         rows, columns = np.nonzero(masks == number)
         middle = (float(columns.mean()), float(rows.mean()) - 20)
@@ -137,6 +140,7 @@ def test_each_person_is_in_their_own_place_and_the_rest_is_the_template(
         before = unit(faces, template, middle)
         assert there @ references[own] > there @ references[other], own
         assert there @ references[own] > before @ references[own], own
+        assert verification.faces[number - 1].identity == pytest.approx(float(there @ references[own]), abs=1e-3)
     # Another seed's beach comes to at most 73 %. What stays below 100 % is what sticks out of a box: hair, mostly.
     same = np.abs(picture.astype(int) - template).max(axis=2) <= 8
     assert same[masks == 0].mean() > 0.8
@@ -150,7 +154,7 @@ def test_an_equal_job_is_not_worked_on_again_and_has_the_same_picture(play: Play
     assert again == 0
     assert {stage: replace(output, reused=True) for stage, output in first.items()} == second
     digest = one.outputs[Stage.PERSONALIZE]
-    assert first[Stage.PERSONALIZE].picture == stage_key(one.tenant, Stage.PERSONALIZE, digest, PICTURE)
+    assert first[Stage.VERIFY].picture == stage_key(one.tenant, Stage.PERSONALIZE, digest, PICTURE)
     other, _, _ = play.run(play.job(concepts, "a man and a woman in the city", seed=5, steps=6, mode="staged"))
     assert other.outputs[Stage.DETECT] == two.outputs[Stage.DETECT]
     assert other.outputs[Stage.PERSONALIZE] != two.outputs[Stage.PERSONALIZE]

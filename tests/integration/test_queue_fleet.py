@@ -272,7 +272,7 @@ def test_messages_are_counted_in_every_queue(settings: Settings) -> None:
     for stage, first in ((Stage.RENDER, True), (Stage.RENDER, False), (Stage.DETECT, False)):
         broker.ring(app, settings, Ring(job_id="0" * 32, stage=stage, first=first))
     counts = {one.stage: one.messages for one in broker.messages_waiting(app, settings)}
-    assert counts == {Stage.IDENTIFY: 1, Stage.RENDER: 2, Stage.DETECT: 1, Stage.PERSONALIZE: 2}
+    assert counts == {Stage.IDENTIFY: 1, Stage.RENDER: 2, Stage.DETECT: 1, Stage.PERSONALIZE: 2, Stage.VERIFY: 1}
     app.close()
 
 

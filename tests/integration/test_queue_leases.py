@@ -120,8 +120,8 @@ def test_a_finished_stage_makes_the_next_one_due(records: Records) -> None:
 
 def test_the_last_stage_ends_the_job_with_its_picture(records: Records) -> None:
     job = records.finish(records.submit())
-    assert (job.status, job.stage, job.attempt) == ("succeeded", Stage.PERSONALIZE, 4)
-    assert job.picture == f"jobs/{job.id}/4/picture.png"
+    assert (job.status, job.stage, job.attempt) == ("succeeded", Stage.VERIFY, 5)
+    assert job.picture == f"jobs/{job.id}/5/picture.png"
     assert job.finished_at is not None
     assert set(job.outputs) == set(STAGES)
     assert records.where(job.id) == []
@@ -129,10 +129,10 @@ def test_the_last_stage_ends_the_job_with_its_picture(records: Records) -> None:
 
 def test_the_last_stage_cannot_end_without_a_picture(records: Records) -> None:
     with pytest.raises(ValueError, match="picture"):
-        records.jobs.finish("any", 1, Stage.PERSONALIZE, digest="d", seconds=1.0)
+        records.jobs.finish("any", 1, STAGES[-1], digest="d", seconds=1.0)
 
 
-@pytest.mark.parametrize("stage", [Stage.IDENTIFY, Stage.PERSONALIZE])
+@pytest.mark.parametrize("stage", [Stage.IDENTIFY, STAGES[-1]])
 def test_saying_twice_that_a_stage_is_done_changes_nothing(records: Records, stage: Stage) -> None:
     job_id = records.submit()
     job = records.finish(job_id, until=stage)
@@ -146,13 +146,13 @@ def test_saying_twice_that_a_stage_is_done_changes_nothing(records: Records, sta
 
 def test_a_late_twin_changes_nothing(records: Records) -> None:
     job_id = records.submit()
-    records.finish(job_id, until=Stage.DETECT)
-    late = records.claim(job_id, Stage.PERSONALIZE)
+    records.finish(job_id, until=STAGES[-2])
+    late = records.claim(job_id, STAGES[-1])
     records.run_out(job_id)
     records.fleet.reap([])
     records.finish(job_id)
     before = records.fields(job_id)
-    ending = records.jobs.finish(job_id, late.attempt, Stage.PERSONALIZE, digest="late", seconds=1.0, picture="late")
+    ending = records.jobs.finish(job_id, late.attempt, STAGES[-1], digest="late", seconds=1.0, picture="late")
     assert ending is Ending.LOST
     for other in (
         records.jobs.fail(job_id, late.attempt, FAILURE),

@@ -12,11 +12,13 @@ from shared.job_store import Claim, Ending, WorkerFacts
 from shared.job_store.facts import Wish
 from shared.orders import STAGES
 from shared.settings import Settings
+from shared.verification import Verification, VerifiedFace
 from tests.integration.queue_records import Records
 
 FAILURE = Failure(code=NoFace.code, message="no face", retryable=False, stage=Stage.IDENTIFY)
 OUTAGE = Failure(code="blobs_unavailable", message="S3 is away", retryable=True, stage=Stage.IDENTIFY)
 DIGEST = "d" * 64
+VERIFICATION = Verification(min_identity=0.5, faces=(VerifiedFace(concept=0, identity=0.5, face_box_px=(1, 2, 3, 4)),))
 # More than are told at once.
 CROWD = 520
 
@@ -59,6 +61,7 @@ def finish(
         seconds=1.5,
         warnings=("two faces",),
         picture=picture,
+        verification=VERIFICATION if picture else None,
         reused=reused,
     )
 
@@ -131,7 +134,7 @@ def test_the_last_stage_gives_all_who_wait_their_picture_and_their_end(records: 
     assert wishes == [Wish.MAKE, Wish.PARKED, Wish.PARKED]
     finish(records, claims[0], stage=STAGES[-1])
     done = [job_of(records, claim) for claim in claims]
-    assert {(job.status, job.picture) for job in done} == {("succeeded", "picture.png")}
+    assert {(job.status, job.picture, job.verification) for job in done} == {("succeeded", "picture.png", VERIFICATION)}
     assert [STAGES[-1] in job.reused for job in done] == [False, True, True]
     assert all(records.redis.zscore(f"{records.settings.key_prefix}:kept", job.id) for job in done)
     assert leftovers(records) == []

@@ -19,6 +19,7 @@ import pytest
 from shared.blob_store import BlobStore
 from shared.job import Stage
 from shared.job_store import Ending, Fleet, JobStore, Renewal, connect, keys
+from shared.orders import STAGES
 from shared.settings import Settings
 from tests.integration.api_server import ApiServer, api_server, png_bytes
 from tests.servers import ACCESS_KEY, SECRET_KEY
@@ -190,9 +191,9 @@ def test_who_waits_in_the_queue_hears_that_others_have_gone(server: ApiServer) -
 
 def running(server: ApiServer, job_id: str, redis: Any) -> tuple[JobStore, int]:
     """A worker's side of the job's last stage."""
-    server.play(job_id, until=Stage.DETECT)
+    server.play(job_id, until=STAGES[-2])
     store = JobStore(redis, server.settings)
-    claim = store.claim(job_id, Stage.PERSONALIZE, worker="test", token="t")
+    claim = store.claim(job_id, STAGES[-1], worker="test", token="t")
     assert not isinstance(claim, str)
     return store, claim.attempt
 
@@ -236,7 +237,7 @@ def test_a_picture_is_shown_as_it_emerges_to_whoever_asked(server: ApiServer) ->
 def finish(server: ApiServer, store: JobStore, job_id: str, attempt: int) -> None:
     picture = f"jobs/{job_id}/picture.png"
     BlobStore(server.settings).put(picture, png_bytes(), "image/png")
-    store.finish(job_id, attempt, Stage.PERSONALIZE, digest="d", seconds=0.5, picture=picture)
+    store.finish(job_id, attempt, STAGES[-1], digest="d", seconds=0.5, picture=picture)
 
 
 def test_a_flag_that_is_none_is_refused(server: ApiServer) -> None:

@@ -1,4 +1,5 @@
--- ARGV: prefix, id, attempt, expiry_s, stage, next stage or '', digest, seconds, warnings, picture or '', reused (1 or '').
+-- ARGV: prefix, id, attempt, expiry_s, stage, next stage or '', digest, seconds, warnings, picture or '', reused (1 or ''),
+-- verification (a line a concept) or ''.
 -- The stage is done, and with it the wait of those who need the same result. Only the last stage's finish, the job's own or
 -- its maker's, points to a picture, so a late twin cannot.
 -- Returns 'done', 'canceled' or 'lost'; 'done' again when the caller asks twice because the first answer got lost.
@@ -13,7 +14,7 @@ if not held(job) then
 end
 local done = {
   expiry_s = ARGV[4], stage = ARGV[5], due = ARGV[6], digest = ARGV[7], seconds = ARGV[8], warnings = ARGV[9],
-  picture = ARGV[10], reused = ARGV[11],
+  picture = ARGV[10], reused = ARGV[11], verification = ARGV[12],
 }
 local whole, makes = result_of(job, done.stage, done.digest), job.makes
 
@@ -25,7 +26,8 @@ local function share()
   end
   if done.reused ~= '' and redis.call('EXISTS', waiters(whole)) == 0 then return end
   resolve(whole, 'done', 'stage', done.stage, 'due', done.due, 'digest', done.digest, 'seconds', 0,
-    'warnings', done.warnings, 'picture', done.picture, 'reused', 1, 'expiry_s', done.expiry_s)
+    'warnings', done.warnings, 'picture', done.picture, 'reused', 1, 'expiry_s', done.expiry_s,
+    'verification', done.verification)
 end
 
 -- Erased while this job looked at it: the stage begins anew.

@@ -61,7 +61,7 @@ function let_go(job, at)
 end
 
 -- A stage is done: the next is due, or the job is over. The last stage's is the only place that points to a picture.
--- done: stage, due, digest, seconds, warnings, picture, reused, expiry_s, all as text, '' for none.
+-- done: stage, due, digest, seconds, warnings, picture, reused, expiry_s, verification, all as text, '' for none.
 local function complete(job, done)
   use(job, done.stage, done.digest)
   local fields = {'o:' .. done.stage, done.digest, 't:' .. done.stage, done.seconds}
@@ -70,6 +70,11 @@ local function complete(job, done)
     fields[#fields + 1] = value
   end
   if done.warnings ~= '[]' then set('w:' .. done.stage, done.warnings) end
+  local concept = 0
+  for face in lines(done.verification) do
+    set('v:' .. concept, face)
+    concept = concept + 1
+  end
   if done.reused ~= '' then set('r:' .. done.stage, 1) end
   if done.due ~= '' then set('due', done.due) else set('picture', done.picture) end
   redis.call('HSET', record(job.id), unpack(fields))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from shared.job import Concept, Failure, JobSpec, Sampling, Stage, Status
 from shared.job_store import record
+from shared.verification import Swap, Verification, VerifiedFace
 
 PEOPLE = (Concept(phrase="the man", photos=("0" * 64,)), Concept(phrase="the woman", photos=("1" * 64,)))
 WAITS = {"lane": "interactive", "tenant": "someone", "units": "94.37", "at": "1700000000.123456"}
@@ -82,3 +83,25 @@ def test_a_flat_reply_is_a_mapping() -> None:
     assert record.pairs(["a", "1", "b", "2"]) == {"a": "1", "b": "2"}
     with pytest.raises(ValueError, match="shorter"):
         record.pairs(["a", "1", "b"])
+
+
+@given(
+    st.lists(st.none() | st.tuples(st.integers(-9999, 9999), st.integers(-99, 40960)), min_size=1, max_size=5),
+    st.data(),
+)
+def test_a_verification_is_read_as_it_was_written(drawn: list[tuple[int, int] | None], data: st.DataObject) -> None:
+    faces = [
+        VerifiedFace(concept=concept, identity=None, face_box_px=None)
+        if one is None
+        else VerifiedFace(concept=concept, identity=one[0] / 1e4, face_box_px=(one[1] / 10, 2.0, 4096.5, 99.9))
+        for concept, one in enumerate(drawn)
+    ]
+    seen = [face.concept for face in faces if face.identity is not None]
+    swapped = data.draw(st.lists(st.sampled_from(seen), unique=True)) if seen else []
+    found = Verification.of(faces, [Swap(concept=concept, nearer_to=4) for concept in sorted(swapped)])
+    lines = record.encode_verification(found).split("\n")
+    # Longer values would make Redis keep the record in twice the room.
+    assert max(len(line) for line in lines) <= 64
+    fields = {f"v:{concept}": line for concept, line in enumerate(lines)}
+    assert record.decode("an id", {**WAITS, "spec": record.encode_spec(spec()), **fields}).verification == found
+    assert record.decode("an id", {**WAITS, "spec": record.encode_spec(spec())}).verification is None

@@ -32,6 +32,7 @@ def test_the_messages_of_every_stage_are_counted() -> None:
         ("generation", 1),
         ("detection", 0),
         ("generation", 1),
+        ("detection", 0),
     ]
 
 
