@@ -195,6 +195,7 @@ class BatchIntake:
             chunks=self._good.written,
             good=self._counts["good"],
             invalid=self._counts["bad"],
+            units=self._units,
             errors=self._bad.names,
         )
         if not started:

@@ -12,9 +12,10 @@ from pydantic_core import from_json
 from api.context import Context
 from shared.batch import Batch
 from shared.batch_store import ChunkLog, LineChunks, Retry
-from shared.batch_store.chunks import CHUNK_LINES
+from shared.batch_store.chunks import CHUNK_LINES, decode_line
 from shared.errors import BatchNotOver, NothingToRetry
 from shared.job import Status
+from shared.job_store.record import units
 
 
 async def retry_failed(context: Context, batch: Batch) -> None:
@@ -55,23 +56,24 @@ def _collected(context: Context, batch: Batch, names: Sequence[str]) -> Retry:
     if invalid:
         kept.append(log.put(len(kept), invalid))
     source = secrets.token_hex(4)
-    chunks = _copied(context, batch, again, source)
-    return Retry(source=source, chunks=chunks, counts=counts, errors=kept)
+    chunks, size = _copied(context, batch, again, source)
+    return Retry(source=source, chunks=chunks, counts=counts, units=size, errors=kept)
 
 
-def _copied(context: Context, batch: Batch, again: set[int], source: str) -> int:
-    """Writes the lines of these numbers as a source of their own; gives how many chunks that makes."""
+def _copied(context: Context, batch: Batch, again: set[int], source: str) -> tuple[int, float]:
+    """Writes the lines of these numbers as a source of their own; gives how many chunks and units that makes."""
     old, new = (
         LineChunks(blobs=context.blobs, tenant=batch.tenant, batch_id=batch.id, source=name)
         for name in (batch.cursor.source, source)
     )
-    chunks = 0
+    chunks, size = 0, 0.0
     for number in range(batch.cursor.chunks):
         rows = [row for row in old.read(number) if from_json(row)["line"] in again]
         if rows:
             new.put(chunks, rows)
             chunks += 1
-    return chunks
+            size += sum(units(decode_line(row).spec) for row in rows)
+    return chunks, size
 
 
 def _log(context: Context, batch: Batch) -> ChunkLog:

@@ -107,11 +107,13 @@ class CheckView(BaseModel):
 class LaneView(BaseModel):
     """One lane of the queue. All but the backlog is the caller's own."""
 
-    depth: int = Field(description="Jobs of yours that wait for their turn", examples=[12])
+    depth: int = Field(
+        description="What of yours waits for its turn: jobs, and lines of batches that are not jobs yet", examples=[12]
+    )
     running: int = Field(description="Jobs of yours that workers have: at work, or next", examples=[2])
     pictures_per_min: float = Field(description="Pictures you get a minute, over the last one or so", examples=[7.5])
     eta_s: float | None = Field(
-        description="Until the last job of yours that waits is done; null when none waits, or before workers are known",
+        description="Until the last of yours that waits is done; null when none waits, or before workers are known",
         examples=[96.0],
     )
     backlog_s: float | None = Field(

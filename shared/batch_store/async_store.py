@@ -32,11 +32,12 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class Retry:
-    """Lines that run again: where they lie, how many of them had ended how, and what is left of the errors log."""
+    """Lines that run again: where they lie, how many had ended how, their units; and what is left of the errors log."""
 
     source: str
     chunks: int
     counts: Mapping[Status, int]
+    units: float
     errors: Sequence[str]
 
 
@@ -71,10 +72,10 @@ class AsyncBatchStore:
             return bool(await self._redis.set(keys.intake_key(self._prefix, batch_id), 1, ex=INTAKE_S, xx=True))
 
     async def start(
-        self, batch_id: str, *, source: str, chunks: int, good: int, invalid: int, errors: Sequence[str]
+        self, batch_id: str, *, source: str, chunks: int, good: int, invalid: int, units: float, errors: Sequence[str]
     ) -> bool:
         """All lines are read: the batch runs. False when it was given up in the meantime."""
-        return bool(await self._run("batch_start", batch_id, source, chunks, good, invalid, *errors))
+        return bool(await self._run("batch_start", batch_id, source, chunks, good, invalid, units, *errors))
 
     async def drop(self, batch_id: str) -> None:
         """The batch never was. Does nothing to one that runs."""
@@ -183,7 +184,7 @@ class AsyncBatchStore:
     async def retry(self, batch: Batch, lines: Retry) -> bool:
         """Runs a batch that is over again, for these lines. False when somebody else was faster."""
         counts = [lines.counts.get(status, 0) for status in (Status.FAILED, Status.CANCELED, Status.EXPIRED)]
-        words: list[Word] = [batch.round, lines.source, lines.chunks, *counts, *lines.errors]
+        words: list[Word] = [batch.round, lines.source, lines.chunks, *counts, lines.units, *lines.errors]
         return bool(await self._run("batch_retry", batch.id, *words))
 
     async def names(self, batch: Batch, log: Log) -> list[str]:

@@ -89,6 +89,7 @@ Fields of a batch's record.
     expires_after, deadline           seconds it may run (from its start or retry), and until when
     good, bad, source, chunks         lines to run and lines that could not be read; where the lines lie (batch_store)
     chunk, at                         the cursor: the next line to queue
+    left                              units of the lines from there on
     stop, round                       why no more lines are queued (canceled, expired); how often it was asked for again
     open, running, n:{status}         jobs queued or running, running; lines over by state
     saved                             stages of finished jobs that were found instead of made

@@ -13,15 +13,17 @@ from shared.job_store.async_store import AsyncJobStore
 from shared.job_store.connection import redis_errors
 from shared.settings import Settings
 
-_WORDS = 6
+_WORDS = 7
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaneState:
     """One lane. depth, running, pictures_per_min and eta_s are the tenant's own; backlog_s is everybody's.
 
-    eta_s: until the last of the tenant's jobs that wait is done; None when none waits, or it is unknown. backlog_s: how
-    long the workers that are ready (at least one) need for all that waits; None before anything was measured.
+    What waits are queued and parked jobs, and the lines of batches that no job was made of yet.
+    eta_s: until the last of the tenant's that wait is done; None when none waits, or it is unknown.
+    backlog_s: how long the workers that are ready (at least one) need for all that waits; None before anything was
+    measured.
     """
 
     lane: Lane
@@ -44,19 +46,24 @@ class QueueStates:
         """Every lane as this tenant may see it. Raises RecordsUnavailable."""
         slots = max(1, await self._jobs.slots())
         with redis_errors():
-            speed, *flat = await self._queue(args=[self._prefix, tenant])
+            speed, cap, *flat = await self._queue(args=[self._prefix, tenant])
         rows = list(zip(*[iter(flat)] * _WORDS, strict=True))
-        return [await self._lane(row, float(speed or 0) * slots) for row in rows]
+        own_slots = min(slots, int(cap)) if cap else slots
+        return [await self._lane(row, float(speed or 0) * slots, float(speed or 0) * own_slots) for row in rows]
 
-    async def _lane(self, row: Any, units_per_s: float) -> LaneState:
-        lane, depth, running, per_s, last, units = row
+    async def _lane(self, row: Any, units_per_s: float, own_units_per_s: float) -> LaneState:
+        """units_per_s: of all workers; own_units_per_s: of as many as the tenant's cap leaves it."""
+        lane, depth, running, per_s, last, after, units = row
         place = await self._jobs.queue_place(last) if last else None
+        eta_s = None if place is None else place.eta_s
+        if float(after) > 0 and (place is None or eta_s is not None):
+            eta_s = (eta_s or 0.0) + float(after) / own_units_per_s if own_units_per_s else None
         waits = max(0.0, float(units))
         return LaneState(
             lane=lane,
             depth=depth,
             running=running,
             pictures_per_min=round(float(per_s) * 60, 2),
-            eta_s=None if place is None else place.eta_s,
+            eta_s=eta_s,
             backlog_s=waits / units_per_s if units_per_s else (None if waits else 0.0),
         )

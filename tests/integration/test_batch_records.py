@@ -20,11 +20,13 @@ from shared.blob_store import BlobStore
 from shared.job import Stage, Status
 from shared.job_store import connect_async
 from shared.job_store.events import EventReader
+from shared.job_store.record import units
 from shared.settings import Settings
 from tests.integration.queue_records import Records, spec_of
 from worker.feeder import Feeder
 
 TENANT = "default"
+UNITS = units(spec_of("a scene", lane="batch"))
 
 
 @dataclass(kw_only=True)
@@ -61,7 +63,9 @@ class Batches(Records):
             redis = connect_async(self.settings)
             store = AsyncBatchStore(redis, self.settings, EventReader(redis, self.settings.key_prefix))
             await store.open(batch_id, tenant=TENANT, name="", expires_after_s=expires_after_s)
-            begun = await store.start(batch_id, source="s", chunks=len(parts), good=lines, invalid=0, errors=())
+            begun = await store.start(
+                batch_id, source="s", chunks=len(parts), good=lines, invalid=0, units=lines * UNITS, errors=()
+            )
             await redis.aclose()
             return begun
 

@@ -4,15 +4,16 @@
 local id = ARGV[2]
 local f = redis.call('HMGET', batch(id), 's', 'stop', 'source', 'chunk', 'at', 'tenant')
 if f[1] ~= 'running' or f[2] or f[3] ~= ARGV[3] or f[4] ~= ARGV[4] or f[5] ~= ARGV[5] then return 0 end
-local lines = 0
+local lines, units = 0, 0
 for i = 8, #ARGV, 5 do
   local job = {id = ARGV[i], lane = 'batch', tenant = f[6], units = ARGV[i + 3]}
   create(job, ARGV[i + 4])
   redis.call('HSET', record(job.id), 'batch', id, 'line', ARGV[i + 1], 'custom', ARGV[i + 2], 'chunk', ARGV[3] .. '-' .. ARGV[4])
   redis.call('SADD', members(id), job.id)
-  lines = lines + 1
+  lines, units = lines + 1, units + tonumber(ARGV[i + 3])
 end
 redis.call('HSET', batch(id), 'chunk', ARGV[6], 'at', ARGV[7])
 redis.call('HINCRBY', batch(id), 'open', lines)
+redis.call('HINCRBYFLOAT', batch(id), 'left', -units)
 announce_batch(id)
 return 1
