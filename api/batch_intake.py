@@ -41,6 +41,17 @@ class Options:
     name: str = ""
     strict: bool = False
     expires_after_s: int | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighed:
+    """What a batch would be. first: the first bad lines."""
+
+    good: int
+    invalid: int
+    units: float
+    first: Sequence[BadLine]
 
 
 @dataclass(kw_only=True)
@@ -136,6 +147,14 @@ class BatchIntake:
             raise
         return self._first
 
+    async def weigh(self, blocks: AsyncIterator[Sequence[ReadLine]]) -> Weighed:
+        """Looks at all lines of a dry run. Raises BatchTooLarge, Refusal, MalformedBody or RecordsUnavailable."""
+        async for block in blocks:
+            await self._take_block(block)
+        self._check()
+        good, invalid = self._counts["good"], self._counts["bad"]
+        return Weighed(good=good, invalid=invalid, units=self._units, first=self._first)
+
     async def _take_block(self, block: Sequence[ReadLine]) -> None:
         unknown = await self._unknown_photos(block)
         for number, read in enumerate(block):
@@ -154,13 +173,14 @@ class BatchIntake:
     async def _take_good(self, line: GoodLine) -> None:
         self._counts["good"] += 1
         self._units += units(line.spec)
-        await self._good.add(encode_line(line))
+        if not self._options.dry_run:
+            await self._good.add(encode_line(line))
 
     async def _take_bad(self, line: BadLine) -> None:
         self._counts["bad"] += 1
         if len(self._first) < _SHOWN_ERRORS:
             self._first.append(line)
-        if not self._options.strict:
+        if not (self._options.strict or self._options.dry_run):
             outcome = Outcome(line=line.number, custom_id=line.custom_id, status="invalid", errors=line.errors)
             await self._bad.add(encode_outcome(outcome))
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from api.batch_lines import BadLine
-from shared.batch import Batch, BatchStatus, LineError, Outcome
+from api.views import WrongLine
+from shared.batch import Batch, BatchStatus, Outcome
 from shared.job import Status
 
 BATCHES = "/v1/batches"
@@ -39,14 +40,6 @@ class Eta(TypedDict):
     seconds: float
     basis: Literal["recent_rate"]
     window_s: float
-
-
-class WrongLine(TypedDict):
-    """A line that is not valid."""
-
-    line: int
-    custom_id: str | None
-    errors: tuple[LineError, ...]
 
 
 class BatchUrls(TypedDict):

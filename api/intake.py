@@ -90,11 +90,20 @@ async def accept_job(
     Raises SizeNotAllowed, Refusal, RateLimited, QuotaExceeded, RecordsUnavailable or BlobsUnavailable.
     """
     brought = photos or {}
-    full = completed(spec, context.limits)
-    await _check_photos(context, tenant, full, brought)
+    full = await checked_job(context, tenant, spec, brought)
     for photo in brought.values():
         await _keep(context, tenant, photo)
     return await context.jobs.submit(job_id, full, tenant=tenant, receipt=receipt, retry_of=retry_of)
+
+
+async def checked_job(context: Context, tenant: str, spec: JobSpec, brought: Container[str]) -> JobSpec:
+    """The spec as it would be queued; brought: ids of photos that came along. Stores nothing.
+
+    Raises SizeNotAllowed, Refusal or RecordsUnavailable.
+    """
+    full = completed(spec, context.limits)
+    await _check_photos(context, tenant, full, brought)
+    return full
 
 
 async def _keep(context: Context, tenant: str, photo: Photo) -> None:

@@ -8,8 +8,8 @@ from typing import Any, get_args
 from api.batch_product import ProductBatch
 from api.batch_views import BatchPageView, BatchView, ItemPageView, ItemStatus, batch_body
 from api.openapi import BODY_ERRORS, ETAG, LOCATION, RETRY_AFTER, Answers, with_problems
-from api.openapi_jobs import LOOK_PARAMETERS
-from api.views import MOST_LISTED, USUALLY_LISTED
+from api.openapi_jobs import DRY_RUN, LOOK_PARAMETERS
+from api.views import MOST_LISTED, USUALLY_LISTED, BatchEstimate
 from shared import errors as tree
 from shared.batch import Batch, BatchStatus, RateMark
 from shared.batch_store.chunks import JSONL
@@ -72,7 +72,8 @@ MAKE_ANSWERS: Answers = with_problems(
             "model": BatchView,
             "description": "It runs; `Location` is the batch's address",
             "headers": {**LOCATION, **RETRY_AFTER, **ETAG},
-        }
+        },
+        200: {"model": BatchEstimate, "description": "What it would cost (`dry_run=true`)"},
     },
     *BODY_ERRORS,
     tree.BatchRefused,
@@ -158,6 +159,7 @@ MAKE_BODY: dict[str, Any] = {
             "description": "Lines that have not ended by then never run; finished ones stay",
             "schema": {"type": "integer", "minimum": 1, "maximum": 31_536_000},
         },
+        DRY_RUN,
     ],
     "requestBody": {
         "required": True,

@@ -10,6 +10,7 @@ from api.views import (
     MOST_LISTED,
     USUALLY_LISTED,
     AliveView,
+    JobEstimate,
     JobPageView,
     JobView,
     PhotoView,
@@ -70,8 +71,8 @@ SUBMIT_ANSWERS = with_problems(
     {
         202: {**_QUEUED, "headers": {**_QUEUED["headers"], **_WAITED}},
         200: {
-            "model": JobView,
-            "description": "Done in time (`Prefer: wait=n`)",
+            "model": JobView | JobEstimate,
+            "description": "Done in time (`Prefer: wait=n`); or what it would cost (`dry_run=true`)",
             "headers": {**ETAG, **_WAITED},
         },
     },
@@ -227,6 +228,12 @@ EVENTS_PARAMETERS = {
     ]
 }
 
+DRY_RUN = {
+    "name": "dry_run",
+    "in": "query",
+    "description": "Check everything and tell the cost; nothing is stored or queued, and no units are taken",
+    "schema": {"type": "boolean", "default": False},
+}
 SUBMIT_BODY: dict[str, Any] = {
     "parameters": [
         {
@@ -235,7 +242,8 @@ SUBMIT_BODY: dict[str, Any] = {
             "description": "`wait=n`: answer when the job is done, or after n seconds (RFC 7240)",
             "schema": {"type": "string"},
             "example": "wait=30",
-        }
+        },
+        DRY_RUN,
     ],
     "requestBody": {
         "required": True,

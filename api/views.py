@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter
 from typing_extensions import TypedDict
 
+from shared.batch import LineError
 from shared.job import Failure, Job, JobSpec, Lane, Stage, Status
 from shared.job_store import QueuePlace
 from shared.verification import Verification
@@ -90,6 +91,34 @@ class JobPageView(TypedDict):
     next: Annotated[str | None, Field(description="`cursor` of the following page; null on the last one")]
 
 
+class JobEstimate(TypedDict):
+    """What a job would cost: the answer to `dry_run=true`."""
+
+    dry_run: Literal[True]
+    lane: Lane
+    units: Annotated[float, Field(description="Steps x megapixels x branches, as quotas count them", examples=[94.372])]
+    eta_s: Annotated[
+        float | None,
+        Field(description="Until it would be done if all that waits now came first; null before anything was measured"),
+    ]
+
+
+class WrongLine(TypedDict):
+    """A line that is not valid."""
+
+    line: int
+    custom_id: str | None
+    errors: tuple[LineError, ...]
+
+
+class BatchEstimate(JobEstimate):
+    """What a batch would cost: the answer to `dry_run=true`."""
+
+    lines: Annotated[int, Field(description="All lines, the invalid ones too")]
+    invalid: int
+    errors: Annotated[tuple[WrongLine, ...], Field(description="The first lines that are not valid")]
+
+
 class PhotoView(BaseModel):
     """A photo that is stored: concepts name it by this id."""
 
@@ -148,11 +177,17 @@ class ReadyView(BaseModel):
 _JOB_JSON = TypeAdapter(JobView)
 _STATE_JSON = TypeAdapter(JobState)
 _NEWS_JSON = TypeAdapter(JobNews)
+_ESTIMATE_JSON: TypeAdapter[JobEstimate | BatchEstimate] = TypeAdapter(BatchEstimate | JobEstimate)
 
 
 def job_path(job_id: str) -> str:
     """Address of a job, relative to this server."""
     return f"{JOBS}/{job_id}"
+
+
+def estimate_body(estimate: JobEstimate | BatchEstimate) -> bytes:
+    """What something would cost, as JSON."""
+    return _ESTIMATE_JSON.dump_json(estimate)
 
 
 def job_body(job: Job, place: QueuePlace | None) -> bytes:

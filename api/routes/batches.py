@@ -7,10 +7,10 @@ import json
 import math
 import re
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from itertools import islice
-from typing import get_args
+from typing import TypeVar, get_args
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
@@ -28,6 +28,7 @@ from api.batch_retry import retry_failed
 from api.batch_views import BATCHES, ItemPageView, ItemStatus, batch_body, batch_path
 from api.bodies import media_type, read_body, read_form, stream_body
 from api.context import Context, context_of
+from api.dry_run import weigh_batch
 from api.idempotency import Turn
 from api.views import MOST_LISTED, USUALLY_LISTED
 from shared.batch import Batch
@@ -38,6 +39,7 @@ from shared.job import Status
 router = APIRouter(prefix=BATCHES, tags=["batches"])
 
 JSON = "application/json"
+_T = TypeVar("_T")
 _POLL_AFTER_S = 5
 _BATCH_ID = re.compile(r"[0-9a-f]{32}")
 _MARK = re.compile(r"[0-9]{1,12}\.[0-9]{6}-[0-9a-f]{32}")
@@ -52,9 +54,12 @@ async def make(request: Request) -> Response:
 
     Lines that are not valid are counted and listed, and the others run. Options of JSONL are parameters of the query.
     """
-    context, tenant = context_of(request), tenant_of(request)
+    context, tenant, receipt = context_of(request), tenant_of(request), receipt_of(request)
     batch_id = _new_id(request)
-    wrong = await _taken(request, context, tenant, batch_id)
+    if queries.flag(request, "dry_run"):
+        weighed = await _taken(request, context, batch_id, BatchIntake.weigh)
+        return await weigh_batch(context, tenant, receipt, weighed)
+    wrong = await _taken(request, context, batch_id, lambda intake, lines: intake.take(lines, receipt))
     batch = _there(await context.batches.get(tenant, batch_id))
     headers = {"Location": batch_path(batch_id), "Retry-After": str(_POLL_AFTER_S)}
     return _answer(batch, 202, headers, wrong)
@@ -157,19 +162,29 @@ async def again(request: Request, batch_id: str) -> Response:
     return _answer(await find_batch(request, batch_id), 202, {"Location": batch_path(batch_id)})
 
 
-async def _taken(request: Request, context: Context, tenant: str, batch_id: str) -> list[BadLine]:
-    settings, receipt = context.settings, receipt_of(request)
+async def _taken(
+    request: Request,
+    context: Context,
+    batch_id: str,
+    take: Callable[[BatchIntake, AsyncIterator[Sequence[ReadLine]]], Awaitable[_T]],
+) -> _T:
+    settings, tenant = context.settings, tenant_of(request)
     match media_type(request):
         case "application/json":
             asked = product_of(await read_body(request, limit_bytes=settings.max_body_bytes))
             if asked.lines > settings.max_batch_lines:
                 raise too_many(settings.max_batch_lines)
-            options = Options(name=asked.name, strict=asked.strict, expires_after_s=asked.expires_after_s)
-            return await BatchIntake(context, tenant, batch_id, options).take(_pairs(context, asked), receipt)
+            options = Options(
+                name=asked.name,
+                strict=asked.strict,
+                expires_after_s=asked.expires_after_s,
+                dry_run=queries.flag(request, "dry_run"),
+            )
+            return await take(BatchIntake(context, tenant, batch_id, options), _pairs(context, asked))
         case "application/jsonl" | "application/x-ndjson" | "application/jsonlines":
             intake = BatchIntake(context, tenant, batch_id, _options(request))
             data = stream_body(request, limit_bytes=settings.max_batch_bytes)
-            return await intake.take(_blocks(context, data), receipt)
+            return await take(intake, _blocks(context, data))
         case "multipart/form-data":
             options = _options(request)
             limit_bytes = settings.max_batch_bytes + _FRAME_BYTES
@@ -178,7 +193,7 @@ async def _taken(request: Request, context: Context, tenant: str, batch_id: str)
                 if not isinstance(file, UploadFile) or len(form.multi_items()) != 1:
                     raise InvalidField("the form must hold one file, in the field file", pointer="/file")
                 intake = BatchIntake(context, tenant, batch_id, options)
-                return await intake.take(_blocks(context, _parts(file)), receipt)
+                return await take(intake, _blocks(context, _parts(file)))
         case other:
             message = (
                 "send a batch as application/jsonl, as multipart/form-data with a file, or as application/json with "
@@ -220,7 +235,8 @@ def _options(request: Request) -> Options:
     expires_after_s = (
         None if given is None else queries.whole(request, "expires_after_s", default=1, most=MOST_EXPIRES_AFTER_S)
     )
-    return Options(name=name, strict=strict, expires_after_s=expires_after_s)
+    dry_run = queries.flag(request, "dry_run")
+    return Options(name=name, strict=strict, expires_after_s=expires_after_s, dry_run=dry_run)
 
 
 def _new_id(request: Request) -> str:

@@ -5,24 +5,31 @@ from __future__ import annotations
 import math
 import re
 import sys
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response
 
+from api import queries
 from api.access import receipt_of, tenant_of
 from api.bodies import media_type, read_body, read_form
 from api.context import Context, context_of
+from api.dry_run import weigh_job
 from api.errors import FieldError, Refusal
 from api.forms import job_of
 from api.idempotency import new_id
 from api.intake import accept_job, spec_of, spec_of_value
 from api.openapi_jobs import CANCEL_ANSWERS, JOB_ANSWERS, LOOK_PARAMETERS, RETRY_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
+from api.pictures import Photo
 from api.views import JOBS, job_body, job_path
 from shared.errors import InvalidField, JobNotFound, NotOver, UnsupportedMedia
-from shared.job import MAX_CONCEPTS, MAX_PHOTOS, Job, Status
+from shared.job import MAX_CONCEPTS, MAX_PHOTOS, Job, JobSpec, Status
 
 router = APIRouter(prefix=JOBS, tags=["jobs"])
 
 JSON = "application/json"
+_T = TypeVar("_T")
 _POLL_AFTER_S = 1
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 # RFC 7240; a preference that cannot be read is ignored, as that text asks.
@@ -32,8 +39,11 @@ _PREFER_WAIT = re.compile(r"(?:^|[\s,;])wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])"
 @router.post("", status_code=202, responses=SUBMIT_ANSWERS, openapi_extra=SUBMIT_BODY, summary="Submit a job")
 async def submit(request: Request) -> Response:
     """Queues one picture. `Prefer: wait=n` answers 200 with the finished job when it is done within n seconds."""
-    context = context_of(request)
-    job = await _submitted(request, context)
+    context, tenant, receipt = context_of(request), tenant_of(request), receipt_of(request)
+    if request.scope["query_string"] and queries.flag(request, "dry_run"):
+        return await _taken(request, context, partial(weigh_job, context, tenant, receipt))
+    accept = partial(accept_job, context, tenant, job_id=new_id(request), receipt=receipt)
+    job = await _taken(request, context, accept)
     preferred = _PREFER_WAIT.search(request.headers.get("prefer", ""))
     if preferred is None:
         return await _answer(context, job, 202)
@@ -106,20 +116,21 @@ def _wait_s(request: Request) -> float:
     return seconds
 
 
-async def _submitted(request: Request, context: Context) -> Job:
-    settings, tenant = context.settings, tenant_of(request)
+async def _taken(
+    request: Request, context: Context, take: Callable[[JobSpec, Mapping[str, Photo]], Awaitable[_T]]
+) -> _T:
+    """What `take` makes of the request: of its spec, and the photos that came along, by their ids."""
+    settings = context.settings
     match media_type(request):
         case "application/json":
             spec = spec_of(await read_body(request, limit_bytes=settings.max_body_bytes))
-            return await accept_job(context, tenant, spec, job_id=new_id(request), receipt=receipt_of(request))
+            return await take(spec, {})
         case "multipart/form-data":
             photos = MAX_CONCEPTS * MAX_PHOTOS
             limit_bytes = settings.max_body_bytes + MAX_CONCEPTS * settings.max_photo_bytes
             async with read_form(request, limit_bytes=limit_bytes, max_files=photos) as form, context.unpacking:
                 made = await job_of(form, context)
-                spec = spec_of_value(made.value)
-                receipt = receipt_of(request)
-                return await accept_job(context, tenant, spec, made.photos, job_id=new_id(request), receipt=receipt)
+                return await take(spec_of_value(made.value), made.photos)
         case other:
             message = f"send a job as application/json or multipart/form-data, not as {other[:80] or 'no type at all'}"
             raise UnsupportedMedia(message)

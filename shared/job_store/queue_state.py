@@ -51,6 +51,22 @@ class QueueStates:
         own_slots = min(slots, int(cap)) if cap else slots
         return [await self._lane(row, float(speed or 0) * slots, float(speed or 0) * own_slots) for row in rows]
 
+    async def eta_s(self, tenant: str, lane: Lane, units: float) -> float | None:
+        """Seconds until so much more work would be done, if all that waits now came first; None if unknown.
+
+        Raises RecordsUnavailable.
+        """
+        slots = max(1, await self._jobs.slots())
+        with redis_errors():
+            speed, cap, *flat = await self._queue(args=[self._prefix, tenant])
+        if not speed:
+            return None
+        rows = zip(*[iter(flat)] * _WORDS, strict=True)
+        # The interactive lane goes before the batch lane.
+        ahead = sum(max(0.0, float(row[-1])) for row in rows if row[0] in ("interactive", lane))
+        own_slots = min(slots, int(cap)) if cap else slots
+        return max((ahead + units) / slots, units / own_slots) / float(speed)
+
     async def _lane(self, row: Any, units_per_s: float, own_units_per_s: float) -> LaneState:
         """units_per_s: of all workers; own_units_per_s: of as many as the tenant's cap leaves it."""
         lane, depth, running, per_s, last, after, units = row

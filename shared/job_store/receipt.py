@@ -41,5 +41,15 @@ class Receipt:
             message = f"more requests than this tenant may make; the next one passes in {retry_after_s} s"
             raise RateLimited(message, retry_after_s=int(retry_after_s))
         if code == QuotaExceeded.code:
-            message = f"this needs more units than the tenant has left today; the next day begins in {retry_after_s} s"
-            raise QuotaExceeded(message, retry_after_s=int(retry_after_s))
+            raise _exceeded(int(retry_after_s))
+
+    def check(self, units: float) -> None:
+        """Whether so many units would pass now. Raises QuotaExceeded."""
+        for one in self.allowances:
+            if one.name == "units" and units > one.left:
+                raise _exceeded(one.reset_s)
+
+
+def _exceeded(retry_after_s: int) -> QuotaExceeded:
+    message = f"this needs more units than the tenant has left today; the next day begins in {retry_after_s} s"
+    return QuotaExceeded(message, retry_after_s=retry_after_s)

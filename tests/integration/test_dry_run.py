@@ -1,0 +1,132 @@
+"""A dry run checks all there is to check, tells the cost, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.blob_store import BlobStore
+from shared.job_store import connect
+from shared.settings import Settings
+from tests.integration.api_server import ApiServer, api_server, png_bytes
+from tests.integration.queue_records import Records
+from tests.servers import ACCESS_KEY, SECRET_KEY
+
+JSONL = {"Content-Type": "application/jsonl"}
+DRY = {"dry_run": "true"}
+
+
+@pytest.fixture(scope="module")
+def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    own = uuid.uuid4().hex[:12]
+    settings = Settings(
+        redis_url=redis_url,
+        key_prefix=f"t{own}",
+        s3_endpoint_url=s3_url,
+        s3_bucket=f"t{own}",
+        s3_access_key=ACCESS_KEY,
+        s3_secret_key=SECRET_KEY,
+    )
+    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: ApiServer) -> Iterator[httpx.Client]:
+    with server.client() as client:
+        yield client
+
+
+def everything(server: ApiServer) -> set[str]:
+    """Names of all there is in Redis and in the bucket, but for those that go by themselves."""
+    passing = (":sweep", ":collect", ":events")
+    with connect(server.settings) as redis:
+        names = {str(name) for name in redis.scan_iter(f"{server.settings.key_prefix}:*")}
+    names = {name for name in names if not name.endswith(passing) and ":rate:" not in name and ":spent:" not in name}
+    return names | {blob.key for blob in BlobStore(server.settings).listed("")}
+
+
+def job(photo: str, **changed: Any) -> dict[str, Any]:
+    sampling = {"steps": 10, "width_px": 128, "height_px": 128}
+    return {"prompt": "a", "concepts": [{"phrase": "b", "photos": [photo]}], "sampling": sampling, **changed}
+
+
+@pytest.fixture
+def photo(client: httpx.Client) -> str:
+    return str(client.post("/v1/photos", files={"photo": png_bytes()}).json()["id"])
+
+
+def test_a_job_is_weighed_and_not_queued(server: ApiServer, client: httpx.Client, photo: str) -> None:
+    before = everything(server)
+    answer = client.post("/v1/jobs", json=job(photo), params=DRY)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["dry_run"], found["lane"], found["units"]) == (True, "interactive", pytest.approx(0.328, abs=0.001))
+    assert found["eta_s"] is None
+    fields = {"prompt": "a", "phrase": "b"}
+    files = {"photo": png_bytes(colour="teal")}
+    assert client.post("/v1/jobs", data=fields, files=files, params=DRY).status_code == 200
+    assert everything(server) == before
+    with connect(server.settings) as redis:
+        redis.set(f"{server.settings.key_prefix}:speed", 0.32768)
+    assert client.post("/v1/jobs", json=job(photo), params=DRY).json()["eta_s"] == pytest.approx(1, abs=0.1)
+    waits = client.post("/v1/jobs", json=job(photo))
+    assert waits.status_code == 202
+    assert client.post("/v1/jobs", json=job(photo, lane="batch"), params=DRY).json()["eta_s"] == pytest.approx(
+        2, abs=0.1
+    )
+    client.delete(waits.headers["location"])
+    with connect(server.settings) as redis:
+        redis.delete(f"{server.settings.key_prefix}:speed")
+
+
+@pytest.mark.parametrize("params", [{}, DRY])
+def test_what_is_refused_in_earnest_is_refused_dry(client: httpx.Client, photo: str, params: dict[str, str]) -> None:
+    unknown = client.post("/v1/jobs", json=job("0" * 64), params=params)
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_photo")
+    size = client.post("/v1/jobs", json=job(photo, sampling={"width_px": 4096, "height_px": 4096}), params=params)
+    assert (size.status_code, size.json()["code"]) == (422, "size_not_allowed")
+    lines = json.dumps({"custom_id": "x"})
+    strict = client.post("/v1/batches", content=lines, headers=JSONL, params={**params, "strict": "true"})
+    assert (strict.status_code, strict.json()["code"]) == (422, "batch_refused")
+    empty = client.post("/v1/batches", content="", headers=JSONL, params=params)
+    assert (empty.status_code, empty.json()["code"]) == (422, "invalid_field")
+
+
+def test_a_batch_is_weighed_line_by_line(server: ApiServer, client: httpx.Client, photo: str) -> None:
+    before = everything(server)
+    lines = [*({"custom_id": str(number), **job(photo)} for number in range(3)), {"custom_id": "0", **job(photo)}]
+    text = "\n".join(json.dumps(line) for line in lines)
+    answer = client.post("/v1/batches", content=text, headers=JSONL, params=DRY)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["dry_run"], found["lane"], found["lines"], found["invalid"]) == (True, "batch", 4, 1)
+    assert found["units"] == pytest.approx(3 * 0.328, abs=0.002)
+    assert [one["line"] for one in found["errors"]] == [4]
+    asked = {"scenes": [{"prompt": "a"}, {"prompt": "b"}], "casts": [{"concepts": job(photo)["concepts"]}]}
+    product = client.post("/v1/batches", json={**asked, "mode": "product"}, params=DRY)
+    assert (product.status_code, product.json()["lines"]) == (200, 2), product.text
+    file = client.post("/v1/batches", files={"file": text.encode()}, params=DRY)
+    assert file.json()["lines"] == 4
+    assert everything(server) == before
+
+
+def test_units_are_looked_at_and_not_taken(server: ApiServer, client: httpx.Client, photo: str) -> None:
+    records = Records(settings=server.settings)
+    records.limit("default", daily_units=1.0)
+    try:
+        for _ in range(5):
+            answer = client.post("/v1/jobs", json=job(photo), params=DRY)
+            assert answer.status_code == 200
+        text = "\n".join(json.dumps({"custom_id": str(number), **job(photo)}) for number in range(4))
+        much = client.post("/v1/batches", content=text, headers=JSONL, params=DRY)
+        assert (much.status_code, much.json()["code"]) == (429, "quota_exceeded")
+        assert '"units";r=1' in answer.headers["ratelimit"]
+    finally:
+        records.limit("default")
+        records.close()
