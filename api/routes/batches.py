@@ -46,13 +46,15 @@ _MARK = re.compile(r"[0-9]{1,12}\.[0-9]{6}-[0-9a-f]{32}")
 _READ_BYTES = 65_536
 _FRAME_BYTES = 65_536
 _PAIRS_AT_ONCE = 500
+_OPTIONS = ("name", "strict", "expires_after_s")
 
 
 @router.post("", status_code=202, responses=words.MAKE_ANSWERS, openapi_extra=words.MAKE_BODY, summary="Make a batch")
 async def make(request: Request) -> Response:
     """Queues many pictures: a line of JSON each, as `POST /v1/jobs` takes it with a `custom_id`, or scenes and casts.
 
-    Lines that are not valid are counted and listed, and the others run. Options of JSONL are parameters of the query.
+    Lines that are not valid are counted and listed, and the others run. Options of JSONL are parameters of the query,
+    those of scenes and casts fields of the body.
     """
     context, tenant, receipt = context_of(request), tenant_of(request), receipt_of(request)
     batch_id = _new_id(request)
@@ -171,6 +173,9 @@ async def _taken(
     settings, tenant = context.settings, tenant_of(request)
     match media_type(request):
         case "application/json":
+            for name in _OPTIONS:
+                if queries.text(request, name) is not None:
+                    raise queries.wrong(name, "belongs_in_body", f"with scenes and casts {name} is a field of the body")
             asked = product_of(await read_body(request, limit_bytes=settings.max_body_bytes))
             if asked.lines > settings.max_batch_lines:
                 raise too_many(settings.max_batch_lines)

@@ -45,7 +45,12 @@ async def erase_photo(request: Request, photo_id: str) -> Response:
 
 
 @router.delete(
-    BATCHES + "/{batch_id}", status_code=202, responses=ERASE_BATCH_ANSWERS, tags=["batches"], summary="Erase a batch"
+    BATCHES + "/{batch_id}",
+    status_code=202,
+    response_class=Response,
+    responses=ERASE_BATCH_ANSWERS,
+    tags=["batches"],
+    summary="Erase a batch",
 )
 async def erase_batch(request: Request, batch_id: str) -> Response:
     """Its lines, its files, and its jobs with their pictures, but for what other jobs of yours have.

@@ -77,6 +77,14 @@ def desk(settings: Settings, tmp_path: Path) -> Iterator[Desk]:
         yield Desk(server=server, client=client, rig=made, photo=photo)
 
 
+@pytest.mark.parametrize("option", ["name=spring", "strict=true", "expires_after_s=60"])
+def test_options_of_scenes_and_casts_belong_in_the_body(desk: Desk, option: str) -> None:
+    body = {"scenes": [{"prompt": "a man"}], "casts": [{"concepts": [{"phrase": "the man", "photos": ["0" * 64]}]}]}
+    answer = desk.client.post(f"/v1/batches?{option}", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_field")
+    assert answer.json()["errors"][0]["parameter"] == option.partition("=")[0]
+
+
 def test_good_lines_run_and_bad_ones_are_told(desk: Desk) -> None:
     lines = [desk.line(f"c{number}", sampling={"seed": number}) for number in range(45)]
     lines[3] = desk.line("c3", prompt="")
