@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from api.batch_lines import LineReader, ReadLine
 from api.intake import SEEDS, refusal_of
-from shared.job import MAX_CONCEPTS, Asked, Concept, JobSpec, NegativePrompt, Prompt, Sampling
+from shared.job import MAX_CONCEPTS, Asked, Concept, JobSpec, MaxTries, MinIdentity, NegativePrompt, Prompt, Sampling
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 MOST_NAME_CHARS = 100
@@ -24,6 +24,8 @@ class Scene(Asked):
     prompt: Prompt
     negative_prompt: NegativePrompt = ""
     sampling: Sampling = Sampling()
+    min_identity: MinIdentity = None
+    max_tries: MaxTries = 1
 
 
 class Cast(Asked):
@@ -88,5 +90,7 @@ def lines_of(batch: ProductBatch, reader: LineReader) -> Iterator[ReadLine]:
             concepts=cast.concepts,
             sampling=samplings[id(scene)],
             lane="batch",
+            min_identity=scene.min_identity,
+            max_tries=scene.max_tries,
         )
         yield reader.check(number, f"{scene_name}-{cast_name}", spec)

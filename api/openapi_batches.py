@@ -38,7 +38,7 @@ _OUTCOME = (
     '{"line":1,"custom_id":"beach-1","job":"5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c","status":"succeeded",'
     '"picture":"default/stages/personalize/.../picture.png","seed":7,'
     '"verification":{"min_identity":0.71,"faces":[{"concept":0,"identity":0.71,"face_box_px":[40.1,22.5,71.9,60.2]}],'
-    '"swaps":[],"missing":[]}}\n'
+    '"swaps":[],"missing":[]},"tries":1}\n'
 )
 
 _EVENT = (

@@ -261,6 +261,8 @@ SUBMIT_BODY: dict[str, Any] = {
                         "lane": {"type": "string"},
                         "sampling": {"type": "string", "description": "JSON"},
                         "concepts": {"type": "string", "description": "JSON"},
+                        "min_identity": {"type": "string", "description": "JSON: a number"},
+                        "max_tries": {"type": "string", "description": "JSON: a number"},
                         "phrase": {"type": "array", "items": {"type": "string"}},
                         "photo": {"type": "array", "items": _FILE},
                     },

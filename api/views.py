@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from shared.batch import LineError
 from shared.job import Failure, Job, JobSpec, Lane, Stage, Status
 from shared.job_store import QueuePlace
-from shared.verification import Verification
+from shared.verification import Verification, best_of, shortfalls
 
 JOBS = "/v1/jobs"
 # Jobs on a page: without a wish, and at most.
@@ -44,6 +44,23 @@ class Previews(TypedDict):
     picture: str | None
 
 
+class TryView(TypedDict):
+    """One picture that the job drew. The first that does not fall short is kept, or else the best of all.
+
+    The best has the fewest missing faces, then the fewest swaps, then the largest `min_identity`.
+    """
+
+    seed: int | None
+    min_identity: float | None
+    swaps: int
+    missing: int
+    shortfalls: Annotated[
+        tuple[str, ...],
+        Field(description="Why the picture is not good enough", examples=[["the face of concept 1 is missing"]]),
+    ]
+    kept: bool
+
+
 class JobState(TypedDict):
     """How a job is.
 
@@ -65,6 +82,7 @@ class JobState(TypedDict):
     verification: Annotated[
         Verification | None, Field(description="Whose faces the picture shows; null until the job has one")
     ]
+    tries: Annotated[list[TryView], Field(description="Pictures drawn so far, and which of them is kept")]
     retry_of: Annotated[str | None, Field(description="The job that this one does over")]
     created_at: datetime
     started_at: datetime | None
@@ -201,6 +219,25 @@ def news_body(job: Job, place: QueuePlace | None, *, previews: bool) -> bytes:
     return _NEWS_JSON.dump_json({**state, "previews": _previews(job)}) if previews else _STATE_JSON.dump_json(state)
 
 
+def _tries(job: Job) -> list[TryView]:
+    if not job.tries:
+        found = job.verification
+        return [] if found is None else [_try(job, found, job.spec.sampling.seed, kept=True)]
+    kept = best_of(job.tries) if job.picture else None
+    return [_try(job, one.verification, one.seed, kept=number == kept) for number, one in enumerate(job.tries)]
+
+
+def _try(job: Job, found: Verification, seed: int | None, *, kept: bool) -> TryView:
+    return {
+        "seed": seed,
+        "min_identity": found.min_identity,
+        "swaps": len(found.swaps),
+        "missing": len(found.missing),
+        "shortfalls": shortfalls(found, job.spec.min_identity),
+        "kept": kept,
+    }
+
+
 def _previews(job: Job) -> Previews:
     path = f"{job_path(job.id)}/previews"
     # The address of a picture that emerges differs from step to step, so that nobody shows an old one for it.
@@ -233,6 +270,7 @@ def _state(job: Job, place: QueuePlace | None) -> JobState:
         "timings": job.timings,
         "reused": job.reused,
         "verification": job.verification,
+        "tries": _tries(job),
         "retry_of": job.retry_of,
         "created_at": _moment(job.created_at),
         "started_at": None if job.started_at is None else _moment(job.started_at),

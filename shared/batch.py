@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from shared.job import Job, JobSpec, Stage, Status
-from shared.verification import Verification
+from shared.verification import Verification, best_of, shortfalls
 
 MAX_CUSTOM_ID_CHARS = 128
 
@@ -59,6 +59,7 @@ class Outcome(BaseModel):
     """What a line left: one line of the output file or of the errors file.
 
     status: invalid when the line itself could not be read. job: None when none was made. picture: key of the blob.
+    seed: of the picture that was kept, of so many tries. shortfalls: what is wrong with it, by the line's own wishes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,6 +71,8 @@ class Outcome(BaseModel):
     picture: str | None = None
     seed: int | None = None
     verification: Verification | None = None
+    tries: int | None = None
+    shortfalls: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     errors: tuple[LineError, ...] = ()
 
@@ -157,7 +160,8 @@ def outcome_of(job: Job) -> Outcome:
     if job.line is None:
         message = f"job {job.id} is of no batch"
         raise ValueError(message)
-    error = job.error
+    error, found = job.error, job.verification
+    kept = job.tries[best_of(job.tries)] if job.tries and job.picture else None
     return Outcome.model_validate(
         {
             "line": job.line,
@@ -165,8 +169,10 @@ def outcome_of(job: Job) -> Outcome:
             "job": job.id,
             "status": job.status.value,
             "picture": job.picture,
-            "seed": job.spec.sampling.seed,
-            "verification": job.verification,
+            "seed": kept.seed if kept else job.spec.sampling.seed,
+            "verification": found,
+            "tries": len(job.tries) or (found and 1),
+            "shortfalls": shortfalls(found, job.spec.min_identity) if found else (),
             "warnings": job.warnings,
             "errors": () if error is None else (LineError.model_validate(error.model_dump()),),
         }

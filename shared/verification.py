@@ -1,4 +1,4 @@
-"""How good a finished picture is, as a number a concept: what the stage verify finds out (Verification)."""
+"""How good a finished picture is, as a number a concept (Verification), and which of several is kept (Try)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
+
+# A seed is less than this.
+_SEEDS = 2**63
 
 
 class VerifiedFace(BaseModel):
@@ -52,3 +55,46 @@ class Verification(BaseModel):
         missing = tuple(face.concept for face in faces if face.identity is None)
         least = None if missing else min(known, default=None)
         return cls(min_identity=least, faces=tuple(faces), swaps=tuple(swaps), missing=missing)
+
+
+class Try(BaseModel):
+    """A picture that a job drew, with its seed. outputs: digest of every stage's order; picture: key of the blob."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seed: int
+    verification: Verification
+    outputs: dict[str, str]
+    picture: str
+
+
+def seed_of_try(seed: int, number: int) -> int:
+    """The seed of a job's try; the first has number 0 and the job's own seed."""
+    return (seed + number) % _SEEDS
+
+
+def shortfalls(found: Verification, min_identity: float | None) -> tuple[str, ...]:
+    """What is wrong with a picture, in words for people (so concepts count from 1); nothing when it is good enough."""
+    words = [f"the face of concept {concept + 1} is missing" for concept in found.missing]
+    words += [f"concept {one.concept + 1} looks more like concept {one.nearer_to + 1}" for one in found.swaps]
+    if min_identity is not None:
+        words += [
+            f"the identity of concept {face.concept + 1} is {face.identity}, under {min_identity}"
+            for face in found.faces
+            if face.identity is not None and face.identity < min_identity
+        ]
+    return tuple(words)
+
+
+def best_of(tries: Sequence[Try]) -> int:
+    """Index of the best try: fewest missing faces, then fewest swaps, then the largest of the smallest identities.
+
+    Of equal ones the first.
+    """
+
+    def rank(number: int) -> tuple[int, int, float]:
+        found = tries[number].verification
+        least = min((face.identity for face in found.faces if face.identity is not None), default=-1.0)
+        return (-len(found.missing), -len(found.swaps), least)
+
+    return max(range(len(tries)), key=rank)

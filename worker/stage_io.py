@@ -39,7 +39,7 @@ from shared.orders import (
     VerifyOrder,
 )
 from shared.settings import Role, Settings
-from shared.verification import Verification
+from shared.verification import Verification, seed_of_try
 from worker.models.bundle import Bundle, Detection, Generation, load_bundle
 from worker.models.memory import with_room
 from worker.photos import Photos
@@ -118,7 +118,7 @@ class Rooms:
 
     def render(self, job: Job) -> tuple[RenderOrder, Work]:
         """The template and the predictions that led to it."""
-        order = RenderOrder(bundle=self.bundle.name, drawing=drawing_of(job.spec))
+        order = RenderOrder(bundle=self.bundle.name, drawing=drawing_of(spec_of_try(job)))
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
             template = render(self._generation, order.drawing, on_step)
@@ -151,7 +151,7 @@ class Rooms:
     def personalize(self, job: Job) -> tuple[PersonalizeOrder, Work]:
         """The final picture."""
         order = personalize_order_of(
-            job.spec,
+            spec_of_try(job),
             bundle=self.bundle.name,
             identities=job.outputs[Stage.IDENTIFY],
             template=job.outputs[Stage.RENDER],
@@ -306,6 +306,13 @@ class StoredWork:
             verification=Verification.model_validate(verification) if verification else None,
             reused=reused,
         )
+
+
+def spec_of_try(job: Job) -> JobSpec:
+    """What was asked for, with the seed of the try that is due. Raises ValueError as `drawing_of`."""
+    sampling = job.spec.sampling
+    seed = seed_of_try(_filled(sampling.seed), len(job.tries))
+    return job.spec.model_copy(update={"sampling": sampling.model_copy(update={"seed": seed})})
 
 
 def drawing_of(spec: JobSpec) -> Drawing:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 
 import structlog
 from celery import Celery
@@ -23,10 +24,11 @@ from shared.errors import (
     TroupeError,
     WorkerDraining,
 )
-from shared.job import Failure, Stage
+from shared.job import Failure, Job, Stage
 from shared.job_store import Claim, Ending, Refusal, Wish
 from shared.log import get_logger
 from shared.orders import STAGES
+from shared.verification import Try, seed_of_try, shortfalls
 from worker.child import Child, end_process, persist
 from worker.lease import Lease
 from worker.seam import Assignment, StageOutput
@@ -87,6 +89,8 @@ def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
                 log.info("job_parked", attempt=attempt)
                 return None
             output = found
+            tries = _tries(claim.job, output)
+            again = _again(claim.job, tries)
             seconds = time.perf_counter() - started_s
             # Inside the lease: as long as Redis is away, nobody else can have been given the job either.
             ending = persist(
@@ -100,6 +104,8 @@ def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
                     picture=output.picture,
                     verification=output.verification,
                     reused=output.reused,
+                    tries=tries,
+                    again=again,
                 ),
                 for_s=child.settings.lease_s,
             )
@@ -124,6 +130,26 @@ def _result(stage: Stage, assignment: Assignment, lease: Lease) -> StageOutput |
             return found
         wish = lease.want(stage, assignment.digest, assignment.missing(), looked=True)
     return None if wish is Wish.PARKED else assignment.make(lease.on_step)
+
+
+def _tries(job: Job, output: StageOutput) -> tuple[Try, ...]:
+    """The tries of a job that may have several, with the one that was just verified; nothing at the other stages."""
+    if output.verification is None or output.picture is None or job.spec.max_tries == 1:
+        return ()
+    drawn = Try(
+        seed=seed_of_try(job.spec.sampling.seed or 0, len(job.tries)),
+        verification=output.verification,
+        outputs={**{stage.value: digest for stage, digest in job.outputs.items()}, STAGES[-1].value: output.digest},
+        picture=output.picture,
+    )
+    return (*job.tries, drawn)
+
+
+def _again(job: Job, tries: Sequence[Try]) -> bool:
+    """Whether the newest try falls short and there may be another."""
+    if not tries or len(tries) >= job.spec.max_tries:
+        return False
+    return bool(shortfalls(tries[-1].verification, job.spec.min_identity))
 
 
 def _settle(child: Child, stage: Stage, claim: Claim, error: Exception) -> Ending | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,6 +61,11 @@ def submit(
             show_default=False,
         ),
     ] = None,
+    min_identity: Annotated[
+        float | None,
+        typer.Option(help="A picture falls short when a face in it is less like its person.", show_default=False),
+    ] = None,
+    max_tries: Annotated[int, typer.Option(help="Pictures to draw at most until one does not fall short.")] = 1,
     lane: Annotated[str, typer.Option(help="interactive, or batch for work that can wait.")] = "interactive",
     out: _Out = None,
     wait_for: Annotated[
@@ -79,7 +85,8 @@ def submit(
     """
     if (file is None) == (prompt is None):
         raise typer.BadParameter("give either the scene or --file", param_hint="PROMPT")
-    document = _asked(prompt or "", cast or [], sampling or [], lane) if file is None else _read(file)
+    wishes = {"min_identity": min_identity, "max_tries": max_tries, "lane": lane}
+    document = _asked(prompt or "", cast or [], sampling or [], wishes) if file is None else _read(file)
     with client_of(context) as client:
         job = client.submit(document, idempotency_key=key, folder=file.parent if file else None)
         if out is None and not wait_for:
@@ -146,7 +153,7 @@ def _print(job: Job, *, as_json: bool, short: bool = False) -> None:
         show.out.print(job.id if short else show.told(job), markup=False)
 
 
-def _asked(prompt: str, cast: list[str], sampling: list[str], lane: str) -> dict[str, object]:
+def _asked(prompt: str, cast: list[str], sampling: list[str], wishes: Mapping[str, object]) -> dict[str, object]:
     people: dict[str, list[Any]] = {}
     for pair in cast:
         phrase, equals, photo = pair.partition("=")
@@ -161,7 +168,7 @@ def _asked(prompt: str, cast: list[str], sampling: list[str], lane: str) -> dict
         if not equals:
             raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--set")
         values[name] = _value(value)
-    return scene(prompt, people, lane=lane, **({"sampling": values} if values else {}))
+    return scene(prompt, people, **wishes, **({"sampling": values} if values else {}))
 
 
 def _value(text: str) -> object:

@@ -62,7 +62,10 @@ class Erasures:
         """What a job left, as its record says."""
         with redis_errors():
             fields: Any = await self._redis.hgetall(keys.job_key(self._prefix, job_id))
-        results = tuple((name[2:], digest) for name, digest in fields.items() if name.startswith("o:"))
+        found = [(name[2:], digest) for name, digest in fields.items() if name.startswith("o:")]
+        found += [one for drawn in record.tries_in(fields) for one in drawn.outputs.items()]
+        # Each once: tries have what did not change in common.
+        results = tuple(dict.fromkeys(found))
         return Left(job_id=job_id, tenant=fields.get("tenant", ""), results=results)
 
     async def unuse(self, left: Left, stage: str, digest: str) -> bool:

@@ -71,6 +71,7 @@ Fields of a job's record. Times are seconds since the epoch on Redis's own clock
     losses, tries                     workers lost under it, transient failures so far
     started, ended                    first claim, end
     step, steps                       progress of the running stage
+    try, y:{number}                   tries that fell short so far; each try of a job that has several (JSON, from 0)
     show, shown                       until when somebody wants to see the picture emerge (s); step of the newest one
     o:{stage}, t:{stage}, w:{stage}   digest of the output, seconds, warnings (JSON list) of a finished stage
     r:{stage}                         set when its result was found or waited for instead of made

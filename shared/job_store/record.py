@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from shared.job import MAX_CONCEPTS, Concept, Failure, Job, JobSpec, Progress, Stage, Status
-from shared.verification import Swap, Verification, VerifiedFace
+from shared.job import MAX_CONCEPTS, MAX_TRIES, Concept, Failure, Job, JobSpec, Progress, Stage, Status
+from shared.verification import Swap, Try, Verification, VerifiedFace
 
 _DEFAULT_STEPS = 30
 _DEFAULT_SIDE_PX = 1024
@@ -19,6 +19,7 @@ _TIMINGS = tuple((stage, f"t:{stage}") for stage in Stage)
 _OUTPUTS = tuple((stage, f"o:{stage}") for stage in Stage)
 _REUSED = tuple((stage, f"r:{stage}") for stage in Stage)
 _FACES = tuple(f"v:{concept}" for concept in range(MAX_CONCEPTS))
+_TRIES = tuple(f"y:{number}" for number in range(MAX_TRIES))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ async def no_originals(_: Origin) -> None:
 
 
 def units(spec: JobSpec) -> float:
-    """Size of a job for fairness and ETA: steps x megapixels x branches (one a concept and one for the scene)."""
+    """Size of one try, for fairness and ETA: steps x megapixels x branches (one a concept and one for the scene)."""
     sampling = spec.sampling
     pixels = (sampling.width_px or _DEFAULT_SIDE_PX) * (sampling.height_px or _DEFAULT_SIDE_PX)
     return (sampling.steps or _DEFAULT_STEPS) * pixels / 1e6 * (1 + len(spec.concepts))
@@ -99,12 +100,20 @@ def decode(job_id: str, fields: Mapping[str, str]) -> Job:
         reused=tuple(stage for stage, name in _REUSED if name in fields),
         picture=_picture(fields),
         verification=_verification(fields),
+        tries=tries_in(fields),
         shown=int(fields["shown"]) if "shown" in fields else None,
         retry_of=fields.get("of"),
         batch=fields.get("batch"),
         line=int(fields["line"]) if "line" in fields else None,
         custom_id=fields.get("custom"),
     )
+
+
+def tries_in(fields: Mapping[str, str]) -> tuple[Try, ...]:
+    """The tries that a record holds, the first one first."""
+    if _TRIES[0] not in fields:
+        return ()
+    return tuple(Try.model_validate_json(fields[name]) for name in _TRIES if name in fields)
 
 
 def pairs(flat: Sequence[str]) -> dict[str, str]:

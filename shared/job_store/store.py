@@ -13,9 +13,9 @@ from shared.job import Failure, Job, Stage
 from shared.job_store import keys, record, scripts
 from shared.job_store.connection import Word, redis_errors
 from shared.job_store.facts import Claim, Ending, Refusal, Renewal, Wish
-from shared.orders import STAGES
+from shared.orders import REDRAWN, STAGES
 from shared.settings import Settings
-from shared.verification import Verification
+from shared.verification import Try, Verification, best_of
 
 _SCRIPTS = ("claim", "want", "renew", "finish", "stop", "release", "retry", "shown")
 # A step of a large picture on a slow device takes less.
@@ -93,25 +93,37 @@ class JobStore:
         picture: str | None = None,
         verification: Verification | None = None,
         reused: bool = False,
+        tries: Sequence[Try] = (),
+        again: bool = False,
     ) -> Ending:
         """Notes that the stage is done, for this job and for all that wait for the same result.
 
         The last stage ends the job and needs the key of its picture. reused: the result was found, not made.
+        tries: those of a job that may have several, this one last; the best is kept. again: another one is to follow.
         """
         following = STAGES[STAGES.index(stage) + 1 :]
         if not following and picture is None:
             message = f"{stage.value} is the last stage: it ends with a picture"
             raise ValueError(message)
+        due = following[0].value if following else REDRAWN[0].value if again else ""
+        kept = tries[best_of(tries)] if tries and not again else None
+        if kept is not None:
+            picture, verification = kept.picture, kept.verification
+        outputs = {} if kept is None or kept is tries[-1] else kept.outputs
+        words = {stage.value: "" for stage in REDRAWN} if again else outputs
         values: tuple[Word, ...] = (
             self._settings.job_expiry_s,
             stage.value,
-            following[0].value if following else "",
+            due,
             digest,
             f"{seconds:.3f}",
             json.dumps(list(warnings)),
             picture or "",
             "1" if reused else "",
             "" if verification is None else record.encode_verification(verification),
+            len(tries) - 1 if tries else "",
+            tries[-1].model_dump_json() if tries else "",
+            *(word for pair in words.items() for word in pair),
         )
         return Ending(self._run("finish", job_id, attempt, *values))
 

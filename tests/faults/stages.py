@@ -1,9 +1,10 @@
 """Stages without models that do as a job's prompt says, so that a test decides what happens to it, and when.
 
 A prompt such as `render=wait personalize=die` names an act a stage; a stage that is not named makes three steps. Jobs
-whose prompts say `share=NAME` have their results in common. What happens is told through files, which no outage of a
-server can take away: `{job}.{stage}.{attempt}.{pid}` says that a stage was made, `{digest}.stored` that its result is
-there, and `{job}.go` lets those go on that wait. The folder is the setting `bundle_folder`.
+whose prompts say `share=NAME` have their results in common; `identity=0.3,0.8` are the scores of a job's tries. What
+happens is told through files, which no outage of a server can take away: `{job}.{stage}.{attempt}.{pid}` says that a
+stage was made, `{digest}.stored` that its result is there, and `{job}.go` lets those go on that wait. The folder is the
+setting `bundle_folder`.
 """
 
 from __future__ import annotations
@@ -25,9 +26,14 @@ from shared.settings import Role, Settings
 from shared.verification import Verification, VerifiedFace
 from worker.seam import OnStep, StageFunction, StageOutput
 
-VERIFICATION = Verification(
-    min_identity=0.9, faces=(VerifiedFace(concept=0, identity=0.9, face_box_px=(8, 8, 40, 48)),)
-)
+
+def verified(identity: float) -> Verification:
+    return Verification(
+        min_identity=identity, faces=(VerifiedFace(concept=0, identity=identity, face_box_px=(8, 8, 40, 48)),)
+    )
+
+
+VERIFICATION = verified(0.9)
 _STEPS = 3
 _LOOK_EVERY_S = 0.01
 _PATIENCE_S = 120.0
@@ -54,7 +60,8 @@ class Play:
     @property
     def digest(self) -> str:
         """The same for all jobs that share their work."""
-        return hashlib.sha256(f"{self.stage.value} {self._owner}".encode()).hexdigest()
+        number = 0 if self.stage is STAGES[0] else len(self.job.tries)
+        return hashlib.sha256(f"{self.stage.value} {self._owner} {number}".encode()).hexdigest()
 
     def find(self) -> StageOutput | None:
         """What was stored."""
@@ -77,6 +84,11 @@ class Play:
         return acts(self.job.spec.prompt).get("share", self.job.id)
 
     @property
+    def _verification(self) -> Verification:
+        scores = acts(self.job.spec.prompt).get("identity", "0.9").split(",")
+        return verified(float(scores[min(len(self.job.tries), len(scores) - 1)]))
+
+    @property
     def _place(self) -> Path:
         return self.folder / f"{self.digest}.stored"
 
@@ -90,7 +102,7 @@ class Play:
             digest=self.digest,
             warnings=(f"{self.stage.value} warns",),
             picture=self._picture if last else None,
-            verification=VERIFICATION if last else None,
+            verification=self._verification if last else None,
             reused=reused,
         )
 

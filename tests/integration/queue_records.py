@@ -61,10 +61,11 @@ class Records:
         lane: Lane = "interactive",
         tenant: str = "default",
         steps: int | None = None,
+        **wishes: object,
     ) -> str:
-        """Queues a job; gives its id."""
+        """Queues a job; gives its id. wishes: more fields of its spec."""
         job_id = uuid.uuid4().hex
-        spec = spec_of(prompt, lane=lane, steps=steps)
+        spec = spec_of(prompt, lane=lane, steps=steps, **wishes)
         self.ask(lambda store: store.submit(job_id, spec, tenant=tenant))
         return job_id
 
@@ -133,7 +134,8 @@ class Records:
         self.redis.close()
 
 
-def spec_of(prompt: str, *, lane: Lane = "interactive", steps: int | None = None) -> JobSpec:
+def spec_of(prompt: str, *, lane: Lane = "interactive", steps: int | None = None, **wishes: object) -> JobSpec:
     """A request for two people."""
     people = [Concept(phrase=phrase, photos=("0" * 64,)) for phrase in ("the man", "the woman")]
-    return JobSpec.model_validate({"prompt": prompt, "concepts": people, "lane": lane, "sampling": {"steps": steps}})
+    values = {"prompt": prompt, "concepts": people, "lane": lane, "sampling": {"steps": steps}}
+    return JobSpec.model_validate(values | wishes)

@@ -124,7 +124,7 @@ def test_the_makers_finish_serves_all_who_wait(records: Records) -> None:
     assert leftovers(records) == []
 
 
-def test_the_last_stage_gives_all_who_wait_their_picture_and_their_end(records: Records) -> None:
+def test_who_waits_for_the_last_stage_looks_at_its_result_by_itself_and_ends_with_the_picture(records: Records) -> None:
     jobs = [records.submit() for _ in range(3)]
     records.fleet.hand_out("test", 100)
     for job_id in jobs:
@@ -133,6 +133,9 @@ def test_the_last_stage_gives_all_who_wait_their_picture_and_their_end(records: 
     wishes = [want(records, claim, stage=STAGES[-1]) for claim in claims]
     assert wishes == [Wish.MAKE, Wish.PARKED, Wish.PARKED]
     finish(records, claims[0], stage=STAGES[-1])
+    assert rung(records) == jobs[1:]
+    for job_id in jobs[1:]:
+        finish(records, records.claim(job_id, STAGES[-1]), stage=STAGES[-1], reused=True)
     done = [job_of(records, claim) for claim in claims]
     assert {(job.status, job.picture, job.verification) for job in done} == {("succeeded", "picture.png", VERIFICATION)}
     assert [STAGES[-1] in job.reused for job in done] == [False, True, True]

@@ -31,13 +31,13 @@ local let_go, whole_of, resolve
 
 -- What every decision needs of a record; nil when there is no such job.
 local function read(id)
-  local f = redis.call('HMGET', record(id), 'lane', 'tenant', 's', 'due', 'n', 'holder', 'cancel', 'units', 'at', 'makes', 'waits', 'batch')
+  local f = redis.call('HMGET', record(id), 'lane', 'tenant', 's', 'due', 'n', 'holder', 'cancel', 'units', 'at', 'makes', 'waits', 'batch', 'try')
   if not f[1] then return nil end
   return {
     id = id, lane = f[1], tenant = f[2], status = f[3] or 'queued', due = f[4] or 'identify',
     attempt = tonumber(f[5] or 0), holder = f[6] or '', cancel = f[7], units = tonumber(f[8]), at = tonumber(f[9]),
     makes = f[10] or nil, waits = f[11] or nil,
-    batch = f[12] or nil,
+    batch = f[12] or nil, try = tonumber(f[13] or 0),
   }
 end
 
@@ -168,6 +168,15 @@ local function charge(tenant, requests, units)
     tell('units', quota, 86400, math.max(0, math.floor(quota - spent)), left_s)
   end
   return reply
+end
+
+-- Units that were asked for before it was known that they would be drawn: they count, and are never refused.
+local function spend(tenant, units)
+  if not redis.call('HGET', limits(tenant), 'daily_units') then return end
+  local t = now()
+  local key = p .. ':spent:' .. tenant .. ':' .. math.floor(t / 86400)
+  redis.call('INCRBYFLOAT', key, units)
+  redis.call('EXPIRE', key, math.ceil(86400 - t % 86400) + 3600)
 end
 
 -- Into the ready set. The score is when the job was submitted, so a job that comes back stands before all newer ones.

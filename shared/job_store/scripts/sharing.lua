@@ -61,10 +61,16 @@ function let_go(job, at)
 end
 
 -- A stage is done: the next is due, or the job is over. The last stage's is the only place that points to a picture.
--- done: stage, due, digest, seconds, warnings, picture, reused, expiry_s, verification, all as text, '' for none.
+-- done: stage, due, digest, seconds, warnings, picture, reused, expiry_s, verification, all as text, '' for none;
+-- outputs: digests of the stages of an earlier try, when that is the one to keep.
 local function complete(job, done)
   use(job, done.stage, done.digest)
-  local fields = {'o:' .. done.stage, done.digest, 't:' .. done.stage, done.seconds}
+  local seconds = done.seconds
+  -- Of all tries together.
+  if job.try > 0 then
+    seconds = string.format('%.3f', seconds + (redis.call('HGET', record(job.id), 't:' .. done.stage) or 0))
+  end
+  local fields = {'o:' .. done.stage, done.digest, 't:' .. done.stage, seconds}
   local function set(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
@@ -77,6 +83,7 @@ local function complete(job, done)
   end
   if done.reused ~= '' then set('r:' .. done.stage, 1) end
   if done.due ~= '' then set('due', done.due) else set('picture', done.picture) end
+  for stage, digest in pairs(done.outputs or {}) do set('o:' .. stage, digest) end
   redis.call('HSET', record(job.id), unpack(fields))
   if done.due == '' then close(job, 'succeeded', done.expiry_s) end
 end
