@@ -10,6 +10,7 @@ import pytest
 
 from shared.job import Failure, Stage
 from shared.job_store import Posting
+from shared.orders import STAGES
 from shared.settings import Settings
 from shared.webhook import MAX_WEBHOOKS, Attempt, DeliveryStatus, Event, Outcome
 from tests.integration.webhook_records import URL, WebhookRecords
@@ -35,7 +36,7 @@ def test_a_job_that_ends_is_told_to_every_webhook_of_its_tenant(records: Webhook
         "lane": "interactive",
         "batch": None,
         "line": None,
-        "attempt": 4,
+        "attempt": len(STAGES),
         "error": None,
     }
     assert records.log_of(foreign) == []
