@@ -2,7 +2,8 @@
 
 The lines are sent over HTTP as one streamed body, as a person's program would, to the API as a process of its own with
 a Redis and an S3 server beside it on the same machine. The floor is this process reading the same lines as jobs and
-doing nothing with them. Then a feeder fills the window, and Redis tells what the batch takes of it.
+doing nothing with them. Then a feeder fills the window, and Redis tells what the batch takes of it. Last, what it is
+worth to do shared work once (shared_work.py).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from shared.batch_store import BatchStore
 from shared.job import JobSpec
 from shared.job_store import connect
 from shared.settings import Settings
+from tests.benchmarks import shared_work
 from tests.benchmarks.backlog import draw_spec
 from tests.integration.api_server import ApiServer, api_server, png_bytes
 from tests.servers import ACCESS_KEY, SECRET_KEY, redis_server, s3_server
@@ -154,6 +156,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures here, as one flat object")
     parser.add_argument("--lines", type=int, default=_LINES)
+    parser.add_argument("--jobs", type=int, default=shared_work.JOBS, help="pictures drawn, with and without sharing")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -167,6 +170,10 @@ def main() -> int:
             )
             with api_server(settings, folder / "api") as server:
                 found = measure(server, folder, options.lines)
+            # The batch above would be in the way.
+            settings = settings.model_copy(update={"key_prefix": "shared"})
+            with api_server(settings, folder / "shared-api") as server:
+                found |= shared_work.measure(server, folder / "workers", options.jobs)
     for name, figure in found.items():
         least = f"at least {_LEAST[name]:.0f}" if name in _LEAST else ""
         most = f"at most {_MOST[name]:.0f}" if name in _MOST else ""
