@@ -13,12 +13,12 @@ from starlette.routing import BaseRoute
 
 from api.access import LOOKS, OPEN, Access
 from api.context import open_context
+from api.document.batches import batch_example, product_schemas
+from api.document.jobs import job_example
+from api.document.openapi import complete, description
+from api.document.reference import add_reference
 from api.errors import add_error_answers
 from api.idempotency import Once
-from api.openapi import complete, description
-from api.openapi_batches import batch_example, product_schemas
-from api.openapi_jobs import job_example
-from api.reference import add_reference
 from api.routes import (
     batch_events,
     batches,

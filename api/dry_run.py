@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fastapi import Response
 
-from api.batch_intake import Weighed
+from api.batches.intake import Weighed
 from api.context import Context
 from api.intake import checked_job
 from api.pictures import Photo

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from api.batch_stream import batch_frames
-from api.batch_views import BATCHES
+from api.batches.stream import batch_frames
+from api.batches.views import BATCHES
 from api.context import context_of
-from api.openapi_batches import EVENTS_ANSWERS
-from api.openapi_jobs import LAST_EVENT
+from api.document.batches import EVENTS_ANSWERS
+from api.document.jobs import LAST_EVENT
 from api.routes.batches import find_batch
 from api.streams import EventStream, check_room
 

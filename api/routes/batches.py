@@ -16,18 +16,18 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 
-from api import openapi_batches as words
 from api import queries
 from api.access import receipt_of, tenant_of
-from api.batch_files import MOST_ZIPPED, archive, manifest
-from api.batch_intake import MOST_EXPIRES_AFTER_S, BatchIntake, Options, too_many
-from api.batch_items import Items, place_of
-from api.batch_lines import BadLine, LineReader, LineSplitter, ReadLine
-from api.batch_product import MOST_NAME_CHARS, ProductBatch, lines_of, product_of
-from api.batch_retry import retry_failed
-from api.batch_views import BATCHES, ItemPageView, ItemStatus, batch_body, batch_path
+from api.batches.files import MOST_ZIPPED, archive, manifest
+from api.batches.intake import MOST_EXPIRES_AFTER_S, BatchIntake, Options, too_many
+from api.batches.items import Items, place_of
+from api.batches.lines import BadLine, LineReader, LineSplitter, ReadLine
+from api.batches.product import MOST_NAME_CHARS, ProductBatch, lines_of, product_of
+from api.batches.retry import retry_failed
+from api.batches.views import BATCHES, ItemPageView, ItemStatus, batch_body, batch_path
 from api.bodies import media_type, read_body, read_form, stream_body
 from api.context import Context, context_of
+from api.document import batches as words
 from api.dry_run import weigh_batch
 from api.idempotency import Turn
 from api.views import MOST_LISTED, USUALLY_LISTED

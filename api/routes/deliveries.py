@@ -6,12 +6,12 @@ import re
 
 from fastapi import APIRouter, Request, Response
 
-from api import openapi_webhooks as said
 from api import queries
 from api.access import tenant_of
 from api.context import context_of
+from api.document import webhooks as said
 from api.routes.webhooks import answer, find, no_delivery, sent
-from api.webhook_views import WEBHOOKS, DeliveryPageView, delivery_view
+from api.webhooks.views import WEBHOOKS, DeliveryPageView, delivery_view
 
 router = APIRouter(prefix=WEBHOOKS, tags=["webhooks"])
 

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request, Response
 
 from api import queries
 from api.access import tenant_of
-from api.batch_views import BATCHES
+from api.batches.views import BATCHES
 from api.context import context_of
-from api.openapi_batches import ERASE_BATCH_ANSWERS
-from api.openapi_jobs import ERASE_JOB_ANSWERS, ERASE_PHOTO_ANSWERS, ERASE_TENANT_ANSWERS, ERASE_TENANT_PARAMETERS
+from api.document.batches import ERASE_BATCH_ANSWERS
+from api.document.jobs import ERASE_JOB_ANSWERS, ERASE_PHOTO_ANSWERS, ERASE_TENANT_ANSWERS, ERASE_TENANT_PARAMETERS
 from api.routes.batches import check_batch_id
 from api.routes.jobs import check_id
 from api.views import JOBS

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from api import queries
 from api.access import tenant_of
 from api.context import context_of
-from api.openapi_jobs import EVENTS_ANSWERS, EVENTS_PARAMETERS
+from api.document.jobs import EVENTS_ANSWERS, EVENTS_PARAMETERS
 from api.routes.jobs import find
 from api.streams import EventStream, check_room, job_frames
 from api.views import JOBS

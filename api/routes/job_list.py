@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from api import queries
 from api.access import tenant_of
 from api.context import context_of
-from api.openapi_jobs import LIST_ANSWERS, LIST_PARAMETERS
+from api.document.jobs import LIST_ANSWERS, LIST_PARAMETERS
 from api.views import JOBS, MOST_LISTED, USUALLY_LISTED, job_body
 from shared.job import Status
 from shared.job_store import Mark

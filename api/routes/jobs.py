@@ -15,12 +15,12 @@ from api import queries
 from api.access import receipt_of, tenant_of
 from api.bodies import media_type, read_body, read_form
 from api.context import Context, context_of
+from api.document.jobs import CANCEL_ANSWERS, JOB_ANSWERS, LOOK_PARAMETERS, RETRY_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
 from api.dry_run import weigh_job
 from api.errors import FieldError, Refusal
 from api.forms import job_of
 from api.idempotency import new_id
 from api.intake import accept_job, spec_of, spec_of_value
-from api.openapi_jobs import CANCEL_ANSWERS, JOB_ANSWERS, LOOK_PARAMETERS, RETRY_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
 from api.pictures import Photo
 from api.views import JOBS, job_body, job_path
 from shared.errors import InvalidField, JobNotFound, NotOver, UnsupportedMedia

@@ -8,8 +8,8 @@ from starlette.datastructures import UploadFile
 from api.access import tenant_of
 from api.bodies import media_type, read_body, read_form
 from api.context import Context, context_of
+from api.document.jobs import PHOTO_ANSWERS, PHOTO_BODY
 from api.intake import accept_photo
-from api.openapi_jobs import PHOTO_ANSWERS, PHOTO_BODY
 from api.views import PhotoView
 from shared.errors import InvalidField, PictureTooLarge, UnsupportedMedia
 

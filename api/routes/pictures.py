@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from api.access import tenant_of
 from api.context import context_of
-from api.openapi_jobs import PICTURE_ANSWERS
+from api.document.jobs import PICTURE_ANSWERS
 from api.routes.jobs import find
 from api.views import JOBS
 from shared.blob_store import stage_key

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.access import tenant_of
 from api.context import Context, context_of
-from api.openapi_jobs import PREVIEW_ANSWERS
+from api.document.jobs import PREVIEW_ANSWERS
 from api.pictures import small
 from api.routes.jobs import find
 from api.routes.pictures import absent

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.access import tenant_of
 from api.context import context_of
-from api.openapi_jobs import QUEUE_ANSWERS
+from api.document.jobs import QUEUE_ANSWERS
 from api.views import LaneView, QueueView
 from shared.job_store import LaneState
 

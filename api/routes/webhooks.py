@@ -10,14 +10,14 @@ from typing import TypeVar
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ValidationError
 
-from api import openapi_webhooks as said
 from api.access import tenant_of
 from api.bodies import media_type, read_body
 from api.context import Context, context_of
+from api.document import webhooks as said
 from api.errors import Refusal, fields_of
 from api.idempotency import new_id
-from api.webhook_urls import checked_url
-from api.webhook_views import (
+from api.webhooks.urls import checked_url
+from api.webhooks.views import (
     WEBHOOKS,
     NewWebhook,
     Rotation,

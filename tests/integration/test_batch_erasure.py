@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from api.batch_retry import retry_failed
+from api.batches.retry import retry_failed
 from api.context import Context
 from shared.batch_store import LineChunks
 from shared.job_store import Erasing

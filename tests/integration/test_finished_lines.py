@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from api.batch_retry import retry_failed
+from api.batches.retry import retry_failed
 from api.context import Context, open_context
 from shared.batch_store import LineChunks
 from shared.blob_store import stage_key

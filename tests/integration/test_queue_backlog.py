@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.batch_retry import retry_failed
+from api.batches.retry import retry_failed
 from api.context import Context
 from shared.job import Stage
 from shared.job_store import Wish

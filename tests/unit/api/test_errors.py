@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.app import create_app
+from api.document.openapi import description
 from api.errors import PROBLEM_TYPE, STATUS, FieldError, error_rows, pointer_to, problem
-from api.openapi import description
 from shared.errors import InvalidField, RecordsUnavailable, TransientError, TroupeError
 from shared.settings import Settings
 

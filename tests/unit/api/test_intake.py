@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api.document.jobs import SUBMIT_BODY
 from api.errors import Refusal
 from api.intake import completed, spec_of, spec_of_value
-from api.openapi_jobs import SUBMIT_BODY
 from shared.errors import InvalidField, MalformedBody, SizeNotAllowed, TroupeError
 from shared.job import MAX_CONCEPTS, JobSpec
 from shared.limits import MINI_LIMITS, SDXL_LIMITS

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from api.batch_lines import BadLine, GoodLine, ReadLine
+from api.batches.lines import BadLine, GoodLine, ReadLine
 from api.context import Context
 from api.errors import FieldError, Refusal, pointer_to
 from shared.batch import LineError, Outcome

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.batch_lines import MAX_LINE_BYTES, BadLine, GoodLine, LineReader, LineSplitter, RawLine
-from api.batch_product import lines_of, product_of
+from api.batches.lines import MAX_LINE_BYTES, BadLine, GoodLine, LineReader, LineSplitter, RawLine
+from api.batches.product import lines_of, product_of
 from api.errors import Refusal
 from shared.limits import MINI_LIMITS
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from api.batch_lines import LineReader, ReadLine
+from api.batches.lines import LineReader, ReadLine
 from api.intake import SEEDS, refusal_of
 from shared.job import MAX_CONCEPTS, Asked, Concept, JobSpec, MaxTries, MinIdentity, NegativePrompt, Prompt, Sampling
 

@@ -12,8 +12,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import create_app
+from api.document.reference import page_of
 from api.errors import PROBLEM_TYPE
-from api.reference import page_of
 from shared.settings import Settings
 
 # Tags that have no end.

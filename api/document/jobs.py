@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from api.openapi import BODY_ERRORS, ETAG, LOCATION, PICTURE_ERRORS, RETRY_AFTER, Answers, with_problems
+from api.document.openapi import BODY_ERRORS, ETAG, LOCATION, PICTURE_ERRORS, RETRY_AFTER, Answers, with_problems
 from api.views import (
     MOST_LISTED,
     USUALLY_LISTED,

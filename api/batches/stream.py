@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from api.batch_views import batch_body
+from api.batches.views import batch_body
 from api.context import Context
 from api.streams import RETRY_MS
 from shared.batch import Batch

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from api.batch_lines import BadLine
+from api.batches.lines import BadLine
 from api.views import WrongLine
 from shared.batch import Batch, BatchStatus, Outcome
 from shared.job import Status

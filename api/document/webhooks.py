@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api.openapi import BODY_ERRORS, LOCATION, with_problems
-from api.webhook_views import (
+from api.document.openapi import BODY_ERRORS, LOCATION, with_problems
+from api.webhooks.views import (
     DeliveryPageView,
     DeliveryView,
     NewWebhook,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pydantic_core import from_json
 
 from api import queries
-from api.batch_views import Item
+from api.batches.views import Item
 from api.context import Context
 from shared.batch import Batch, Log, Outcome, outcome_of
 from shared.batch_store import ChunkLog, LineChunks

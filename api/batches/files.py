@@ -9,7 +9,7 @@ import re
 import zipfile
 from collections.abc import AsyncIterator, Sequence
 
-from api.batch_items import Items
+from api.batches.items import Items
 from api.context import Context
 from shared.batch import Outcome
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, get_args
 
-from api.batch_product import ProductBatch
-from api.batch_views import BatchPageView, BatchView, ItemPageView, ItemStatus, batch_body
-from api.openapi import BODY_ERRORS, ETAG, LOCATION, RETRY_AFTER, Answers, with_problems
-from api.openapi_jobs import DRY_RUN, LOOK_PARAMETERS
+from api.batches.product import ProductBatch
+from api.batches.views import BatchPageView, BatchView, ItemPageView, ItemStatus, batch_body
+from api.document.jobs import DRY_RUN, LOOK_PARAMETERS
+from api.document.openapi import BODY_ERRORS, ETAG, LOCATION, RETRY_AFTER, Answers, with_problems
 from api.views import MOST_LISTED, USUALLY_LISTED, BatchEstimate
 from shared import errors as tree
 from shared.batch import Batch, BatchStatus, RateMark
