@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from shared.batch import LineError
+from shared.findings import FaceBoxPx, PhotoFaces
 from shared.job import Failure, Job, JobSpec, Lane, Stage, Status
 from shared.job_store import QueuePlace
 from shared.verification import Verification, best_of, shortfalls
@@ -42,6 +43,18 @@ class Previews(TypedDict):
     template: str | None
     masks: str | None
     picture: str | None
+
+
+class RegionView(TypedDict):
+    """Where a concept's person is in the template."""
+
+    concept: Annotated[int, Field(description="Index of the concept, from 0")]
+    phrase: str
+    box_px: Annotated[
+        FaceBoxPx, Field(description="x1, y1, x2, y2 in pixels of the picture", examples=[[12.0, 20.5, 60.0, 128.0]])
+    ]
+    explicit: Annotated[bool, Field(description="Whether the job gave the box; if not, the phrase found it")]
+    score: Annotated[float, Field(description="How sure the detector was, 0 to 1; 1 for a given box", examples=[0.63])]
 
 
 class TryView(TypedDict):
@@ -79,6 +92,11 @@ class JobState(TypedDict):
     warnings: tuple[str, ...]
     timings: Annotated[dict[Stage, float], Field(description="Seconds per finished stage")]
     reused: Annotated[tuple[Stage, ...], Field(description="Finished stages that cost nothing: an equal one was there")]
+    faces: Annotated[
+        tuple[tuple[PhotoFaces, ...], ...],
+        Field(description="Per concept and photo, in their order: what the photo shows; empty until identify is done"),
+    ]
+    regions: Annotated[list[RegionView], Field(description="One a concept, in their order; empty until detect is done")]
     verification: Annotated[
         Verification | None, Field(description="Whose faces the picture shows; null until the job has one")
     ]
@@ -219,6 +237,20 @@ def news_body(job: Job, place: QueuePlace | None, *, previews: bool) -> bytes:
     return _NEWS_JSON.dump_json({**state, "previews": _previews(job)}) if previews else _STATE_JSON.dump_json(state)
 
 
+def regions_of(job: Job) -> list[RegionView]:
+    """Where everybody is in the job's template, as far as it is known."""
+    return [
+        {
+            "concept": number,
+            "phrase": concept.phrase,
+            "box_px": found.box_px,
+            "explicit": concept.box_px is not None,
+            "score": found.score,
+        }
+        for number, (concept, found) in enumerate(zip(job.spec.concepts, job.regions, strict=False))
+    ]
+
+
 def _tries(job: Job) -> list[TryView]:
     if not job.tries:
         found = job.verification
@@ -269,6 +301,8 @@ def _state(job: Job, place: QueuePlace | None) -> JobState:
         "warnings": job.warnings,
         "timings": job.timings,
         "reused": job.reused,
+        "faces": job.faces,
+        "regions": regions_of(job),
         "verification": job.verification,
         "tries": _tries(job),
         "retry_of": job.retry_of,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from shared.findings import PhotoFaces, Whereabout
 from shared.job import Job, JobSpec, Stage, Status
 from shared.verification import Verification, best_of, shortfalls
 
@@ -59,6 +60,7 @@ class Outcome(BaseModel):
     """What a line left: one line of the output file or of the errors file.
 
     status: invalid when the line itself could not be read. job: None when none was made. picture: key of the blob.
+    faces, regions: what the photos show, and where everybody is in the template, as far as the line came.
     seed: of the picture that was kept, of so many tries. shortfalls: what is wrong with it, by the line's own wishes.
     """
 
@@ -68,6 +70,8 @@ class Outcome(BaseModel):
     custom_id: str | None = None
     job: str | None = None
     status: Literal["succeeded", "failed", "canceled", "expired", "invalid"]
+    faces: tuple[tuple[PhotoFaces, ...], ...] = ()
+    regions: tuple[Whereabout, ...] = ()
     picture: str | None = None
     seed: int | None = None
     verification: Verification | None = None
@@ -168,6 +172,8 @@ def outcome_of(job: Job) -> Outcome:
             "custom_id": job.custom_id,
             "job": job.id,
             "status": job.status.value,
+            "faces": job.faces,
+            "regions": job.regions,
             "picture": job.picture,
             "seed": kept.seed if kept else job.spec.sampling.seed,
             "verification": found,

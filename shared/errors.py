@@ -58,6 +58,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from shared.findings import PhotoFaces
+
 
 class TroupeError(Exception):
     """An error with a stable code.
@@ -291,9 +293,19 @@ class UnsupportedMedia(RequestError):
 
 
 class NoFace(RequestError):
-    """No face in a reference photo."""
+    """No face in a reference photo.
+
+    Attributes:
+        faces: what each concept's photos show, those with a face too.
+    """
 
     code = "no_face"
+
+    def __init__(
+        self, message: str, *, pointer: str | None = None, faces: tuple[tuple[PhotoFaces, ...], ...] = ()
+    ) -> None:
+        super().__init__(message, pointer=pointer)
+        self.faces = faces
 
 
 class PhraseNotFound(RequestError):

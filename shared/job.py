@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
+from shared.findings import PhotoFaces, Whereabout
 from shared.verification import Try, Verification
 
 MAX_CONCEPTS = 5
@@ -162,6 +172,24 @@ MaxTries = Annotated[
 ]
 
 
+Until = Annotated[
+    Stage,
+    Field(
+        description="The job succeeds after this stage: identify checks the photos (`faces`), detect gives the "
+        "template, the masks and `regions`, personalize the picture unverified. Only stages that run cost units",
+        examples=["detect"],
+    ),
+]
+
+
+def check_until(until: Stage, wishes: Mapping[str, object]) -> Stage:
+    """The stage, unless the wishes for a picture need a later one. Raises ValueError."""
+    if until is not Stage.VERIFY and (wishes.get("min_identity") is not None or wishes.get("max_tries", 1) != 1):
+        message = f"min_identity and max_tries look at the verified picture: they need until verify, not {until}"
+        raise ValueError(message)
+    return until
+
+
 class JobSpec(Asked):
     """One picture, as asked for: a scene and its cast."""
 
@@ -172,6 +200,7 @@ class JobSpec(Asked):
     lane: Lane = "interactive"
     min_identity: MinIdentity = None
     max_tries: MaxTries = 1
+    until: Until = Stage.VERIFY
     retention_s: int | None = Field(
         None,
         ge=0,
@@ -181,6 +210,11 @@ class JobSpec(Asked):
     expires_after_s: int | None = Field(
         None, ge=1, le=MOST_RETENTION_S, description="A job that no worker has begun after so many seconds expires"
     )
+
+    @field_validator("until")
+    @classmethod
+    def _until_is_late_enough(cls, until: Stage, info: ValidationInfo) -> Stage:
+        return check_until(until, info.data)
 
 
 class Failure(BaseModel):
@@ -214,7 +248,8 @@ class Job(BaseModel):
     outputs maps a finished stage to the digest of its order: `blob_store.stage_key` turns it into blob keys.
     reused: finished stages whose result was found, or made by another job meanwhile, instead of made for this one.
     retry_of: the job that this one does over.
-    picture is the key of the final picture; it is written once, by the finish of the last stage.
+    faces: what each concept's photos show, once they were looked at. regions: where each concept is in the template.
+    picture is the key of the final picture; it is written once, by the finish of the job's last stage.
     verification: whose faces the final picture shows; None for a job that was not verified.
     tries: pictures that were drawn and verified, where the job may draw several.
     shown is the step after which the newest preview of it was taken, while it emerges.
@@ -240,6 +275,8 @@ class Job(BaseModel):
     timings: dict[Stage, float] = {}
     outputs: dict[Stage, str] = {}
     reused: tuple[Stage, ...] = ()
+    faces: tuple[tuple[PhotoFaces, ...], ...] = ()
+    regions: tuple[Whereabout, ...] = ()
     picture: str | None = None
     verification: Verification | None = None
     tries: tuple[Try, ...] = ()

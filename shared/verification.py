@@ -7,6 +7,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.findings import Whereabout
+
 # A seed is less than this.
 _SEEDS = 2**63
 
@@ -58,13 +60,17 @@ class Verification(BaseModel):
 
 
 class Try(BaseModel):
-    """A picture that a job drew, with its seed. outputs: digest of every stage's order; picture: key of the blob."""
+    """A picture that a job drew, with its seed.
+
+    outputs: digest of every stage's order; regions: everybody's place in its template; picture: key of the blob.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     seed: int
     verification: Verification
     outputs: dict[str, str]
+    regions: tuple[Whereabout, ...] = ()
     picture: str
 
 

@@ -38,7 +38,13 @@ class Photos:
         if data is None:
             return None
         arrays = load(data)
-        return Seen(faces=int(arrays["faces"]), embedding=arrays.get("embedding"))
+        if "embedding" not in arrays:
+            return Seen(faces=0, box_px=None, embedding=None)
+        if "box_px" not in arrays:
+            # Looked at by a version that kept no boxes: look again.
+            return None
+        x1, y1, x2, y2 = (float(side) for side in arrays["box_px"])
+        return Seen(faces=int(arrays["faces"]), box_px=(x1, y1, x2, y2), embedding=arrays["embedding"])
 
     def look(self, photo: str, detection: Detection) -> Seen:
         """Looks at a photo and keeps what is seen. Raises UnknownPhoto."""
@@ -49,6 +55,6 @@ class Photos:
         seen = look_at(detection, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
         arrays: dict[str, NDArray[np.generic]] = {"faces": np.array(seen.faces)}
         if seen.embedding is not None:
-            arrays["embedding"] = seen.embedding
+            arrays |= {"embedding": seen.embedding, "box_px": np.array(seen.box_px)}
         self.blobs.put(faces_key(self.tenant, photo, self.bundle), save(arrays), "application/octet-stream")
         return seen

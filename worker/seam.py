@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from shared.findings import PhotoFaces, Whereabout
 from shared.job import Job, Stage
 from shared.settings import Role, Settings
 from shared.verification import Verification
@@ -23,11 +24,14 @@ Gives a way to show the picture as it emerges when somebody wants to see it and 
 class StageOutput:
     """What a stage left in the blob store. digest: of its order. reused: whether it was there already.
 
-    picture, verification: key of the final picture and whose faces it shows; of the last stage only.
+    faces: what each concept's photos show; of identify. regions: where each concept is; of detect.
+    picture: key of the picture; of personalize and verify. verification: whose faces it shows; of verify.
     """
 
     digest: str
     warnings: tuple[str, ...] = ()
+    faces: tuple[tuple[PhotoFaces, ...], ...] = ()
+    regions: tuple[Whereabout, ...] = ()
     picture: str | None = None
     verification: Verification | None = None
     reused: bool = False

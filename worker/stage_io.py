@@ -23,6 +23,7 @@ from safetensors.torch import save as save_tensors
 
 from shared.blob_store import BlobStore, stage_key
 from shared.errors import BlobsUnavailable, UnknownPhoto
+from shared.findings import PhotoFaces, Whereabout, rounded
 from shared.job import Job, JobSpec, Stage
 from shared.orders import (
     QUEUE_OF,
@@ -88,7 +89,7 @@ class Rooms:
             place=place,
             do=lambda place, on_step: with_room(lambda: do(place, on_step), size),
             unseen=partial(self._unseen, job) if order.stage is Stage.IDENTIFY else None,
-            picture=_picture_of(job) if order.stage is STAGES[-1] else None,
+            picture=_picture_of(job, place),
         )
 
     def identify(self, job: Job) -> tuple[IdentifyOrder, Work]:
@@ -112,7 +113,8 @@ class Rooms:
             found = identities_of([[seen[photo] for photo in own] for own in order.photos])
             arrays = {str(concept): rows for concept, rows in enumerate(found.embeddings)}
             place.put(_IDENTITIES, save_arrays(arrays), "application/octet-stream")
-            return {"warnings": found.warnings, "looked_at": looked_at}
+            faces = [[photo.model_dump() for photo in own] for own in found.faces]
+            return {"warnings": found.warnings, "faces": faces, "looked_at": looked_at}
 
         return order, work
 
@@ -268,7 +270,7 @@ class StoredWork:
     """An assignment whose result is kept under its order's digest; `output.json` says that it is whole.
 
     unseen: names of the photos nobody has looked at yet, where the result is put together from what photos show.
-    picture: key of the final picture, where this is the last stage.
+    picture: key of the picture, where there is one.
     """
 
     place: Place
@@ -302,6 +304,8 @@ class StoredWork:
         return StageOutput(
             digest=self.digest,
             warnings=tuple(output.get("warnings", ())),
+            faces=tuple(tuple(PhotoFaces.model_validate(one) for one in own) for own in output.get("faces", ())),
+            regions=tuple(_whereabout(Region.model_validate(one)) for one in output.get("regions", ())),
             picture=self.picture,
             verification=Verification.model_validate(verification) if verification else None,
             reused=reused,
@@ -359,8 +363,15 @@ def personalize_order_of(
     )
 
 
-def _picture_of(job: Job) -> str:
-    return stage_key(job.tenant, Stage.PERSONALIZE, job.outputs[Stage.PERSONALIZE], PICTURE)
+def _picture_of(job: Job, place: Place) -> str | None:
+    if place.stage is Stage.PERSONALIZE:
+        return place.key(PICTURE)
+    drawn = job.outputs[Stage.PERSONALIZE] if place.stage is Stage.VERIFY else None
+    return drawn and stage_key(job.tenant, Stage.PERSONALIZE, drawn, PICTURE)
+
+
+def _whereabout(region: Region) -> Whereabout:
+    return Whereabout(box_px=rounded(region.box_px), score=round(region.score, 4))
 
 
 def _size_of(spec: JobSpec, stage: Stage) -> str:

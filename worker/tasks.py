@@ -1,6 +1,7 @@
 """One task a stage: claim the job, run the stage, say what became of it.
 
-A doorbell that may not run, or whose work came to nothing, ends with Ignore: the rest of its chain dies with it.
+A doorbell that may not run, whose work came to nothing, or whose stage is the job's last, ends with Ignore: the rest of
+its chain dies with it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from shared.broker import TASK_OF
 from shared.errors import (
     JobCancelled,
     LeaseLost,
+    NoFace,
     OutOfMemory,
     RecordsUnavailable,
     RequestError,
@@ -73,7 +75,7 @@ def perform(child: Child, stage: Stage, job_id: str) -> None:
             log.info("doorbell_turned_away", why=claim.value)
             raise Ignore
         ending = _work(child, stage, claim)
-        if ending is not Ending.DONE:
+        if ending is not Ending.DONE or stage is claim.job.spec.until:
             raise Ignore
 
 
@@ -102,6 +104,8 @@ def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
                     seconds=seconds,
                     warnings=output.warnings,
                     picture=output.picture,
+                    faces=output.faces,
+                    regions=output.regions,
                     verification=output.verification,
                     reused=output.reused,
                     tries=tries,
@@ -140,6 +144,7 @@ def _tries(job: Job, output: StageOutput) -> tuple[Try, ...]:
         seed=seed_of_try(job.spec.sampling.seed or 0, len(job.tries)),
         verification=output.verification,
         outputs={**{stage.value: digest for stage, digest in job.outputs.items()}, STAGES[-1].value: output.digest},
+        regions=job.regions,
         picture=output.picture,
     )
     return (*job.tries, drawn)
@@ -168,7 +173,8 @@ def _settle(child: Child, stage: Stage, claim: Claim, error: Exception) -> Endin
             if not isinstance(error, RequestError):
                 log.error("stage_broke", attempt=attempt, exc_info=error)
             failure = _failure(error, stage)
-            ending = persist(lambda: jobs.fail(job_id, attempt, failure), for_s=child.settings.lease_s)
+            faces = error.faces if isinstance(error, NoFace) else ()
+            ending = persist(lambda: jobs.fail(job_id, attempt, failure, faces=faces), for_s=child.settings.lease_s)
     except RecordsUnavailable as outage:
         # The lease runs out, and the reaper puts the job back.
         log.warning("ending_not_told", attempt=attempt, error=outage.message)

@@ -40,7 +40,9 @@ async def archive(context: Context, items: Items) -> AsyncIterator[bytes]:
         async for data in items.lines("output"):
             for row in data.splitlines():
                 outcome = Outcome.model_validate_json(row)
-                picture = await asyncio.to_thread(context.blobs.get, outcome.picture or "")
+                if outcome.picture is None:
+                    continue
+                picture = await asyncio.to_thread(context.blobs.get, outcome.picture)
                 if picture is None:
                     # Erased in the meantime, as a person may ask for.
                     continue
@@ -55,12 +57,15 @@ def _signed(context: Context, rows: Sequence[bytes]) -> bytes:
 
 def _entry(context: Context, row: bytes) -> bytes:
     outcome = Outcome.model_validate_json(row)
+    if outcome.picture is None:
+        # A line that was to end before there is one.
+        return b""
     entry = {
         "line": outcome.line,
         "custom_id": outcome.custom_id,
         "job": outcome.job,
         "picture": outcome.picture,
-        "url": context.blobs.url(outcome.picture or ""),
+        "url": context.blobs.url(outcome.picture),
     }
     return json.dumps(entry).encode() + b"\n"
 

@@ -7,11 +7,24 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, ValidationInfo, field_validator, model_validator
 
 from api.batches.lines import LineReader, ReadLine
 from api.intake import SEEDS, refusal_of
-from shared.job import MAX_CONCEPTS, Asked, Concept, JobSpec, MaxTries, MinIdentity, NegativePrompt, Prompt, Sampling
+from shared.job import (
+    MAX_CONCEPTS,
+    Asked,
+    Concept,
+    JobSpec,
+    MaxTries,
+    MinIdentity,
+    NegativePrompt,
+    Prompt,
+    Sampling,
+    Stage,
+    Until,
+    check_until,
+)
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 MOST_NAME_CHARS = 100
@@ -26,6 +39,12 @@ class Scene(Asked):
     sampling: Sampling = Sampling()
     min_identity: MinIdentity = None
     max_tries: MaxTries = 1
+    until: Until = Stage.VERIFY
+
+    @field_validator("until")
+    @classmethod
+    def _until_is_late_enough(cls, until: Stage, info: ValidationInfo) -> Stage:
+        return check_until(until, info.data)
 
 
 class Cast(Asked):
@@ -92,5 +111,6 @@ def lines_of(batch: ProductBatch, reader: LineReader) -> Iterator[ReadLine]:
             lane="batch",
             min_identity=scene.min_identity,
             max_tries=scene.max_tries,
+            until=scene.until,
         )
         yield reader.check(number, f"{scene_name}-{cast_name}", spec)

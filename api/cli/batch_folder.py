@@ -49,15 +49,14 @@ class BatchFolder:
         self._write("batch.json", json.dumps({"id": made.id, "source": digest, "number": number}).encode())
         return made
 
-    def fetch(self, client: Client, batch: Batch) -> int:
-        """Downloads every picture that is not here yet; gives how many are here."""
+    def fetch(self, client: Client, batch: Batch) -> None:
+        """Downloads every picture that is not here yet."""
         (self.path / "pictures").mkdir(parents=True, exist_ok=True)
         pictures = client.batch_pictures(batch.id)
         missing = [one for one in pictures if not self._place(one).exists()]
         with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
             for _ in pool.map(lambda one: self._fetch(client, one), missing):
                 pass
-        return len(pictures)
 
     def finish(self, client: Client, batch: Batch) -> None:
         """Writes the output and the errors file."""

@@ -119,7 +119,8 @@ def _follow(client: Client, folder: BatchFolder, batch: Batch) -> Batch:
                 show.err.print(f"{batch.status} {batch.over}/{batch.lines} {_words(batch)}".rstrip(), markup=False)
             fresh = batch.counts.get("succeeded", 0) - here
             if batch.done or fresh >= max(_FEWEST_NEW, here * _MORE_EACH_TIME):
-                here = folder.fetch(client, batch)
+                folder.fetch(client, batch)
+                here = batch.counts.get("succeeded", 0)
             if batch.done:
                 break
             time.sleep(_LOOK_EVERY_S)

@@ -13,6 +13,7 @@ from api.cli import show
 from api.cli.connection import FAILED, client_of
 from api.client import Client, Job, scene
 from shared.errors import InvalidField
+from shared.job import Stage
 
 _Id = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.", show_default=False)]
 _AsJson = Annotated[bool, typer.Option("--json", help="The whole job as JSON.")]
@@ -66,6 +67,10 @@ def submit(
         typer.Option(help="A picture falls short when a face in it is less like its person.", show_default=False),
     ] = None,
     max_tries: Annotated[int, typer.Option(help="Pictures to draw at most until one does not fall short.")] = 1,
+    until: Annotated[
+        Stage,
+        typer.Option(help="The job succeeds after this stage: identify checks the photos, detect shows who is where."),
+    ] = Stage.VERIFY,
     lane: Annotated[str, typer.Option(help="interactive, or batch for work that can wait.")] = "interactive",
     out: _Out = None,
     wait_for: Annotated[
@@ -85,7 +90,9 @@ def submit(
     """
     if (file is None) == (prompt is None):
         raise typer.BadParameter("give either the scene or --file", param_hint="PROMPT")
-    wishes = {"min_identity": min_identity, "max_tries": max_tries, "lane": lane}
+    if out is not None and until in {Stage.IDENTIFY, Stage.RENDER, Stage.DETECT}:
+        raise typer.BadParameter(f"a job until {until.value} has no picture to write", param_hint="--out")
+    wishes = {"min_identity": min_identity, "max_tries": max_tries, "until": until.value, "lane": lane}
     document = _asked(prompt or "", cast or [], sampling or [], wishes) if file is None else _read(file)
     with client_of(context) as client:
         job = client.submit(document, idempotency_key=key, folder=file.parent if file else None)

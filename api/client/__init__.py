@@ -17,7 +17,8 @@ from api.client.aio import AsyncClient
 from api.client.batch_values import Batch, BatchPicture
 from api.client.client import Client
 from api.client.photos import Photo, scene
-from api.client.values import Job, JobState, LaneLoad, Place, Progress, Queue
+from api.client.values import Job, JobState, LaneLoad, PhotoFaces, Place, Progress, Queue, Region, Try
+from shared.verification import Verification
 
 __all__ = [
     "AsyncClient",
@@ -28,8 +29,12 @@ __all__ = [
     "JobState",
     "LaneLoad",
     "Photo",
+    "PhotoFaces",
     "Place",
     "Progress",
     "Queue",
+    "Region",
+    "Try",
+    "Verification",
     "scene",
 ]

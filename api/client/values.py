@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from api.client.problems import error_of_code
 from shared.job import Failure, Status
+from shared.verification import Verification
 
 
 class Value(BaseModel):
@@ -33,6 +34,34 @@ class Place(Value):
     eta_s: float | None = None
 
 
+class PhotoFaces(Value):
+    """What a photo shows: how many faces, and where the one is that is taken, in pixels of the photo as stored."""
+
+    found: int
+    box_px: tuple[float, float, float, float] | None
+
+
+class Region(Value):
+    """Where a concept's person is in the template. explicit: the job gave the box; if not, the phrase found it."""
+
+    concept: int
+    phrase: str
+    box_px: tuple[float, float, float, float]
+    explicit: bool
+    score: float
+
+
+class Try(Value):
+    """One picture that the job drew. shortfalls: why it is not good enough."""
+
+    seed: int | None
+    min_identity: float | None
+    swaps: int
+    missing: int
+    shortfalls: tuple[str, ...]
+    kept: bool
+
+
 class JobState(Value):
     """A job as its events tell it. previews: addresses of small pictures, when they were asked for."""
 
@@ -47,6 +76,12 @@ class JobState(Value):
     error: Failure | None
     warnings: tuple[str, ...]
     timings: dict[str, float]
+    reused: tuple[str, ...] = ()
+    faces: tuple[tuple[PhotoFaces, ...], ...] = ()
+    regions: tuple[Region, ...] = ()
+    verification: Verification | None = None
+    tries: tuple[Try, ...] = ()
+    retry_of: str | None = None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

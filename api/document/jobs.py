@@ -19,6 +19,7 @@ from api.views import (
     job_body,
 )
 from shared import errors as tree
+from shared.findings import PhotoFaces, Whereabout
 from shared.job import Job, JobSpec, Progress, Stage, Status
 
 _PHOTO = "0b54a5b4c5d0b4c2bd5b5d6bd1a0c8f7c6a4a5a9d4a7e6c1b2f3d4e5f6a7b8c9"
@@ -53,6 +54,14 @@ _JOB = Job(
     started_at=1767225601.5,
     timings={Stage.IDENTIFY: 0.2, Stage.RENDER: 3.1, Stage.DETECT: 0.4},
     outputs={Stage.RENDER: "", Stage.DETECT: ""},
+    faces=(
+        (PhotoFaces(found=1, box_px=(41.5, 30.2, 88.0, 95.1)),),
+        (PhotoFaces(found=2, box_px=(8.0, 9.5, 44.1, 60.0)),),
+    ),
+    regions=(
+        Whereabout(box_px=(12.0, 20.5, 60.0, 128.0), score=0.6312),
+        Whereabout(box_px=(64.0, 16.0, 120.0, 128.0), score=1.0),
+    ),
 )
 _STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable)
 _PLACE = {
@@ -259,6 +268,7 @@ SUBMIT_BODY: dict[str, Any] = {
                         "prompt": {"type": "string"},
                         "negative_prompt": {"type": "string"},
                         "lane": {"type": "string"},
+                        "until": {"type": "string"},
                         "sampling": {"type": "string", "description": "JSON"},
                         "concepts": {"type": "string", "description": "JSON"},
                         "min_identity": {"type": "string", "description": "JSON: a number"},

@@ -15,6 +15,7 @@ from api.views import JOBS
 from shared.blob_store import stage_key
 from shared.errors import NoPicture, NotReadyYet
 from shared.job import Job, Stage
+from shared.orders import STAGES
 
 router = APIRouter(prefix=JOBS, tags=["pictures"], default_response_class=RedirectResponse)
 
@@ -30,7 +31,7 @@ async def picture(request: Request, job_id: str) -> RedirectResponse:
     """Redirects to the picture (PNG)."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    return _redirect(context.blobs.url(job.picture or absent(job, "picture")))
+    return _redirect(context.blobs.url(job.picture or absent(job, "picture", Stage.PERSONALIZE)))
 
 
 @router.get(
@@ -44,7 +45,7 @@ async def template(request: Request, job_id: str) -> RedirectResponse:
     """Redirects to the template (PNG): the scene before anybody was put in."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    digest = job.outputs.get(Stage.RENDER) or absent(job, "template")
+    digest = job.outputs.get(Stage.RENDER) or absent(job, "template", Stage.RENDER)
     return _redirect(context.blobs.url(stage_key(job.tenant, Stage.RENDER, digest, "template.png")))
 
 
@@ -59,7 +60,7 @@ async def masks(request: Request, job_id: str) -> RedirectResponse:
     """Redirects to the masks (PNG): which pixels of the template belong to which concept."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    digest = job.outputs.get(Stage.DETECT) or absent(job, "masks")
+    digest = job.outputs.get(Stage.DETECT) or absent(job, "masks", Stage.DETECT)
     return _redirect(context.blobs.url(stage_key(job.tenant, Stage.DETECT, digest, "masks.png")))
 
 
@@ -68,8 +69,11 @@ def _redirect(address: str) -> RedirectResponse:
     return RedirectResponse(address, 307, {"Cache-Control": "no-store"})
 
 
-def absent(job: Job, what: str) -> NoReturn:
-    """Raises NoPicture, or NotReadyYet while there may still be one."""
+def absent(job: Job, what: str, made_by: Stage) -> NoReturn:
+    """Raises NoPicture, or NotReadyYet while there may still be one. made_by: the stage that leaves it."""
+    if STAGES.index(job.spec.until) < STAGES.index(made_by):
+        message = f"the job ends after {job.spec.until}: it has no {what}"
+        raise NoPicture(message)
     if job.done:
         message = f"the job is {job.status} and has no {what}"
         raise NoPicture(message)

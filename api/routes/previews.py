@@ -27,7 +27,7 @@ async def template(request: Request, job_id: str) -> Response:
     """The scene before anybody was put in (JPEG)."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    digest = job.outputs.get(Stage.RENDER) or absent(job, "template")
+    digest = job.outputs.get(Stage.RENDER) or absent(job, "template", Stage.RENDER)
     return await _shrunk(context, stage_key(job.tenant, Stage.RENDER, digest, "template.png"))
 
 
@@ -36,7 +36,7 @@ async def masks(request: Request, job_id: str) -> Response:
     """Which pixels belong to which concept (JPEG)."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    digest = job.outputs.get(Stage.DETECT) or absent(job, "masks")
+    digest = job.outputs.get(Stage.DETECT) or absent(job, "masks", Stage.DETECT)
     return await _shrunk(context, stage_key(job.tenant, Stage.DETECT, digest, "masks.png"))
 
 
@@ -48,7 +48,9 @@ async def picture(request: Request, job_id: str) -> Response:
     if job.picture:
         return await _shrunk(context, job.picture)
     emerging = await context.jobs.preview(job_id)
-    return Response(emerging or absent(job, "picture"), 200, {"Cache-Control": "no-store"}, "image/jpeg")
+    return Response(
+        emerging or absent(job, "picture", Stage.PERSONALIZE), 200, {"Cache-Control": "no-store"}, "image/jpeg"
+    )
 
 
 async def _shrunk(context: Context, key: str) -> Response:

@@ -101,7 +101,9 @@ class BatchStore:
         words: list[Word] = [batch.cursor.source, batch.cursor.chunk, batch.cursor.at, to.chunk, to.at]
         for one in lines:
             job_id = job_id_of(batch.id, one.line, batch.round)
+            wishes = record.wishes(one.spec, self._settings)
             words += [job_id, one.line, one.custom_id, record.units(one.spec), record.encode_spec(one.spec)]
+            words += [len(wishes), *wishes]
         return bool(self._run("batch_feed", batch.id, *words))
 
     def stop(self, batch_id: str, why: Literal["canceled", "expired"]) -> None:

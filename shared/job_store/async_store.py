@@ -79,9 +79,7 @@ class AsyncJobStore:
         """
         values = (job_id, spec.lane, tenant, record.units(spec), record.encode_spec(spec))
         counted: tuple[Word, ...] = ("" if receipt is None else receipt.requests, spec.expires_after_s or "")
-        more: list[Word] = []
-        if spec.retention_s is not None:
-            more += ["keep", min(spec.retention_s, self._settings.job_expiry_s)]
+        more = record.wishes(spec, self._settings)
         if retry_of is not None:
             more += ["of", retry_of]
         made, *rest = await self._run(self._submit, *values, *counted, *more)

@@ -68,6 +68,7 @@ Fields of a job's record. Times are seconds since the epoch on Redis's own clock
     makes, waits                      results it makes under its lease (a line each); the one it is parked or called for
     holder, cancel                    who holds the lease (worker/token), and that the person took the job back
     keep, of                          seconds it is kept once over, if not as long as all; the job it is a retry of
+    until                             the stage after which it succeeds (verify)
     losses, tries                     workers lost under it, transient failures so far
     started, ended                    first claim, end
     step, steps                       progress of the running stage
@@ -76,6 +77,8 @@ Fields of a job's record. Times are seconds since the epoch on Redis's own clock
     o:{stage}, t:{stage}, w:{stage}   digest of the output, seconds, warnings (JSON list) of a finished stage
     r:{stage}                         set when its result was found or waited for instead of made
     picture, error                    key of the final picture; why it failed (JSON)
+    f:{concept}:{photo}               faces in the photo, and the box of the one that is taken, in its pixels
+    g:{concept}                       its box in the template, and the detector's score
     v:{concept}                       its face in the picture: identity, box, whom it is nearer to, if so; - for none
     batch, line, custom               the batch that the job is of, the number of its line, the line's own id
     chunk                             where that line lies: {source}-{number of the chunk}

@@ -7,8 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from shared.job import MAX_CONCEPTS, MAX_TRIES, Concept, Failure, Job, JobSpec, Progress, Stage, Status
-from shared.verification import Swap, Try, Verification, VerifiedFace
+from shared.job import MAX_TRIES, Concept, Failure, Job, JobSpec, Progress, Stage, Status
+from shared.job_store.connection import Word
+from shared.job_store.findings import faces_in, regions_in, verification_in
+from shared.orders import STAGES
+from shared.settings import Settings
+from shared.verification import Try
 
 _DEFAULT_STEPS = 30
 _DEFAULT_SIDE_PX = 1024
@@ -18,7 +22,6 @@ _WARNINGS = tuple(f"w:{stage}" for stage in Stage)
 _TIMINGS = tuple((stage, f"t:{stage}") for stage in Stage)
 _OUTPUTS = tuple((stage, f"o:{stage}") for stage in Stage)
 _REUSED = tuple((stage, f"r:{stage}") for stage in Stage)
-_FACES = tuple(f"v:{concept}" for concept in range(MAX_CONCEPTS))
 _TRIES = tuple(f"y:{number}" for number in range(MAX_TRIES))
 
 
@@ -57,10 +60,26 @@ async def no_originals(_: Origin) -> None:
 
 
 def units(spec: JobSpec) -> float:
-    """Size of one try, for fairness and ETA: steps x megapixels x branches (one a concept and one for the scene)."""
+    """Size of one try, for fairness and ETA: steps x megapixels x branches (one a concept and one for the scene).
+
+    Only of the stages that run; a job that draws nothing is as large as one step of one branch.
+    """
     sampling = spec.sampling
     pixels = (sampling.width_px or _DEFAULT_SIDE_PX) * (sampling.height_px or _DEFAULT_SIDE_PX)
-    return (sampling.steps or _DEFAULT_STEPS) * pixels / 1e6 * (1 + len(spec.concepts))
+    last = STAGES.index(spec.until)
+    branches = 1 if last < STAGES.index(Stage.PERSONALIZE) else 1 + len(spec.concepts)
+    steps = 1 if last < STAGES.index(Stage.RENDER) else sampling.steps or _DEFAULT_STEPS
+    return steps * pixels / 1e6 * branches
+
+
+def wishes(spec: JobSpec, settings: Settings) -> list[Word]:
+    """Fields (name, value, ...) of what the scripts must know of a request; most requests need none."""
+    found: list[Word] = []
+    if spec.retention_s is not None:
+        found += ["keep", min(spec.retention_s, settings.job_expiry_s)]
+    if spec.until is not STAGES[-1]:
+        found += ["until", spec.until.value]
+    return found
 
 
 def encode_spec(spec: JobSpec) -> str:
@@ -99,7 +118,9 @@ def decode(job_id: str, fields: Mapping[str, str]) -> Job:
         outputs={stage: fields[name] for stage, name in _OUTPUTS if name in fields},
         reused=tuple(stage for stage, name in _REUSED if name in fields),
         picture=_picture(fields),
-        verification=_verification(fields),
+        faces=faces_in(fields),
+        regions=regions_in(fields),
+        verification=verification_in(fields),
         tries=tries_in(fields),
         shown=int(fields["shown"]) if "shown" in fields else None,
         retry_of=fields.get("of"),
@@ -135,33 +156,6 @@ def decode_state(job_id: str, fields: Mapping[str, str]) -> Job:
 def _picture(fields: Mapping[str, str]) -> str | None:
     picture = fields.get("picture")
     return picture and picture.replace("*", fields.get(f"o:{Stage.PERSONALIZE}", "*"))
-
-
-def encode_verification(found: Verification) -> str:
-    """A line a concept, identity and box, and who the face is nearer to: each short, so that a record stays small."""
-    swaps = {one.concept: f" {one.nearer_to}" for one in found.swaps}
-    return "\n".join(
-        "-"
-        if face.face_box_px is None
-        else " ".join(f"{number:g}" for number in (face.identity or 0.0, *face.face_box_px))
-        + swaps.get(face.concept, "")
-        for face in found.faces
-    )
-
-
-def _verification(fields: Mapping[str, str]) -> Verification | None:
-    if _FACES[0] not in fields:
-        return None
-    faces, swaps = [], []
-    for concept, name in enumerate(name for name in _FACES if name in fields):
-        identity, *words = fields[name].split()
-        if not words:
-            faces.append(VerifiedFace(concept=concept, identity=None, face_box_px=None))
-            continue
-        x1, y1, x2, y2 = (float(word) for word in words[:4])
-        faces.append(VerifiedFace(concept=concept, identity=float(identity), face_box_px=(x1, y1, x2, y2)))
-        swaps += [Swap(concept=concept, nearer_to=int(word)) for word in words[4:]]
-    return Verification.of(faces, swaps)
 
 
 def _seconds(text: str | None) -> float | None:

@@ -9,8 +9,9 @@ from typing import Any
 import redis
 
 from shared.errors import JobNotFound
+from shared.findings import PhotoFaces, Whereabout
 from shared.job import Failure, Job, Stage
-from shared.job_store import keys, record, scripts
+from shared.job_store import findings, keys, record, scripts
 from shared.job_store.connection import Word, redis_errors
 from shared.job_store.facts import Claim, Ending, Refusal, Renewal, Wish
 from shared.orders import REDRAWN, STAGES
@@ -91,6 +92,8 @@ class JobStore:
         seconds: float,
         warnings: Sequence[str] = (),
         picture: str | None = None,
+        faces: Sequence[Sequence[PhotoFaces]] = (),
+        regions: Sequence[Whereabout] = (),
         verification: Verification | None = None,
         reused: bool = False,
         tries: Sequence[Try] = (),
@@ -98,7 +101,8 @@ class JobStore:
     ) -> Ending:
         """Notes that the stage is done, for this job and for all that wait for the same result.
 
-        The last stage ends the job and needs the key of its picture. reused: the result was found, not made.
+        The last stage ends the job, where it does not end before, and needs the key of its picture.
+        reused: the result was found, not made.
         tries: those of a job that may have several, this one last; the best is kept. again: another one is to follow.
         """
         following = STAGES[STAGES.index(stage) + 1 :]
@@ -108,7 +112,10 @@ class JobStore:
         due = following[0].value if following else REDRAWN[0].value if again else ""
         kept = tries[best_of(tries)] if tries and not again else None
         if kept is not None:
-            picture, verification = kept.picture, kept.verification
+            picture, verification, regions = kept.picture, kept.verification, kept.regions
+        # The verification first: finish.lua looks there for it.
+        found = {} if verification is None else findings.encode_verification(verification)
+        found |= {**findings.encode_faces(faces), **findings.encode_regions(regions)}
         outputs = {} if kept is None or kept is tries[-1] else kept.outputs
         words = {stage.value: "" for stage in REDRAWN} if again else outputs
         values: tuple[Word, ...] = (
@@ -120,17 +127,19 @@ class JobStore:
             json.dumps(list(warnings)),
             picture or "",
             "1" if reused else "",
-            "" if verification is None else record.encode_verification(verification),
+            findings.text_of(found),
             len(tries) - 1 if tries else "",
             tries[-1].model_dump_json() if tries else "",
             *(word for pair in words.items() for word in pair),
         )
         return Ending(self._run("finish", job_id, attempt, *values))
 
-    def fail(self, job_id: str, attempt: int, failure: Failure) -> Ending:
-        """Ends the job as failed."""
-        expiry_s = self._settings.job_expiry_s
-        return Ending(self._run("stop", job_id, attempt, expiry_s, "failed", failure.model_dump_json()))
+    def fail(
+        self, job_id: str, attempt: int, failure: Failure, *, faces: Sequence[Sequence[PhotoFaces]] = ()
+    ) -> Ending:
+        """Ends the job as failed. faces: what its photos show, where that is why."""
+        expiry_s, found = self._settings.job_expiry_s, findings.text_of(findings.encode_faces(faces))
+        return Ending(self._run("stop", job_id, attempt, expiry_s, "failed", failure.model_dump_json(), found))
 
     def canceled(self, job_id: str, attempt: int) -> Ending:
         """Ends the job as canceled, as its holder was told."""

@@ -16,6 +16,7 @@ from PIL import Image
 from compose.processes import Processes, Program, Running
 from compose.servers import HOST, free_port
 from shared.blob_store import BlobStore, stage_key
+from shared.findings import PhotoFaces, Whereabout
 from shared.job import Stage
 from shared.job_store import Fleet, JobStore, WorkerFacts, connect
 from shared.orders import STAGES
@@ -23,6 +24,8 @@ from shared.settings import Settings
 from tests.integration.contract import check_answer
 
 _START_S = 30.0
+FACE = PhotoFaces(found=1, box_px=(2.0, 3.0, 12.5, 14.0))
+REGION = Whereabout(box_px=(4.0, 0.5, 60.0, 127.0), score=0.75)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +51,22 @@ class ApiServer:
                     fleet.hand_out("test", 100)
                 claim = store.claim(job_id, stage, worker="test", token=uuid.uuid4().hex)
                 assert not isinstance(claim, str), f"{stage} may not run: {claim}"
-                digest = uuid.uuid4().hex
+                digest, people = uuid.uuid4().hex, claim.job.spec.concepts
                 for file in ("template.png", "masks.png"):
                     blobs.put(stage_key(claim.job.tenant, stage, digest, file), png_bytes(), "image/png")
                 picture = f"jobs/{job_id}/{claim.attempt}/picture.png" if stage is STAGES[-1] else None
                 if picture:
                     blobs.put(picture, png_bytes(), "image/png")
-                store.finish(job_id, claim.attempt, stage, digest=digest, seconds=0.5, picture=picture)
+                store.finish(
+                    job_id,
+                    claim.attempt,
+                    stage,
+                    digest=digest,
+                    seconds=0.5,
+                    picture=picture,
+                    faces=[[FACE] * len(one.photos) for one in people] if stage is Stage.IDENTIFY else (),
+                    regions=[REGION] * len(people) if stage is Stage.DETECT else (),
+                )
 
     def announce_workers(self, *, ready: bool = True, reason: str = "") -> None:
         """Signs of life of one worker per role."""

@@ -47,12 +47,12 @@ class Batches(Records):
     def feeder(self) -> Feeder:
         return Feeder(self.store, self.settings, "feeder")
 
-    def start(self, lines: int, *, chunk_lines: int = 10, expires_after_s: int | None = None) -> str:
-        """A batch whose lines are all read; gives its id."""
+    def start(self, lines: int, *, chunk_lines: int = 10, expires_after_s: int | None = None, **wishes: Any) -> str:
+        """A batch whose lines are all read, each with these wishes; gives its id."""
         batch_id = uuid.uuid4().hex
         chunks = LineChunks(blobs=self.blobs, tenant=TENANT, batch_id=batch_id, source="s")
         texts = [
-            Line(line=number, custom_id=f"c{number}", spec=spec_of("a scene", lane="batch")).model_dump_json()
+            Line(line=number, custom_id=f"c{number}", spec=spec_of("a scene", lane="batch", **wishes)).model_dump_json()
             for number in range(1, lines + 1)
         ]
         parts = [texts[first : first + chunk_lines] for first in range(0, lines, chunk_lines)]
@@ -101,6 +101,19 @@ def batches(settings: Settings) -> Iterator[Batches]:
     made = Batches(settings=settings.model_copy(update={"batch_window": 20}))
     yield made
     made.close()
+
+
+def test_a_line_ends_where_it_wishes_and_is_kept_for_as_long(batches: Batches) -> None:
+    batch_id = batches.start(3, until=Stage.IDENTIFY, retention_s=60)
+    batches.step(batch_id)
+    jobs = batches.jobs_of(batch_id, 3)
+    batches.fleet.hand_out("test", 10)
+    assert {batches.finish(job_id, until=Stage.IDENTIFY).status for job_id in jobs} == {Status.SUCCEEDED}
+    (seconds, _) = batches.redis.time()
+    kept = [batches.redis.zscore(f"{batches.settings.key_prefix}:kept", job_id) for job_id in jobs]
+    assert [one for one in kept if one is None or not seconds < float(one) <= seconds + 61] == []
+    assert until_over(batches, batch_id)["s"] == BatchStatus.SUCCEEDED
+    assert {(one.status, one.picture) for one in batches.written(batch_id, "output")} == {("succeeded", None)}
 
 
 def until_over(batches: Batches, batch_id: str) -> dict[str, str]:

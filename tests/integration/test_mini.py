@@ -133,6 +133,11 @@ def test_each_person_is_in_their_own_place_and_the_rest_is_the_template(
     verification = outputs[Stage.VERIFY].verification
     assert verification is not None
     assert (verification.swaps, verification.missing) == ((), ())
+    for (photo,), region in zip(outputs[Stage.IDENTIFY].faces, outputs[Stage.DETECT].regions, strict=True):
+        # A portrait's one face; and whole people, so that their boxes are higher than wide.
+        assert (photo.found, photo.box_px is None) == (1, False)
+        x1, y1, x2, y2 = region.box_px
+        assert y2 - y1 > x2 - x1 > 8
     for number, (own, other) in enumerate((("ben", "anna"), ("anna", "ben")), start=1):
         rows, columns = np.nonzero(masks == number)
         middle = (float(columns.mean()), float(rows.mean()) - 20)
@@ -180,6 +185,12 @@ def test_a_photo_with_two_faces_takes_the_largest_and_says_so(play: Play, tmp_pa
     job = play.job(concepts, "a man on the beach", seed=1, steps=4)
     found = play.stages[Stage.IDENTIFY](job).make(lambda _i, _n: None)
     assert found.warnings == ("photo 1 of concept 1 shows 2 faces; the largest one was taken",)
+    ((seen,),) = found.faces
+    assert seen.found == 2
+    assert seen.box_px is not None
+    # The larger one is on the left.
+    assert 0 <= seen.box_px[0] < seen.box_px[2] <= 256
+    assert play.stages[Stage.IDENTIFY](job).find() == replace(found, reused=True)
 
 
 def test_a_photo_is_looked_at_once_in_whichever_cast_it_comes(play: Play) -> None:

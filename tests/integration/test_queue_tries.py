@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared.findings import Whereabout
+from shared.job import Stage
 from shared.job_store import Ending, connect_async
 from shared.job_store.erasures import Erasures, Left
 from shared.orders import REDRAWN, STAGES
@@ -26,6 +28,7 @@ def drawn(number: int, identity: float) -> Try:
     return Try(
         seed=number,
         verification=Verification.of([VerifiedFace(concept=0, identity=identity, face_box_px=(1, 2, 3, 4))], ()),
+        regions=(Whereabout(box_px=(number, 2, 3, 4), score=0.5),),
         outputs={stage.value: f"d-{stage.value}-{0 if stage is STAGES[0] else number}" for stage in STAGES},
         picture=f"picture-{number}",
     )
@@ -44,6 +47,7 @@ def draw(records: Records, job_id: str, tries: list[Try], *, again: bool) -> lis
                 stage,
                 digest=newest.outputs[stage.value],
                 seconds=0.5,
+                regions=newest.regions if stage is Stage.DETECT else (),
                 picture=newest.picture if last else None,
                 verification=newest.verification if last else None,
                 tries=tries if last else (),
@@ -59,6 +63,7 @@ def test_the_next_try_waits_at_the_front_and_what_the_last_one_left_is_out_of_si
     assert set(draw(records, job_id, [drawn(0, 0.3)], again=True)) == {Ending.DONE}
     job = records.jobs.get(job_id)
     assert (job.status, job.stage, job.picture, job.verification) == ("queued", REDRAWN[0], None, None)
+    assert job.regions == ()
     assert (set(job.outputs), job.tries) == ({STAGES[0]}, (drawn(0, 0.3),))
     rings = records.fleet.hand_out("test", 1) or []
     assert [(ring.job_id, ring.stage) for ring in rings] == [(job_id, REDRAWN[0])]
@@ -74,6 +79,7 @@ def test_the_best_try_is_kept_and_all_of_them_count_and_are_erased(records: Reco
     assert set(draw(records, job_id, tries, again=False)) == {Ending.DONE}
     job = records.jobs.get(job_id)
     assert (job.status, job.picture, job.verification) == ("succeeded", "picture-0", tries[0].verification)
+    assert job.regions == tries[0].regions
     assert ({stage.value: digest for stage, digest in job.outputs.items()}, job.tries) == (
         tries[0].outputs,
         tuple(tries),

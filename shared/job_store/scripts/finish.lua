@@ -1,5 +1,5 @@
 -- ARGV: prefix, id, attempt, expiry_s, stage, next stage or '', digest, seconds, warnings, picture or '', reused (1 or ''),
--- verification (a line a concept) or '', number of the try or '', the try (JSON), then (stage, digest) of the stages of the best try.
+-- what it found (a line each), number of the try or '', the try (JSON), then (stage, digest) of the stages of the best try.
 -- With a try and a next stage the picture fell short: the next try begins at that stage, with all that it changes undone.
 -- The stage is done, and with it the wait of those who need the same result. Only the last stage's finish, the job's own or
 -- its maker's, points to a picture, so a late twin cannot.
@@ -17,8 +17,9 @@ if not held(job) then
 end
 local done = {
   expiry_s = ARGV[4], stage = ARGV[5], due = ARGV[6], digest = ARGV[7], seconds = ARGV[8], warnings = ARGV[9],
-  picture = ARGV[10], reused = ARGV[11], verification = ARGV[12], outputs = {},
+  picture = ARGV[10], reused = ARGV[11], found = ARGV[12], outputs = {},
 }
+local is_over = done.due == '' or done.stage == job.last
 local whole, makes = result_of(job, done.stage, done.digest), job.makes
 
 -- What the job made is there, whatever becomes of the job itself.
@@ -29,10 +30,10 @@ local function share()
   end
   if done.reused ~= '' and redis.call('EXISTS', waiters(whole)) == 0 then return end
   -- What a verification means differs from job to job: each looks at it by itself.
-  if done.verification ~= '' then return resolve(whole, 'there') end
+  if done.found:find('^v:') then return resolve(whole, 'there') end
   resolve(whole, 'done', 'stage', done.stage, 'due', done.due, 'digest', done.digest, 'seconds', 0,
     'warnings', done.warnings, 'picture', done.picture, 'reused', 1, 'expiry_s', done.expiry_s,
-    'verification', '')
+    'found', done.found)
 end
 
 -- Erased while this job looked at it: the stage begins anew.
@@ -62,19 +63,21 @@ if number ~= '' and done.due ~= '' then
   local seconds = (redis.call('HGET', record(job.id), 't:' .. done.stage) or 0) + done.seconds
   redis.call('HSET', record(job.id), 'due', done.due, 'try', number + 1, 't:' .. done.stage, string.format('%.3f', seconds))
   for i = 15, #ARGV, 2 do redis.call('HDEL', record(job.id), 'o:' .. ARGV[i], 'w:' .. ARGV[i], 'r:' .. ARGV[i]) end
+  local concept = 0
+  while redis.call('HDEL', record(job.id), 'g:' .. concept) == 1 do concept = concept + 1 end
   spend(job.tenant, job.units)
   put_back(job, ARGV[4])
   share()
   return 'done'
 end
-if done.due == '' then
+if is_over then
   -- The last steps may have come too fast to be written one by one.
   local steps = redis.call('HGET', record(job.id), 'steps')
   if steps then redis.call('HSET', record(job.id), 'step', steps) end
 end
 for i = 15, #ARGV, 2 do done.outputs[ARGV[i]] = ARGV[i + 1] end
 complete(job, done)
-if done.due ~= '' then
+if not is_over then
   take_out(job, true)
   redis.call('HDEL', record(job.id), 'holder', 'step', 'steps')
   -- Celery's chain rings the next doorbell; the reaper does when that one gets lost.
@@ -84,7 +87,7 @@ if done.due ~= '' then
 else
   local found = redis.call('HMGET', record(job.id), 't:render', 't:personalize', 'r:render', 'r:personalize')
   local seconds = tonumber(found[1] or 0) + tonumber(found[2] or 0)
-  if seconds > 0 and not found[3] and not found[4] and job.try == 0 then
+  if found[2] and seconds > 0 and not found[3] and not found[4] and job.try == 0 then
     local before = redis.call('GET', p .. ':speed')
     local speed = job.units / seconds
     if before then speed = 0.8 * tonumber(before) + 0.2 * speed end

@@ -12,6 +12,16 @@ end
 -- A time as a record holds it: to the microsecond, so that jobs keep the order in which they came.
 local function stamp() return string.format('%.6f', now()) end
 
+-- What stages found, a line each with the field's name first, as names and values.
+local function fields_of(text)
+  local fields = {}
+  for name, value in string.gmatch(text or '', '(%S+) ([^\n]+)') do
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+  return fields
+end
+
 local function record(id) return p .. ':job:' .. id end
 local function ready(lane, tenant) return p .. ':ready:' .. lane .. ':' .. tenant end
 local function turns(lane) return p .. ':turns:' .. lane end
@@ -31,13 +41,13 @@ local let_go, whole_of, resolve
 
 -- What every decision needs of a record; nil when there is no such job.
 local function read(id)
-  local f = redis.call('HMGET', record(id), 'lane', 'tenant', 's', 'due', 'n', 'holder', 'cancel', 'units', 'at', 'makes', 'waits', 'batch', 'try')
+  local f = redis.call('HMGET', record(id), 'lane', 'tenant', 's', 'due', 'n', 'holder', 'cancel', 'units', 'at', 'makes', 'waits', 'batch', 'try', 'until')
   if not f[1] then return nil end
   return {
     id = id, lane = f[1], tenant = f[2], status = f[3] or 'queued', due = f[4] or 'identify',
     attempt = tonumber(f[5] or 0), holder = f[6] or '', cancel = f[7], units = tonumber(f[8]), at = tonumber(f[9]),
     makes = f[10] or nil, waits = f[11] or nil,
-    batch = f[12] or nil, try = tonumber(f[13] or 0),
+    batch = f[12] or nil, try = tonumber(f[13] or 0), last = f[14] or 'verify',
   }
 end
 
@@ -190,10 +200,10 @@ local function enqueue(job)
   ring_pump()
 end
 
--- A new record, and its place in the queue. Gives the time it came.
-local function create(job, spec)
+-- A new record, with more fields if given, and its place in the queue. Gives the time it came.
+local function create(job, spec, ...)
   local at = stamp()
-  redis.call('HSET', record(job.id), 'lane', job.lane, 'tenant', job.tenant, 'units', job.units, 'spec', spec, 'at', at)
+  redis.call('HSET', record(job.id), 'lane', job.lane, 'tenant', job.tenant, 'units', job.units, 'spec', spec, 'at', at, ...)
   enqueue({id = job.id, lane = job.lane, tenant = job.tenant, units = tonumber(job.units), at = tonumber(at)})
   return at
 end
@@ -359,7 +369,7 @@ end
 local function close(job, status, expiry_s)
   if status == 'canceled' and job.cancel == 'expired' then status = 'expired' end
   take_out(job)
-  if status == 'succeeded' then pace(job.lane, job.tenant, 1) end
+  if redis.call('HEXISTS', record(job.id), 'picture') == 1 then pace(job.lane, job.tenant, 1) end
   redis.call('HSET', record(job.id), 's', status, 'ended', stamp())
   redis.call('DEL', p .. ':preview:' .. job.id)
   redis.call('HDEL', record(job.id), 'holder', 'cancel', 'losses', 'tries', 'show', 'shown')
@@ -374,11 +384,12 @@ local function close(job, status, expiry_s)
 end
 
 -- A result that was to be made fails with its maker: it is the order's fault, so all who wait for it end the same way.
-local function fail(job, error, expiry_s)
+-- found: what its stage found nevertheless, or nil.
+local function fail(job, error, expiry_s, found)
   local result = whole_of(job)
-  redis.call('HSET', record(job.id), 'error', error)
+  redis.call('HSET', record(job.id), 'error', error, unpack(fields_of(found)))
   close(job, 'failed', expiry_s)
-  if result then resolve(result, 'failed', 'error', error, 'expiry_s', expiry_s) end
+  if result then resolve(result, 'failed', 'error', error, 'expiry_s', expiry_s, 'found', found or '') end
 end
 
 -- Back to the front of its lane; a job that the person took back ends here instead.

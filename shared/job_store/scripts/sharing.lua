@@ -60,8 +60,8 @@ function let_go(job, at)
   if waits then call_next(waits, at) end
 end
 
--- A stage is done: the next is due, or the job is over. The last stage's is the only place that points to a picture.
--- done: stage, due, digest, seconds, warnings, picture, reused, expiry_s, verification, all as text, '' for none;
+-- A stage is done: the next is due, or the job is over. The job's last stage is the only place that points to a picture.
+-- done: stage, due, digest, seconds, warnings, picture, reused, expiry_s, found, all as text, '' for none;
 -- outputs: digests of the stages of an earlier try, when that is the one to keep.
 local function complete(job, done)
   use(job, done.stage, done.digest)
@@ -70,22 +70,20 @@ local function complete(job, done)
   if job.try > 0 then
     seconds = string.format('%.3f', seconds + (redis.call('HGET', record(job.id), 't:' .. done.stage) or 0))
   end
-  local fields = {'o:' .. done.stage, done.digest, 't:' .. done.stage, seconds}
+  local is_over = done.due == '' or done.stage == job.last
+  local fields = fields_of(done.found)
   local function set(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
+  set('o:' .. done.stage, done.digest)
+  set('t:' .. done.stage, seconds)
   if done.warnings ~= '[]' then set('w:' .. done.stage, done.warnings) end
-  local concept = 0
-  for face in lines(done.verification) do
-    set('v:' .. concept, face)
-    concept = concept + 1
-  end
   if done.reused ~= '' then set('r:' .. done.stage, 1) end
-  if done.due ~= '' then set('due', done.due) else set('picture', done.picture) end
+  if not is_over then set('due', done.due) elseif done.picture ~= '' then set('picture', done.picture) end
   for stage, digest in pairs(done.outputs or {}) do set('o:' .. stage, digest) end
   redis.call('HSET', record(job.id), unpack(fields))
-  if done.due == '' then close(job, 'succeeded', done.expiry_s) end
+  if is_over then close(job, 'succeeded', done.expiry_s) end
 end
 
 -- Tells those who wait what became of the result, so many at once: the pump goes on with the rest.
@@ -99,10 +97,10 @@ local function settle(result)
       redis.call('HDEL', record(id), 'waits')
       job.waits = nil
       if outcome.as == 'failed' then
-        fail(job, outcome.error, outcome.expiry_s)
+        fail(job, outcome.error, outcome.expiry_s, outcome.found)
       elseif outcome.as == 'done' then
         complete(job, outcome)
-        if outcome.due ~= '' then
+        if outcome.due ~= '' and outcome.stage ~= job.last then
           enqueue(job)
           announce(id)
         end

@@ -8,8 +8,7 @@ if ARGV[7] ~= '' then
   charged = charge(ARGV[4], tonumber(ARGV[7]), tonumber(ARGV[5]))
   if charged[1] ~= '' then return {2, '', unpack(charged)} end
 end
-local at = create({id = id, lane = ARGV[3], tenant = ARGV[4], units = ARGV[5]}, ARGV[6])
-if ARGV[9] then redis.call('HSET', record(id), unpack(ARGV, 9)) end
+local at = create({id = id, lane = ARGV[3], tenant = ARGV[4], units = ARGV[5]}, ARGV[6], unpack(ARGV, 9))
 if ARGV[8] ~= '' then redis.call('ZADD', p .. ':deadlines', now() + tonumber(ARGV[8]), id) end
 redis.call('ZADD', p .. ':jobs:' .. ARGV[4], at, id)
 return {1, at, unpack(charged)}

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from shared.findings import PhotoFaces, Whereabout
 from shared.job import Concept, Failure, JobSpec, Sampling, Stage, Status
-from shared.job_store import record
+from shared.job_store import findings, record
+from shared.settings import Settings
 from shared.verification import Swap, Verification, VerifiedFace
 
 PEOPLE = (Concept(phrase="the man", photos=("0" * 64,)), Concept(phrase="the woman", photos=("1" * 64,)))
@@ -79,6 +84,47 @@ def test_a_job_is_as_large_as_its_steps_pixels_and_branches(sampling: Sampling, 
     assert record.units(spec(sampling=sampling, concepts=PEOPLE[:people])) == pytest.approx(units)
 
 
+@pytest.mark.parametrize(
+    ("until", "units"),
+    [("identify", 1.0), ("render", 20.0), ("detect", 20.0), ("personalize", 60.0), ("verify", 60.0)],
+)
+def test_only_the_stages_that_run_count(until: Stage, units: float) -> None:
+    sampling = Sampling(width_px=1000, height_px=1000, steps=20)
+    assert record.units(spec(sampling=sampling, concepts=PEOPLE[:2], until=until)) == pytest.approx(units)
+
+
+def test_a_request_that_ends_with_the_last_stage_costs_a_record_no_byte() -> None:
+    assert record.wishes(spec(), Settings()) == []
+    assert "until" not in record.encode_spec(spec(until=Stage.VERIFY))
+    early = spec(until=Stage.DETECT, retention_s=9)
+    assert record.wishes(early, Settings()) == ["keep", 9, "until", "detect"]
+
+
+@pytest.mark.parametrize("wish", [{"min_identity": 0.4}, {"max_tries": 2}])
+def test_a_wish_for_a_verified_picture_needs_the_last_stage(wish: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="need until verify, not detect"):
+        JobSpec.model_validate({"prompt": "a man", "concepts": PEOPLE[:1], "until": "detect", **wish})
+
+
+BOXES = st.tuples(*[st.integers(0, 81_920).map(lambda side: side / 10)] * 4)
+PHOTOS = st.builds(PhotoFaces, found=st.integers(1, 99), box_px=BOXES) | st.just(PhotoFaces(found=0))
+
+
+@given(
+    st.lists(st.lists(PHOTOS, min_size=1, max_size=8).map(tuple), min_size=1, max_size=5).map(tuple),
+    st.lists(
+        st.builds(Whereabout, box_px=BOXES, score=st.integers(0, 10_000).map(lambda score: score / 10_000)), max_size=5
+    ).map(tuple),
+)
+def test_what_was_found_is_read_as_it_was_written(
+    faces: tuple[tuple[PhotoFaces, ...], ...], regions: tuple[Whereabout, ...]
+) -> None:
+    fields = {**findings.encode_faces(faces), **findings.encode_regions(regions)}
+    assert max(map(len, fields.values())) <= 64
+    job = record.decode("an id", {**WAITS, "spec": record.encode_spec(spec()), **fields})
+    assert (job.faces, job.regions) == (faces, regions)
+
+
 def test_a_flat_reply_is_a_mapping() -> None:
     assert record.pairs(["a", "1", "b", "2"]) == {"a": "1", "b": "2"}
     with pytest.raises(ValueError, match="shorter"):
@@ -99,9 +145,8 @@ def test_a_verification_is_read_as_it_was_written(drawn: list[tuple[int, int] | 
     seen = [face.concept for face in faces if face.identity is not None]
     swapped = data.draw(st.lists(st.sampled_from(seen), unique=True)) if seen else []
     found = Verification.of(faces, [Swap(concept=concept, nearer_to=4) for concept in sorted(swapped)])
-    lines = record.encode_verification(found).split("\n")
+    fields = findings.encode_verification(found)
     # Longer values would make Redis keep the record in twice the room.
-    assert max(len(line) for line in lines) <= 64
-    fields = {f"v:{concept}": line for concept, line in enumerate(lines)}
+    assert max(map(len, fields.values())) <= 64
     assert record.decode("an id", {**WAITS, "spec": record.encode_spec(spec()), **fields}).verification == found
     assert record.decode("an id", {**WAITS, "spec": record.encode_spec(spec())}).verification is None

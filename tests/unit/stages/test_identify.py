@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from shared.errors import NoFace
+from shared.findings import PhotoFaces
 from worker.models.bundle import Detection
 from worker.models.faces import FaceBox
 from worker.stages.identify import Identities, identify
@@ -55,5 +56,8 @@ def test_of_two_faces_the_largest_is_taken_and_the_job_is_warned() -> None:
 
 
 def test_a_photo_without_a_face_says_which_one_it_was() -> None:
-    with pytest.raises(NoFace, match="photo 2 of concept 1"):
-        run([[photo(1), photo(0)], [photo(1)]])
+    with pytest.raises(NoFace, match="photo 2 of concept 1") as caught:
+        run([[photo(1), photo(0)], [photo(2)]])
+    box_px = (0.0, 0.0, 9.0, 9.0)
+    one, two = PhotoFaces(found=1, box_px=box_px), PhotoFaces(found=2, box_px=box_px)
+    assert caught.value.faces == ((one, PhotoFaces(found=0)), (two,))

@@ -20,11 +20,11 @@ ATTEMPT = 3
 QUICK = Settings(broker_url="memory://", lease_s=0.2, renew_every_s=0.01, stall_s=30.0, progress_every_s=30.0)
 
 
-def job(stage: Stage = Stage.RENDER) -> Job:
+def job(stage: Stage = Stage.RENDER, until: Stage = Stage.VERIFY) -> Job:
     people = (Concept(phrase="the man", photos=("0" * 64,)),)
     return Job(
         id="a job",
-        spec=JobSpec(prompt="a man", concepts=people),
+        spec=JobSpec(prompt="a man", concepts=people, until=until),
         status=Status.RUNNING,
         stage=stage,
         progress=Progress(),
@@ -71,7 +71,7 @@ class Jobs:
         self._say("finish")
         return self.ending
 
-    def fail(self, job_id: str, attempt: int, failure: Failure) -> Ending:
+    def fail(self, job_id: str, attempt: int, failure: Failure, **_: object) -> Ending:
         self._say("fail")
         self.failure = failure
         return Ending.DONE

@@ -13,9 +13,9 @@ from shared.errors import (
     WorkerDraining,
 )
 from shared.job import Job, Stage
-from shared.job_store import Ending, Refusal, Wish
+from shared.job_store import Claim, Ending, Refusal, Wish
 from tests.integration.lone_stages import Make, lone
-from tests.unit.worker.stand_ins import Jobs, child
+from tests.unit.worker.stand_ins import ATTEMPT, Jobs, child, job
 from worker.seam import Assignment, OnStep, StageOutput
 from worker.tasks import perform
 
@@ -39,6 +39,13 @@ def run(jobs: Jobs, stage: Make) -> None:
 def test_a_stage_that_is_done_lets_its_chain_go_on() -> None:
     jobs = Jobs()
     run(jobs, works)
+    assert jobs.words == ["claim", "finish"]
+
+
+def test_the_last_stage_that_a_job_asked_for_ends_its_chain() -> None:
+    jobs = Jobs(answer=Claim(job=job(until=Stage.RENDER), attempt=ATTEMPT))
+    with pytest.raises(Ignore):
+        run(jobs, works)
     assert jobs.words == ["claim", "finish"]
 
 
