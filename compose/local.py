@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -111,8 +112,20 @@ def down(folder: Path) -> int:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_POLL_S)
+    _wait_for_end(pid)
     print("stopped")
     return 0
+
+
+def _wait_for_end(pid: int) -> None:
+    """Waits for a process that has let go of its folder: between that and its end lies the end of its interpreter."""
+    if hasattr(os, "pidfd_open"):  # Linux; elsewhere the folder has to be enough.
+        with contextlib.suppress(ProcessLookupError):
+            process = os.pidfd_open(pid)
+            try:
+                select.select([process], [], [], _DOWN_S)
+            finally:
+                os.close(process)
 
 
 def status(folder: Path) -> int:
