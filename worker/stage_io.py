@@ -6,16 +6,14 @@ is not worked on again, whichever job it comes from.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load as load_tensors
@@ -28,10 +26,8 @@ from shared.job import Job, JobSpec, Stage
 from shared.orders import (
     QUEUE_OF,
     STAGES,
-    BranchText,
     DetectConcept,
     DetectOrder,
-    Drawing,
     IdentifyOrder,
     Order,
     PersonalizeOrder,
@@ -40,10 +36,12 @@ from shared.orders import (
     VerifyOrder,
 )
 from shared.settings import Role, Settings
-from shared.verification import Verification, seed_of_try
+from shared.verification import Verification
+from worker.drawings import drawing_of, personalize_order_of, spec_of_try
 from worker.models.bundle import Bundle, Detection, Generation, load_bundle
 from worker.models.memory import with_room
 from worker.photos import Photos
+from worker.pngs import pixels, png
 from worker.seam import OnStep, StageFunction, StageOutput
 from worker.stages.detect import detect
 from worker.stages.identify import Seen, identities_of
@@ -51,7 +49,6 @@ from worker.stages.personalize import Cast, personalize
 from worker.stages.render import render
 from worker.stages.verify import verify
 
-T = TypeVar("T")
 _OUTPUT = "output.json"
 TEMPLATE, MASKS, PICTURE = "template.png", "masks.png", "picture.png"
 _PREDICTIONS, _IDENTITIES = "predictions.safetensors", "identities.safetensors"
@@ -312,57 +309,6 @@ class StoredWork:
         )
 
 
-def spec_of_try(job: Job) -> JobSpec:
-    """What was asked for, with the seed of the try that is due. Raises ValueError as `drawing_of`."""
-    sampling = job.spec.sampling
-    seed = seed_of_try(_filled(sampling.seed), len(job.tries))
-    return job.spec.model_copy(update={"sampling": sampling.model_copy(update={"seed": seed})})
-
-
-def drawing_of(spec: JobSpec) -> Drawing:
-    """How the scene is drawn: the sampling that was filled in at submit. Raises ValueError where it was not."""
-    sampling = spec.sampling
-    return Drawing(
-        prompt=spec.prompt,
-        negative_prompt=spec.negative_prompt,
-        width_px=_filled(sampling.width_px),
-        height_px=_filled(sampling.height_px),
-        steps=_filled(sampling.steps),
-        seed=_filled(sampling.seed),
-        guidance_scale=_filled(sampling.guidance_scale),
-        guidance_stop=_filled(sampling.guidance_stop),
-        scheduler=sampling.scheduler,
-    )
-
-
-def personalize_order_of(
-    spec: JobSpec, *, bundle: str, identities: str, template: str, regions: str
-) -> PersonalizeOrder:
-    """The drawing of a job whose earlier stages left these digests, as an order. Raises ValueError as `drawing_of`."""
-    sampling = spec.sampling
-    return PersonalizeOrder(
-        bundle=bundle,
-        identities=identities,
-        template=template,
-        regions=regions,
-        drawing=drawing_of(spec),
-        branches=tuple(
-            BranchText(
-                prompt=concept.prompt or spec.prompt,
-                negative_prompt=spec.negative_prompt if concept.negative_prompt is None else concept.negative_prompt,
-            )
-            for concept in spec.concepts
-        ),
-        mode=sampling.mode,
-        split=sampling.split,
-        keep=_filled(sampling.keep),
-        crop_margin=_filled(sampling.crop_margin),
-        feather_px=sampling.feather_px,
-        identity_scale=_filled(sampling.identity_scale),
-        adapter_scale=_filled(sampling.adapter_scale),
-    )
-
-
 def _picture_of(job: Job, place: Place) -> str | None:
     if place.stage is Stage.PERSONALIZE:
         return place.key(PICTURE)
@@ -378,22 +324,3 @@ def _size_of(spec: JobSpec, stage: Stage) -> str:
     """What a device must have room for, in words."""
     people = len(spec.concepts)
     return f"{spec.sampling.width_px} x {spec.sampling.height_px} pixels and {people} people in stage {stage}"
-
-
-def png(picture: NDArray[np.uint8]) -> bytes:
-    """A picture (H, W, 3) RGB or (H, W) grey as PNG."""
-    out = io.BytesIO()
-    Image.fromarray(picture).save(out, "PNG")
-    return out.getvalue()
-
-
-def pixels(data: bytes) -> NDArray[np.uint8]:
-    """A stored picture as (H, W, 3) RGB."""
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-
-
-def _filled(value: T | None) -> T:
-    if value is None:
-        message = "the job's sampling has empty values: submit fills them in"
-        raise ValueError(message)
-    return value

@@ -18,12 +18,12 @@ from shared.job import Concept, JobSpec, Preset, Sampling
 from shared.limits import SDXL_LIMITS
 from shared.orders import PersonalizeOrder, Region
 from shared.presets import filled
+from worker.drawings import personalize_order_of
 from worker.models.bundle import Generation
 from worker.models.instantid import InstantId
 from worker.models.keypoints import Pen
 from worker.models.pretrained import Generator
 from worker.models.sdxl import Sdxl
-from worker.stage_io import personalize_order_of
 from worker.stages.personalize import Cast
 
 _TOKENIZER = Path(__file__).parents[1] / "golden" / "instantid-tiny" / "sdxl" / "tokenizer"

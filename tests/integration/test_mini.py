@@ -21,8 +21,9 @@ from shared.settings import Settings
 from worker.mini.portraits import FOLDER as PORTRAITS
 from worker.models.bundle import load_bundle
 from worker.models.faces import FaceReader
+from worker.pngs import pixels, png
 from worker.seam import StageFunction, StageOutput
-from worker.stage_io import MASKS, PICTURE, TEMPLATE, load_stages, pixels, png
+from worker.stage_io import MASKS, PICTURE, TEMPLATE, load_stages
 
 SEEDS = (1, 2, 3)
 
