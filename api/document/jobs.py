@@ -122,8 +122,16 @@ RETRY_ANSWERS = with_problems(
     tree.UnknownPhoto,
     *_STORES,
 )
+_PNG: Answers = {
+    307: {"description": "`Location` is a signed address of the picture", "headers": _PLACE},
+    200: {
+        "description": "The picture itself, asked for with `Accept: image/png`",
+        "content": {"image/png": {"schema": _FILE}},
+    },
+}
+PHOTO_LOOK_ANSWERS = with_problems(_PNG, tree.PhotoNotFound, *_STORES)
 PICTURE_ANSWERS = with_problems(
-    {307: {"description": "`Location` is a signed address of the picture", "headers": _PLACE}},
+    _PNG,
     tree.JobNotFound,
     tree.NotReadyYet,
     tree.NoPicture,

@@ -8,10 +8,12 @@ from starlette.datastructures import UploadFile
 from api.access import tenant_of
 from api.bodies import media_type, read_body, read_form
 from api.context import Context, context_of
-from api.document.jobs import PHOTO_ANSWERS, PHOTO_BODY
+from api.document.jobs import PHOTO_ANSWERS, PHOTO_BODY, PHOTO_LOOK_ANSWERS
 from api.intake import accept_photo
+from api.routes.pictures import png_answer
 from api.views import PhotoView
-from shared.errors import InvalidField, PictureTooLarge, UnsupportedMedia
+from shared.blob_store import photo_key
+from shared.errors import InvalidField, NoPicture, PhotoNotFound, PictureTooLarge, UnsupportedMedia
 
 router = APIRouter(prefix="/v1/photos", tags=["photos"])
 
@@ -25,6 +27,18 @@ async def upload(request: Request) -> Response:
     context = context_of(request)
     photo_id, is_new = await accept_photo(context, tenant_of(request), await _bytes(request, context), pointer="/photo")
     return Response(PhotoView(id=photo_id).model_dump_json(), 201 if is_new else 200, None, "application/json")
+
+
+@router.get("/{photo_id}", status_code=307, responses=PHOTO_LOOK_ANSWERS, response_class=Response, summary="A photo")
+async def look(request: Request, photo_id: str) -> Response:
+    """Redirects to the photo as it is kept (PNG); sends it itself to whom asks with `Accept: image/png`."""
+    context, tenant = context_of(request), tenant_of(request)
+    if not photo_id.isalnum() or await context.jobs.unknown_photos(tenant, [photo_id]):
+        raise PhotoNotFound("there is no photo of this id; photos expire")
+    try:
+        return await png_answer(request, context, photo_key(tenant, photo_id))
+    except NoPicture as gone:
+        raise PhotoNotFound("the photo is no longer stored") from gone
 
 
 async def _bytes(request: Request, context: Context) -> bytes:

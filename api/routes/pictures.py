@@ -1,14 +1,19 @@
-"""The pictures of a job: redirects to signed addresses of the blob store, which serves the bytes itself."""
+"""The pictures of a job: redirects to signed addresses of the blob store, which serves the bytes itself.
+
+A page in a browser cannot follow them: an `<img>` carries no key, and another host's bytes are not the page's to read.
+It asks with `Accept: image/png` and gets the bytes from here.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from typing import NoReturn
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.access import tenant_of
-from api.context import context_of
+from api.context import Context, context_of
 from api.document.jobs import PICTURE_ANSWERS
 from api.routes.jobs import find
 from api.views import JOBS
@@ -19,6 +24,8 @@ from shared.orders import STAGES
 
 router = APIRouter(prefix=JOBS, tags=["pictures"], default_response_class=RedirectResponse)
 
+_PNG = "image/png"
+
 
 @router.get(
     "/{job_id}/picture",
@@ -27,11 +34,11 @@ router = APIRouter(prefix=JOBS, tags=["pictures"], default_response_class=Redire
     responses=PICTURE_ANSWERS,
     summary="The final picture",
 )
-async def picture(request: Request, job_id: str) -> RedirectResponse:
-    """Redirects to the picture (PNG)."""
+async def picture(request: Request, job_id: str) -> Response:
+    """Redirects to the picture (PNG); sends it itself to whom asks with `Accept: image/png`."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    return _redirect(context.blobs.url(job.picture or absent(job, "picture", Stage.PERSONALIZE)))
+    return await png_answer(request, context, job.picture or absent(job, "picture", Stage.PERSONALIZE))
 
 
 @router.get(
@@ -41,12 +48,12 @@ async def picture(request: Request, job_id: str) -> RedirectResponse:
     responses=PICTURE_ANSWERS,
     summary="The scene without identities",
 )
-async def template(request: Request, job_id: str) -> RedirectResponse:
-    """Redirects to the template (PNG): the scene before anybody was put in."""
+async def template(request: Request, job_id: str) -> Response:
+    """Redirects to the template (PNG), or sends it itself: the scene before anybody was put in."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.RENDER) or absent(job, "template", Stage.RENDER)
-    return _redirect(context.blobs.url(stage_key(job.tenant, Stage.RENDER, digest, "template.png")))
+    return await png_answer(request, context, stage_key(job.tenant, Stage.RENDER, digest, "template.png"))
 
 
 @router.get(
@@ -56,17 +63,26 @@ async def template(request: Request, job_id: str) -> RedirectResponse:
     responses=PICTURE_ANSWERS,
     summary="Who is where",
 )
-async def masks(request: Request, job_id: str) -> RedirectResponse:
-    """Redirects to the masks (PNG): which pixels of the template belong to which concept."""
+async def masks(request: Request, job_id: str) -> Response:
+    """Redirects to the masks (PNG), or sends them itself: which pixels of the template belong to which concept."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.DETECT) or absent(job, "masks", Stage.DETECT)
-    return _redirect(context.blobs.url(stage_key(job.tenant, Stage.DETECT, digest, "masks.png")))
+    return await png_answer(request, context, stage_key(job.tenant, Stage.DETECT, digest, "masks.png"))
 
 
-def _redirect(address: str) -> RedirectResponse:
-    # The signature in the address expires, so the redirect itself must not be kept.
-    return RedirectResponse(address, 307, {"Cache-Control": "no-store"})
+async def png_answer(request: Request, context: Context, key: str) -> Response:
+    """A redirect to the stored PNG of this key, or its bytes where the request says `Accept: image/png`.
+
+    Raises NoPicture when the bytes are no longer stored, or BlobsUnavailable.
+    """
+    if request.headers.get("accept") != _PNG:
+        # The signature in the address expires, so the redirect itself must not be kept.
+        return RedirectResponse(context.blobs.url(key), 307, {"Cache-Control": "no-store", "Vary": "Accept"})
+    data = await asyncio.to_thread(context.blobs.get, key)
+    if data is None:
+        raise NoPicture("the picture is no longer stored")
+    return Response(data, 200, {"Cache-Control": "private, max-age=3600", "Vary": "Accept"}, _PNG)
 
 
 def absent(job: Job, what: str, made_by: Stage) -> NoReturn:
