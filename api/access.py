@@ -14,7 +14,9 @@ from shared.job_store import Allowance, Receipt
 from shared.tenant import DEFAULT_TENANT
 
 # What answers without a key: it tells nothing of anybody.
-OPEN = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json"})
+OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
+# What the files of the page begin with, which are the same for everybody.
+PAGE = "/page/"
 # Looks are cheap and are not counted.
 LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = "bearer "
@@ -57,7 +59,7 @@ class Access:
         try:
             scope["tenant"] = await _tenant(scope, context)
         except TroupeError as error:
-            if scope["path"] not in OPEN:
+            if scope["path"] not in OPEN and not scope["path"].startswith(PAGE):
                 await answer_to(error)(scope, receive, send)
                 return
             scope["tenant"] = None

@@ -28,6 +28,7 @@ from api.routes import (
     health,
     job_list,
     jobs,
+    page,
     photos,
     pictures,
     previews,
@@ -82,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     # At the end, so that a GET never passes them.
     app.router.routes.extend(_heads(app.routes))
     add_reference(app)
+    page.add_page(app, settings)
     add_error_answers(app)
     app.add_middleware(Access)
     # FastAPI's own way to extend its document.

@@ -1,0 +1,276 @@
+// One batch, live: counts, a grid that fills as lines end, failures with their reasons, and what can be done.
+
+import { jobAddress } from "./address.js";
+import { button, fill, make, say, write } from "./dom.js";
+import { get, picture, post } from "./server.js";
+import { follow } from "./stream.js";
+import { STATES, explained, many, seconds } from "./words.js";
+
+const A_PAGE = 100;
+// More tiles than this nobody looks at; the zip and the manifest have them all.
+const MOST_TILES = 400;
+const ENDED = ["succeeded", "failed", "canceled", "expired", "invalid"];
+
+/** The batch of this id. */
+export class BatchView {
+  constructor(id) {
+    Object.assign(this, { id, batch: null, tiles: new Map(), filter: null });
+    this.gone = new AbortController();
+    this.title = make("h1", {}, "Batch");
+    this.words = make("p", { class: "now" });
+    this.doing = make("div", { class: "doable" });
+    this.bar = make("div", { class: "bar", role: "img" });
+    this.counts = make("div", { class: "counts", role: "group", "aria-label": "Show lines" });
+    this.line = make("div", { class: "notice warning", role: "alert", hidden: true });
+    this.grid = make("ul", { class: "tiles" });
+    this.rest = make("p", { class: "hint" });
+    this.reasons = make("section", { class: "reasons", hidden: true });
+    this.element = make(
+      "section",
+      { class: "page batch" },
+      make("header", {}, make("div", {}, this.title, this.words), this.doing),
+      this.line,
+      this.bar,
+      this.counts,
+      this.reasons,
+      this.grid,
+      this.rest,
+    );
+    this.open();
+  }
+
+  async open() {
+    try {
+      this.update(await get(`/v1/batches/${this.id}`, { signal: this.gone.signal }));
+      if (!this.batch.done) this.watch();
+    } catch (problem) {
+      this.broken(problem);
+    }
+  }
+
+  watch() {
+    this.stream?.stop();
+    this.stream = follow(`/v1/batches/${this.id}/events`, {
+      event: (batch) => {
+        this.update(batch);
+        return batch.done;
+      },
+      lost: (again) => {
+        this.line.hidden = false;
+        fill(this.line, make("span", {}, `The connection is lost. The batch goes on; trying again in ${again} s.`), button("Try now", () => this.stream.now(), { class: "link" }));
+      },
+      back: () => {
+        this.line.hidden = true;
+      },
+      failed: (problem) => this.broken(problem),
+    });
+  }
+
+  broken(problem) {
+    if (this.gone.signal.aborted) return;
+    const { title, help } = explained(problem);
+    write(this.title, title);
+    write(this.words, help);
+    fill(this.doing, make("a", { class: "button", href: "#/batches" }, "All batches"));
+  }
+
+  update(batch) {
+    const before = this.batch;
+    this.batch = batch;
+    this.element.dataset.status = batch.status;
+    document.title = `${this.name} · Troupe`;
+    write(this.title, this.name);
+    write(this.words, sentence(batch));
+    if (before && before.status !== batch.status) say(`${STATES[batch.status]}. ${sentence(batch)}`);
+    this.drawBar();
+    this.drawCounts();
+    this.drawDoing();
+    this.refresh();
+  }
+
+  get name() {
+    return this.batch.name || `Batch ${this.id.slice(0, 8)}`;
+  }
+
+  drawBar() {
+    const { counts, lines } = this.batch;
+    const shown = [...ENDED, "running"].filter((status) => counts[status]);
+    while (this.bar.children.length > shown.length) this.bar.lastChild.remove();
+    shown.forEach((status, index) => {
+      const part = this.bar.children[index] ?? this.bar.appendChild(make("i"));
+      part.className = status;
+      part.style.setProperty("width", `${(counts[status] / Math.max(1, lines)) * 100}%`);
+    });
+    this.bar.setAttribute("aria-label", `${counts.succeeded} of ${lines} done`);
+  }
+
+  drawCounts() {
+    const { counts } = this.batch;
+    const shown = Object.keys(counts).filter((status) => counts[status] || status === this.filter);
+    const known = shown.join();
+    if (this.counts.dataset.shown !== known) {
+      this.counts.dataset.shown = known;
+      fill(
+        this.counts,
+        ...shown.map((status) =>
+          button([make("b"), ` ${STATES[status]}`], () => this.choose(status), { class: `count ${status}`, "data-status": status }),
+        ),
+      );
+    }
+    for (const item of this.counts.children) {
+      write(item.firstChild, counts[item.dataset.status].toLocaleString());
+      item.setAttribute("aria-pressed", String(item.dataset.status === this.filter));
+    }
+  }
+
+  drawDoing() {
+    const { batch } = this;
+    const { counts } = batch;
+    const again = batch.done && counts.failed + counts.canceled + counts.expired > 0;
+    const known = [batch.done, again, counts.succeeded > 0].join();
+    if (this.doing.dataset.known === known) return;
+    this.doing.dataset.known = known;
+    fill(
+      this.doing,
+      again && button("Try the failed ones again", () => this.act("retry_failed"), { class: "main" }),
+      counts.succeeded > 0 && batch.done && button("Download all", () => this.download(), {}),
+      !batch.done && button("Cancel the batch", () => this.act("cancel"), { class: "quiet" }),
+    );
+  }
+
+  async act(what) {
+    try {
+      this.update(await post(`/v1/batches/${this.id}/${what}`));
+      if (!this.batch.done) this.watch();
+    } catch (problem) {
+      const { title, help } = explained(problem);
+      this.line.hidden = false;
+      fill(this.line, make("span", {}, `${title}. ${help}`));
+    }
+  }
+
+  async download() {
+    try {
+      const url = URL.createObjectURL(await picture(`/v1/batches/${this.id}/zip`, { signal: this.gone.signal }));
+      make("a", { href: url, download: `${this.name}.zip` }).click();
+      setTimeout(URL.revokeObjectURL, 60_000, url);
+    } catch (problem) {
+      this.line.hidden = false;
+      fill(this.line, make("span", {}, explained(problem).title));
+    }
+  }
+
+  choose(status) {
+    this.filter = this.filter === status ? null : status;
+    this.drawCounts();
+    this.tiles.clear();
+    this.grid.replaceChildren();
+    this.refresh();
+  }
+
+  /** Reads the lines anew; news that come meanwhile make it read once more. */
+  async refresh() {
+    this.stale = true;
+    if (this.reading) return;
+    this.reading = true;
+    while (this.stale && !this.gone.signal.aborted) {
+      this.stale = false;
+      try {
+        await this.read();
+      } catch {
+        // The next news try again; a broken connection is told by the stream.
+      }
+    }
+    this.reading = false;
+  }
+
+  async read() {
+    const { filter } = this;
+    const items = [];
+    let cursor = null;
+    do {
+      const query = new URLSearchParams({ limit: String(A_PAGE), ...(filter && { status: filter }), ...(cursor && { cursor }) });
+      const page = await get(`/v1/batches/${this.id}/items?${query}`, { signal: this.gone.signal });
+      items.push(...page.items);
+      cursor = page.next;
+    } while (cursor && items.length < MOST_TILES);
+    if (filter !== this.filter) return;
+    this.drawTiles(items.slice(0, MOST_TILES));
+    const hidden = (filter ? this.batch.counts[filter] : this.batch.lines) - this.tiles.size;
+    write(this.rest, hidden > 0 ? `${many(hidden, "more line")}. Choose a count above to see only those.` : "");
+    this.drawReasons(items);
+  }
+
+  drawTiles(items) {
+    for (const item of items.sort((a, b) => a.line - b.line)) {
+      let tile = this.tiles.get(item.line);
+      if (!tile) {
+        tile = make("li");
+        this.tiles.set(item.line, tile);
+        const after = [...this.tiles.entries()].filter(([line]) => line > item.line).map(([, other]) => other);
+        if (after.length) this.grid.insertBefore(tile, after.reduce((a, b) => (Number(a.dataset.line) < Number(b.dataset.line) ? a : b)));
+        else this.grid.append(tile);
+        tile.dataset.line = String(item.line);
+      }
+      const known = `${item.status} ${item.job}`;
+      if (tile.dataset.known === known) continue;
+      tile.dataset.known = known;
+      this.drawTile(tile, item);
+    }
+  }
+
+  drawTile(tile, item) {
+    const name = item.custom_id ?? `Line ${item.line}`;
+    tile.className = item.status;
+    const reason = item.errors?.[0];
+    const words = `${name}: ${STATES[item.status]}${reason ? `, ${explained(reason).title}` : ""}`;
+    const inside = [make("span", { class: "thumb" }), make("span", { class: "caption" }, name)];
+    const likeness = item.verification?.min_identity;
+    if (likeness !== null && likeness !== undefined) inside.push(make("span", { class: "number", title: "The least likeness of all faces" }, likeness.toFixed(2)));
+    fill(tile, item.job ? make("a", { href: jobAddress(item.job), title: words }, ...inside) : make("span", { class: "line", title: words }, ...inside));
+    if (item.status !== "succeeded") inside[0].append(make("span", { class: "state-word" }, STATES[item.status]));
+    else this.paint(inside[0], item.job);
+  }
+
+  async paint(place, job) {
+    try {
+      const url = URL.createObjectURL(await picture(`/v1/jobs/${job}/previews/picture`, { signal: this.gone.signal }));
+      place.append(make("img", { src: url, alt: "", on: { load: () => URL.revokeObjectURL(url) } }));
+    } catch {
+      // A picture that is gone leaves its tile empty.
+    }
+  }
+
+  drawReasons(items) {
+    const reasons = new Map();
+    for (const { status, errors } of items) {
+      if (!["failed", "invalid"].includes(status)) continue;
+      const { code, message } = errors[0] ?? { code: "internal" };
+      reasons.set(code, { code, message, count: (reasons.get(code)?.count ?? 0) + 1 });
+    }
+    this.reasons.hidden = reasons.size === 0;
+    fill(
+      this.reasons,
+      make("h2", {}, "What failed"),
+      make("ul", {}, ...[...reasons.values()].map((one) => {
+        const { title, help } = explained(one);
+        return make("li", {}, make("b", {}, one.count.toLocaleString()), make("span", {}, make("strong", {}, title), ` ${help}`));
+      })),
+    );
+  }
+
+  close() {
+    this.gone.abort();
+    this.stream?.stop();
+  }
+}
+
+function sentence(batch) {
+  const { counts, lines } = batch;
+  const ended = ENDED.reduce((sum, status) => sum + counts[status], 0);
+  const parts = [batch.done ? `${STATES[batch.status]}: ${counts.succeeded.toLocaleString()} of ${many(lines, "picture")}` : `${ended.toLocaleString()} of ${many(lines, "line")} over`];
+  if (batch.pictures_per_minute) parts.push(`${batch.pictures_per_minute.toFixed(1)} pictures a minute`);
+  if (batch.eta) parts.push(`ready in about ${seconds(batch.eta.seconds)}`);
+  if (batch.stages_saved) parts.push(`${many(batch.stages_saved, "stage")} saved by sharing`);
+  return parts.join(" · ");
+}

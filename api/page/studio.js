@@ -1,0 +1,179 @@
+// Where pictures are asked for and looked at: the form on one side, the picture, or two of them, on the other.
+
+import { jobAddress } from "./address.js";
+import { Cast, calledHere } from "./cast.js";
+import { emptyDraft, keep, specOf, takeKept, takeSpec } from "./draft.js";
+import { fill, make, say } from "./dom.js";
+import { Frame } from "./frame.js";
+import { Scene } from "./scene.js";
+import { newKey, post } from "./server.js";
+import { Shape } from "./shape.js";
+import { Stage } from "./stage.js";
+import { explained } from "./words.js";
+
+/** The studio; `show(ids)` opens jobs in it without taking the form away. */
+export class Studio {
+  constructor() {
+    this.draft = emptyDraft();
+    this.stages = [];
+    const changed = () => this.changed();
+    this.cast = new Cast(this.draft.people, changed);
+    this.scene = new Scene(this.draft, {
+      changed,
+      chosen: (one, phrase) => {
+        Object.assign(one, { phrase, byHand: true });
+        this.changed();
+      },
+    });
+    this.shape = new Shape(this.draft, changed);
+    this.draw = make("button", { class: "main large", type: "submit" }, "Draw the picture");
+    this.trouble = make("p", { class: "notice trouble", role: "alert", hidden: true });
+    this.form = make(
+      "form",
+      { class: "desk", novalidate: true, on: { submit: (event) => this.submit(event) } },
+      make("section", {}, make("h2", {}, "Who"), this.cast.element),
+      make("section", {}, make("h2", {}, "Where"), this.scene.element),
+      make("section", {}, make("h2", {}, "How"), this.shape.element),
+      make("div", { class: "send" }, this.trouble, this.draw),
+    );
+    this.sketch = new Frame();
+    this.blank = make(
+      "section",
+      { class: "stage blank", "aria-label": "The picture" },
+      this.sketch.element,
+      make("p", { class: "hint" }, "Your picture comes to life here."),
+    );
+    this.wall = make("div", { class: "wall" });
+    this.element = make("div", { class: "studio" }, make("h1", { class: "unseen" }, "New picture"), this.form, this.wall);
+    takeKept(this.draft, (one) => this.cast.portraitChanged(one));
+    this.dropping();
+    this.changed();
+  }
+
+  /** Shows these jobs; none: the sketch. */
+  show(ids) {
+    const kept = this.stages.filter((stage) => ids.includes(stage.id));
+    this.stages.filter((stage) => !ids.includes(stage.id)).forEach((stage) => stage.close());
+    this.stages = ids.map((id) => kept.find((stage) => stage.id === id) ?? this.stage(id));
+    this.wall.classList.toggle("two", ids.length === 2);
+    fill(this.wall, ...(ids.length ? this.stages.map(({ element }) => element) : [this.blank]));
+    if (!ids.length) document.title = "Troupe";
+    this.update();
+  }
+
+  stage(id) {
+    return new Stage(id, {
+      opened: (job) => this.opened(job),
+      again: (spec) => this.begin(spec, (made) => jobAddress(...this.ids.map((other) => (other === id ? made : other)))),
+      beside: (spec) => this.begin(spec, (made) => jobAddress(id, made)),
+    });
+  }
+
+  get ids() {
+    return this.stages.map(({ id }) => id);
+  }
+
+  /** The form takes up a job that was not asked for from here. */
+  opened(job) {
+    if (this.own === job.id || this.stages[0]?.id !== job.id) return;
+    this.own = job.id;
+    takeSpec(this.draft, job.spec, (one) => this.cast.portraitChanged(one));
+    this.cast.cards.replaceChildren();
+    this.changed();
+  }
+
+  changed() {
+    this.scene.assign();
+    this.trouble.hidden = true;
+    keep(this.draft);
+    this.update();
+  }
+
+  update() {
+    this.cast.update();
+    this.scene.update();
+    this.shape.update();
+    this.sketch.size(this.draft.width, this.draft.height);
+    this.sketch.sketch(this.draft.people);
+  }
+
+  async submit(event) {
+    event.preventDefault();
+    const missing = this.missing();
+    if (missing) {
+      this.trouble.textContent = missing.words;
+      this.trouble.hidden = false;
+      missing.at?.focus();
+      return;
+    }
+    await this.begin(specOf(this.draft), (made) => jobAddress(made));
+  }
+
+  /** What must still be said, and where. */
+  missing() {
+    const { people, scene } = this.draft;
+    if (!people.length) return { words: "Add somebody first: a portrait of each person.", at: this.cast.door };
+    const photos = people.flatMap((one, index) => one.portraits.map((portrait) => ({ one, index, portrait })));
+    const sending = photos.find(({ portrait }) => portrait.state === "sending");
+    if (sending) return { words: "One moment: a portrait is still on its way." };
+    const refused = photos.find(({ portrait }) => portrait.state === "refused" && !portrait.id);
+    if (refused) return { words: `The portrait of ${calledHere(refused.one, refused.index)} did not arrive. Take it out, or choose another.`, at: refused.one.card.away };
+    const faceless = photos.find(({ portrait }) => portrait.state === "refused");
+    if (faceless) return { words: `No face was found in the portrait of ${calledHere(faceless.one, faceless.index)}. Choose another one.`, at: faceless.one.card.away };
+    if (!scene.trim()) return { words: "Say what the picture shows, such as “a man and a woman on the beach”.", at: this.scene.text };
+    const lost = people.findIndex((one) => !one.phrase.trim());
+    if (lost >= 0) return { words: `Who is ${calledHere(people[lost], lost)} in the scene? Select the words, or write them, such as “the man”.`, at: people[lost].card.phrase };
+    return null;
+  }
+
+  /** Has a picture drawn and goes to its address. Asked twice, it is drawn once. */
+  async begin(spec, addressOf) {
+    if (this.busy) return;
+    this.busy = true;
+    this.draw.setAttribute("aria-disabled", "true");
+    this.trouble.hidden = true;
+    try {
+      const job = await post("/v1/jobs", { json: { ...spec, lane: "interactive" }, once: newKey() });
+      this.own = job.id;
+      location.hash = addressOf(job.id);
+      // After the address has changed and the job is on the wall.
+      requestAnimationFrame(() => this.stages.find(({ id }) => id === job.id)?.element.scrollIntoView({ block: "nearest" }));
+    } catch (problem) {
+      const { title, help, detail } = explained(problem);
+      this.trouble.textContent = [title, help].filter(Boolean).join(". ") + (problem.code === "invalid_field" && detail ? ` ${detail}` : "");
+      this.trouble.hidden = false;
+      this.trouble.scrollIntoView({ block: "nearest" });
+      say(title);
+    }
+    this.draw.removeAttribute("aria-disabled");
+    this.busy = false;
+  }
+
+  /** Portraits may be dropped anywhere. */
+  dropping() {
+    const { classList } = document.body;
+    const files = (event) => event.dataTransfer?.types.includes("Files");
+    this.listeners = {
+      dragover: (event) => {
+        if (!files(event)) return;
+        event.preventDefault();
+        classList.add("dropping");
+      },
+      dragleave: (event) => event.relatedTarget || classList.remove("dropping"),
+      drop: (event) => {
+        if (!files(event)) return;
+        event.preventDefault();
+        classList.remove("dropping");
+        this.cast.add([...event.dataTransfer.files]);
+      },
+    };
+    for (const [event, listener] of Object.entries(this.listeners)) document.addEventListener(event, listener);
+  }
+
+  close() {
+    for (const [event, listener] of Object.entries(this.listeners)) document.removeEventListener(event, listener);
+    this.stages.forEach((stage) => stage.close());
+    this.scene.close();
+    this.cast.close();
+  }
+}

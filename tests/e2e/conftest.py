@@ -1,0 +1,39 @@
+"""One stack and one browser for all tests of the page; a fresh profile for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from compose.servers import free_port
+from compose.stack import Stack, running_stack
+from tests.e2e.browser import PATIENCE_MS, SHOTS, Visit, chromium
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, once a session."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole stack on the mini bundle, once a session; not without a browser to look at it with."""
+    with running_stack(tmp_path_factory.mktemp("stack"), api_port=free_port(), say=print) as running:
+        yield running
+
+
+@pytest.fixture
+def visit(browser: Browser, stack: Stack) -> Iterator[Visit]:
+    """Somebody who comes for the first time; an error of the page fails the test."""
+    context = browser.new_context(viewport={"width": 1360, "height": 900}, reduced_motion="no-preference")
+    context.set_default_timeout(PATIENCE_MS)
+    visit = Visit(stack=stack, page=context.new_page(), url=stack.url)
+    visit.listen()
+    yield visit
+    context.close()
+    assert not visit.faults
