@@ -11,7 +11,8 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from shared.log import configure
-from shared.settings import Settings
+from shared.settings import EXIT_CONFIG, Settings
+from shared.startup import Startup
 
 _NOT_STARTED = 3
 
@@ -32,7 +33,7 @@ class _Server(uvicorn.Server):
 
 def main() -> None:
     """Serves until SIGTERM or SIGINT."""
-    settings = Settings()
+    settings = Settings.read_or_exit()
     configure(settings.log_level, room="api")
     app = create_app(settings)
     config = uvicorn.Config(
@@ -47,7 +48,15 @@ def main() -> None:
         timeout_graceful_shutdown=3,
     )
     server = _Server(app, config)
+
+    def end() -> None:
+        server.should_exit = True
+
+    startup: Startup = app.state.startup
+    startup.begin(end)
     server.run()
+    if startup.failed:
+        sys.exit(EXIT_CONFIG)
     if not server.started:
         # It has logged why. The status is that of uvicorn's own command.
         sys.exit(_NOT_STARTED)

@@ -35,7 +35,9 @@ from api.routes import (
     queue,
     webhooks,
 )
+from shared.blob_store import BlobStore
 from shared.settings import Settings
+from shared.startup import Startup, look_at_servers
 
 VERSION = "1"
 
@@ -60,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.state.startup = Startup(lambda: look_at_servers(settings, BlobStore(settings)))
     for room in (
         jobs,
         job_list,

@@ -99,7 +99,7 @@ class NoSuchKey(Exception):
 def main(words: Sequence[str] | None = None, settings: Settings | None = None) -> int:
     """The command line; returns the exit status."""
     asked = _parser().parse_args(words)
-    settings = settings or Settings()
+    settings = settings or Settings.read_or_exit()
     with connect(settings) as client:
         table, tenants = KeyTable(client, settings), Tenants(client, settings)
         try:

@@ -12,7 +12,7 @@ from shared.settings import Settings
 
 def settings_here(folder: Path = FOLDER) -> Settings:
     """The settings, with the Redis of the stack of this machine where the environment names none."""
-    settings, here = Settings(), addresses(folder)
+    settings, here = Settings.read_or_exit(), addresses(folder)
     if here is None or "redis_url" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"redis_url": here["redis"]})

@@ -172,7 +172,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where data and logs are kept")
     parser.add_argument("--port", type=int, help="port of the API; the next free one when it is taken")
     asked = parser.parse_args(words)
-    port = asked.port or Settings().api_port
+    port = asked.port or Settings.read_or_exit().api_port
     try:
         match asked.command:
             case "up":

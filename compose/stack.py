@@ -21,6 +21,7 @@ import httpx
 from compose.processes import Processes, Program, Running, StackFailed
 from compose.servers import HOST, first_free_port, listens, redis_answers, redis_program, s3_program
 from shared.broker import WORKER_ARGS
+from shared.environment import SettingsWrong
 from shared.settings import Settings
 
 Say = Callable[[str], None]
@@ -97,7 +98,10 @@ def running_stack(
     them; pictures need none, so it is not waited for. Raises StackFailed when a part dies or does
     not get ready, AlreadyUp when the folder is in use.
     """
-    settings = Settings()
+    try:
+        settings = Settings.read()
+    except SettingsWrong as wrong:
+        raise StackFailed(str(wrong)) from wrong
     # 0.0.0.0 is an address to listen on, not one to ask.
     host = HOST if settings.api_host == "0.0.0.0" else settings.api_host  # noqa: S104 - compared, not bound
     url = f"http://{host}:{api_port}"
@@ -154,7 +158,7 @@ def _start_s3(processes: Processes, folder: Path, settings: Settings, say: Say) 
 def _worker(role: str, environment: Mapping[str, str]) -> Program:
     return Program(
         name=role,
-        command=[sys.executable, "-m", "celery", "-A", "worker.app", "worker", *WORKER_ARGS],
+        command=[sys.executable, "-m", "celery", "-A", "worker.app", "worker", *WORKER_ARGS, "-n", f"{role}@%h"],
         environment={**environment, "TROUPE_ROLE": role},
         grace_s=_WORKER_GRACE_S,
     )
@@ -163,7 +167,17 @@ def _worker(role: str, environment: Mapping[str, str]) -> Program:
 def _deliverer(environment: Mapping[str, str]) -> Program:
     return Program(
         name="webhooks",
-        command=[sys.executable, "-m", "celery", "-A", "worker.webhooks.app", "worker", *WORKER_ARGS],
+        command=[
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "worker.webhooks.app",
+            "worker",
+            *WORKER_ARGS,
+            "-n",
+            "webhooks@%h",
+        ],
         environment=environment,
         # What is under way is finished, and a receiver may take its time.
         grace_s=_WORKER_GRACE_S,

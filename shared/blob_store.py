@@ -10,8 +10,10 @@ The keys and what lies under them; every key begins with the tenant, and no tena
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any
 
@@ -26,6 +28,8 @@ from shared.settings import Settings
 # As many as one request may name (DeleteObjects).
 _MOST_DELETED = 1000
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+# What is written and deleted when a process starts. No tenant's name begins with a dot.
+_PROBES = ".probe"
 
 
 def photo_key(tenant: str, photo_id: str) -> str:
@@ -71,6 +75,18 @@ class Blob:
     written_at: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """How the S3 server took one blob.
+
+    refused: its words when it did not and will not; empty when all is well. clock_s: its clock, in seconds since the
+    epoch, to a second; None when it tells none.
+    """
+
+    refused: str = ""
+    clock_s: float | None = None
+
+
 class BlobStore:
     """One bucket of an S3 server. Safe to share between threads; makes no connection until it is used."""
 
@@ -96,6 +112,24 @@ class BlobStore:
                     raise _unavailable("open the bucket", self._bucket, refused) from refused
         except BotoCoreError as error:
             raise _unavailable("open the bucket", self._bucket, error) from error
+
+    def probe(self) -> Probe:
+        """Makes the bucket where it is missing, writes one blob and deletes it. Raises BlobsUnavailable."""
+        # Processes start together: each has a key of its own.
+        key = f"{_PROBES}/{uuid.uuid4().hex}"
+        try:
+            self.ensure_bucket()
+            self.put(key, b"", "application/octet-stream")
+            answer = self._client.head_object(Bucket=self._bucket, Key=key)
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+        except (BlobsUnavailable, ClientError, BotoCoreError) as error:
+            cause = error.__cause__ if isinstance(error, BlobsUnavailable) else error
+            if isinstance(cause, ClientError) and 400 <= _http_status(cause) < 500:
+                return Probe(refused=str(cause), clock_s=_clock_s(cause.response))
+            if isinstance(error, BlobsUnavailable):
+                raise
+            raise _unavailable("probe", self._bucket, error) from error
+        return Probe(clock_s=_clock_s(answer))
 
     def put(self, key: str, data: bytes, content_type: str) -> None:
         """Writes one blob. Raises BlobsUnavailable."""
@@ -184,6 +218,15 @@ def _client(settings: Settings, endpoint_url: str) -> Any:  # boto3 makes its cl
             max_pool_connections=32,
         ),
     )
+
+
+def _http_status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
+
+
+def _clock_s(answer: Any) -> float | None:
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    return parsedate_to_datetime(date).timestamp() if date else None
 
 
 def _code(error: ClientError) -> str:

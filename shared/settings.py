@@ -1,15 +1,35 @@
-"""The only reader of the environment. Every setting is a `TROUPE_...` variable; secrets may also come from files."""
+"""The only reader of the environment: settings are `TROUPE_...` variables, or files that `TROUPE_..._FILE` name."""
 
 from __future__ import annotations
 
-from typing import Literal
+import os
+import sys
+from typing import Any, Literal, Self
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.addresses import Destinations
+from shared.environment import SettingsWrong, check_names, values_from_files, variable_of
+
+# Exit status of a process that cannot run as it is set up (EX_CONFIG of sysexits.h); a new start changes nothing.
+EXIT_CONFIG = 78
 
 Role = Literal["detection", "generation", "all"]
+
+
+class _Files(PydanticBaseSettingsSource):
+    """Values that lie in files, as container platforms hand out secrets."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not asked: the values are read together."""
+        raise NotImplementedError(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        """The values that were found."""
+        return dict(values_from_files(os.environ, self.settings_cls.model_fields))
 
 
 class Settings(BaseSettings):
@@ -17,7 +37,42 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TROUPE_", frozen=True, secrets_dir=None, extra="ignore")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature; no such file is read
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is passed, then the environment, then the files that it names."""
+        return init_settings, env_settings, _Files(settings_cls)
+
+    @classmethod
+    def read(cls) -> Self:
+        """The settings of this process. Raises SettingsWrong, with one line, for whatever a person must mend."""
+        check_names(os.environ, cls.model_fields)
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = str(first["loc"][0]) if first["loc"] else ""
+            secret = not field or cls.model_fields[field].annotation is SecretStr
+            given = "" if secret else f", not {first['input']!r}"
+            raise SettingsWrong(f"{variable_of(field)}: {first['msg'].removeprefix('Value error, ')}{given}") from None
+
+    @classmethod
+    def read_or_exit(cls) -> Self:
+        """The settings of this process; ends it with one line on stderr where they are wrong."""
+        try:
+            return cls.read()
+        except SettingsWrong as wrong:
+            sys.stderr.write(f"troupe: {wrong}\n")
+            sys.exit(EXIT_CONFIG)
+
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Job records, leases, ready sets and progress")
+    redis_password: SecretStr = Field(SecretStr(""), description="Password of a Redis whose address has none")
     broker_url: str = Field("", description="Celery's broker; the same Redis when empty")
     key_prefix: str = Field("troupe", description="Prefix of every Redis key and of the Celery queues' names")
 
@@ -119,6 +174,18 @@ class Settings(BaseSettings):
         return Destinations.read(self.webhook_origins, self.webhook_networks)
 
     @property
+    def records_url(self) -> str:
+        """Address of the Redis of the records, with its password: not for logs."""
+        return self._with_password(self.redis_url)
+
+    @property
     def celery_broker_url(self) -> str:
-        """Broker address: its own setting, else the Redis of the records."""
-        return self.broker_url or self.redis_url
+        """Broker address with its password: its own setting, else the Redis of the records."""
+        return self._with_password(self.broker_url or self.redis_url)
+
+    def _with_password(self, url: str) -> str:
+        password, parts = self.redis_password.get_secret_value(), urlsplit(url)
+        if not password or parts.password is not None or not parts.netloc:
+            return url
+        name, _, host = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{name}:{quote(password, safe='')}@{host}"))

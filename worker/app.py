@@ -14,12 +14,15 @@ from celery.worker.components import Hub
 from celery.worker.consumer.tasks import Tasks
 
 from shared import broker
+from shared.blob_store import BlobStore
 from shared.job import Stage
 from shared.log import configure as configure_log
 from shared.settings import Role, Settings
+from shared.startup import Flaw, look_at_servers
 from worker.child import Child
 from worker.parent import Parent
 from worker.seam import LoadStages, StageFunction
+from worker.startup import look_around
 from worker.tasks import add_tasks
 
 
@@ -67,8 +70,13 @@ class TakeWhenReady(bootsteps.StartStopStep):
         qos.can_consume = lambda: may_take() and has_room()
 
 
-def create_app(settings: Settings, load_stages: LoadStages) -> TroupeCelery:
-    """A Celery app with all stages. Connects to nothing and loads nothing until a worker starts."""
+def create_app(
+    settings: Settings, load_stages: LoadStages, look_further: Callable[[], list[Flaw]] = list
+) -> TroupeCelery:
+    """A Celery app with all stages. Connects to nothing and loads nothing until a worker starts.
+
+    look_further: what is looked at when it starts, beside the servers.
+    """
     app = TroupeCelery("troupe", set_as_current=False)
     app.settings, app.load_stages = settings, load_stages
     broker.configure(app, settings)
@@ -93,6 +101,11 @@ def create_app(settings: Settings, load_stages: LoadStages) -> TroupeCelery:
             for name in ("celery.worker.strategy", "celery.app.trace"):
                 logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
+    def look(**_: object) -> None:
+        # Celery sets its logging up only after this signal.
+        set_up_logging()
+        look_around(lambda: look_further() + look_at_servers(settings, BlobStore(settings)))
+
     def open_child(sender: str, **_: object) -> None:
         child.open(sender)
 
@@ -104,6 +117,7 @@ def create_app(settings: Settings, load_stages: LoadStages) -> TroupeCelery:
 
     # The receivers live as long as the process, as the app does.
     signals.worker_init.connect(stay_importable, weak=False)
+    signals.worker_init.connect(look, weak=False)
     signals.setup_logging.connect(set_up_logging, weak=False)
     signals.worker_process_init.connect(open_child, weak=False)
     signals.worker_shutdown.connect(leave, weak=False)
@@ -120,6 +134,13 @@ def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]
     return load(settings, role)
 
 
+def look_at_checkpoints(settings: Settings) -> list[Flaw]:
+    """Which checkpoint of the role is not there. Nothing is loaded."""
+    from worker.models.catalog import missing  # noqa: PLC0415 - Flower, which imports this module, has no models
+
+    return [Flaw(words=words, fatal=True) for words in missing(settings)]
+
+
 def _look_again() -> None:
     """Celery's loop looks whether it may take messages after every callback."""
 
@@ -128,4 +149,5 @@ def __getattr__(name: str) -> Celery:
     """`app`, made when `celery -A worker.app` asks for it: importing this module reads no settings."""
     if name != "app":
         raise AttributeError(name)
-    return create_app(Settings(), load_stages)
+    settings = Settings.read_or_exit()
+    return create_app(settings, load_stages, lambda: look_at_checkpoints(settings))

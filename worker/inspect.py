@@ -64,7 +64,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./run inspect", description=__doc__)
     parser.add_argument("bundle", nargs="?", help="mini, sdxl or a bundle's folder; TROUPE_BUNDLE when left out")
     asked = parser.parse_args()
-    settings = Settings()
+    settings = Settings.read_or_exit()
     if asked.bundle:
         settings = settings.model_copy(update={"bundle": asked.bundle})
     try:

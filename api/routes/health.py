@@ -13,6 +13,7 @@ from api.document.jobs import ALIVE_ANSWERS, READY_ANSWERS
 from api.views import CheckView, ReadyView
 from shared.errors import TroupeError
 from shared.job_store import WorkerFacts
+from shared.startup import Startup
 
 router = APIRouter(tags=["health"])
 
@@ -39,9 +40,12 @@ async def readyz(request: Request) -> Response:
         _check_workers(context),
     )
     checks = (redis, s3, *workers)
+    startup: Startup = request.app.state.startup
+    warnings = tuple(flaw.words for flaw in startup.flaws)
     if not is_known(request):
         checks = tuple(CheckView(name=one.name, ok=one.ok, detail=_outline(one)) for one in checks)
-    view = ReadyView(ready=all(check.ok for check in checks), checks=checks)
+        warnings = ()
+    view = ReadyView(ready=all(check.ok for check in checks), checks=checks, warnings=warnings)
     headers = None if view.ready else {"Retry-After": "2"}
     return Response(view.model_dump_json(), 200 if view.ready else 503, headers, "application/json")
 

@@ -43,14 +43,14 @@ Word = str | int | float | bytes
 def connect(settings: Settings) -> redis.Redis:
     """A client for threads and processes that block. Connects when it is first used."""
     retry = redis.retry.Retry(ConstantBackoff(_AGAIN_AFTER_S), _AGAIN)
-    return redis.Redis.from_url(settings.redis_url, retry=retry, **_OPTIONS)
+    return redis.Redis.from_url(settings.records_url, retry=retry, **_OPTIONS)
 
 
 def connect_async(settings: Settings) -> redis.asyncio.Redis:
     """A client for an event loop. Connects when it is first used."""
     retry = redis.asyncio.retry.Retry(ConstantBackoff(_AGAIN_AFTER_S), _AGAIN)
     pool = redis.asyncio.BlockingConnectionPool.from_url(
-        settings.redis_url, max_connections=_CONNECTIONS, timeout=_FREE_WITHIN_S, retry=retry, **_OPTIONS
+        settings.records_url, max_connections=_CONNECTIONS, timeout=_FREE_WITHIN_S, retry=retry, **_OPTIONS
     )
     return redis.asyncio.Redis.from_pool(pool)
 

@@ -21,7 +21,7 @@ from shared.presets import filled
 from worker.drawings import personalize_order_of
 from worker.models.bundle import Generation
 from worker.models.instantid import InstantId
-from worker.models.keypoints import Pen
+from worker.models.pen import Pen
 from worker.models.pretrained import Generator
 from worker.models.sdxl import Sdxl
 from worker.stages.personalize import Cast

@@ -11,8 +11,8 @@ from worker.models.base import Base
 from worker.models.catalog import Recipe, recipe_of
 from worker.models.dino import PhraseDetector, load_transformers_dino
 from worker.models.faces import FaceReader, load_faces
-from worker.models.keypoints import Pen
 from worker.models.lock import Lock
+from worker.models.pen import Pen
 from worker.models.pretrained import Generator, load_generator
 from worker.models.weights import checkpoint
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from shared.errors import BundleError
 from shared.settings import Settings
-from worker.models.keypoints import Pen
 from worker.models.lock import NAME as LOCK_NAME
+from worker.models.pen import Pen
 
 MINI = Path(__file__).resolve().parent.parent / "mini" / "checkpoints"
 
@@ -150,6 +150,18 @@ def recipe_of(settings: Settings) -> Recipe:
         if path and not path.exists():
             raise BundleError(f"checkpoint {path} is missing")
     return replace(_recipe_of(settings), base=base, vae=vae)
+
+
+def missing(settings: Settings) -> list[str]:
+    """What of the bundle the worker's role lacks, a line each; files are only looked for, not opened."""
+    try:
+        recipe = recipe_of(settings)
+    except BundleError as error:
+        return [error.message]
+    dino = "dino" if settings.dino_engine == "transformers" else "dino-original"
+    parts = {"detection": (dino,), "generation": ("sdxl", "identitynet", "ip-adapter.bin")}
+    wanted = [part for role, names in parts.items() if settings.role in (role, "all") for part in names]
+    return [f"checkpoint {recipe.path(part)} is missing" for part in wanted if not recipe.path(part).exists()]
 
 
 def _recipe_of(settings: Settings) -> Recipe:

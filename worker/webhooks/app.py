@@ -13,6 +13,8 @@ from shared import broker
 from shared.job_store import DeliveryStore, connect
 from shared.log import configure as configure_log
 from shared.settings import Settings
+from shared.startup import look_at_servers
+from worker.startup import look_around
 from worker.webhooks.desk import Desk
 from worker.webhooks.post import Post
 
@@ -65,7 +67,13 @@ def create_app(settings: Settings) -> DeliveryCelery:
             for name in ("celery.worker.strategy", "celery.app.trace", "httpcore", "httpx"):
                 logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
+    def look(**_: object) -> None:
+        # Celery sets its logging up only after this signal.
+        set_up_logging()
+        look_around(lambda: look_at_servers(settings, None))
+
     signals.setup_logging.connect(set_up_logging, weak=False)
+    signals.worker_init.connect(look, weak=False)
     return app
 
 
@@ -73,4 +81,4 @@ def __getattr__(name: str) -> Celery:
     """`app`, made when `celery -A worker.webhooks.app` asks for it: importing this module reads no settings."""
     if name != "app":
         raise AttributeError(name)
-    return create_app(Settings())
+    return create_app(Settings.read_or_exit())

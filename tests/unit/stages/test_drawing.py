@@ -17,7 +17,7 @@ from shared.job import Mode
 from shared.orders import BranchText, Drawing, PersonalizeOrder, Region
 from worker.blend.loop import one_by_one
 from worker.models.bundle import Generation
-from worker.models.keypoints import Pen
+from worker.models.pen import Pen
 from worker.models.pretrained import load_generator
 from worker.stages.personalize import Cast, arrange, personalize
 from worker.stages.render import Template, render

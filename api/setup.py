@@ -1,0 +1,48 @@
+"""`python -m api.setup`: makes the bucket, and says what is wrong with the servers, before everything else starts.
+
+A server may take its time to come up. What was found is printed; the status is 0 when the stack can run on it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from shared.blob_store import BlobStore
+from shared.errors import BlobsUnavailable, RecordsUnavailable
+from shared.settings import EXIT_CONFIG, Settings
+from shared.startup import look_at_servers
+
+_PAUSE_S = 1.0
+_UNAVAILABLE = 1
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="setup", description="Makes the bucket and checks the servers.")
+    parser.add_argument("--wait", type=float, default=60.0, help="seconds that the servers may take to answer (60)")
+    asked = parser.parse_args(words)
+    settings = Settings.read_or_exit()
+    deadline_s = time.monotonic() + asked.wait
+    while True:
+        try:
+            flaws = look_at_servers(settings, BlobStore(settings))
+        except (RecordsUnavailable, BlobsUnavailable) as error:
+            print(f"waiting: {error.message}", file=sys.stderr)
+            if time.monotonic() > deadline_s:
+                return _UNAVAILABLE
+            time.sleep(_PAUSE_S)
+        else:
+            break
+    for flaw in flaws:
+        print(f"{'error' if flaw.fatal else 'warning'}: {flaw.words}", file=sys.stderr)
+    if any(flaw.fatal for flaw in flaws):
+        return EXIT_CONFIG
+    print(f"Redis and the bucket {settings.s3_bucket} are ready")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

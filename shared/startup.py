@@ -1,0 +1,190 @@
+"""What is looked at once when a process starts: the servers it needs, in words for whoever must mend them.
+
+An error ends the process with one line and EXIT_CONFIG: it would lose jobs, or fail each of them. A warning is logged,
+and shown by /readyz. A server that does not answer yet is neither: it is looked at once it does.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import redis
+from redis.exceptions import AuthenticationError, ResponseError
+
+from shared.errors import BlobsUnavailable, RecordsUnavailable
+from shared.job_store.connection import connect, redis_errors
+from shared.log import get_logger
+from shared.settings import EXIT_CONFIG, Settings
+
+if TYPE_CHECKING:
+    # boto3 is not for those who have no blobs.
+    from shared.blob_store import BlobStore
+
+_OLDEST_REDIS = 7
+# Signed addresses and webhooks carry times: beyond five minutes receivers refuse a webhook (Standard Webhooks), beyond
+# fifteen S3 refuses every request. Whoever keeps clocks by NTP is a thousand times closer.
+_SKEW_TOLD_S, _SKEW_REFUSED_S = 5.0, 300.0
+_PATIENCE_S = 5.0
+_PAUSE_S = 1.0
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flaw:
+    """One thing that is not as it should be. fatal: the process must not run like that."""
+
+    words: str
+    fatal: bool = False
+
+
+def look_at_servers(settings: Settings, blobs: BlobStore | None) -> list[Flaw]:
+    """What is wrong with Redis (the broker's too) and, for who uses it, S3. Raises Records- or BlobsUnavailable."""
+    with connect(settings) as client:
+        found = _look_at_redis(client, settings.redis_url)
+    broker_url = settings.celery_broker_url
+    if settings.broker_url and broker_url != settings.records_url and urlsplit(broker_url).scheme.startswith("redis"):
+        with connect(settings.model_copy(update={"redis_url": settings.broker_url})) as client:
+            found += _look_at_redis(client, settings.broker_url)
+    return found + (look_at_bucket(blobs, settings) if blobs else [])
+
+
+def look_at_bucket(blobs: BlobStore, settings: Settings) -> list[Flaw]:
+    """What is wrong with the S3 server and the bucket, which is made where it is missing. Raises BlobsUnavailable."""
+    asked_s = time.time()
+    probe = blobs.probe()
+    name = f"S3 at {_place(settings.s3_endpoint_url)}"
+    found = []
+    if probe.clock_s is not None:
+        # Half a second: the header has none.
+        found = skew(name, probe.clock_s + 0.5 - (asked_s + time.time()) / 2)
+    if probe.refused:
+        words = f"{name} does not let bucket {settings.s3_bucket} be made and written (TROUPE_S3_...): {probe.refused}"
+        found.append(Flaw(words=words, fatal=True))
+    return found
+
+
+def judge_redis(name: str, info: Mapping[str, Any]) -> list[Flaw]:
+    """What of a server's INFO does not fit the queue."""
+    found = []
+
+    def fatal(words: str) -> None:
+        found.append(Flaw(words=f"{name} {words}", fatal=True))
+
+    def warn(words: str) -> None:
+        found.append(Flaw(words=f"{name} {words}"))
+
+    version = str(info.get("redis_version", ""))
+    if not version.partition(".")[0].isdigit() or int(version.partition(".")[0]) < _OLDEST_REDIS:
+        fatal(f"is version {version or 'unknown'}: Redis {_OLDEST_REDIS} or newer is needed, or Valkey")
+    if info.get("role") == "slave":
+        fatal("is a replica, which takes no writes: name the primary in TROUPE_REDIS_URL")
+    if info.get("cluster_enabled"):
+        fatal("is a cluster: the records of a job must be together, so one Redis server is needed")
+    policy = info.get("maxmemory_policy", "noeviction")
+    if info.get("maxmemory") and policy != "noeviction":
+        fatal(f"would evict jobs when its memory is full (maxmemory-policy {policy}): set it to noeviction")
+    elif policy != "noeviction":
+        warn(f"has maxmemory-policy {policy}: set it to noeviction before anybody sets maxmemory")
+    if not info.get("aof_enabled"):
+        warn("keeps no append-only file: a crash loses the jobs since its last snapshot; set appendonly yes")
+    elif info.get("aof_last_write_status", "ok") != "ok":
+        fatal("cannot write its append-only file: is its disk full?")
+    return found
+
+
+def skew(name: str, ahead_s: float) -> list[Flaw]:
+    """What is wrong with the clocks. ahead_s: of the server, before this host's."""
+    if abs(ahead_s) < _SKEW_TOLD_S:
+        return []
+    way = "ahead of" if ahead_s > 0 else "behind"
+    words = f"the clock of {name} is {abs(ahead_s):.0f} s {way} this host's: keep both by NTP"
+    return [Flaw(words=words, fatal=abs(ahead_s) >= _SKEW_REFUSED_S)]
+
+
+def _look_at_redis(client: redis.Redis, url: str) -> list[Flaw]:
+    name = f"Redis at {_place(url)}"
+    try:
+        with redis_errors():
+            asked_s = time.time()
+            seconds, micros = client.time()
+            offset_s = seconds + micros / 1e6 - (asked_s + time.time()) / 2
+            return judge_redis(name, client.info()) + skew(name, offset_s)
+    except RecordsUnavailable as error:
+        if isinstance(error.__cause__, AuthenticationError):
+            words = f"{name} refuses the password (TROUPE_REDIS_PASSWORD, or in TROUPE_REDIS_URL): {error.__cause__}"
+            return [Flaw(words=words, fatal=True)]
+        raise
+    except ResponseError as error:
+        # An access list may keep INFO back; what cannot be seen is not known to be wrong.
+        return [Flaw(words=f"{name} does not say how it is set up: {error}")]
+
+
+def _place(url: str) -> str:
+    """Host and port of an address: never its password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or parts.path}{f':{parts.port}' if parts.port else ''}"
+
+
+class Startup:
+    """The looking of one process. `flaws` is empty until every server has answered."""
+
+    def __init__(self, look: Callable[[], Sequence[Flaw]]) -> None:
+        self._look = look
+        self._lock = threading.Lock()
+        self._looked = threading.Event()
+        self._runs = False
+        self.flaws: tuple[Flaw, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the process must not run like that."""
+        return any(flaw.fatal for flaw in self.flaws)
+
+    def begin(self, end: Callable[[], None]) -> None:
+        """Looks; raises SystemExit where the process must not run.
+
+        Where a server does not answer it looks again in a thread. end: makes the process go that runs by then; it must
+        leave with EXIT_CONFIG.
+        """
+        threading.Thread(target=self._go_on, args=(end,), name="startup", daemon=True).start()
+        self._looked.wait(_PATIENCE_S)
+        with self._lock:
+            self._runs = True
+            failed = self.failed
+        if failed:
+            sys.exit(EXIT_CONFIG)
+
+    def _go_on(self, end: Callable[[], None]) -> None:
+        while (found := self._attempt()) is None:
+            self._looked.set()
+            time.sleep(_PAUSE_S)
+        tell(found)
+        with self._lock:
+            self.flaws = tuple(found)
+            late = self._runs
+        self._looked.set()
+        if late and self.failed:
+            end()
+
+    def _attempt(self) -> Sequence[Flaw] | None:
+        try:
+            return self._look()
+        except (RecordsUnavailable, BlobsUnavailable) as error:
+            log.warning("not_checked_yet", code=error.code, detail=error.message)
+            return None
+
+
+def tell(flaws: Sequence[Flaw]) -> None:
+    """Logs them, a line each."""
+    for flaw in flaws:
+        if flaw.fatal:
+            log.error("cannot_start", reason=flaw.words)
+        else:
+            log.warning("start_warning", reason=flaw.words)
