@@ -9,6 +9,7 @@ import torch
 from shared.settings import Role, Settings
 from worker.models.base import Base
 from worker.models.catalog import Recipe, recipe_of
+from worker.models.device import device_of
 from worker.models.dino import PhraseDetector, load_transformers_dino
 from worker.models.faces import FaceReader, load_faces
 from worker.models.lock import Lock
@@ -52,7 +53,7 @@ def load_bundle(settings: Settings, role: Role) -> Bundle:
         torch.set_num_threads(settings.torch_threads)
     recipe = recipe_of(settings)
     Lock.read(recipe.folder).check_sizes(recipe.folder)
-    device = _device(settings)
+    device = device_of(settings)
     return Bundle(
         name=recipe.fingerprint(),
         detection=_load_detection(settings, recipe, device) if role in {"detection", "all"} else None,
@@ -89,9 +90,3 @@ def _load_generation(settings: Settings, recipe: Recipe, device: str) -> Generat
         base=Base(path=recipe.base or recipe.path("sdxl"), vae=recipe.vae),
     )
     return Generation(generator=generator, pen=recipe.pen, batched=settings.batch_branches)
-
-
-def _device(settings: Settings) -> str:
-    if settings.device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return settings.device

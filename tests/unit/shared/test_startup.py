@@ -61,7 +61,7 @@ def test_the_words_say_which_clock_is_ahead() -> None:
     assert "the clock of S3 is 20 s behind this host's" in skew("S3", -20.2)[0].words
 
 
-def test_a_fatal_finding_ends_the_process_at_its_start() -> None:
+def test_a_fatal_flaw_ends_the_process_at_its_start() -> None:
     startup = Startup(lambda: [Flaw(words="no", fatal=True)])
     with pytest.raises(SystemExit) as ended:
         startup.begin(lambda: None)
