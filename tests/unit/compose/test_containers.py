@@ -1,86 +1,87 @@
-"""The container files speak of the settings, commands and versions that exist."""
+"""What containers run exists: commands, modules and files; images install from the lock and are nobody's root."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
+import shlex
+import subprocess
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from compose.processes import ROOT
 from shared.broker import WORKER_ARGS
-from shared.settings import Settings
+from tests.servers import missing
+from tests.unit.compose.stack_files import DOCKERFILES, pods, services
 
-COMPOSE = (ROOT / "docker-compose.yml").read_text()
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
-DOCKERFILES = {path.name: path.read_text() for path in (ROOT / "compose").glob("*.Dockerfile")}
-KNOWN = {f"TROUPE_{name.upper()}" for name in Settings.model_fields}
-
-
-@pytest.mark.parametrize("file", ["docker-compose.yml", "compose/env.example", *(f"compose/{n}" for n in DOCKERFILES)])
-def test_every_setting_that_a_file_names_exists(file: str) -> None:
-    named = set(re.findall(r"TROUPE_[A-Z0-9_]+", (ROOT / file).read_text()))
-    assert named <= KNOWN
-
-
-def test_the_values_given_to_the_services_are_valid_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for service in SERVICES.values():
-        with monkeypatch.context() as patch:
-            for name, value in service.get("environment", {}).items():
-                patch.setenv(name, re.sub(r"\$\{\w+(?::-|:\?)?([^}]*)\}", r"\1", value))
-            Settings()
-
-
-def test_there_is_one_worker_service_a_role_and_an_api() -> None:
-    roles = {
-        name: service["environment"].get("TROUPE_ROLE")
+SERVICES = services()
+HADOLINT = ROOT / ".venv" / "bin" / "hadolint"
+COMMANDS: dict[str, list[str]] = {
+    **{
+        f"compose {name}": service["command"]
         for name, service in SERVICES.items()
-        if "worker" in service.get("image", "")
-    }
-    assert roles == {"detection": "detection", "generation": "generation"}
-    assert set(SERVICES) == {"redis", "s3", "api", "detection", "generation", "webhooks", "flower"}
+        if {"build", "command"} <= set(service)
+    },
+    **{f"pod {name}": one["command"] for name, pod in pods().items() for one in pod["containers"]},
+    **{
+        f"image {name} {number}": json.loads(command)
+        for name, text in DOCKERFILES.items()
+        for number, command in enumerate(re.findall(r"^CMD (\[.*\])$", text, re.MULTILINE))
+    },
+}
 
 
-def test_the_worker_starts_as_in_the_embedded_stack() -> None:
-    command = re.search(r"^CMD (\[.*\])$", DOCKERFILES["worker.Dockerfile"], re.MULTILINE)
-    assert command is not None
-    assert yaml.safe_load(command[1]) == ["python", "-m", "celery", "-A", "worker.app", "worker", *WORKER_ARGS]
+def health_checks() -> dict[str, list[str]]:
+    """The commands that ask our own containers how they are."""
+    found = {}
+    for name, service in SERVICES.items():
+        if "build" in service and "healthcheck" in service:
+            test = service["healthcheck"]["test"]
+            found[f"compose {name}"] = test[1:] if test[0] == "CMD" else shlex.split(test[1])
+    for name, pod in pods().items():
+        probe = pod["containers"][0].get("readinessProbe", {}).get("exec", {}).get("command")
+        if probe:
+            found[f"pod {name}"] = shlex.split(probe[2]) if probe[0] == "sh" else probe
+    return found
 
 
-def test_the_deliverer_starts_as_in_the_embedded_stack() -> None:
-    stages = re.split(r"^FROM ", DOCKERFILES["api.Dockerfile"], flags=re.MULTILINE)
-    stage = next(stage for stage in stages if stage.startswith("base AS webhooks"))
-    command = re.search(r"^CMD (\[.*\])$", stage, re.MULTILINE)
-    assert command is not None
-    assert yaml.safe_load(command[1]) == ["python", "-m", "celery", "-A", "worker.webhooks.app", "worker", *WORKER_ARGS]
-
-
-@pytest.mark.parametrize("name", ["api", "detection", "generation", "webhooks", "flower"])
-def test_what_a_person_sets_reaches_our_services(name: str) -> None:
-    service = SERVICES[name]
-    assert service["env_file"] == [{"path": ".env", "required": False}]
-    # What the file itself sets wins over .env, so it must leave room for it.
-    fixed = {setting for setting, value in service["environment"].items() if f"${{{setting}" not in value}
-    assert fixed <= {"TROUPE_BUNDLE_FOLDER", "TROUPE_ROLE", "TROUPE_DEVICE", "TROUPE_API_HOST", "TROUPE_API_PORT"}
-
-
-@pytest.mark.parametrize("module", ["api.__main__", "worker.app", "worker.webhooks.app"])
-def test_the_modules_that_containers_start_exist(module: str) -> None:
+@pytest.mark.parametrize("words", [*COMMANDS.values(), *health_checks().values()], ids=[*COMMANDS, *health_checks()])
+def test_a_command_runs_a_module_that_exists(words: list[str]) -> None:
+    assert words[0] == "python"
+    if words[1] == "-c":
+        compile(words[2], "health check", "exec")
+        return
+    assert words[1] == "-m"
+    module = words[2] if words[2] != "celery" else words[words.index("-A") + 1]
     assert importlib.util.find_spec(module) is not None
 
 
-def test_flower_can_look_but_not_touch() -> None:
-    assert "--read_only=True" in SERVICES["flower"]["command"]
-    assert SERVICES["flower"]["ports"] == ["127.0.0.1:5555:5555"]
+def celery_workers() -> dict[str, list[str]]:
+    return {name: words for name, words in COMMANDS.items() if "worker" in words}
 
 
-def test_redis_forgets_nothing() -> None:
-    command = " ".join(SERVICES["redis"]["command"])
-    assert "--appendonly yes" in command
-    assert "--maxmemory-policy noeviction" in command
+@pytest.mark.parametrize("name", celery_workers())
+def test_a_worker_starts_as_in_the_embedded_stack(name: str) -> None:
+    words = celery_workers()[name]
+    app = "worker.webhooks.app" if "worker.webhooks.app" in words else "worker.app"
+    start = ["python", "-m", "celery", "-A", app, "worker", *WORKER_ARGS]
+    assert words[: len(start)] == start
+    # Its name says in Flower, in /readyz and in the logs what it does.
+    role = name.split()[1]
+    assert words[len(start) :] == ([] if name.startswith("image") else ["-n", f"{role}@%h"])
+
+
+def test_the_drain_has_the_same_time_everywhere_and_more_than_the_embedded_stack() -> None:
+    graces = {pods()[name]["terminationGracePeriodSeconds"] for name in ("detection", "generation", "webhooks")}
+    stops = {SERVICES[name]["stop_grace_period"] for name in ("detection", "generation", "webhooks")}
+    assert (graces, stops) == ({60}, {"60s"})
+    embedded = re.search(r"^_WORKER_GRACE_S = ([\d.]+)$", (ROOT / "compose" / "stack.py").read_text(), re.MULTILINE)
+    assert embedded is not None
+    assert float(embedded[1]) <= 60
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
@@ -89,7 +90,20 @@ def test_an_image_installs_from_the_lock_with_the_locked_uv(name: str) -> None:
     version = next(package["version"] for package in locked if package["name"] == "uv")
     text = DOCKERFILES[name]
     assert f"ghcr.io/astral-sh/uv:{version} " in text
-    assert all("--frozen" in line for line in text.splitlines() if "uv sync" in line)
+    syncs = [line for line in text.splitlines() if "uv sync" in line]
+    assert syncs
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for line in syncs:
+        assert "--frozen" in line
+        assert line.rpartition("--extra ")[2] in extras
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_no_image_runs_as_root_and_every_stage_that_runs_says_so_by_number(name: str) -> None:
+    stages = re.split(r"^FROM ", DOCKERFILES[name], flags=re.MULTILINE)[1:]
+    running = [stage for stage in stages if "\nCMD " in stage]
+    assert running
+    assert all("\nUSER 10001:10001\n" in stage for stage in running)
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
@@ -99,3 +113,29 @@ def test_what_an_image_copies_exists_and_reaches_the_build(name: str) -> None:
         for source in line.split():
             assert (ROOT / source).exists()
             assert f"!{source}" in ignored
+
+
+def test_the_image_of_the_api_has_no_model_library() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert "--extra worker" not in DOCKERFILES["api.Dockerfile"]
+    named = " ".join(extras["api"] + extras["flower"] + extras["server"])
+    assert not re.search(r"torch|diffusers|transformers|onnxruntime", named)
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_hadolint_finds_nothing(name: str) -> None:
+    if not HADOLINT.exists():
+        missing("hadolint")
+    done = subprocess.run([HADOLINT, ROOT / "compose" / name], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_flower_can_look_but_not_touch_and_asks_who_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "login").write_text("operator:hush\n")
+    monkeypatch.setenv("FLOWER_LOGIN_FILE", str(tmp_path / "login"))
+    made: dict[str, Any] = {}
+    exec((ROOT / "compose" / "flower.py").read_text(), made)  # noqa: S102 - as Flower reads it
+    assert (made["basic_auth"], made["read_only"]) == (["operator:hush"], True)
+    monkeypatch.setenv("FLOWER_LOGIN_FILE", str(tmp_path / "nowhere"))
+    with pytest.raises(FileNotFoundError):
+        exec((ROOT / "compose" / "flower.py").read_text(), {})  # noqa: S102 - the same
