@@ -10,6 +10,7 @@ const A_PAGE = 100;
 // More tiles than this nobody looks at; the zip and the manifest have them all.
 const MOST_TILES = 400;
 const ENDED = ["succeeded", "failed", "canceled", "expired", "invalid"];
+const ALL = ["succeeded", "running", "queued", "waiting", "failed", "canceled", "expired", "invalid"];
 
 /** The batch of this id. */
 export class BatchView {
@@ -106,7 +107,7 @@ export class BatchView {
 
   drawCounts() {
     const { counts } = this.batch;
-    const shown = Object.keys(counts).filter((status) => counts[status] || status === this.filter);
+    const shown = ALL.filter((status) => counts[status] || status === this.filter);
     const known = shown.join();
     if (this.counts.dataset.shown !== known) {
       this.counts.dataset.shown = known;
@@ -246,16 +247,17 @@ export class BatchView {
     for (const { status, errors } of items) {
       if (!["failed", "invalid"].includes(status)) continue;
       const { code, message } = errors[0] ?? { code: "internal" };
-      reasons.set(code, { code, message, count: (reasons.get(code)?.count ?? 0) + 1 });
+      const { title, help } = status === "invalid" ? { title: "The line is not valid:", help: message } : explained({ code, message });
+      const key = `${title} ${help}`;
+      reasons.set(key, { title, help, count: (reasons.get(key)?.count ?? 0) + 1 });
     }
     this.reasons.hidden = reasons.size === 0;
     fill(
       this.reasons,
       make("h2", {}, "What failed"),
-      make("ul", {}, ...[...reasons.values()].map((one) => {
-        const { title, help } = explained(one);
-        return make("li", {}, make("b", {}, one.count.toLocaleString()), make("span", {}, make("strong", {}, title), ` ${help}`));
-      })),
+      make("ul", {}, ...[...reasons.values()].map(({ title, help, count }) =>
+        make("li", {}, make("b", {}, count.toLocaleString()), make("span", {}, make("strong", {}, title), ` ${help}`)),
+      )),
     );
   }
 

@@ -1,6 +1,6 @@
 // The cast: everybody who is to be in the picture, a card each, with portraits, a name and the phrase in the scene.
 
-import { button, draw, make, newId, say, write } from "./dom.js";
+import { button, draw, fill, make, newId, say, write } from "./dom.js";
 import { nameOf, remember } from "./people.js";
 import { Portrait } from "./portrait.js";
 import { limits, newKey } from "./server.js";
@@ -22,7 +22,7 @@ export class Cast {
   constructor(people, changed) {
     Object.assign(this, { people, changed });
     this.cards = make("ul", { class: "cards" });
-    this.file = make("input", { type: "file", accept: READ, multiple: true, class: "unseen", tabindex: "-1", "aria-hidden": "true" });
+    this.file = make("input", { type: "file", accept: READ, multiple: true, hidden: true });
     this.file.addEventListener("change", () => {
       this.add([...this.file.files]);
       this.file.value = "";
@@ -130,12 +130,12 @@ class Card {
       },
     });
     this.note = make("p", { id: note, class: "note", "aria-live": "polite" });
-    this.file = make("input", { type: "file", accept: READ, multiple: true, class: "unseen", tabindex: "-1", "aria-hidden": "true" });
+    this.file = make("input", { type: "file", accept: READ, multiple: true, hidden: true });
     this.file.addEventListener("change", () => {
       this.add([...this.file.files]);
       this.file.value = "";
     });
-    this.another = button(plus(), () => this.file.click(), { class: "another", title: "Another photo of the same person" });
+    this.another = button("Another photo", () => this.file.click(), { class: "link another" });
     this.away = button(cross(), () => cast.remove(one), { class: "away" });
     this.element = make(
       "li",
@@ -158,7 +158,7 @@ class Card {
         make("label", { class: "unseen", for: name }, "Name"),
         this.name,
         make("div", { class: "role" }, make("label", { for: phrase }, "in the scene"), this.phrase),
-        this.note,
+        make("div", { class: "below" }, this.note, this.another),
       ),
       this.away,
       this.file,
@@ -186,11 +186,12 @@ class Card {
     this.another.setAttribute("aria-label", `Another photo of ${called}`);
     this.another.hidden = one.portraits.length >= limits.max_photos;
     const [first, ...others] = one.portraits;
-    const row = make("div", { class: "others" }, ...others.map((portrait) => portrait.element), this.another);
-    this.photos.replaceChildren(first.element, row);
+    const row = others.length && make("div", { class: "others" }, ...others.map((portrait) => portrait.element));
+    fill(this.photos, first.element, row);
     const worst = one.portraits.find(({ state }) => state === "refused") ?? one.portraits.find(({ warning }) => warning) ?? first;
     write(this.note, worst.words);
-    this.note.classList.toggle("warning", worst.warning);
+    this.note.classList.toggle("refused", worst.state === "refused");
+    this.note.classList.toggle("warning", worst.warning && worst.state !== "refused");
     this.note.classList.toggle("good", worst.state === "ready" && !worst.warning);
   }
 }

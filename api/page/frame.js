@@ -16,7 +16,6 @@ export class Frame {
   size(width, height) {
     Object.assign(this, { width, height });
     this.element.style.setProperty("aspect-ratio", `${width} / ${height}`);
-    this.element.style.setProperty("--ratio", String(width / height));
   }
 
   /** Shows a picture in place of the one before, once it is there to be seen. `alt` says what it is. */
@@ -45,10 +44,10 @@ export class Frame {
     );
   }
 
-  /** Shows who will be in the picture, before there is one. */
+  /** Shows who will be in the picture, as long as there is none. */
   sketch(people) {
+    if (this.pictures.querySelector("img")) return;
     this.pictures.replaceChildren(sketchOf(people, this.width / this.height));
-    this.regions.replaceChildren();
   }
 }
 
@@ -66,20 +65,18 @@ function sketchOf(people, ratio) {
     const figure = draw("g", { class: one ? `p${index}` : "nobody" }, draw("path", { d: body, transform: `translate(0 ${-top})` }));
     figure.append(draw("rect", { x: x - head * 1.5, y: high - top - 0.5, width: head * 3, height: top + 1 }));
     figure.append(draw("circle", { cx: x, cy: y, r: head }));
-    const url = one?.portraits[0]?.url;
-    if (url) {
+    const portrait = one?.portraits[0];
+    if (portrait?.url) {
+      const { x: left, y: above, side, width, height } = portrait.square(0);
       const clip = `head-${index}`;
+      const place = { x: x - head, y: y - head, width: head * 2, height: head * 2 };
       figure.append(
         draw("clipPath", { id: clip }, draw("circle", { cx: x, cy: y, r: head - 1.2 })),
-        draw("image", {
-          href: url,
-          x: x - head,
-          y: y - head,
-          width: head * 2,
-          height: head * 2,
-          "clip-path": `url(#${clip})`,
-          preserveAspectRatio: "xMidYMid slice",
-        }),
+        draw(
+          "g",
+          { "clip-path": `url(#${clip})` },
+          draw("svg", { ...place, viewBox: `${left} ${above} ${side} ${side}` }, draw("image", { href: portrait.url, width, height })),
+        ),
       );
     }
     return figure;

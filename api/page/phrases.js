@@ -4,11 +4,14 @@ const KINDS =
   "man|woman|boy|girl|child|kid|baby|person|lady|gentleman|guy|teenager|bride|groom|father|mother|grandfather|" +
   "grandmother|dad|mom|mum|son|daughter|brother|sister|king|queen|prince|princess|knight|pirate|astronaut|doctor|nurse|" +
   "chef|cook|dancer|singer|musician|actor|actress|teacher|student|farmer|sailor|pilot|painter|scientist|detective|wizard|witch";
+const TRAITS =
+  "hair|beard|moustache|mustache|hat|cap|glasses|eyes|coat|dress|shirt|sweater|jacket|scarf|braids?|bun|ponytail|curls|" +
+  "freckles|earrings|crown|umbrella";
 const ARTICLE = /^(?:an?|the|one|another)\s+/i;
 const PLACE = "(?:on|at|in) the (?:far )?(?:left|right|middle|cent(?:er|re))(?: side)?";
 const MENTION = new RegExp(
   `\\b(?:an?|the|one|another)\\s+(?:(?!and\\b|or\\b|with\\b)[\\p{L}-]+\\s+){0,2}?(?:${KINDS})\\b` +
-    `(?:\\s+with\\s+(?:an?\\s+)?[\\p{L}-]+(?:\\s+(?!and\\b|or\\b|on\\b|in\\b|at\\b|by\\b|near\\b)[\\p{L}-]+)?)?(?:\\s+${PLACE})?`,
+    `(?:\\s+with\\s+(?:an?\\s+)?(?:(?!and\\b)[\\p{L}-]+\\s+){0,2}?(?:${TRAITS})\\b)?(?:\\s+${PLACE})?`,
   "giu",
 );
 const SIDES = {

@@ -57,6 +57,8 @@ export class Portrait {
     } catch (problem) {
       if (this.gone.signal.aborted) return;
       const { title, help } = explained(problem);
+      const { width } = await this.size();
+      if (!width) this.hide();
       this.tell("refused", `${title}. ${help}`, true);
     }
   }
@@ -88,9 +90,16 @@ export class Portrait {
   }
 
   async size() {
-    const image = this.element.querySelector("img");
+    const image = this.element.querySelector("img") ?? make("img");
     await image.decode().catch(() => {});
-    return { width: image.naturalWidth || 1, height: image.naturalHeight || 1 };
+    return { width: image.naturalWidth, height: image.naturalHeight };
+  }
+
+  /** What the browser cannot show either. */
+  hide() {
+    URL.revokeObjectURL(this.url);
+    this.url = null;
+    fill(this.element, make("span", { "aria-hidden": "true" }, "?"));
   }
 
   draw() {
@@ -101,7 +110,24 @@ export class Portrait {
       fill(this.element, image);
     }
     this.element.querySelector("svg")?.remove();
-    if (image && this.face) this.element.append(frameOf(this.face, image));
+    if (!image || !this.face) return;
+    const square = this.square(1);
+    const { naturalWidth: width, naturalHeight: height } = image;
+    const position = [[square.x, width], [square.y, height]].map(([at, all]) => `${all > square.side ? (at / (all - square.side)) * 100 : 50}%`);
+    image.style.setProperty("object-position", position.join(" "));
+    this.element.append(frameOf(this.face, image, square));
+  }
+
+  /** The square around the face, in pixels: this share of the largest one, but not less than the face with some air. */
+  square(share) {
+    const image = this.element.querySelector("img");
+    const { naturalWidth: width = 1, naturalHeight: height = 1 } = image ?? {};
+    const [x1, y1, x2, y2] = this.face ?? [0.5, 0.5, 0.5, 0.5];
+    const largest = Math.min(width, height);
+    const face = Math.max((x2 - x1) * width, (y2 - y1) * height) * 2;
+    const side = this.face ? Math.min(largest, Math.max(face, largest * share)) : largest;
+    const from = (centre, all) => Math.min(Math.max(centre * all - side / 2, 0), all - side);
+    return { x: from((x1 + x2) / 2, width), y: from((y1 + y2) / 2, height), side, width, height };
   }
 
   /** Forgets the photo here; the server keeps what was sent until its time is over. */
@@ -111,12 +137,15 @@ export class Portrait {
   }
 }
 
-/** The face's frame over a photo that fills a square (object-fit: cover). */
-function frameOf([x1, y1, x2, y2], { naturalWidth: width, naturalHeight: height }) {
-  const side = Math.min(width, height);
-  const x = (share) => ((share * width - (width - side) / 2) / side) * 100;
-  const y = (share) => ((share * height - (height - side) / 2) / side) * 100;
-  const rect = { x: x(x1), y: y(y1), width: x(x2) - x(x1), height: y(y2) - y(y1), rx: 4 };
+/** The face's frame over the square that is shown. */
+function frameOf([x1, y1, x2, y2], { naturalWidth: width, naturalHeight: height }, { x, y, side }) {
+  const rect = {
+    x: ((x1 * width - x) / side) * 100,
+    y: ((y1 * height - y) / side) * 100,
+    width: (((x2 - x1) * width) / side) * 100,
+    height: (((y2 - y1) * height) / side) * 100,
+    rx: 4,
+  };
   return draw("svg", { viewBox: "0 0 100 100", class: "face", "aria-hidden": "true" }, draw("rect", rect));
 }
 

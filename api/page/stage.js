@@ -19,6 +19,7 @@ export class Stage {
     Object.assign(this, { id, opened, again, beside, job: null, url: null, wanted: null, mending: null });
     this.gone = new AbortController();
     this.frame = new Frame();
+    this.kind = make("p", { class: "kind" });
     this.title = make("h2", { tabindex: "-1" }, "Opening…");
     this.words = make("p", { class: "now" });
     this.cancel = button("Cancel", () => this.stop(), { class: "quiet", hidden: true });
@@ -27,8 +28,8 @@ export class Stage {
     this.foot = make("div", { class: "foot" });
     this.element = make(
       "section",
-      { class: "stage", "aria-label": "The picture" },
-      make("header", {}, make("div", {}, this.title, this.words), this.cancel),
+      { class: "stage", "aria-label": "The picture", "data-job": id },
+      make("header", {}, make("div", {}, this.kind, this.title, this.words), this.cancel),
       this.steps,
       this.line,
       this.frame.element,
@@ -47,6 +48,8 @@ export class Stage {
     if (this.gone.signal.aborted) return;
     const { sampling } = this.job.spec;
     this.frame.size(sampling.width_px, sampling.height_px);
+    this.element.style.setProperty("--ratio", String(sampling.width_px / sampling.height_px));
+    write(this.kind, `${MODES[sampling.mode].name} · seed ${sampling.seed}`);
     this.opened(this.job);
     this.update(this.job);
     if (!this.job.done) this.watch();
@@ -75,6 +78,11 @@ export class Stage {
     });
   }
 
+  /** Shows the cast in the frame until there is a picture. */
+  sketch(people) {
+    if (this.job && !this.job.done) this.frame.sketch(people);
+  }
+
   /** What cannot be shown at all. */
   broken(problem) {
     const { title, help } = explained(problem);
@@ -89,7 +97,6 @@ export class Stage {
 
   update(job) {
     this.element.dataset.status = job.status;
-    this.element.dataset.job = job.id;
     this.tell(job);
     this.progress(job);
     this.cancel.hidden = job.done;
@@ -195,10 +202,10 @@ export class Stage {
       doable(
         make("a", { class: "button main", href: this.url, download: name }, down(), "Download"),
         button("Another seed", () => this.again(anotherSeed(job.spec))),
-        this.beside && menu("Compare a mode", other.map((mode) => [MODES[mode].name, MODES[mode].words, () => this.beside(withMode(job.spec, mode))])),
+        menu("Compare a mode", other.map((mode) => [MODES[mode].name, MODES[mode].words, () => this.beside(withMode(job.spec, mode))])),
         this.linkButton(),
         job.regions?.length && whereabouts,
-        job.urls.template && button("Somebody is wrong", () => this.mend(job), { class: "quiet" }),
+        job.urls.template && button("Fix who is where", () => this.mend(job), { class: "quiet" }),
       ),
       particulars(job),
       this.eraser(),
@@ -229,17 +236,17 @@ export class Stage {
   }
 
   trouble(job) {
-    const { detail, help } = explained(job.error);
+    const { detail } = explained(job.error);
     const mendable = MENDED_BY_PLACES.has(job.error.code) && job.urls.template;
     if (!job.urls.template) this.frame.element.classList.add("empty");
     fill(
       this.foot,
-      make("div", { class: "notice trouble" }, make("p", {}, help), detail && make("p", { class: "detail" }, detail)),
       doable(
         job.error.retryable && button("Try again", () => this.again(job.spec), { class: "main" }),
         job.error.code !== "no_face" && !job.error.retryable && button("Try another seed", () => this.again(anotherSeed(job.spec))),
         this.linkButton(),
       ),
+      detail && make("p", { class: "hint" }, `What the server said: ${detail}.`),
       particulars(job),
     );
     if (mendable) this.mend(job);
@@ -309,7 +316,7 @@ function sentence(job) {
     case "succeeded":
       return { title: job.urls.picture ? "Here you are" : "Looked at", words: [`Drawn in ${seconds(took)}`, scene].filter(Boolean).join(" · ") };
     case "failed":
-      return { title: explained(job.error).title, words: "" };
+      return { title: explained(job.error).title, words: explained(job.error).help };
     case "canceled":
       return { title: "Taken back", words: "Nothing more is drawn." };
     default:

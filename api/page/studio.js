@@ -59,6 +59,13 @@ export class Studio {
     fill(this.wall, ...(ids.length ? this.stages.map(({ element }) => element) : [this.blank]));
     if (!ids.length) document.title = "Troupe";
     this.update();
+    // What was just asked for is brought into view, on a phone above the form.
+    const asked = this.stages.find(({ id }) => id === this.own && !kept.some((stage) => stage.id === id));
+    if (asked) {
+      if (asked === this.stages[0]) scrollTo(0, 0);
+      else asked.element.scrollIntoView({ block: "nearest" });
+      asked.title.focus({ preventScroll: true });
+    }
   }
 
   stage(id) {
@@ -75,10 +82,11 @@ export class Studio {
 
   /** The form takes up a job that was not asked for from here. */
   opened(job) {
-    if (this.own === job.id || this.stages[0]?.id !== job.id) return;
-    this.own = job.id;
-    takeSpec(this.draft, job.spec, (one) => this.cast.portraitChanged(one));
-    this.cast.cards.replaceChildren();
+    if (this.own !== job.id && this.stages[0]?.id === job.id) {
+      this.own = job.id;
+      takeSpec(this.draft, job.spec, (one) => this.cast.portraitChanged(one));
+      this.cast.cards.replaceChildren();
+    }
     this.changed();
   }
 
@@ -94,7 +102,9 @@ export class Studio {
     this.scene.update();
     this.shape.update();
     this.sketch.size(this.draft.width, this.draft.height);
+    this.blank.style.setProperty("--ratio", String(this.draft.width / this.draft.height));
     this.sketch.sketch(this.draft.people);
+    this.stages.forEach((stage) => stage.sketch(this.draft.people));
   }
 
   async submit(event) {
@@ -133,11 +143,9 @@ export class Studio {
     this.draw.setAttribute("aria-disabled", "true");
     this.trouble.hidden = true;
     try {
-      const job = await post("/v1/jobs", { json: { ...spec, lane: "interactive" }, once: newKey() });
+      const job = await post("/v1/jobs", { json: { ...spec, lane: "interactive", until: "verify" }, once: newKey() });
       this.own = job.id;
       location.hash = addressOf(job.id);
-      // After the address has changed and the job is on the wall.
-      requestAnimationFrame(() => this.stages.find(({ id }) => id === job.id)?.element.scrollIntoView({ block: "nearest" }));
     } catch (problem) {
       const { title, help, detail } = explained(problem);
       this.trouble.textContent = [title, help].filter(Boolean).join(". ") + (problem.code === "invalid_field" && detail ? ` ${detail}` : "");

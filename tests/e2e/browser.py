@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from compose.processes import ROOT
+from compose.processes import ROOT, Processes, Program, Running
+from compose.servers import HOST, free_port
 from compose.stack import Stack
 from tests.servers import missing
 from worker.mini.portraits import FOLDER as PORTRAITS
@@ -25,7 +27,7 @@ _WORDS = (
     "--disable-component-update --disable-sync --headless"
 )
 # What the browser itself says about an answer that the page expects and explains.
-_EXPECTED = "Failed to load resource"
+_EXPECTED = ("Failed to load resource", "net::ERR_")
 
 # Over when nothing moves but what moves forever.
 _STILL = """() => Promise.all(document.getAnimations()
@@ -45,6 +47,45 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+@dataclass(kw_only=True)
+class Door:
+    """Another API process on the stack's Redis and S3, that a test may end and start again at the same address."""
+
+    processes: Processes
+    program: Program
+    running: Running
+    url: str
+
+    def end(self) -> None:
+        """Lets the process go; every stream through it breaks."""
+        self.processes.stop(self.running)
+
+    def start(self) -> None:
+        """Starts it again and waits until it answers."""
+        self.running = self.processes.start(self.program)
+        self.processes.wait_until("api", self.answers, timeout_s=30)
+
+    def answers(self) -> bool:
+        """Whether it serves."""
+        try:
+            return httpx.get(f"{self.url}/healthz", timeout=1, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def door(stack: Stack, logs: Path, **environment: str) -> Iterator[Door]:
+    """Another API process of the stack, with settings of its own."""
+    port = free_port()
+    servers = {"TROUPE_REDIS_URL": stack.redis_url, "TROUPE_S3_ENDPOINT_URL": stack.s3_url}
+    own = {**servers, "TROUPE_API_PORT": str(port), **environment}
+    program = Program(name="api", command=[sys.executable, "-m", "api"], environment=own)
+    with Processes(logs) as processes:
+        made = Door(processes=processes, program=program, running=processes.start(program), url=f"http://{HOST}:{port}")
+        processes.wait_until("api", made.answers, timeout_s=30)
+        yield made
 
 
 @dataclass(kw_only=True)
@@ -95,7 +136,7 @@ class Visit:
         """Notes every error of the page from now on."""
 
         def said(message: ConsoleMessage) -> None:
-            if message.type in {"error", "warning"} and _EXPECTED not in message.text:
+            if message.type in {"error", "warning"} and not any(one in message.text for one in _EXPECTED):
                 self.faults.append(message.text)
 
         self.page.on("console", said)

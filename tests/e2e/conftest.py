@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from compose.servers import free_port
 from compose.stack import Stack, running_stack
@@ -16,6 +16,7 @@ from tests.e2e.browser import PATIENCE_MS, SHOTS, Visit, chromium
 def browser() -> Iterator[Browser]:
     """Chromium, once a session."""
     SHOTS.mkdir(parents=True, exist_ok=True)
+    expect.set_options(timeout=PATIENCE_MS)
     with chromium() as running:
         yield running
 
