@@ -13,7 +13,7 @@ from api.pictures import Photo
 from api.views import BatchEstimate, JobEstimate, estimate_body
 from shared.job import JobSpec, Lane
 from shared.job_store import Receipt
-from shared.job_store.record import units
+from shared.job_store.record import pixels, units
 
 
 async def weigh_job(
@@ -22,7 +22,7 @@ async def weigh_job(
     """The answer to a job that is not to run. Raises as `accept_job` does."""
     full = await checked_job(context, tenant, spec, photos)
     size = units(full)
-    eta_s = await _eta_s(context, tenant, receipt, full.lane, size)
+    eta_s = await _eta_s(context, tenant, receipt, full.lane, size, pixels(full))
     return _answer({"dry_run": True, "lane": full.lane, "units": round(size, 3), "eta_s": eta_s})
 
 
@@ -44,9 +44,11 @@ async def weigh_batch(context: Context, tenant: str, receipt: Receipt, found: We
     )
 
 
-async def _eta_s(context: Context, tenant: str, receipt: Receipt, lane: Lane, size: float) -> float | None:
+async def _eta_s(
+    context: Context, tenant: str, receipt: Receipt, lane: Lane, size: float, most_pixels: int = 0
+) -> float | None:
     # It counts as a request, or it would be a way around the rate limit.
-    await context.jobs.admit(tenant, receipt)
+    await context.jobs.admit(tenant, receipt, pixels=most_pixels)
     receipt.check(size)
     eta_s = await context.queue.eta_s(tenant, lane, size)
     return None if eta_s is None else round(eta_s, 1)

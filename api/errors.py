@@ -39,6 +39,7 @@ STATUS: dict[type[TroupeError], HTTPStatus] = {
     tree.MalformedBody: HTTPStatus.BAD_REQUEST,
     tree.InvalidField: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.SizeNotAllowed: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.NoWorkerForSize: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     tree.NotAPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.TruncatedPicture: HTTPStatus.UNPROCESSABLE_ENTITY,

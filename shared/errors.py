@@ -5,6 +5,7 @@
     │   ├── MalformedBody       malformed_body       the body is not readable as JSON or multipart
     │   ├── InvalidField        invalid_field        a field is missing, unknown or out of range (`pointer` says which)
     │   ├── SizeNotAllowed      size_not_allowed     the bundle does not draw pictures of this size
+    │   ├── NoWorkerForSize     no_worker_for_size   no worker that lives has room for pictures of this size
     │   ├── BodyTooLarge        body_too_large       more bytes than a request may carry
     │   ├── NotAPicture         not_a_picture        bytes that no allowed decoder reads
     │   ├── TruncatedPicture    truncated_picture    a picture that ends too early
@@ -102,6 +103,12 @@ class SizeNotAllowed(RequestError):
     """The bundle does not draw pictures of this size."""
 
     code = "size_not_allowed"
+
+
+class NoWorkerForSize(RequestError):
+    """No worker that lives has room for pictures of this size. Without any worker, jobs wait."""
+
+    code = "no_worker_for_size"
 
 
 class BodyTooLarge(RequestError):

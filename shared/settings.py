@@ -102,6 +102,9 @@ class Settings(BaseSettings):
         "auto", description="Weights of the generator; `auto` is float16 on CUDA and float32 on the CPU"
     )
     batch_branches: bool = Field(True, description="All branches of a step in one UNet forward; off: one by one")
+    max_pixels: int = Field(
+        0, ge=0, description="Largest picture a worker draws, width times height; 0: what its device has room for"
+    )
     torch_threads: int = Field(0, ge=0, description="CPU threads of a worker; 0 leaves torch's own choice")
 
     api_host: str = Field("127.0.0.1", description="Address the API listens on")

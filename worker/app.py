@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,12 @@ from celery.worker.consumer.tasks import Tasks
 
 from shared import broker
 from shared.blob_store import BlobStore
-from shared.job import Stage
 from shared.log import configure as configure_log
 from shared.settings import Role, Settings
 from shared.startup import Flaw, look_at_servers
 from worker.child import Child
 from worker.parent import Parent
-from worker.seam import LoadStages, StageFunction
+from worker.seam import Loaded, LoadStages
 from worker.startup import look_around
 from worker.tasks import add_tasks
 
@@ -125,7 +124,7 @@ def create_app(
     return app
 
 
-def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]:
+def load_stages(settings: Settings, role: Role) -> Loaded:
     """The real stages. torch is imported here, in the child, and never in the parent."""
     # Checkpoints are files of the bundle's folder. The model libraries read this once, when they are imported.
     os.environ["HF_HUB_OFFLINE"] = "1"

@@ -6,19 +6,22 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from shared import log as logs
-from shared.errors import BundleError, RecordsUnavailable
+from shared.errors import BundleError, OutOfMemory, RecordsUnavailable
+from shared.gauge import Gauge
 from shared.job import Stage
 from shared.job_store import Fleet, JobStore, Readiness, connect
 from shared.settings import Settings
 from worker.seam import LoadStages, StageFunction
 
 _PAUSE_S = 0.5
-# A Redis that has forgotten what the child said learns it again after this long.
+# How the device is, is told anew so often; a Redis that has forgotten what the child said learns it again then.
 _REMIND_EVERY_S = 2.0
+_PACED_STAGES = 8
 Answer = TypeVar("Answer")
 
 log = logs.get_logger(__name__)
@@ -41,16 +44,22 @@ class Child:
         self._fleet = Fleet(redis, settings)
         self._load_stages = load_stages
         self._said = Readiness(ready=False)
+        self._gauge: Callable[[], Gauge] = Gauge
+        self._paces: deque[tuple[int, float]] = deque(maxlen=_PACED_STAGES)
         self._reminds = threading.Thread(target=self._remind, name="reminder", daemon=True)
 
     def open(self, hostname: str) -> None:
-        """Loads the models of the role and tells the fleet: ready, or why not; then the worker gets no jobs."""
+        """Loads the models of the role, warms them up and tells the fleet: ready, or why not; then it gets no jobs."""
         self.name = worker_name(hostname, os.getppid())
         self._tell(ready=False, reason="loading")
         started_s = time.monotonic()
         try:
-            self.stages = self._load_stages(self.settings, self.settings.role)
-        except BundleError as error:
+            loaded = self._load_stages(self.settings, self.settings.role)
+            self._gauge = loaded.gauge
+            self._tell(ready=False, reason="warming up")
+            loaded.warm_up()
+            self.stages = loaded.stages
+        except (BundleError, OutOfMemory) as error:
             # Not a bug of ours, so without a traceback.
             log.error("bundle_unusable", worker=self.name, reason=error.message)  # noqa: TRY400
             self._tell(ready=False, reason=error.message)
@@ -61,10 +70,25 @@ class Child:
             log.info("bundle_loaded", worker=self.name, seconds=round(time.monotonic() - started_s, 2))
             self._tell(ready=True, reason="")
 
+    def note_pace(self, steps: int, seconds: float) -> None:
+        """Takes down how fast a stage denoised."""
+        if steps > 0:
+            self._paces.append((steps, seconds))
+
+    def gauge(self) -> Gauge:
+        """The device as it is now, and the pace of the last stages."""
+        paces = list(self._paces)
+        seconds = sum(seconds for _, seconds in paces)
+        pace = sum(steps for steps, _ in paces) / seconds if seconds else 0.0
+        return self._gauge().model_copy(update={"steps_per_s": round(pace, 2)})
+
     def _tell(self, *, ready: bool, reason: str) -> None:
         """Says it once, and again whenever Redis has forgotten it: nobody else knows."""
         self._said = Readiness(ready=ready, reason=reason)
-        persist(lambda: self._fleet.say_ready(self.name, ready=ready, reason=reason), for_s=float("inf"))
+        persist(
+            lambda: self._fleet.say_ready(self.name, ready=ready, reason=reason, gauge=self.gauge()),
+            for_s=float("inf"),
+        )
         if not self._reminds.is_alive():
             self._reminds.start()
 
@@ -72,7 +96,7 @@ class Child:
         while True:
             time.sleep(_REMIND_EVERY_S)
             try:
-                self._fleet.remind(self.name, self._said)
+                self._fleet.remind(self.name, self._said, self.gauge())
             except RecordsUnavailable as error:
                 log.warning("reminder_not_told", worker=self.name, error=error.message)
 

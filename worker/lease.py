@@ -46,10 +46,20 @@ class Lease:
         self._advanced_s = time.monotonic()
         self._look_at_s = self._written_s = self._shown_s = float("-inf")
         self._told = Renewal.GO_ON
+        self._first: tuple[int, float] | None = None
+        self._steps = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
+
+    @property
+    def pace(self) -> tuple[int, float]:
+        """Steps between the first that was told and the last, and the seconds from one to the other."""
+        if self._first is None:
+            return 0, 0.0
+        step, since_s = self._first
+        return self._steps - step, self._advanced_s - since_s
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -64,6 +74,7 @@ class Lease:
         """
         now_s = time.monotonic()
         self._advanced_s = now_s
+        self._first, self._steps = self._first or (step, now_s), step
         if now_s >= self._look_at_s:
             write = now_s - self._written_s >= self._settings.progress_every_s
             heard = self._renew((step, steps) if write else None)

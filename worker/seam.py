@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.findings import PhotoFaces, Whereabout
+from shared.gauge import Gauge
 from shared.job import Job, Stage
 from shared.settings import Role, Settings
 from shared.verification import Verification
@@ -55,5 +56,23 @@ class Assignment(Protocol):
 
 
 StageFunction = Callable[[Job], Assignment]
-LoadStages = Callable[[Settings, Role], Mapping[Stage, StageFunction]]
-"""Loads a bundle and gives the stages of a role. Raises BundleError. Called in the pool child, and picklable."""
+
+
+def _nothing() -> None:
+    """Nothing needs to get warm."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A role's stages over loaded models.
+
+    warm_up: runs every network once, so that no job waits for it; raises OutOfMemory. gauge: the device as it is now.
+    """
+
+    stages: Mapping[Stage, StageFunction]
+    warm_up: Callable[[], None] = _nothing
+    gauge: Callable[[], Gauge] = Gauge
+
+
+LoadStages = Callable[[Settings, Role], Loaded]
+"""Loads a bundle for a role. Raises BundleError. Called in the pool child, and picklable."""

@@ -38,11 +38,12 @@ from shared.orders import (
 from shared.settings import Role, Settings
 from shared.verification import Verification
 from worker.drawings import drawing_of, personalize_order_of, spec_of_try
+from worker.equipment import Equipment
 from worker.models.bundle import Bundle, Detection, Generation, load_bundle
 from worker.models.memory import with_room
 from worker.photos import Photos
 from worker.pngs import pixels, png
-from worker.seam import OnStep, StageFunction, StageOutput
+from worker.seam import Loaded, OnStep, StageOutput
 from worker.stages.detect import detect
 from worker.stages.identify import Seen, identities_of
 from worker.stages.personalize import Cast, personalize
@@ -54,7 +55,7 @@ TEMPLATE, MASKS, PICTURE = "template.png", "masks.png", "picture.png"
 _PREDICTIONS, _IDENTITIES = "predictions.safetensors", "identities.safetensors"
 
 
-def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]:
+def load_stages(settings: Settings, role: Role) -> Loaded:
     """The stages of a role over freshly loaded models. Raises BundleError, or BlobsUnavailable without a bucket."""
     bundle = load_bundle(settings, role)
     blobs = BlobStore(settings)
@@ -67,7 +68,9 @@ def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]
         Stage.PERSONALIZE: rooms.personalize,
         Stage.VERIFY: rooms.verify,
     }
-    return {stage: partial(rooms.assign, work[stage]) for stage in STAGES if role in {"all", QUEUE_OF[stage]}}
+    stages = {stage: partial(rooms.assign, work[stage]) for stage in STAGES if role in {"all", QUEUE_OF[stage]}}
+    equipment = Equipment(bundle, settings)
+    return Loaded(stages=stages, warm_up=equipment.warm_up, gauge=equipment.gauge)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ from shared.errors import (
 from shared.job import Failure, Job, Stage
 from shared.job_store import Claim, Ending, Refusal, Wish
 from shared.log import get_logger
-from shared.orders import STAGES
+from shared.orders import QUEUE_OF, STAGES
 from shared.verification import Try, seed_of_try, shortfalls
 from worker.child import Child, end_process, persist
 from worker.lease import Lease
@@ -91,6 +91,8 @@ def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
                 log.info("job_parked", attempt=attempt)
                 return None
             output = found
+            if QUEUE_OF[stage] == "generation":
+                child.note_pace(*lease.pace)
             tries = _tries(claim.job, output)
             again = _again(claim.job, tries)
             seconds = time.perf_counter() - started_s

@@ -87,6 +87,7 @@ SUBMIT_ANSWERS = with_problems(
     },
     *BODY_ERRORS,
     tree.SizeNotAllowed,
+    tree.NoWorkerForSize,
     *PICTURE_ERRORS,
     tree.UnknownPhoto,
     # While it was waited for, somebody erased it.
@@ -119,6 +120,7 @@ RETRY_ANSWERS = with_problems(
     tree.NotOver,
     tree.InvalidField,
     tree.SizeNotAllowed,
+    tree.NoWorkerForSize,
     tree.UnknownPhoto,
     *_STORES,
 )

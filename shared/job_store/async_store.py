@@ -74,19 +74,20 @@ class AsyncJobStore:
     ) -> Job:
         """Queues the job in one step. The same id again changes nothing and gives the job that is there.
 
-        With a receipt the job counts against the tenant's limits. Raises RateLimited, QuotaExceeded or
-        RecordsUnavailable.
+        With a receipt the job counts against the tenant's limits. Raises NoWorkerForSize, RateLimited, QuotaExceeded
+        or RecordsUnavailable.
         """
         values = (job_id, spec.lane, tenant, record.units(spec), record.encode_spec(spec))
-        counted: tuple[Word, ...] = ("" if receipt is None else receipt.requests, spec.expires_after_s or "")
+        requests = "" if receipt is None else receipt.requests
+        counted: tuple[Word, ...] = (requests, spec.expires_after_s or "", record.pixels(spec))
         more = record.wishes(spec, self._settings)
         if retry_of is not None:
             more += ["of", retry_of]
         made, *rest = await self._run(self._submit, *values, *counted, *more)
         if made:
             at, *charged = rest
-            if receipt is not None:
-                receipt.note(charged)
+            if charged:
+                (receipt or Receipt()).note(charged)
             return Job(
                 id=job_id,
                 spec=spec,
@@ -106,12 +107,13 @@ class AsyncJobStore:
             raise RecordsUnavailable(message)
         return job
 
-    async def admit(self, tenant: str, receipt: Receipt, *, units: float = 0.0) -> None:
+    async def admit(self, tenant: str, receipt: Receipt, *, units: float = 0.0, pixels: int = 0) -> None:
         """Counts a request, and units if it needs some, against the tenant's limits: all or nothing.
 
-        Raises RateLimited, QuotaExceeded or RecordsUnavailable.
+        pixels: of the picture that it is about. Raises NoWorkerForSize, RateLimited, QuotaExceeded or
+        RecordsUnavailable.
         """
-        receipt.note(await self._run(self._admit, tenant, receipt.requests, units))
+        receipt.note(await self._run(self._admit, tenant, receipt.requests, units, pixels))
 
     async def get(self, job_id: str) -> Job | None:
         """The job, or None when there is none of this id (any more).

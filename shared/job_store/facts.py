@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.gauge import Gauge
 from shared.job import Job, Lane, Stage
 
 
@@ -39,13 +40,11 @@ class Mark:
     job_id: str
 
 
-class WorkerFacts(BaseModel):
-    """What a live worker says of itself. slots: jobs it runs at once; reason: why it is not ready.
+class WorkerFacts(Gauge):
+    """What a live worker says of itself and its device. slots: jobs it runs at once; reason: why it is not ready.
 
     A worker gives signs of life before its child has said whether the models are loaded: until then it is not ready.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     role: str

@@ -8,6 +8,7 @@ from typing import Any
 import redis
 
 from shared.errors import WorkerLost
+from shared.gauge import Gauge
 from shared.job import Failure, Stage
 from shared.job_store import keys, scripts
 from shared.job_store.connection import Word, redis_errors
@@ -77,16 +78,23 @@ class Fleet:
         ready, reason = self._write(facts.name, mapping)
         return None if ready is None else Readiness(ready=ready == "1", reason=reason or "")
 
-    def say_ready(self, name: str, *, ready: bool, reason: str = "") -> None:
-        """A child says whether its models are loaded, and why not."""
-        self._write(name, {"ready": int(ready), "reason": reason})
+    def say_ready(self, name: str, *, ready: bool, reason: str = "", gauge: Gauge | None = None) -> None:
+        """A child says whether its models are loaded, and why not, and what its device is."""
+        device = {} if gauge is None else gauge.model_dump()
+        self._write(name, {"ready": int(ready), "reason": reason, **device})
 
-    def remind(self, name: str, said: Readiness) -> None:
-        """Tells a Redis that has forgotten it what the child said last; it is no sign of life of the worker."""
+    def remind(self, name: str, said: Readiness, gauge: Gauge | None = None) -> None:
+        """Tells how the child's device is now, and a Redis that has forgotten it what the child said last.
+
+        It is no sign of life of the worker.
+        """
         key = keys.worker_key(self._prefix, name)
+        device: Mapping[Any, Word] = {} if gauge is None else gauge.model_dump()
         with redis_errors(), self._redis.pipeline() as pipe:
             pipe.hsetnx(key, "ready", int(said.ready))
             pipe.hsetnx(key, "reason", said.reason)
+            if device:
+                pipe.hset(key, mapping=device)
             # The parent's next sign of life makes it last.
             pipe.expire(key, int(_BEAT_EXPIRY_S), nx=True)
             pipe.execute()

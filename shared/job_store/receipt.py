@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.errors import QuotaExceeded, RateLimited
+from shared.errors import NoWorkerForSize, QuotaExceeded, RateLimited
 
 _WORDS = 5
 
@@ -29,8 +29,14 @@ class Receipt:
     allowances: tuple[Allowance, ...] = ()
 
     def note(self, charged: Sequence[str | int]) -> None:
-        """Takes down what the script `charge` said. Raises RateLimited or QuotaExceeded."""
-        code, retry_after_s, *flat = charged
+        """Takes down what `charge` or `too_large` said in a script.
+
+        Raises NoWorkerForSize, RateLimited or QuotaExceeded.
+        """
+        code, number, *flat = charged
+        if code == NoWorkerForSize.code:
+            message = f"no worker has room for a picture of this size; {number} pixels are the most that one draws"
+            raise NoWorkerForSize(message, pointer="/sampling")
         rows = zip(*[iter(flat)] * _WORDS, strict=True)
         self.requests = 0
         self.allowances = tuple(
@@ -38,10 +44,10 @@ class Receipt:
             for name, quota, window_s, left, reset_s in rows
         )
         if code == RateLimited.code:
-            message = f"more requests than this tenant may make; the next one passes in {retry_after_s} s"
-            raise RateLimited(message, retry_after_s=int(retry_after_s))
+            message = f"more requests than this tenant may make; the next one passes in {number} s"
+            raise RateLimited(message, retry_after_s=int(number))
         if code == QuotaExceeded.code:
-            raise _exceeded(int(retry_after_s))
+            raise _exceeded(int(number))
 
     def check(self, units: float) -> None:
         """Whether so many units would pass now. Raises QuotaExceeded."""

@@ -64,12 +64,15 @@ def units(spec: JobSpec) -> float:
 
     Only of the stages that run; a job that draws nothing is as large as one step of one branch.
     """
-    sampling = spec.sampling
-    pixels = (sampling.width_px or _DEFAULT_SIDE_PX) * (sampling.height_px or _DEFAULT_SIDE_PX)
     last = STAGES.index(spec.until)
     branches = 1 if last < STAGES.index(Stage.PERSONALIZE) else 1 + len(spec.concepts)
-    steps = 1 if last < STAGES.index(Stage.RENDER) else sampling.steps or _DEFAULT_STEPS
-    return steps * pixels / 1e6 * branches
+    steps = 1 if last < STAGES.index(Stage.RENDER) else spec.sampling.steps or _DEFAULT_STEPS
+    return steps * _area_px(spec) / 1e6 * branches
+
+
+def pixels(spec: JobSpec) -> int:
+    """Of the picture that is drawn; 0 where none is."""
+    return 0 if STAGES.index(spec.until) < STAGES.index(Stage.RENDER) else _area_px(spec)
 
 
 def wishes(spec: JobSpec, settings: Settings) -> list[Word]:
@@ -80,6 +83,10 @@ def wishes(spec: JobSpec, settings: Settings) -> list[Word]:
     if spec.until is not STAGES[-1]:
         found += ["until", spec.until.value]
     return found
+
+
+def _area_px(spec: JobSpec) -> int:
+    return (spec.sampling.width_px or _DEFAULT_SIDE_PX) * (spec.sampling.height_px or _DEFAULT_SIDE_PX)
 
 
 def encode_spec(spec: JobSpec) -> str:

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,7 +36,7 @@ from tests.integration.api_server import environment_of
 from tests.integration.lone_stages import lone
 from tests.servers import redis_server
 from worker.app import create_app
-from worker.seam import OnStep, StageFunction, StageOutput
+from worker.seam import Loaded, OnStep, StageOutput
 
 _JOBS = 100_000
 # Fewer than the client has connections: whoever waits for one while the others never pause waits for long.
@@ -78,14 +77,15 @@ def take_time(stage: Stage, client: redis.Redis, key: str, job: Job, on_step: On
     return StageOutput(digest=f"{stage.value}-{job.id}", picture=f"jobs/{job.id}/picture.png")
 
 
-def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]:
+def load_stages(settings: Settings, role: Role) -> Loaded:
     """The stages of a role, without models."""
     client = connect(settings)
-    return {
+    stages = {
         stage: lone(partial(take_time, stage, client, _began_key(settings)))
         for stage in STAGES
         if role in ("all", QUEUE_OF[stage])
     }
+    return Loaded(stages=stages)
 
 
 def __getattr__(name: str) -> Celery:

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ from tests.integration.lone_stages import lone
 from tests.integration.queue_records import spec_of
 from tests.servers import redis_server
 from worker.app import create_app
-from worker.seam import OnStep, StageFunction, StageOutput
+from worker.seam import Loaded, OnStep, StageOutput
 
 ROLES = ("detection", "generation")
 _JOBS = 200
@@ -51,9 +51,10 @@ def do_nothing(stage: Stage, job: Job, on_step: OnStep) -> StageOutput:
     return StageOutput(digest=f"{stage.value}-{job.id}", picture=f"jobs/{job.id}/picture.png")
 
 
-def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]:
+def load_stages(settings: Settings, role: Role) -> Loaded:
     """The stages of a role, without models."""
-    return {stage: lone(partial(do_nothing, stage)) for stage in STAGES if role in ("all", QUEUE_OF[stage])}
+    stages = {stage: lone(partial(do_nothing, stage)) for stage in STAGES if role in ("all", QUEUE_OF[stage])}
+    return Loaded(stages=stages)
 
 
 def __getattr__(name: str) -> Celery:

@@ -13,18 +13,18 @@ import hashlib
 import os
 import signal
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from shared.blob_store import BlobStore
-from shared.errors import BlobsUnavailable, BundleError, NoFace
+from shared.errors import BlobsUnavailable, BundleError, NoFace, OutOfMemory
+from shared.gauge import Gauge
 from shared.job import Job, Stage
 from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Role, Settings
 from shared.verification import Verification, VerifiedFace
-from worker.seam import OnStep, StageFunction, StageOutput
+from worker.seam import Loaded, OnStep, StageOutput
 
 
 def verified(identity: float) -> Verification:
@@ -34,18 +34,26 @@ def verified(identity: float) -> Verification:
 
 
 VERIFICATION = verified(0.9)
+GAUGE = Gauge(device="a test's", memory_mb=2, free_mb=1, max_pixels=4_194_304)
 _STEPS = 3
 _LOOK_EVERY_S = 0.01
 _PATIENCE_S = 120.0
 
 
-def load_stages(settings: Settings, role: Role) -> Mapping[Stage, StageFunction]:
+def load_stages(settings: Settings, role: Role) -> Loaded:
     folder = Path(settings.bundle_folder)
     if (folder / "broken").exists():
         message = f"{folder / 'broken'} says so"
         raise BundleError(message)
     blobs = BlobStore(settings)
-    return {stage: partial(assign, stage, folder, blobs) for stage in STAGES if role in ("all", QUEUE_OF[stage])}
+    stages = {stage: partial(assign, stage, folder, blobs) for stage in STAGES if role in ("all", QUEUE_OF[stage])}
+    return Loaded(stages=stages, warm_up=partial(warm_up, folder), gauge=lambda: GAUGE)
+
+
+def warm_up(folder: Path) -> None:
+    if (folder / "cramped").exists():
+        message = f"the device has no room, {folder / 'cramped'} says"
+        raise OutOfMemory(message)
 
 
 @dataclass(frozen=True, kw_only=True)

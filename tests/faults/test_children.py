@@ -62,6 +62,21 @@ def test_a_worker_whose_bundle_is_broken_takes_no_job(stand: Rig) -> None:
     assert broken.process.poll() is None
 
 
+def test_a_worker_without_room_to_warm_up_takes_no_job_and_says_why(stand: Rig) -> None:
+    (stand.folder / "cramped").touch()
+    stand.start_worker()
+    stand.until("the device's own words", lambda: "no room" in reasons(stand))
+    assert stand.ready() == []
+
+
+def test_a_worker_tells_of_its_device_and_its_pace(stand: Rig) -> None:
+    stand.start_workers("all")
+    stand.check_one_picture(stand.submit())
+    stand.until("its pace", lambda: stand.ready()[0].steps_per_s > 0)
+    seen = stand.ready()[0]
+    assert (seen.device, seen.memory_mb, seen.free_mb, seen.max_pixels) == ("a test's", 2, 1, 4_194_304)
+
+
 def test_the_celery_command_in_a_checkout_starts_children_that_find_the_worker(stand: Rig) -> None:
     celery = str(Path(sys.executable).with_name("celery"))
     # No bundle is there: how far the child comes is all that is asked.

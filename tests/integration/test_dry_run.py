@@ -44,7 +44,7 @@ def client(server: ApiServer) -> Iterator[httpx.Client]:
 
 def everything(server: ApiServer) -> set[str]:
     """Names of all there is in Redis and in the bucket, but for those that go by themselves."""
-    passing = (":sweep", ":collect", ":events")
+    passing = (":sweep", ":collect", ":events", ":largest")
     with connect(server.settings) as redis:
         names = {str(name) for name in redis.scan_iter(f"{server.settings.key_prefix}:*")}
     names = {name for name in names if not name.endswith(passing) and ":rate:" not in name and ":spent:" not in name}

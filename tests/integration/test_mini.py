@@ -22,7 +22,7 @@ from worker.mini.portraits import FOLDER as PORTRAITS
 from worker.models.bundle import load_bundle
 from worker.models.faces import FaceReader
 from worker.pngs import pixels, png
-from worker.seam import StageFunction, StageOutput
+from worker.seam import Loaded, StageFunction, StageOutput
 from worker.stage_io import MASKS, PICTURE, TEMPLATE, load_stages
 
 SEEDS = (1, 2, 3)
@@ -77,16 +77,24 @@ class Play:
 
 
 @pytest.fixture(scope="module")
-def play(s3_url: str) -> Play:
-    settings = Settings(
+def settings_of_mini(s3_url: str) -> Settings:
+    return Settings(
         s3_endpoint_url=s3_url,
         s3_access_key="test-access",
         s3_secret_key="test-secret-of-no-value",
         s3_bucket=f"t{uuid.uuid4().hex[:12]}",
         device="cpu",
     )
-    stages = load_stages(settings, "all")
-    return Play(stages=stages, blobs=BlobStore(settings))
+
+
+@pytest.fixture(scope="module")
+def loaded(settings_of_mini: Settings) -> Loaded:
+    return load_stages(settings_of_mini, "all")
+
+
+@pytest.fixture(scope="module")
+def play(loaded: Loaded, settings_of_mini: Settings) -> Play:
+    return Play(stages=loaded.stages, blobs=BlobStore(settings_of_mini))
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared import broker
+from shared.gauge import Gauge
 from shared.job import Stage
 from shared.job_store import Readiness, Ring, Waiting, WorkerFacts
 from shared.job_store.fleet import MOST_AT_ONCE
@@ -337,3 +338,17 @@ def test_the_api_sees_what_workers_say(records: Records) -> None:
     records.fleet.beat(facts(role="generation"))
     (seen,) = records.ask(lambda store: store.workers())
     assert (seen.role, seen.bundle, seen.ready, seen.reason) == ("generation", "mini", False, "unet: truncated")
+
+
+def test_the_api_sees_the_device_as_it_is_now(records: Records) -> None:
+    gauge = Gauge(device="a card", memory_mb=24_000, free_mb=9_000, max_pixels=1_048_576)
+    records.fleet.say_ready("worker", ready=True, gauge=gauge)
+    records.fleet.remind(
+        "worker", Readiness(ready=True), gauge.model_copy(update={"free_mb": 8_000, "steps_per_s": 2.5})
+    )
+    records.fleet.beat(facts())
+    (seen,) = records.ask(lambda store: store.workers())
+    assert (seen.device, seen.memory_mb, seen.free_mb, seen.max_pixels) == ("a card", 24_000, 8_000, 1_048_576)
+    assert seen.steps_per_s == 2.5
+    fields = records.redis.hgetall(f"{records.settings.key_prefix}:worker:worker")
+    assert sum(len(name) + len(value) for name, value in fields.items()) < 256

@@ -43,6 +43,7 @@ class Bundle:
     """The models of a role; None for what the role does not need. name: with the fingerprint of the files."""
 
     name: str
+    device: torch.device
     detection: Detection | None
     generation: Generation | None
 
@@ -56,6 +57,7 @@ def load_bundle(settings: Settings, role: Role) -> Bundle:
     device = device_of(settings)
     return Bundle(
         name=recipe.fingerprint(),
+        device=torch.device(device),
         detection=_load_detection(settings, recipe, device) if role in {"detection", "all"} else None,
         generation=_load_generation(settings, recipe, device) if role in {"generation", "all"} else None,
     )

@@ -34,6 +34,11 @@ class InstantId:
     resampler: nn.Module
     identitynet: ControlNetModel
 
+    @property
+    def embedding_size(self) -> int:
+        """Numbers of a face's embedding."""
+        return self.resampler.get_parameter("proj_in.weight").shape[1]
+
     @torch.inference_mode()
     def face_tokens(self, embeddings: NDArray[np.float32]) -> Tensor:
         """Tokens of one person, (2, photos * 16, d): row 0 unconditional. embeddings: (photos, 512), raw.

@@ -189,6 +189,31 @@ local function spend(tenant, units)
   redis.call('EXPIRE', key, math.ceil(86400 - t % 86400) + 3600)
 end
 
+-- Pixels of the largest picture that the workers draw. Nil while nobody draws, or one that draws has not said yet how much
+-- it can: what may be served is not refused. Looked for once a second, however many jobs come.
+local function largest()
+  local known = redis.call('GET', p .. ':largest')
+  if not known then
+    local most, is_known = 0, true
+    for _, name in ipairs(redis.call('ZRANGEBYSCORE', p .. ':workers', now(), '+inf')) do
+      local f = redis.call('HMGET', p .. ':worker:' .. name, 'role', 'draining', 'ready', 'max_pixels')
+      if f[1] and f[1] ~= 'detection' and f[2] ~= '1' then
+        is_known = is_known and f[3] == '1' and tonumber(f[4] or 0) > 0
+        most = math.max(most, tonumber(f[4] or 0))
+      end
+    end
+    known = is_known and most > 0 and string.format('%d', most) or ''
+    redis.call('SET', p .. ':largest', known, 'PX', 1000)
+  end
+  return tonumber(known)
+end
+
+-- Whether no worker draws a picture of so many pixels, and how many are the most: {code, pixels}, as charge refuses.
+local function too_large(pixels)
+  local most = pixels > 0 and largest()
+  return most and pixels > most and {'no_worker_for_size', most} or nil
+end
+
 -- Into the ready set. The score is when the job was submitted, so a job that comes back stands before all newer ones.
 -- Idling earns a tenant no credit, and none is lost by it.
 local function enqueue(job)

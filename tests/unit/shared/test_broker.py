@@ -13,7 +13,7 @@ from shared.job_store import Ring
 from shared.orders import STAGES
 from shared.settings import Role, Settings
 from worker.app import create_app
-from worker.seam import StageFunction
+from worker.seam import Loaded
 
 SETTINGS = Settings(broker_url="memory://")
 
@@ -21,8 +21,8 @@ SETTINGS = Settings(broker_url="memory://")
 CONNECTION_OPTIONS = {"socket_timeout", "socket_connect_timeout", "socket_keepalive", "health_check_interval"}
 
 
-def no_stages(settings: Settings, role: Role) -> dict[Stage, StageFunction]:
-    return {}
+def no_stages(settings: Settings, role: Role) -> Loaded:
+    return Loaded(stages={})
 
 
 def known_options() -> set[str]:

@@ -14,7 +14,7 @@ from shared.job_store import Claim, Ending, Fleet, JobStore, Refusal, Renewal, R
 from shared.settings import Role, Settings
 from worker.app import create_app
 from worker.child import Child
-from worker.seam import StageFunction
+from worker.seam import Loaded, StageFunction
 
 ATTEMPT = 3
 QUICK = Settings(broker_url="memory://", lease_s=0.2, renew_every_s=0.01, stall_s=30.0, progress_every_s=30.0)
@@ -140,6 +140,10 @@ class Holder:
     stages: Mapping[Stage, StageFunction]
     settings: Settings = QUICK
     name: str = "worker"
+    paces: list[tuple[int, float]] = field(default_factory=list)
+
+    def note_pace(self, steps: int, seconds: float) -> None:
+        self.paces.append((steps, seconds))
 
 
 def store(jobs: Jobs) -> JobStore:
@@ -154,8 +158,8 @@ def child(jobs: Jobs, stages: Mapping[Stage, StageFunction]) -> Child:
     return cast("Child", Holder(jobs, stages))
 
 
-def no_stages(settings: Settings, role: Role) -> dict[Stage, StageFunction]:
-    return {}
+def no_stages(settings: Settings, role: Role) -> Loaded:
+    return Loaded(stages={})
 
 
 def app(prefix: str) -> tuple[Celery, Settings]:

@@ -152,3 +152,13 @@ def test_steps_keep_a_slow_stage_from_being_given_up() -> None:
 
         until(step_on)
     assert not stalled.is_set()
+
+
+def test_the_pace_is_that_of_the_steps_after_the_first() -> None:
+    with lease(Jobs()) as held:
+        assert held.pace == (0, 0.0)
+        for step in (3, 4, 7):
+            held.on_step(step, 9)
+        steps, seconds = held.pace
+    assert steps == 4
+    assert seconds > 0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from celery.exceptions import Ignore
 
@@ -15,7 +17,8 @@ from shared.errors import (
 from shared.job import Job, Stage
 from shared.job_store import Claim, Ending, Refusal, Wish
 from tests.integration.lone_stages import Make, lone
-from tests.unit.worker.stand_ins import ATTEMPT, Jobs, child, job
+from tests.unit.worker.stand_ins import ATTEMPT, Holder, Jobs, child, job
+from worker.child import Child
 from worker.seam import Assignment, OnStep, StageOutput
 from worker.tasks import perform
 
@@ -168,3 +171,10 @@ def test_work_is_done_unasked_while_redis_is_away() -> None:
 
     perform(child(jobs, {Stage.RENDER: assign}), Stage.RENDER, "a job")
     assert jobs.words == ["claim", "finish"]
+
+
+@pytest.mark.parametrize(("stage", "paces"), [(Stage.RENDER, 1), (Stage.DETECT, 0)])
+def test_only_stages_that_denoise_set_the_pace(stage: Stage, paces: int) -> None:
+    held = Holder(Jobs(answer=Claim(job=job(stage), attempt=ATTEMPT)), {stage: lone(works)})
+    perform(cast("Child", held), stage, "a job")
+    assert len(held.paces) == paces

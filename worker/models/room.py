@@ -1,0 +1,42 @@
+"""The room that a device has: what it is called, what is left of its memory, and how much a work takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import torch
+
+_MB = 1_000_000
+
+
+def name_of(device: torch.device) -> str:
+    """The device in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads"
+
+
+def memory_mb(device: torch.device) -> tuple[int, int]:
+    """(free, all) of the device in 10^6 bytes; what torch holds for reuse counts as free. Zeros where nobody says."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return (free + idle) // _MB, total // _MB
+    if device.type != "cpu" or "SC_AVPHYS_PAGES" not in os.sysconf_names:
+        return 0, 0
+    page = os.sysconf("SC_PAGE_SIZE")
+    return os.sysconf("SC_AVPHYS_PAGES") * page // _MB, os.sysconf("SC_PHYS_PAGES") * page // _MB
+
+
+def peak_mb(device: torch.device, work: Callable[[], object]) -> int:
+    """What the work took at its highest beyond what was held before, in 10^6 bytes; 0 where nobody counts (the CPU)."""
+    if device.type != "cuda":
+        work()
+        return 0
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    work()
+    torch.cuda.synchronize(device)
+    return (torch.cuda.max_memory_allocated(device) - before) // _MB
