@@ -83,6 +83,7 @@ STATUS: dict[type[TroupeError], HTTPStatus] = {
     tree.OutOfMemory: HTTPStatus.SERVICE_UNAVAILABLE,
     tree.WorkerLost: HTTPStatus.INTERNAL_SERVER_ERROR,
     tree.BundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    tree.CertificateUnusable: HTTPStatus.INTERNAL_SERVER_ERROR,
     tree.Interruption: HTTPStatus.SERVICE_UNAVAILABLE,
     tree.JobCancelled: HTTPStatus.CONFLICT,
     tree.WorkerDraining: HTTPStatus.SERVICE_UNAVAILABLE,

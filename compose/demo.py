@@ -95,12 +95,12 @@ def _follow(client: httpx.Client, job_id: str) -> dict[str, Any]:
     raise DemoFailed(message)
 
 
-def _picture(client: httpx.Client, address: str) -> Image.Image:
+def _picture(client: httpx.Client, address: str) -> bytes:
     answer = client.get(address)
     if answer.status_code != httpx.codes.OK:
         message = f"{address} answered {answer.status_code}: {answer.text[:200]}"
         raise DemoFailed(message)
-    return Image.open(io.BytesIO(answer.content))
+    return answer.content
 
 
 def _checked(answer: httpx.Response) -> dict[str, Any]:
@@ -112,22 +112,23 @@ def _checked(answer: httpx.Response) -> dict[str, Any]:
     return body
 
 
-def _write(scene: Scene, pictures: dict[str, Image.Image], folder: Path) -> list[Path]:
+def _write(scene: Scene, files: dict[str, bytes], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     cast = [
         Cast(phrase=phrase, portrait=Image.open(path).convert("RGB"))
         for phrase, path in zip(scene.phrases, scene.portraits, strict=True)
     ]
+    pictures = {name: Image.open(io.BytesIO(data)) for name, data in files.items()}
     masked = over_template(pictures["template"], pictures["masks"])
     sheet = contact_sheet(scene.prompt, cast, pictures["template"], masked, pictures["picture"])
     named = {f"portrait-{place}-{scene.portraits[place - 1].stem}": one.portrait for place, one in enumerate(cast, 1)}
-    named |= {"template": pictures["template"], "masks": masked, "picture": pictures["picture"], "contact": sheet}
-    written = []
+    named |= {"masks": masked, "contact": sheet}
     for name, picture in named.items():
-        path = folder / f"{name}.png"
-        picture.save(path)
-        written.append(path)
-    return written
+        picture.save(folder / f"{name}.png")
+    # As they came: an encoder would leave out where they come from.
+    for name in ("template", "picture"):
+        (folder / f"{name}.png").write_bytes(files[name])
+    return [folder / f"{name}.png" for name in (*named, "template", "picture")]
 
 
 def _scene(asked: argparse.Namespace) -> Scene:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import httpx
 
+from compose.certificate import own_certificate
 from compose.processes import Processes, Program, Running, StackFailed
 from compose.servers import HOST, first_free_port, listens, redis_answers, redis_program, s3_program
 from shared.broker import WORKER_ARGS
@@ -115,6 +116,8 @@ def running_stack(
             for name in ("redis", "s3"):
                 shutil.rmtree(folder / name, ignore_errors=True)
         environment: dict[str, str] = {}
+        if "c2pa_certificate" not in settings.model_fields_set:
+            environment |= own_certificate(folder / "c2pa").environment
         if "redis_url" not in settings.model_fields_set:
             environment["TROUPE_REDIS_URL"] = _start_redis(processes, folder, say)
         if "s3_endpoint_url" not in settings.model_fields_set:

@@ -138,6 +138,22 @@ class BlobStore:
         except (ClientError, BotoCoreError) as error:
             raise _unavailable("put", key, error) from error
 
+    def put_new(self, key: str, data: bytes, content_type: str) -> None:
+        """Writes one blob unless there is one: the first writer's stays. Raises BlobsUnavailable.
+
+        Servers that know no conditional writes pass over the condition: of two writers within the same moment the later
+        one's stays there.
+        """
+        if self.exists(key):
+            return
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type, IfNoneMatch="*")
+        except ClientError as error:
+            if _code(error) not in {"PreconditionFailed", "412"}:
+                raise _unavailable("put", key, error) from error
+        except BotoCoreError as error:
+            raise _unavailable("put", key, error) from error
+
     def get(self, key: str) -> bytes | None:
         """The blob's bytes, or None when there is no such blob. Raises BlobsUnavailable."""
         try:

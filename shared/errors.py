@@ -47,6 +47,7 @@
     │   └── OutOfMemory         out_of_memory        the device has no room even with split branches
     ├── WorkerLost              worker_lost          the job's workers died under it, too often
     ├── BundleError             bundle_unusable      a checkpoint is missing, truncated or of another shape
+    │   └── CertificateUnusable certificate_unusable pictures cannot be signed with the certificate of the settings
     └── Interruption            not failures: reasons to stop working on a job now
         ├── JobCancelled        canceled             the person took the job back
         ├── WorkerDraining      draining             this worker is going away; the job goes back to the front
@@ -375,6 +376,12 @@ class BundleError(TroupeError):
     """A checkpoint is missing, truncated or of another shape; the message names the file."""
 
     code = "bundle_unusable"
+
+
+class CertificateUnusable(BundleError):
+    """Pictures cannot be signed with the certificate and key that the settings name; the message says why."""
+
+    code = "certificate_unusable"
 
 
 class Interruption(TroupeError):

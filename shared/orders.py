@@ -61,11 +61,23 @@ class Drawing(BaseModel):
     scheduler: Scheduler
 
 
+class Finish(BaseModel):
+    """What is done to a drawn picture before it is a file. signed: it carries a signed C2PA manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    signed: bool = False
+
+
+AS_DRAWN = Finish()
+
+
 class RenderOrder(Order):
     """Draw the template: the scene without anybody's identity."""
 
     stage: Literal[Stage.RENDER] = Stage.RENDER
     drawing: Drawing
+    finish: Finish = AS_DRAWN
 
 
 class DetectConcept(BaseModel):
@@ -135,6 +147,7 @@ class PersonalizeOrder(Order):
     feather_px: float
     identity_scale: float
     adapter_scale: float
+    finish: Finish = AS_DRAWN
 
 
 class VerifyOrder(Order):

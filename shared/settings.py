@@ -107,6 +107,15 @@ class Settings(BaseSettings):
     )
     torch_threads: int = Field(0, ge=0, description="CPU threads of a worker; 0 leaves torch's own choice")
 
+    c2pa_certificate: str = Field(
+        "", description="PEM file: the certificate that signs pictures, then its issuers; unsigned when empty"
+    )
+    c2pa_key: str = Field("", description="PEM file: the certificate's private key; only generation workers read it")
+    c2pa_algorithm: Literal["es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519"] = Field(
+        "es256", description="How the key signs"
+    )
+    c2pa_timestamp_url: str = Field("", description="Timestamp authority (RFC 3161) asked for every picture; or none")
+
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
     api_port: int = Field(8000, ge=0, le=65_535, description="Port the API listens on")
     auth: bool = Field(False, description="Ask for API keys; off: whoever reaches the API is the tenant `default`")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from shared.job import Job, JobSpec
-from shared.orders import BranchText, Drawing, PersonalizeOrder
+from shared.orders import AS_DRAWN, BranchText, Drawing, Finish, PersonalizeOrder
 from shared.verification import seed_of_try
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ def drawing_of(spec: JobSpec) -> Drawing:
 
 
 def personalize_order_of(
-    spec: JobSpec, *, bundle: str, identities: str, template: str, regions: str
+    spec: JobSpec, *, bundle: str, identities: str, template: str, regions: str, finish: Finish = AS_DRAWN
 ) -> PersonalizeOrder:
     """The drawing of a job whose earlier stages left these digests, as an order. Raises ValueError as `drawing_of`."""
     sampling = spec.sampling
@@ -59,6 +59,7 @@ def personalize_order_of(
         feather_px=sampling.feather_px,
         identity_scale=_filled(sampling.identity_scale),
         adapter_scale=_filled(sampling.adapter_scale),
+        finish=finish,
     )
 
 

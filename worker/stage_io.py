@@ -39,6 +39,7 @@ from shared.settings import Role, Settings
 from shared.verification import Verification
 from worker.drawings import drawing_of, personalize_order_of, spec_of_try
 from worker.equipment import Equipment
+from worker.finish import Finisher, finisher_of
 from worker.models.bundle import Bundle, Detection, Generation, load_bundle
 from worker.models.memory import with_room
 from worker.photos import Photos
@@ -58,9 +59,10 @@ _PREDICTIONS, _IDENTITIES = "predictions.safetensors", "identities.safetensors"
 def load_stages(settings: Settings, role: Role) -> Loaded:
     """The stages of a role over freshly loaded models. Raises BundleError, or BlobsUnavailable without a bucket."""
     bundle = load_bundle(settings, role)
+    finisher = finisher_of(settings, bundle.name) if bundle.generation else None
     blobs = BlobStore(settings)
     blobs.ensure_bucket()
-    rooms = Rooms(blobs=blobs, bundle=bundle)
+    rooms = Rooms(blobs=blobs, bundle=bundle, finisher=finisher)
     work = {
         Stage.IDENTIFY: rooms.identify,
         Stage.RENDER: rooms.render,
@@ -75,10 +77,11 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
 
 @dataclass(frozen=True, kw_only=True)
 class Rooms:
-    """The stages over one bundle and one blob store."""
+    """The stages over one bundle and one blob store. finisher: None where the role draws no pictures."""
 
     blobs: BlobStore
     bundle: Bundle
+    finisher: Finisher | None
 
     def assign(self, work: Callable[[Job], tuple[Order, Work]], job: Job) -> StoredWork:
         """One stage of a job."""
@@ -120,11 +123,11 @@ class Rooms:
 
     def render(self, job: Job) -> tuple[RenderOrder, Work]:
         """The template and the predictions that led to it."""
-        order = RenderOrder(bundle=self.bundle.name, drawing=drawing_of(spec_of_try(job)))
+        order = RenderOrder(bundle=self.bundle.name, drawing=drawing_of(spec_of_try(job)), finish=self._finisher.wish())
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
             template = render(self._generation, order.drawing, on_step)
-            place.put(TEMPLATE, png(template.picture), "image/png")
+            place.put_new(TEMPLATE, self._finisher.file(template.picture), "image/png")
             predictions = {"predictions": template.predictions.cpu().contiguous()}
             place.put(_PREDICTIONS, save_tensors(predictions), "application/octet-stream")
             return {}
@@ -158,6 +161,7 @@ class Rooms:
             identities=job.outputs[Stage.IDENTIFY],
             template=job.outputs[Stage.RENDER],
             regions=job.outputs[Stage.DETECT],
+            finish=self._finisher.wish(),
         )
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
@@ -171,7 +175,7 @@ class Rooms:
                 predictions=predictions,
             )
             picture = personalize(self._generation, order, cast, on_step)
-            place.put(PICTURE, png(picture), "image/png")
+            place.put_new(PICTURE, self._finisher.file(picture), "image/png")
             return {}
 
         return order, work
@@ -219,6 +223,13 @@ class Rooms:
             raise RuntimeError(message)
         return self.bundle.generation
 
+    @property
+    def _finisher(self) -> Finisher:
+        if self.finisher is None:
+            message = "this worker's role draws no pictures"
+            raise RuntimeError(message)
+        return self.finisher
+
     def _photos(self, job: Job) -> Photos:
         return Photos(blobs=self.blobs, tenant=job.tenant, bundle=self.bundle.name)
 
@@ -260,6 +271,10 @@ class Place:
     def put(self, file: str, data: bytes, content_type: str) -> None:
         """Writes a file of this order. Raises BlobsUnavailable."""
         self.blobs.put(self.key(file), data, content_type)
+
+    def put_new(self, file: str, data: bytes, content_type: str) -> None:
+        """Writes a file of this order unless it is there: a signed picture is never the same twice."""
+        self.blobs.put_new(self.key(file), data, content_type)
 
 
 Work = Callable[[Place, OnStep], dict[str, Any]]

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compose.demo import FOLDER, PORTRAITS
+from compose.demo import FOLDER, PORTRAITS, STATE
 from compose.processes import ROOT
 from shared.settings import Settings
 from tests.integration.test_local_stack import Mark, eventually
+from tests.provenance import validated
 from worker.models.bundle import load_bundle
 
 PICTURES = {"portrait-1-ben", "portrait-2-anna", "template", "masks", "picture", "contact"}
@@ -49,6 +50,7 @@ def test_the_demo_draws_both_people_and_leaves_nothing_running(mark: Mark) -> No
     template = np.asarray(Image.open(FOLDER / "template.png").convert("RGB"))
     assert picture.shape == template.shape
     assert np.abs(picture.astype(int) - template).mean() > 2
+    assert validated((FOLDER / "picture.png").read_bytes(), root=STATE / "c2pa" / "root.pem")[0] == "Trusted"
     detection = load_bundle(Settings(device="cpu"), "detection").detection
     assert detection is not None
     rows = []

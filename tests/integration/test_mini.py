@@ -12,12 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from api.intake import completed
+from compose.certificate import own_certificate
 from shared.blob_store import BlobStore, photo_key, stage_folder, stage_key
 from shared.errors import NoFace, RequestError, SamePerson, UnknownPhoto
 from shared.job import Concept, Job, JobSpec, Progress, Sampling, Stage, Status
 from shared.limits import limits_of
 from shared.orders import STAGES
 from shared.settings import Settings
+from tests.provenance import validated
 from worker.mini.portraits import FOLDER as PORTRAITS
 from worker.models.bundle import load_bundle
 from worker.models.faces import FaceReader
@@ -77,8 +79,11 @@ class Play:
 
 
 @pytest.fixture(scope="module")
-def settings_of_mini(s3_url: str) -> Settings:
+def settings_of_mini(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    files = own_certificate(tmp_path_factory.mktemp("c2pa"))
     return Settings(
+        c2pa_certificate=str(files.chain),
+        c2pa_key=str(files.key),
         s3_endpoint_url=s3_url,
         s3_access_key="test-access",
         s3_secret_key="test-secret-of-no-value",
@@ -172,6 +177,19 @@ def test_an_equal_job_is_not_worked_on_again_and_has_the_same_picture(play: Play
     other, _, _ = play.run(play.job(concepts, "a man and a woman in the city", seed=5, steps=6, mode="staged"))
     assert other.outputs[Stage.DETECT] == two.outputs[Stage.DETECT]
     assert other.outputs[Stage.PERSONALIZE] != two.outputs[Stage.PERSONALIZE]
+
+
+def test_two_attempts_at_a_picture_leave_one_signed_picture(play: Play) -> None:
+    job, outputs, _ = play.run(play.job(couple(play)[:1], "a man in the park", seed=4, steps=4))
+    key = outputs[Stage.VERIFY].picture
+    assert key is not None
+    first = play.blobs.get(key)
+    assert first is not None
+    assert validated(first)[0] == "Valid"
+    # A worker that had lost the job without knowing it comes in late.
+    late = play.stages[Stage.PERSONALIZE](job).make(lambda _i, _n: None)
+    assert late.digest == outputs[Stage.PERSONALIZE].digest
+    assert play.blobs.get(key) == first
 
 
 def test_a_picture_without_a_face_and_one_person_for_two_are_said(play: Play) -> None:

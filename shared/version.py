@@ -1,0 +1,3 @@
+"""Which Troupe this is."""
+
+VERSION = "0.1.0"

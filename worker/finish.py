@@ -1,0 +1,34 @@
+"""From drawn pixels to the file that is given out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.orders import Finish
+from shared.settings import Settings
+from worker.pngs import png
+from worker.provenance import Notary, notary_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finisher:
+    """What this worker does to a drawn picture. Everything that it may do is in the picture's order, as a `Finish`."""
+
+    notary: Notary | None
+
+    def wish(self) -> Finish:
+        """What becomes of the picture of a job."""
+        return Finish(signed=self.notary is not None)
+
+    def file(self, picture: NDArray[np.uint8]) -> bytes:
+        """A picture (H, W, 3) RGB as the PNG that is given out."""
+        data = png(picture)
+        return data if self.notary is None else self.notary.sign(data)
+
+
+def finisher_of(settings: Settings, bundle: str) -> Finisher:
+    """The finisher that the settings describe. bundle: name with fingerprint. Raises BundleError."""
+    return Finisher(notary=notary_of(settings, bundle))
