@@ -136,7 +136,13 @@ def status(folder: Path) -> int:
         return _NOT_RUNNING
     with httpx.Client(base_url=state["api"], timeout=10, trust_env=False) as client:
         missing = not_ready(client)
-    rows = [("API", state["api"]), ("try it", f"{state['api']}/docs"), ("Redis", state["redis"]), ("S3", state["s3"])]
+    rows = [
+        ("page", state["api"]),
+        ("API", state["api"]),
+        ("docs", f"{state['api']}/docs"),
+        ("Redis", state["redis"]),
+        ("S3", state["s3"]),
+    ]
     rows += [("logs", str(folder / "logs")), ("state", f"waiting for {missing}" if missing else "ready")]
     for name, value in rows:
         print(f"{name:>8}  {value}")

@@ -35,7 +35,7 @@ export function likenesses(job, url, gone) {
 }
 
 function portraitOf(photo, gone) {
-  const image = make("img", { class: "crop", alt: "Portrait", width: "56", height: "56" });
+  const image = make("img", { class: "crop", alt: "Portrait", width: "50", height: "50" });
   picture(`/v1/photos/${photo}`, { signal: gone })
     .then((blob) => {
       image.src = URL.createObjectURL(blob);

@@ -116,10 +116,10 @@ export function ago(moment) {
 /** How like their portrait somebody came out: the words, and a level from 0 to 3. */
 export function likeness(identity) {
   if (identity === null) return { level: 0, words: "No face seen" };
-  if (identity >= 0.55) return { level: 3, words: "A very good likeness" };
-  if (identity >= 0.42) return { level: 2, words: "A good likeness" };
-  if (identity >= 0.3) return { level: 1, words: "Some likeness" };
-  return { level: 0, words: "Little likeness" };
+  if (identity >= 0.55) return { level: 3, words: "Very alike" };
+  if (identity >= 0.42) return { level: 2, words: "Alike" };
+  if (identity >= 0.3) return { level: 1, words: "A little alike" };
+  return { level: 0, words: "Hardly alike" };
 }
 
 /** "one" or "3 ones". */
