@@ -25,9 +25,9 @@ SEEDS = 2**32
 
 
 def spec_of(body: bytes) -> JobSpec:
-    """The request as JSON bytes. Raises MalformedBody, or a Refusal that names every wrong field."""
+    """The request as JSON bytes; a number is no string. Raises MalformedBody, or a Refusal of every wrong field."""
     try:
-        return JobSpec.model_validate_json(body)
+        return JobSpec.model_validate_json(body, strict=True)
     except ValidationError as error:
         raise refusal_of(error) from error
 

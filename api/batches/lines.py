@@ -142,7 +142,7 @@ class LineReader:
             wrong = LineError(code="line_too_long", message=f"the line has more than {MAX_LINE_BYTES} bytes")
             return BadLine(number=line.number, custom_id=None, errors=(wrong,))
         try:
-            asked = AskedLine.model_validate_json(line.data)
+            asked = AskedLine.model_validate_json(line.data, strict=True)
         except ValidationError as error:
             details = error.errors(include_url=False, include_context=False, include_input=False)
             return BadLine(number=line.number, custom_id=_custom_id(line.data), errors=errors_of(fields_of(details)))

@@ -86,7 +86,7 @@ class ProductBatch(Asked):
 def product_of(body: bytes) -> ProductBatch:
     """The request as JSON bytes. Raises MalformedBody, or a Refusal that names every wrong field."""
     try:
-        return ProductBatch.model_validate_json(body)
+        return ProductBatch.model_validate_json(body, strict=True)
     except ValidationError as error:
         raise refusal_of(error) from error
 

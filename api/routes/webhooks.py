@@ -147,7 +147,7 @@ async def _body(request: Request, kind: type[_Body], *, empty: bool = False) -> 
         message = f"send it as {_JSON}, not as {type_[:80] or 'no type at all'}"
         raise UnsupportedMedia(message)
     try:
-        return kind.model_validate_json(data)
+        return kind.model_validate_json(data, strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         if details[0]["type"] == "json_invalid":

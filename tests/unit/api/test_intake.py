@@ -81,7 +81,12 @@ def test_the_example_of_the_document_is_accepted() -> None:
         (asked(sampling={"steps": 0}), "/sampling/steps", "greater_than_equal"),
         (asked(sampling={"seed": -1}), "/sampling/seed", "greater_than_equal"),
         (asked(sampling={"seed": 2**63}), "/sampling/seed", "less_than"),
-        (asked(sampling={"guidance_scale": "NaN"}), "/sampling/guidance_scale", "less_than_equal"),
+        (asked(sampling={"guidance_scale": "NaN"}), "/sampling/guidance_scale", "float_type"),
+        (asked(sampling={"steps": "20"}), "/sampling/steps", "int_type"),
+        (asked(sampling={"steps": True}), "/sampling/steps", "int_type"),
+        (asked(sampling={"split": "0.2"}), "/sampling/split", "float_type"),
+        (asked(concepts=[concept(box_px=["0", 0, 9, 90])]), "/concepts/0/box_px/0", "float_type"),
+        (asked(max_tries="2"), "/max_tries", "int_type"),
         (asked(sampling={"scheduler": "magic"}), "/sampling/scheduler", "literal_error"),
         (asked(sampling={"split": 1.5}), "/sampling/split", "less_than_equal"),
         (asked(lane="fast"), "/lane", "literal_error"),
@@ -92,6 +97,11 @@ def test_the_example_of_the_document_is_accepted() -> None:
 )
 def test_a_wrong_field_is_pointed_at(value: object, pointer: str, code: str) -> None:
     assert pointers(value) == [(pointer, code)]
+
+
+def test_a_whole_number_is_a_number_and_a_form_may_hold_text() -> None:
+    assert spec_of(json.dumps(asked(sampling={"split": 1, "steps": 20})).encode()).sampling.split == 1.0
+    assert spec_of_value(asked(sampling={"steps": "20"})).sampling.steps == 20
 
 
 def test_all_wrong_fields_are_told_at_once() -> None:

@@ -71,6 +71,7 @@ def test_a_good_line_is_a_job_of_the_batch_lane_with_every_value_filled_in() -> 
         (line(custom_id=""), ("string_too_short", "/custom_id")),
         (line(prompt=""), ("string_too_short", "/prompt")),
         (line(color="red"), ("extra_forbidden", "/color")),
+        (line(max_tries="2"), ("int_type", "/max_tries")),
         (line(lane="interactive"), ("lane_not_batch", "/lane")),
         (line(sampling={"width_px": 100}), ("size_not_allowed", "/sampling/width_px")),
         (
@@ -108,6 +109,13 @@ def test_every_scene_meets_every_cast_and_a_scene_has_one_seed() -> None:
     seeds = [one.spec.sampling.seed for one in lines if isinstance(one, GoodLine)]
     assert seeds[0] == seeds[1]
     assert seeds[2] == seeds[3]
+
+
+def test_scenes_and_casts_hold_numbers_as_numbers() -> None:
+    scene = {"prompt": "a man", "sampling": {"steps": "20"}}
+    with pytest.raises(Refusal) as caught:
+        product_of(json.dumps({"scenes": [scene], "casts": [{"concepts": PEOPLE}]}).encode())
+    assert [(one.pointer, one.code) for one in caught.value.fields] == [("/scenes/0/sampling/steps", "int_type")]
 
 
 def test_zip_needs_as_many_scenes_as_casts() -> None:
