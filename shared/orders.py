@@ -34,8 +34,12 @@ class Order(BaseModel):
     bundle: str
 
     def digest(self) -> str:
-        """sha256 (hex) of the order's canonical JSON: the address of its result."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """128 bits of the sha256 (hex) of the order's canonical JSON: the address of its result.
+
+        Half of it, because every record and key in Redis holds it, and whoever looks for two orders with the same would
+        find but pictures of their own tenant.
+        """
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
 
 
 class IdentifyOrder(Order):

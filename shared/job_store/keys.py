@@ -85,7 +85,7 @@ Fields of a job's record. Times are seconds since the epoch on Redis's own clock
     chunk                             where that line lies: {source}-{number of the chunk}
 
 Once the log of its batch tells of it, the record of a finished job has no spec, units and custom any more: its line has
-them. In its picture's key, * stands for the digest of personalize.
+them. In its picture's key, * stands for the digest of personalize, and t has the seconds of all stages, - for none.
 
 Fields of a batch's record.
 

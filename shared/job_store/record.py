@@ -121,7 +121,7 @@ def decode(job_id: str, fields: Mapping[str, str]) -> Job:
         warnings=tuple(
             text for name in _WARNINGS if fields.get(name, "[]") != "[]" for text in json.loads(fields[name])
         ),
-        timings={stage: float(fields[name]) for stage, name in _TIMINGS if name in fields},
+        timings=_timings(fields),
         outputs={stage: fields[name] for stage, name in _OUTPUTS if name in fields},
         reused=tuple(stage for stage, name in _REUSED if name in fields),
         picture=_picture(fields),
@@ -158,6 +158,13 @@ def _spec(text: str) -> JobSpec:
 def decode_state(job_id: str, fields: Mapping[str, str]) -> Job:
     """The job that a record describes, whole or not; what its line would say is stood in for."""
     return decode(job_id, fields if "spec" in fields else {**fields, "spec": _UNREAD})
+
+
+def _timings(fields: Mapping[str, str]) -> dict[Stage, float]:
+    if "t" in fields:
+        packed = zip(Stage, fields["t"].split(), strict=True)
+        return {stage: float(seconds) for stage, seconds in packed if seconds != "-"}
+    return {stage: float(fields[name]) for stage, name in _TIMINGS if name in fields}
 
 
 def _picture(fields: Mapping[str, str]) -> str | None:

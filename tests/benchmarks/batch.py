@@ -39,7 +39,7 @@ _SAMPLE_S = 0.02
 _PATIENCE_S = 60.0
 _MB = 1e6
 _LEAST = {"intake_lines_per_s": 5000.0}
-_MOST = {"redis_mb": 25.0}
+_MOST = {"redis_mb": 25.0, "finished_line_bytes": 1400.0}
 
 
 def write_lines(path: Path, count: int, photos: list[str]) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import redis
 
 from compose.processes import Processes, Program
 from shared.broker import WORKER_ARGS
@@ -32,18 +33,19 @@ _WAIT_S = 30.0
 
 
 def measure(server: ApiServer, folder: Path, jobs: int = JOBS, scenes: int = SCENES) -> dict[str, float]:
-    """Pictures a second with shared scenes and without, and their ratio."""
-    with Processes(folder) as processes, server.client() as client, connect(server.settings) as redis:
+    """Pictures a second with shared scenes and without, their ratio, and what a finished line takes of Redis."""
+    with Processes(folder) as processes, server.client() as client, connect(server.settings) as records:
         command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", *WORKER_ARGS]
         environment = {**environment_of(server.settings), "TROUPE_ROLE": "all", "TROUPE_TORCH_THREADS": "1"}
         processes.start(Program(name="worker", command=command, environment=environment))
-        fleet = Fleet(redis, server.settings)
+        fleet = Fleet(records, server.settings)
         processes.wait_until("worker", lambda: fleet.ready_slots() == 1, timeout_s=_START_S)
         photos = {
             name: client.post("/v1/photos", files={"photo": (_PORTRAITS / f"{name}.png").read_bytes()}).json()["id"]
             for name in (*_MEN, *_WOMEN)
         }
         shared = _rate(client, _lines(photos, jobs, scenes, first_seed=_FIRST_SEED))
+        line_bytes = left_bytes(records, server.settings.key_prefix) / jobs
         alone = _rate(client, _lines(photos, jobs, jobs, first_seed=_FIRST_SEED + scenes))
     return {
         "shared_work_jobs": float(jobs),
@@ -51,7 +53,14 @@ def measure(server: ApiServer, folder: Path, jobs: int = JOBS, scenes: int = SCE
         "shared_work_per_s": shared,
         "unshared_work_per_s": alone,
         "shared_work_ratio": shared / alone,
+        "finished_line_bytes": line_bytes,
     }
+
+
+def left_bytes(redis: redis.Redis, prefix: str) -> int:
+    """What Redis keeps of jobs that are over: their records, when they go, and who has which result."""
+    kinds = (f"{prefix}:job:*", f"{prefix}:uses:*", f"{prefix}:faces:*", f"{prefix}:kept")
+    return sum(int(redis.memory_usage(key) or 0) for kind in kinds for key in redis.scan_iter(kind, count=1000))
 
 
 def _lines(photos: dict[str, str], jobs: int, scenes: int, *, first_seed: int) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 -- ARGV: prefix, then ids (from ARGV[2] on). A log of their batch tells of these jobs: their records keep only what the batch's lines do not say.
 -- Made anew, because a hash that ever held a long value takes twice the room. Twice is as good as once.
+local STAGES = {'identify', 'render', 'detect', 'personalize', 'verify'}
 local LEFT_OUT = {spec = true, custom = true, units = true, waits = true, makes = true}
 for i = 2, #ARGV do
   local flat, f, kept = redis.call('HGETALL', record(ARGV[i])), {}, {}
@@ -9,6 +10,12 @@ for i = 2, #ARGV do
       local first, last = string.find(f.picture, f['o:personalize'], 1, true)
       if first then f.picture = f.picture:sub(1, first - 1) .. '*' .. f.picture:sub(last + 1) end
     end
+    local seconds = {}
+    for number, stage in ipairs(STAGES) do
+      seconds[number] = f['t:' .. stage] or '-'
+      f['t:' .. stage] = nil
+    end
+    f.t = table.concat(seconds, ' ')
     for name, value in pairs(f) do
       if not LEFT_OUT[name] then
         kept[#kept + 1] = name
