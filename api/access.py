@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.context import Context
 from api.errors import answer_to
 from api.views import JOBS
-from shared.errors import TroupeError, Unauthorized
+from shared.errors import RateLimited, TroupeError, Unauthorized
 from shared.job_store import Allowance, Receipt
 from shared.tenant import DEFAULT_TENANT
 
@@ -17,7 +17,7 @@ from shared.tenant import DEFAULT_TENANT
 OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
 # What the files of the page begin with, which are the same for everybody.
 PAGE = "/page/"
-# Looks are cheap and are not counted.
+# Looks are cheap: they are counted in this process alone, and generously.
 LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = "bearer "
 
@@ -63,10 +63,32 @@ class Access:
                 await answer_to(error)(scope, receive, send)
                 return
             scope["tenant"] = None
-        if scope["method"] in LOOKS or scope["tenant"] is None:
+        if scope["tenant"] is None:
             await self._app(scope, receive, send)
-        else:
+        elif scope["method"] not in LOOKS:
             await self._counted(scope, receive, send, context)
+        elif context.looks.are_limited and scope["path"] not in OPEN:
+            await self._looked(scope, receive, send, context)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _looked(self, scope: Scope, receive: Receive, send: Send, context: Context) -> None:
+        """Serves a look, and says what the tenant has left of them."""
+        look = context.looks.count(scope["tenant"])
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"].extend(look.headers)
+            await send(message)
+
+        if look.wait_s:
+            error = RateLimited(
+                f"more looks than this tenant may take; the next one passes in {look.wait_s} s",
+                retry_after_s=look.wait_s,
+            )
+            await answer_to(error)(scope, receive, told)
+        else:
+            await self._app(scope, receive, told)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send, context: Context) -> None:
         """Serves a request that counts; every answer to it says what the tenant has left."""
@@ -90,7 +112,7 @@ def rate_limit_headers(allowances: tuple[Allowance, ...]) -> dict[str, str]:
     """What a tenant may do and what it has left (draft-ietf-httpapi-ratelimit-headers-10)."""
     policies, limits = [], []
     for one in allowances:
-        unit = "" if one.name == "requests" else f';qu="{one.name}"'
+        unit = "" if one.name != "units" else f';qu="{one.name}"'
         policies.append(f'"{one.name}";q={one.quota};w={one.window_s}{unit}')
         limits.append(f'"{one.name}";r={one.left};t={one.reset_s}')
     return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(limits)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from redis.backoff import ConstantBackoff
 
 from api.credentials import KeyRing
 from api.erasure import Eraser
+from api.looks import Looks
 from shared.batch_store import AsyncBatchStore, originals_in
 from shared.blob_store import BlobStore
 from shared.errors import BlobsUnavailable, RecordsUnavailable
@@ -49,6 +51,7 @@ class Context:
     answers: Answers
     queue: QueueStates
     keys: KeyRing
+    looks: Looks
     live: LiveJobs
     webhooks: WebhookStore
     blobs: BlobStore
@@ -106,6 +109,8 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             answers=Answers(client, settings),
             queue=QueueStates(client, settings, jobs),
             keys=KeyRing(client, settings),
+            # Without keys there is one tenant, whoever it is: nobody to protect from another.
+            looks=Looks(settings.looks_per_s if settings.auth else 0, time.monotonic),
             live=live,
             webhooks=webhooks,
             blobs=blobs,

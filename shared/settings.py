@@ -119,6 +119,12 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
     api_port: int = Field(8000, ge=0, le=65_535, description="Port the API listens on")
     auth: bool = Field(False, description="Ask for API keys; off: whoever reaches the API is the tenant `default`")
+    looks_per_s: int = Field(
+        1000,
+        ge=0,
+        description="GET requests a tenant may make a second, over ten seconds, at each API process (not at all of "
+        "them together), where keys are asked for; 0 is no limit",
+    )
     max_photo_bytes: int = Field(20_000_000, ge=1, description="Largest photo in bytes")
     max_photo_pixels: int = Field(50_000_000, ge=1, description="Largest photo in pixels")
     max_body_bytes: int = Field(1_000_000, ge=1, description="Largest JSON body in bytes")

@@ -111,7 +111,7 @@ _KEY_ERRORS = (tree.InvalidField, tree.IdempotencyMismatch, tree.IdempotencyRunn
 def complete(document: dict[str, Any], open_paths: Container[str], looks: Container[str]) -> None:
     """Says what holds for many addresses: ids, `Idempotency-Key`, API keys and limits, and that a bug is `internal`.
 
-    open_paths need no key; methods in looks are not counted.
+    open_paths need no key; methods in looks cost no units.
     """
     document["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
     document["components"]["examples"] = {row.code: _example(row) for row in _ROWS.values()}
@@ -137,9 +137,10 @@ def complete(document: dict[str, Any], open_paths: Container[str], looks: Contai
             if path not in open_paths:
                 operation["security"] = [{"key": []}]
                 _add_problems(operation["responses"], tree.Unauthorized, tree.RecordsUnavailable)
+                _add_problems(operation["responses"], tree.RateLimited)
                 if method.upper() not in looks:
-                    _add_problems(operation["responses"], tree.RateLimited, tree.QuotaExceeded)
-                    _add_headers(operation["responses"], _LIMITS)
+                    _add_problems(operation["responses"], tree.QuotaExceeded)
+                _add_headers(operation["responses"], _LIMITS)
             _add_problems(operation["responses"], TroupeError)
 
 

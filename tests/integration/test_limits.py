@@ -37,6 +37,7 @@ def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory
         s3_access_key=ACCESS_KEY,
         s3_secret_key=SECRET_KEY,
         auth=True,
+        looks_per_s=20,
     )
     with api_server(settings, tmp_path_factory.mktemp("api")) as running:
         yield running
@@ -104,13 +105,27 @@ def test_a_tenant_may_ask_so_often_and_no_more(server: ApiServer) -> None:
         over = caller.submit()
         assert 600 < refused(over, "rate_limited") <= 720
         assert left(over, "requests") == 0
-        # Looks are not counted, and go on.
+        # Looks are counted for themselves, and go on.
         job = answers[0].json()
         looks = [caller.get(f"/v1/jobs/{job['id']}") for _ in range(10)]
         assert {look.status_code for look in looks} == {200}
-        assert "ratelimit" not in looks[0].headers
+        assert looks[0].headers["ratelimit-policy"] == '"looks";q=200;w=10'
+        assert left(looks[9], "looks") < left(looks[0], "looks")
     with Caller(server) as other:
         assert other.submit().status_code == 202
+
+
+def test_a_tenant_may_look_often_and_not_without_end(server: ApiServer) -> None:
+    with Caller(server) as caller, Caller(server) as other:
+        deadline = time.monotonic() + PATIENCE_S
+        while (answer := caller.get("/v1/queue")).status_code == 200:
+            assert time.monotonic() < deadline
+        assert 1 <= refused(answer, "rate_limited") <= 10
+        assert left(answer, "looks") == 0
+        # Neither who makes something, nor somebody else, nor whoever asks whether the server is there.
+        assert caller.submit().status_code == 202
+        assert other.get("/v1/queue").status_code == 200
+        assert caller.get("/healthz").status_code == 200
 
 
 def test_after_the_named_wait_the_next_request_passes(server: ApiServer) -> None:

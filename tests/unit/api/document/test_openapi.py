@@ -111,9 +111,9 @@ def test_what_holds_for_every_address_of_a_kind_is_said_of_each(
     said, name = {code for _, code in codes(operation)}, f"{method} {path}"
     expected: set[type[TroupeError]] = {TroupeError}
     if path not in OPEN:
-        expected |= {tree.Unauthorized, tree.RecordsUnavailable}
+        expected |= {tree.Unauthorized, tree.RecordsUnavailable, tree.RateLimited}
         if method.upper() not in LOOKS:
-            expected |= {tree.RateLimited, tree.QuotaExceeded}
+            expected |= {tree.QuotaExceeded}
     if method == "post":
         expected |= {tree.IdempotencyMismatch, tree.IdempotencyRunning, tree.InvalidField}
     if name in BODIES:

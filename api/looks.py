@@ -1,0 +1,51 @@
+"""How often a tenant may look (GET): counted in this process alone, because a look must not cost a round trip more.
+
+With several API processes a tenant so may look as often as the setting says at each of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+_WINDOW_S = 10
+# Of who has not looked for so long nothing is left to know.
+_MOST_TENANTS = 10_000
+
+
+class Look(NamedTuple):
+    """What became of a look. wait_s: when the next one passes, if this one does not; headers: what to tell, raw."""
+
+    wait_s: int
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+class Looks:
+    """Looks flow into a bucket per tenant that empties evenly (the generic cell rate algorithm, as in prelude.lua)."""
+
+    def __init__(self, per_s: int, clock: Callable[[], float]) -> None:
+        self._quota = per_s * _WINDOW_S
+        self._policy = (b"ratelimit-policy", b'"looks";q=%d;w=%d' % (self._quota, _WINDOW_S))
+        self._clock = clock
+        self._empty_s: dict[str, float] = {}
+
+    @property
+    def are_limited(self) -> bool:
+        """Whether looks are counted at all."""
+        return self._quota > 0
+
+    def count(self, tenant: str) -> Look:
+        """Counts a look of the tenant, unless it is one too many."""
+        now_s = self._clock()
+        empty_s = max(now_s, self._empty_s.get(tenant, 0.0))
+        after_s = empty_s + _WINDOW_S / self._quota
+        over_s = after_s - now_s - _WINDOW_S
+        wait_s = math.ceil(over_s) if over_s > 1e-6 else 0
+        if not wait_s:
+            if len(self._empty_s) >= _MOST_TENANTS:
+                self._empty_s = {name: one_s for name, one_s in self._empty_s.items() if one_s > now_s}
+            self._empty_s[tenant] = empty_s = after_s
+        left = int((_WINDOW_S - (empty_s - now_s)) * self._quota / _WINDOW_S + 1e-6)
+        told = b'"looks";r=%d;t=%d' % (left, math.ceil(empty_s - now_s))
+        return Look(wait_s, (self._policy, (b"ratelimit", told)))
