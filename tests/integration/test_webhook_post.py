@@ -25,6 +25,7 @@ from shared.webhook import Delivery, DeliveryStatus, Outcome, Webhook
 from tests.integration.receiver import Answer, Receiver, receiver
 from worker.webhooks.network import Resolve
 from worker.webhooks.post import Post, Reply
+from worker.webhooks.resolver import Resolver, system_addresses
 
 SECRET, OLD = "whsec_" + "c2VjcmV0" * 6, "whsec_" + "b2xkb2xk" * 6
 LOOPBACK = "127.0.0.1/32"
@@ -63,7 +64,7 @@ def send(
         destinations=Destinations.read(origins, networks),
         tls=tls or httpx.create_ssl_context(),
         timeout_s=timeout_s,
-        resolve=resolve,
+        resolve=resolve or Resolver(4),
     )
     return asyncio.run(post.send(webhook(url, old=old), DELIVERY))
 
@@ -224,6 +225,26 @@ def test_a_resolver_that_hangs_is_a_timeout() -> None:
     began = time.monotonic()
     assert send("http://slow.test/", resolve=resolve, timeout_s=0.3).attempt.outcome is Outcome.TIMED_OUT
     assert time.monotonic() - began < 5
+
+
+def test_a_look_up_that_cannot_be_stopped_is_a_timeout_and_ends_with_it(other: Receiver) -> None:
+    over = threading.Event()
+
+    def look_up(host: str, port: int) -> list[str]:
+        if host == "hangs.test":
+            over.wait()
+        return system_addresses("127.0.0.1", port)
+
+    resolve, began = Resolver(2, look_up), time.monotonic()
+    try:
+        for _ in range(3):
+            reply = send(f"http://hangs.test:{other.port}/", resolve=resolve, timeout_s=0.2)
+            assert reply.attempt.outcome is Outcome.TIMED_OUT
+        # They had one place together: there is one for another host.
+        assert send(f"http://works.test:{other.port}/", resolve=resolve).attempt.outcome is Outcome.ACCEPTED
+        assert time.monotonic() - began < 5
+    finally:
+        over.set()
 
 
 def test_nobody_there_is_an_outcome() -> None:

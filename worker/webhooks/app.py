@@ -17,6 +17,7 @@ from shared.startup import look_at_servers
 from worker.startup import look_around
 from worker.webhooks.desk import Desk
 from worker.webhooks.post import Post
+from worker.webhooks.resolver import Resolver
 
 
 class KeepDesk(bootsteps.StartStopStep):
@@ -52,6 +53,7 @@ def create_app(settings: Settings) -> DeliveryCelery:
         destinations=settings.webhook_destinations,
         tls=httpx.create_ssl_context(),
         timeout_s=settings.webhook_timeout_s,
+        resolve=Resolver(settings.webhook_slots),
     )
     app.desk = Desk(app, DeliveryStore(connect(settings), settings), settings, post)
     app.steps["worker"].add(KeepDesk)

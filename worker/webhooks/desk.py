@@ -96,7 +96,6 @@ class Desk:
 
     async def _deliver(self, posting: Posting) -> None:
         reply = await self._post.send(posting.webhook, posting.delivery)
-        # In the loop, because leaving it waits for a resolver that hangs.
         status = self._settle(posting, reply)
         log.info(
             "delivery_made",

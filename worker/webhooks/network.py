@@ -6,8 +6,6 @@ would leave the client to resolve the name again, to whatever it means by then.
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import Awaitable, Callable, Iterable
 
 import httpcore
@@ -26,9 +24,9 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 class CheckedNetwork(httpcore.AsyncNetworkBackend):
     """Connects to the very address that was checked. TLS is the connection's matter and still sees the host's name."""
 
-    def __init__(self, destinations: Destinations, resolve: Resolve | None = None) -> None:
+    def __init__(self, destinations: Destinations, resolve: Resolve) -> None:
         self._destinations = destinations
-        self._resolve = resolve or system_addresses
+        self._resolve = resolve
         self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -58,9 +56,3 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         """As httpcore asks for it."""
         await self._inner.sleep(seconds)
-
-
-async def system_addresses(host: str, port: int) -> list[str]:
-    """The addresses that the system's resolver gives, in its order. Raises socket.gaierror."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))

@@ -60,7 +60,7 @@ class Post:
     destinations: Destinations
     tls: ssl.SSLContext
     timeout_s: float
-    resolve: Resolve | None = None
+    resolve: Resolve
 
     async def send(self, webhook: Webhook, delivery: Delivery) -> Reply:
         """Makes one attempt. Whatever goes wrong is an outcome, not an error."""

@@ -17,6 +17,7 @@ from shared.settings import Settings
 from worker.webhooks.app import create_app
 from worker.webhooks.desk import Desk, pause_s
 from worker.webhooks.post import Post
+from worker.webhooks.resolver import Resolver
 
 SETTINGS = Settings(broker_url="memory://", webhook_slots=3)
 
@@ -40,7 +41,12 @@ class Deliveries:
 def desk(deliveries: Deliveries, prefix: str, **changed: str) -> tuple[Desk, Any]:
     settings = SETTINGS.model_copy(update={"key_prefix": prefix, **changed})
     app = create_app(settings)
-    post = Post(destinations=settings.webhook_destinations, tls=httpx.create_ssl_context(), timeout_s=1.0)
+    post = Post(
+        destinations=settings.webhook_destinations,
+        tls=httpx.create_ssl_context(),
+        timeout_s=1.0,
+        resolve=Resolver(1),
+    )
     return Desk(app, cast("DeliveryStore", deliveries), settings, post), app
 
 
