@@ -15,6 +15,7 @@ from api.access import LOOKS, OPEN, Access
 from api.context import open_context
 from api.document.batches import batch_example, product_schemas
 from api.document.jobs import job_example
+from api.document.messages import message_schemas, messages
 from api.document.openapi import complete, description
 from api.document.reference import add_reference
 from api.errors import add_error_answers
@@ -106,8 +107,10 @@ def _heads(routes: Iterable[BaseRoute]) -> list[APIRoute]:
 def _document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        schemas = document["components"]["schemas"] = {**product_schemas(), **document["components"]["schemas"]}
+        more = {**product_schemas(), **message_schemas()}
+        schemas = document["components"]["schemas"] = {**more, **document["components"]["schemas"]}
         schemas["JobView"]["examples"], schemas["BatchView"]["examples"] = [job_example()], [batch_example()]
         complete(document, OPEN, LOOKS)
+        document["webhooks"] = messages()
         app.openapi_schema = document
     return app.openapi_schema

@@ -65,7 +65,8 @@ def add_reference(app: FastAPI) -> None:
 
 def page_of(document: Mapping[str, Any]) -> str:
     """The whole page for an OpenAPI document."""
-    title, paths, parts = escape(document["info"]["title"]), document["paths"].items(), document["components"]
+    title, parts = escape(document["info"]["title"]), document["components"]
+    paths = [*document["paths"].items(), *document.get("webhooks", {}).items()]
     operations = [(method.upper(), path, one) for path, methods in paths for method, one in methods.items()]
     rooms = {room: None for _, _, operation in operations for room in operation["tags"]}
     contents, sections = "", ""

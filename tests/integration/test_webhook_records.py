@@ -6,14 +6,17 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
+from api.app import create_app
 from shared.job import Failure, Stage
 from shared.job_store import Posting
 from shared.orders import STAGES
 from shared.settings import Settings
 from shared.webhook import MAX_WEBHOOKS, Attempt, DeliveryStatus, Event, Outcome
 from tests.integration.webhook_records import URL, WebhookRecords
+from worker.webhooks.post import body_of
 
 
 @pytest.fixture
@@ -51,6 +54,24 @@ def test_a_failed_and_a_canceled_job_are_told_with_the_reason(records: WebhookRe
     canceled, failed = records.log_of(webhook)
     assert (canceled.kind, failed.kind) == ("job.canceled", "job.failed")
     assert json.loads(failed.data)["error"] == failure.model_dump(mode="json")
+
+
+def test_what_is_told_is_what_the_document_says(records: WebhookRecords) -> None:
+    webhook = records.add_webhook()
+    records.finish_a_job()
+    claim = records.claimed()
+    failure = Failure(code="no_face", message="no face", retryable=False, stage=Stage.IDENTIFY)
+    records.jobs.fail(claim.job.id, claim.attempt, failure)
+    long = records.claimed()
+    records.jobs.fail(long.job.id, long.attempt, failure.model_copy(update={"message": "x" * 20_000}))
+    records.webhooks(lambda store: store.test("default", webhook))
+    document = create_app(records.settings).openapi()
+    told = records.log_of(webhook)
+    assert {one.kind for one in told} == {"job.succeeded", "job.failed", "webhook.test"}
+    for one in told:
+        schema = document["webhooks"][one.kind]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        whole = {"components": document["components"], "allOf": [schema]}
+        jsonschema_rs.Draft202012Validator(whole, validate_formats=True).validate(json.loads(body_of(one)))
 
 
 def test_a_webhook_hears_only_what_it_asked_for(records: WebhookRecords) -> None:

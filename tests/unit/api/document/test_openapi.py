@@ -14,6 +14,7 @@ from api.errors import PROBLEM_TYPE, STATUS
 from shared import errors as tree
 from shared.errors import TroupeError
 from shared.settings import Settings
+from shared.webhook import Event
 
 DOCUMENT = create_app(Settings()).openapi()
 OPERATIONS = [
@@ -84,6 +85,13 @@ def test_jobs_batches_and_every_body_have_an_example() -> None:
     for name in BODIES - {"post /v1/photos"}:
         method, path = name.split()
         assert f"/paths/{path}/{method}/requestBody/content/application/json" in places
+
+
+def test_every_message_to_a_webhook_is_described_with_an_example() -> None:
+    assert set(DOCUMENT["webhooks"]) == {*Event, "webhook.test"}
+    places = {place for place, _, _ in examples(DOCUMENT)}
+    for kind in DOCUMENT["webhooks"]:
+        assert f"/webhooks/{kind}/post/requestBody/content/application/json" in places
 
 
 @pytest.mark.parametrize("operation", [row[2] for row in OPERATIONS], ids=NAMES)
