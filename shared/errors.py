@@ -160,8 +160,8 @@ class RateLimited(RequestError):
     code = "rate_limited"
     retryable = True
 
-    def __init__(self, message: str, *, retry_after_s: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, pointer: str | None = None, retry_after_s: int = 0) -> None:
+        super().__init__(message, pointer=pointer)
         self.retry_after_s = retry_after_s
 
 

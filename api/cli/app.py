@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import batches, jobs, keys
+from api.cli import batches, erasing, jobs, keys
 from api.cli.connection import Connection, failures_told
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ def troupe(
 
 jobs.add(app)
 batches.add(app)
+erasing.add(app)
 keys.add(app)
 
 

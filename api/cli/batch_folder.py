@@ -49,6 +49,10 @@ class BatchFolder:
         self._write("batch.json", json.dumps({"id": made.id, "source": digest, "number": number}).encode())
         return made
 
+    def lines(self, client: Client) -> bytes:
+        """The lines with ids for photos, which are sent. Raises InvalidField."""
+        return b"".join(self._settled(self.source.read_bytes(), client))
+
     def fetch(self, client: Client, batch: Batch) -> None:
         """Downloads every picture that is not here yet."""
         (self.path / "pictures").mkdir(parents=True, exist_ok=True)

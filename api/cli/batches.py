@@ -1,4 +1,4 @@
-"""`troupe batch run | status | cancel`."""
+"""`troupe batch run | status | cancel | delete`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from api.cli import show
 from api.cli.batch_folder import BatchFolder
 from api.cli.connection import FAILED, INTERRUPTED, UNAVAILABLE, client_of, fail
+from api.cli.erasing import tell
 from api.client import Batch, Client
 from shared.errors import InvalidField, TransientError
 
@@ -32,6 +33,7 @@ def add(app: typer.Typer) -> None:
     batch.command()(run)
     batch.command()(status)
     batch.command()(cancel)
+    batch.command()(delete)
     app.add_typer(batch, name="batch")
 
 
@@ -60,6 +62,9 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask again for lines that ended without a picture.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would cost, and which lines are wrong; photos are sent.")
+    ] = False,
 ) -> None:
     """Run a file of jobs to its end, and fetch the pictures.
 
@@ -74,6 +79,14 @@ def run(
     options |= {"strict": "true"} if strict else {}
     options |= {"expires_after_s": str(expires_after_s)} if expires_after_s else {}
     with client_of(context) as client:
+        if dry_run:
+            found = client.dry_run_batch(folder.lines(client), **options)
+            for one in found.errors:
+                why = "; ".join(f"{error.message} ({error.code})" for error in one.errors)
+                show.err.print(f"line {one.line}: {why}", markup=False)
+            show.print_estimate(found, as_json=False)
+            show.out.print(f"{found.lines} lines, {found.invalid} of them wrong", markup=False)
+            return
         made = folder.begin(client, options)
         again = f"batch {made.id} goes on; run the same command again to go on with it"
         try:
@@ -102,6 +115,12 @@ def cancel(context: typer.Context, batch_id: _Id, as_json: _AsJson = False) -> N
     """Take a batch back; pictures that are there stay."""
     with client_of(context) as client:
         _print(client.cancel_batch(batch_id), as_json=as_json)
+
+
+def delete(context: typer.Context, batch_id: _Id) -> None:
+    """Erase a batch with its jobs and pictures; one that runs stops first."""
+    with client_of(context) as client:
+        tell(batch_id, gone=client.delete_batch(batch_id))
 
 
 def _follow(client: Client, folder: BatchFolder, batch: Batch) -> Batch:

@@ -1,4 +1,4 @@
-"""`troupe submit | wait | get | cancel | queue`."""
+"""`troupe submit | wait | get | cancel | retry | queue`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Timeout = Annotated[
 
 def add(app: typer.Typer) -> None:
     """Adds the commands."""
-    for command in (submit, wait, get, cancel, queue):
+    for command in (submit, wait, get, cancel, retry, queue):
         app.command()(command)
 
 
@@ -82,6 +82,7 @@ def submit(
             "--idempotency-key", help="Asking again with the same key makes no second job.", show_default=False
         ),
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost; nothing is kept.")] = False,
     as_json: _AsJson = False,
 ) -> None:
     """Queue a picture; prints the job's id.
@@ -94,8 +95,12 @@ def submit(
         raise typer.BadParameter(f"a job until {until.value} has no picture to write", param_hint="--out")
     wishes = {"min_identity": min_identity, "max_tries": max_tries, "until": until.value, "lane": lane}
     document = _asked(prompt or "", cast or [], sampling or [], wishes) if file is None else _read(file)
+    folder = file.parent if file else None
     with client_of(context) as client:
-        job = client.submit(document, idempotency_key=key, folder=file.parent if file else None)
+        if dry_run:
+            show.print_estimate(client.dry_run(document, folder=folder), as_json=as_json)
+            return
+        job = client.submit(document, idempotency_key=key, folder=folder)
         if out is None and not wait_for:
             _print(job, as_json=as_json, short=True)
             return
@@ -123,6 +128,12 @@ def cancel(context: typer.Context, job: _Id, as_json: _AsJson = False) -> None:
     """Take a job back; a running one stops at its next step."""
     with client_of(context) as client:
         _print(client.cancel(job), as_json=as_json)
+
+
+def retry(context: typer.Context, job: _Id, as_json: _AsJson = False) -> None:
+    """Do a job over that failed, was canceled or expired; prints the new job's id."""
+    with client_of(context) as client:
+        _print(client.retry(job), as_json=as_json, short=True)
 
 
 def queue(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api.client import Job, JobState
+from api.client import Estimate, Job, JobState
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -37,10 +37,34 @@ def told(job: Job) -> str:
     lines = [f"job       {job.id}", f"status    {_head(job)} {_words(job)}".rstrip()]
     lines += [f"error     {job.error.message} ({job.error.code})"] if job.error else []
     lines += [f"warning   {warning}" for warning in job.warnings]
+    lines += _photos(job)
+    lines += [
+        f"region    {one.phrase}: {', '.join(f'{side:g}' for side in one.box_px)} ({one.score:.2f})"
+        for one in job.regions
+    ]
+    if job.verification is not None and job.verification.min_identity is not None:
+        lines.append(f"identity  {job.verification.min_identity:.2f} at least, in {len(job.tries)} tries")
     seconds = ", ".join(f"{stage} {spent:.2f} s" for stage, spent in job.timings.items())
     lines += [f"stages    {seconds}"] if seconds else []
     lines.append(f"prompt    {job.spec.get('prompt', '')}")
     return "\n".join(lines)
+
+
+def print_estimate(estimate: Estimate, *, as_json: bool) -> None:
+    """What something would cost."""
+    if as_json:
+        out.print_json(estimate.model_dump_json())
+        return
+    eta = "" if estimate.eta_s is None else f", done in about {estimate.eta_s:.0f} s"
+    out.print(f"{estimate.units:g} units in the lane {estimate.lane}{eta}", markup=False)
+
+
+def _photos(job: Job) -> Iterator[str]:
+    """What is unusual about the photos."""
+    for concept, own in enumerate(job.faces, 1):
+        for number, photo in enumerate(own, 1):
+            if photo.found != 1:
+                yield f"faces     photo {number} of concept {concept} shows {photo.found or 'no'} faces"
 
 
 def _head(state: JobState) -> str:

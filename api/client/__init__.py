@@ -14,20 +14,24 @@ made once. What cannot is raised as the error of the tree (shared/errors.py) wit
 from __future__ import annotations
 
 from api.client.aio import AsyncClient
-from api.client.batch_values import Batch, BatchPicture
+from api.client.batch_values import Batch, BatchEstimate, BatchPicture, WrongLine
 from api.client.client import Client
 from api.client.photos import Photo, scene
-from api.client.values import Job, JobState, LaneLoad, PhotoFaces, Place, Progress, Queue, Region, Try
+from api.client.values import Estimate, Job, JobState, LaneLoad, PhotoFaces, Place, Progress, Queue, Region, Try
+from shared.batch import Outcome
 from shared.verification import Verification
 
 __all__ = [
     "AsyncClient",
     "Batch",
+    "BatchEstimate",
     "BatchPicture",
     "Client",
+    "Estimate",
     "Job",
     "JobState",
     "LaneLoad",
+    "Outcome",
     "Photo",
     "PhotoFaces",
     "Place",
@@ -36,5 +40,6 @@ __all__ = [
     "Region",
     "Try",
     "Verification",
+    "WrongLine",
     "scene",
 ]

@@ -11,14 +11,15 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from api.client.batch_operations import BatchOperations
-from api.client.batch_values import Batch, BatchPicture
+from api.client.batch_operations import BatchOperations, batch_path
+from api.client.batch_values import Batch, BatchEstimate, BatchPicture
 from api.client.calls import Call, Effort, Pause, Steps
 from api.client.connection import TRIES, URL, options, request_options
-from api.client.operations import Operations, job_path
+from api.client.operations import TENANT, Operations, job_path, photo_path
 from api.client.photos import Photo
-from api.client.values import Job, JobState, Queue
+from api.client.values import Estimate, Job, JobState, Queue
 from api.client.watching import State, Watching
+from shared.batch import Log, Outcome
 from shared.job import JobSpec
 
 T = TypeVar("T")
@@ -74,6 +75,10 @@ class AsyncClient:
         """
         return await self.run(self._do.submit(job, idempotency_key, folder))
 
+    async def dry_run(self, job: JobSpec | Mapping[str, Any], *, folder: Path | None = None) -> Estimate:
+        """What a job would cost: checked as in earnest, and nothing is kept or queued."""
+        return await self.run(self._do.weigh(job, folder))
+
     async def get(self, job_id: str) -> Job:
         """The job as it is."""
         return await self.run(self._do.get(job_id))
@@ -92,6 +97,26 @@ class AsyncClient:
         """Takes a job back; a running one stops at its next step."""
         return await self.run(self._do.cancel(job_id))
 
+    async def retry(self, job_id: str) -> Job:
+        """Does a job over that failed, was canceled or expired; gives the new one."""
+        return await self.run(self._do.retry(job_id))
+
+    async def delete(self, job_id: str) -> bool:
+        """Erases a job and what only it has. False: it runs, and goes when it stops."""
+        return await self.run(self._do.erase(job_path(job_id)))
+
+    async def delete_photo(self, photo_id: str) -> bool:
+        """Erases a photo and the embeddings of its faces."""
+        return await self.run(self._do.erase(photo_path(photo_id)))
+
+    async def delete_batch(self, batch_id: str) -> bool:
+        """Erases a batch, its jobs and files. False: they go in the seconds after, once nothing of it runs."""
+        return await self.run(self._do.erase(batch_path(batch_id)))
+
+    async def delete_tenant(self, name: str) -> bool:
+        """Erases all that the tenant of this client's key has. False: some jobs ran, and go when they stop."""
+        return await self.run(self._do.erase(TENANT, confirm=name))
+
     async def picture(self, job_id: str, name: str = "picture") -> bytes:
         """The PNG `picture`, `template` or `masks` of a job."""
         return await self.run(self._do.picture(job_id, name))
@@ -102,6 +127,10 @@ class AsyncClient:
         options: `name`, `strict`, `expires_after_s`.
         """
         return await self.run(self._batches.make(lines, idempotency_key or uuid.uuid4().hex, options))
+
+    async def dry_run_batch(self, lines: bytes, **options: str) -> BatchEstimate:
+        """What a batch would cost, and which lines are wrong; nothing is kept or queued."""
+        return await self.run(self._batches.weigh(lines, options))
 
     async def batch(self, batch_id: str) -> Batch:
         """The batch as it is."""
@@ -126,6 +155,10 @@ class AsyncClient:
     async def batch_pictures(self, batch_id: str) -> list[BatchPicture]:
         """The lines with a picture so far."""
         return await self.run(self._batches.pictures(batch_id))
+
+    async def batch_outcomes(self, batch_id: str, name: Log = "output") -> list[Outcome]:
+        """What the lines left that are over: with a picture (`output`), or without (`errors`)."""
+        return await self.run(self._batches.outcomes(batch_id, name))
 
     async def batch_file(self, batch_id: str, name: str) -> bytes:
         """The `output` or `errors` of a batch, as JSON lines."""

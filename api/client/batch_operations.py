@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from api.client.batch_values import Batch, BatchPicture
+from api.client.batch_values import Batch, BatchEstimate, BatchPicture
 from api.client.calls import Call, Effort, Steps
+from shared.batch import Log, Outcome
 
 _BATCHES = "/v1/batches"
 _POLL_S = 30.0
@@ -30,6 +31,20 @@ class BatchOperations:
         )
         answer = yield from self.effort.send(call)
         return Batch.model_validate_json(answer.content)
+
+    def weigh(self, lines: bytes, options: Mapping[str, str]) -> Steps[BatchEstimate]:
+        """What these lines would cost."""
+        answer = yield from self.effort.send(
+            Call(
+                method="POST",
+                path=_BATCHES,
+                content=lines,
+                headers={"Content-Type": "application/jsonl"},
+                params={**options, "dry_run": "true"},
+                timeout_s=_FILE_S,
+            )
+        )
+        return BatchEstimate.model_validate_json(answer.content)
 
     def get(self, batch_id: str) -> Steps[Batch]:
         """The batch as it is."""
@@ -71,6 +86,11 @@ class BatchOperations:
         call = Call(method="GET", path=f"{batch_path(batch_id)}/{name}", timeout_s=_FILE_S)
         answer = yield from self.effort.send(call)
         return answer.content
+
+    def outcomes(self, batch_id: str, name: Log) -> Steps[list[Outcome]]:
+        """What the lines of a file left."""
+        rows = yield from self.file(batch_id, name)
+        return [Outcome.model_validate_json(row) for row in rows.splitlines()]
 
     def pictures(self, batch_id: str) -> Steps[list[BatchPicture]]:
         """The lines with a picture so far."""

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from api.client.values import Value
+from api.client.values import Estimate, Value
+from shared.batch import LineError
 
 
 class Eta(Value):
     """Seconds until every line is over, as the last lines went."""
 
     seconds: float
+
+
+class WrongLine(Value):
+    """A line that is not valid, and why."""
+
+    line: int
+    custom_id: str | None
+    errors: tuple[LineError, ...]
+
+
+class BatchEstimate(Estimate):
+    """What a batch would cost. lines: all of them; errors: the first that are not valid."""
+
+    lines: int
+    invalid: int
+    errors: tuple[WrongLine, ...]
 
 
 class Batch(Value):
@@ -26,7 +41,7 @@ class Batch(Value):
     pictures_per_minute: float | None = None
     eta: Eta | None = None
     sequence: int
-    errors: tuple[dict[str, Any], ...] = ()
+    errors: tuple[WrongLine, ...] = ()
 
     @property
     def over(self) -> int:

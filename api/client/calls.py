@@ -29,7 +29,7 @@ _PATIENCE_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request. json or content is its body; timeout_s: how long the answer may take.
+    """One request. json, content, or fields with files (a form) is its body; timeout_s: how long the answer may take.
 
     foreign: the path is an address elsewhere, which must not see the key.
     """
@@ -40,6 +40,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
     content: bytes | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
     timeout_s: float = 30.0
     follow: bool = False
     foreign: bool = False

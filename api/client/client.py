@@ -11,14 +11,15 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from api.client.batch_operations import BatchOperations
-from api.client.batch_values import Batch, BatchPicture
+from api.client.batch_operations import BatchOperations, batch_path
+from api.client.batch_values import Batch, BatchEstimate, BatchPicture
 from api.client.calls import Call, Effort, Pause, Steps
 from api.client.connection import TRIES, URL, options, request_options
-from api.client.operations import Operations, job_path
+from api.client.operations import TENANT, Operations, job_path, photo_path
 from api.client.photos import Photo
-from api.client.values import Job, JobState, Queue
+from api.client.values import Estimate, Job, JobState, Queue
 from api.client.watching import State, Watching
+from shared.batch import Log, Outcome
 from shared.job import JobSpec
 
 T = TypeVar("T")
@@ -74,6 +75,10 @@ class Client:
         """
         return self.run(self._do.submit(job, idempotency_key, folder))
 
+    def dry_run(self, job: JobSpec | Mapping[str, Any], *, folder: Path | None = None) -> Estimate:
+        """What a job would cost: checked as in earnest, and nothing is kept or queued."""
+        return self.run(self._do.weigh(job, folder))
+
     def get(self, job_id: str) -> Job:
         """The job as it is."""
         return self.run(self._do.get(job_id))
@@ -91,6 +96,26 @@ class Client:
         """Takes a job back; a running one stops at its next step."""
         return self.run(self._do.cancel(job_id))
 
+    def retry(self, job_id: str) -> Job:
+        """Does a job over that failed, was canceled or expired; gives the new one."""
+        return self.run(self._do.retry(job_id))
+
+    def delete(self, job_id: str) -> bool:
+        """Erases a job and what only it has. False: it runs, and goes when it stops."""
+        return self.run(self._do.erase(job_path(job_id)))
+
+    def delete_photo(self, photo_id: str) -> bool:
+        """Erases a photo and the embeddings of its faces."""
+        return self.run(self._do.erase(photo_path(photo_id)))
+
+    def delete_batch(self, batch_id: str) -> bool:
+        """Erases a batch, its jobs and files. False: they go in the seconds after, once nothing of it runs."""
+        return self.run(self._do.erase(batch_path(batch_id)))
+
+    def delete_tenant(self, name: str) -> bool:
+        """Erases all that the tenant of this client's key has. False: some jobs ran, and go when they stop."""
+        return self.run(self._do.erase(TENANT, confirm=name))
+
     def picture(self, job_id: str, name: str = "picture") -> bytes:
         """The PNG `picture`, `template` or `masks` of a job."""
         return self.run(self._do.picture(job_id, name))
@@ -101,6 +126,10 @@ class Client:
         options: `name`, `strict`, `expires_after_s`.
         """
         return self.run(self._batches.make(lines, idempotency_key or uuid.uuid4().hex, options))
+
+    def dry_run_batch(self, lines: bytes, **options: str) -> BatchEstimate:
+        """What a batch would cost, and which lines are wrong; nothing is kept or queued."""
+        return self.run(self._batches.weigh(lines, options))
 
     def batch(self, batch_id: str) -> Batch:
         """The batch as it is."""
@@ -125,6 +154,10 @@ class Client:
     def batch_pictures(self, batch_id: str) -> list[BatchPicture]:
         """The lines with a picture so far."""
         return self.run(self._batches.pictures(batch_id))
+
+    def batch_outcomes(self, batch_id: str, name: Log = "output") -> list[Outcome]:
+        """What the lines left that are over: with a picture (`output`), or without (`errors`)."""
+        return self.run(self._batches.outcomes(batch_id, name))
 
     def batch_file(self, batch_id: str, name: str) -> bytes:
         """The `output` or `errors` of a batch, as JSON lines."""

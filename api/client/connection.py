@@ -38,6 +38,8 @@ def request_options(call: Call) -> dict[str, Any]:
         "headers": dict(call.headers),
         "json": call.json,
         "content": call.content,
+        "data": dict(call.fields) or None,
+        "files": {name: (name, data) for name, data in call.files.items()} or None,
         "timeout": httpx.Timeout(call.timeout_s, connect=_CONNECT_S),
         "follow_redirects": call.follow,
     }

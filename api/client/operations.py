@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Mapping
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
+
 from api.client.calls import Call, Effort, Steps
 from api.client.photos import Photo, Photos
-from api.client.values import Job, Queue
+from api.client.values import Estimate, Job, Queue
 from shared.errors import UnknownPhoto
 from shared.job import JobSpec
 
-_JOBS = "/v1/jobs"
+_JOBS, _PHOTOS, TENANT = "/v1/jobs", "/v1/photos", "/v1/tenant"
 _POLL_S = 30
 _GRACE_S = 15.0
 _UPLOAD_S = 120.0
@@ -49,6 +52,21 @@ class Operations:
             yield from self._send_photos(unsent)
             answer = yield from self.effort.send(call)
         return Job.model_validate_json(answer.content)
+
+    def weigh(self, job: JobSpec | Mapping[str, Any], folder: Path | None = None) -> Steps[Estimate]:
+        """What a job would cost. Photos that the server does not have go along to be checked, and are not kept."""
+        document, params = self.photos.settle(job, folder), {"dry_run": "true"}
+        try:
+            answer = yield from self.effort.send(Call(method="POST", path=_JOBS, json=document, params=params))
+        except UnknownPhoto:
+            files = {name: self.photos.read(name) for name in self.photos.unsent(document)}
+            if not files:
+                raise
+            fields = {"job": json.dumps(document)}
+            answer = yield from self.effort.send(
+                Call(method="POST", path=_JOBS, fields=fields, files=files, params=params, timeout_s=_UPLOAD_S)
+            )
+        return Estimate.model_validate_json(answer.content)
 
     def get(self, job_id: str) -> Steps[Job]:
         """The job as it is."""
@@ -84,6 +102,17 @@ class Operations:
         answer = yield from self.effort.send(Call(method="POST", path=f"{job_path(job_id)}/cancel"))
         return Job.model_validate_json(answer.content)
 
+    def retry(self, job_id: str) -> Steps[Job]:
+        """Does a job over."""
+        headers = {"Idempotency-Key": uuid.uuid4().hex}
+        answer = yield from self.effort.send(Call(method="POST", path=f"{job_path(job_id)}/retry", headers=headers))
+        return Job.model_validate_json(answer.content)
+
+    def erase(self, path: str, **params: str) -> Steps[bool]:
+        """Whether what is at the path is gone; if not, it goes as soon as nothing of it runs."""
+        answer = yield from self.effort.send(Call(method="DELETE", path=path, params=params, timeout_s=_UPLOAD_S))
+        return answer.status_code == httpx.codes.NO_CONTENT
+
     def picture(self, job_id: str, name: str) -> Steps[bytes]:
         """The bytes of a picture of the job."""
         answer = yield from self.effort.send(
@@ -100,13 +129,18 @@ class Operations:
         for name in names:
             call = Call(
                 method="POST",
-                path="/v1/photos",
+                path=_PHOTOS,
                 content=self.photos.read(name),
                 headers={"Content-Type": "application/octet-stream"},
                 timeout_s=_UPLOAD_S,
             )
             yield from self.effort.send(call)
             self.photos.sent(name)
+
+
+def photo_path(photo_id: str) -> str:
+    """Address of a photo."""
+    return f"{_PHOTOS}/{quote(photo_id, safe='')}"
 
 
 def job_path(job_id: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from shared.errors import RequestError, TransientError, TroupeError
+from shared.errors import RateLimited, RequestError, TransientError, TroupeError
 
 _SHOWN_CHARS = 200
 
@@ -24,7 +24,11 @@ def error_of(got: httpx.Response | httpx.TransportError, where: str) -> TroupeEr
         passing = got.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         message = f"{where} answered {got.status_code}: {got.text[:_SHOWN_CHARS]}"
         return TransientError(message) if passing else RequestError(message)
-    return error_of_code(code, detail, retryable=problem.get("retryable") is True, pointer=_pointer(problem))
+    error = error_of_code(code, detail, retryable=problem.get("retryable") is True, pointer=_pointer(problem))
+    if isinstance(error, RateLimited):
+        wait_s = got.headers.get("retry-after", "")
+        error.retry_after_s = int(wait_s) if wait_s.isdecimal() else 0
+    return error
 
 
 def error_of_code(code: str, message: str, *, retryable: bool, pointer: str | None = None) -> TroupeError:

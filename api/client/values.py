@@ -102,6 +102,14 @@ class Job(JobState):
     spec: dict[str, Any]
 
 
+class Estimate(Value):
+    """What a job or a batch would cost. eta_s: until it would be done, None before the server has measured anything."""
+
+    lane: str
+    units: float
+    eta_s: float | None
+
+
 class LaneLoad(Value):
     """How busy one lane is. All but the backlog is the caller's own; eta_s: until the last job that waits is done."""
 

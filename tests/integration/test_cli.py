@@ -14,13 +14,15 @@ from pathlib import Path
 import pytest
 
 from api.client import Client
+from api.pictures import photo_id
 from compose.processes import ROOT
 from shared.settings import Settings
 from tests.integration.api_server import ApiServer, api_server, environment_of, png_bytes
 from tests.servers import ACCESS_KEY, SECRET_KEY
 
 _PATIENCE_S = 60.0
-_COMMANDS = ("", "submit", "wait", "get", "cancel", "queue", "batch", "batch run", "batch status", "batch cancel")
+_COMMANDS = ("", "submit", "wait", "get", "cancel", "retry", "queue", "delete", "photo delete", "tenant delete")
+_COMMANDS += ("batch", "batch run", "batch status", "batch cancel", "batch delete")
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +102,39 @@ def test_a_job_that_was_taken_back_is_told_and_is_no_success(server: ApiServer, 
     assert troupe(server.url, "cancel", job_id).returncode == 0
     waited = troupe(server.url, "wait", job_id)
     assert (waited.returncode, "canceled" in waited.stdout) == (1, True)
+
+
+def test_a_dry_run_tells_the_cost_and_an_early_end_is_cheaper(server: ApiServer, ben: Path, tmp_path: Path) -> None:
+    words = ("submit", "a man", "-c", f"the man={ben}", "-s", "steps=10", "--dry-run")
+    whole = troupe(server.url, *words, "--json")
+    assert (whole.returncode, json.loads(whole.stdout)["units"]) == (0, 0.328), whole.stderr
+    early = troupe(server.url, *words, "--until", "detect")
+    assert early.stdout.startswith("0.164 units in the lane interactive")
+    refused(troupe(server.url, *words, "--until", "identify", "--out", "x.png"), 2, "has no picture to write")
+    lines = tmp_path / "lines.jsonl"
+    good = {"prompt": "a man", "concepts": [{"phrase": "the man", "photos": [ben.name]}]}
+    lines.write_text(f"{json.dumps(good)}\n{json.dumps({**good, 'max_tries': '2'})}\n")
+    told = troupe(server.url, "batch", "run", str(lines), "--dry-run")
+    assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "2 lines, 1 of them wrong"), told.stderr
+    assert "line 2:" in told.stderr
+    assert not lines.with_suffix("").exists()
+
+
+def test_what_was_made_can_be_erased(server: ApiServer, ben: Path) -> None:
+    job_id = troupe(server.url, "submit", "a man", "-c", f"the man={ben}").stdout.strip()
+    troupe(server.url, "cancel", job_id)
+    again = troupe(server.url, "retry", job_id)
+    assert again.returncode == 0, again.stderr
+    for words in (
+        ("delete", job_id),
+        ("delete", again.stdout.strip()),
+        ("photo", "delete", photo_id(ben.read_bytes())),
+    ):
+        done = troupe(server.url, *words)
+        assert (done.returncode, done.stdout.split(maxsplit=1)[1]) == (0, "is gone\n"), done.stderr
+        refused(troupe(server.url, *words), 1, "_not_found)")
+    refused(troupe(server.url, "tenant", "delete", "somebody"), 1, "confirm=default")
+    refused(troupe(server.url, "batch", "delete", "0" * 32), 1, "(batch_not_found)")
 
 
 def test_what_goes_wrong_is_one_line_and_a_status(server: ApiServer, ben: Path, tmp_path: Path) -> None:

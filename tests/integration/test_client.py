@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import threading
 import uuid
 from collections.abc import Iterator
@@ -14,10 +15,19 @@ import httpx
 import pytest
 
 from api.client import AsyncClient, Client, Photo, scene
-from shared.errors import JobNotFound, NotReadyYet, RequestError, TransientError, UnknownPhoto
+from api.pictures import photo_id
+from shared.errors import (
+    JobNotFound,
+    NotReadyYet,
+    PhotoNotFound,
+    RateLimited,
+    RequestError,
+    TransientError,
+    UnknownPhoto,
+)
 from shared.job import Concept, JobSpec, Stage
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server, png_bytes
+from tests.integration.api_server import FACE, REGION, ApiServer, api_server, png_bytes
 from tests.servers import ACCESS_KEY, SECRET_KEY
 
 _PATIENCE_S = 30.0
@@ -220,3 +230,49 @@ def test_events_survive_a_server_that_is_started_again(settings: Settings, tmp_p
         again = server.processes.start(server.running.program)
         assert next(states).sequence > 1
         server.processes.stop(again)
+
+
+def test_what_a_job_found_is_typed_and_what_it_costs_is_told_before(server: ApiServer, troupe: Client) -> None:
+    data = photo()
+    asked = scene("a man", {"the man": data}, sampling={"steps": 10}, until="detect")
+    estimate = troupe.dry_run(asked)
+    assert (estimate.lane, estimate.units) == ("interactive", 0.164)
+    # Nothing was kept of it.
+    with pytest.raises(PhotoNotFound):
+        troupe.delete_photo(photo_id(data))
+    job = troupe.submit(asked)
+    server.play(job.id, until=Stage.DETECT)
+    job = troupe.wait(job.id)
+    assert (job.status, job.verification, job.tries) == ("succeeded", None, ())
+    assert [(one.found, one.box_px) for one in job.faces[0]] == [(FACE.found, FACE.box_px)]
+    assert [(one.phrase, one.box_px, one.explicit) for one in job.regions] == [("the man", REGION.box_px, False)]
+
+
+def test_jobs_photos_batches_and_all_there_is_are_erased(server: ApiServer) -> None:
+    async def erased() -> list[bool]:
+        async with AsyncClient(server.url) as client:
+            picture = await client.upload(photo())
+            asked = {"prompt": "a man", "concepts": [{"phrase": "the man", "photos": [picture]}]}
+            done, waits = await client.submit(asked), await client.submit(asked)
+            server.play(done.id)
+            line = json.dumps({**asked, "custom_id": "one"}).encode()
+            assert (await client.dry_run_batch(line + b"\n{}")).invalid == 1
+            batch = await client.make_batch(line)
+            found = [await client.delete(done.id), await client.delete(waits.id)]
+            found += [await client.delete_photo(picture), await client.delete_batch(batch.id)]
+            with pytest.raises(JobNotFound):
+                await client.get(done.id)
+            return [*found, await client.delete_tenant("default")]
+
+    assert asyncio.run(erased()) == [True, True, True, False, True]
+
+
+def test_a_rate_limit_is_the_error_of_the_tree_with_its_wait() -> None:
+    def busy(request: httpx.Request) -> httpx.Response:
+        problem = {"code": "rate_limited", "detail": "too often", "retryable": True}
+        headers = {"Retry-After": "90", "Content-Type": "application/problem+json"}
+        return httpx.Response(429, json=problem, headers=headers, request=request)
+
+    with Client("http://busy.test", transport=httpx.MockTransport(busy)) as client, pytest.raises(RateLimited) as found:
+        client.queue()
+    assert found.value.retry_after_s == 90
