@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from celery.exceptions import Ignore
 from numpy.typing import NDArray
 
 from api.intake import completed
@@ -19,13 +21,16 @@ from shared.job import Concept, Job, JobSpec, Progress, Sampling, Stage, Status
 from shared.limits import limits_of
 from shared.orders import STAGES
 from shared.settings import Settings
+from tests.integration.queue_records import Records
 from tests.provenance import validated
+from worker.child import Child
 from worker.mini.portraits import FOLDER as PORTRAITS
 from worker.models.bundle import load_bundle
 from worker.models.faces import FaceReader
 from worker.pngs import pixels, png
 from worker.seam import Loaded, StageFunction, StageOutput
 from worker.stage_io import MASKS, PICTURE, TEMPLATE, load_stages
+from worker.tasks import perform
 
 SEEDS = (1, 2, 3)
 
@@ -238,3 +243,48 @@ def test_a_job_whose_photo_was_erased_meanwhile_says_so_and_is_not_tried_again(p
         play.blobs.erase(stage_folder(job.tenant, stage, outputs[stage].digest))
     with pytest.raises(UnknownPhoto, match="erased while the job ran"):
         play.stages[Stage.PERSONALIZE](job).make(lambda _i, _n: None)
+
+
+def draw(records: Records, play: Play, spec: JobSpec) -> Job:
+    """The job as a worker with these stages leaves it, through real records."""
+    child = Child(records.settings, lambda _settings, _role: play.stages)
+    child.name, child.stages = "mini", play.stages
+    job_id = uuid.uuid4().hex
+    records.ask(lambda store: store.submit(job_id, completed(spec, limits_of("mini"))))
+    while rings := records.fleet.hand_out("test", 1):
+        for stage in STAGES[STAGES.index(rings[0].stage) :]:
+            with suppress(Ignore):
+                perform(child, stage, job_id)
+    return records.jobs.get(job_id)
+
+
+def test_a_picture_that_falls_short_is_drawn_from_the_next_seed_and_what_stays_the_same_is_found(
+    play: Play, settings: Settings
+) -> None:
+    records = Records(settings=settings)
+    asked = JobSpec(
+        prompt="a man and a woman in the park",
+        concepts=couple(play),
+        sampling=Sampling(seed=21, steps=4),
+        # Nobody is so much like their photo.
+        min_identity=1.0,
+        max_tries=2,
+    )
+    job = draw(records, play, asked)
+    assert (job.status, [one.seed for one in job.tries]) == ("succeeded", [21, 22])
+    first, second = job.tries
+    assert [stage for stage in STAGES if first.outputs[stage] == second.outputs[stage]] == [Stage.IDENTIFY]
+    kept = max(job.tries, key=lambda one: one.verification.min_identity or -1.0)
+    assert (job.picture, job.verification, job.regions) == (kept.picture, kept.verification, kept.regions)
+    assert play.picture(job, Stage.PERSONALIZE, PICTURE).shape == (128, 128, 3)
+    # The second try is what a job of that seed is: nothing of it is drawn anew.
+    alone = draw(records, play, asked.model_copy(update={"sampling": Sampling(seed=22, steps=4), "max_tries": 1}))
+    assert (alone.picture, alone.verification, alone.reused) == (second.picture, second.verification, tuple(STAGES))
+    # Where only the people are drawn otherwise, both tries have their template and masks from before.
+    stronger = asked.sampling.model_copy(update={"identity_scale": 0.9})
+    other = draw(records, play, asked.model_copy(update={"sampling": stronger}))
+    shared = (Stage.IDENTIFY, Stage.RENDER, Stage.DETECT)
+    for mine, theirs in zip(other.tries, job.tries, strict=True):
+        assert [stage for stage in STAGES if mine.outputs[stage] == theirs.outputs[stage]] == list(shared)
+    assert other.reused == shared
+    records.close()
