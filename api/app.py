@@ -34,6 +34,7 @@ from api.routes import (
     pictures,
     previews,
     queue,
+    uploads,
     webhooks,
 )
 from shared.blob_store import BlobStore
@@ -71,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
         pictures,
         previews,
         photos,
+        uploads,
         batches,
         batch_events,
         erase,

@@ -18,7 +18,7 @@ from pydantic_core import from_json
 
 from shared.batch import Batch, Log, job_id_of
 from shared.batch_store import AsyncBatchStore, ChunkLog
-from shared.blob_store import BlobStore, batch_folder, photo_key, photos_folder, stage_folder
+from shared.blob_store import BlobStore, batch_folder, is_upload, photo_key, photos_folder, stage_folder
 from shared.errors import TransientError
 from shared.job import Stage
 from shared.job_store import Erasing, Erasures, Left, WebhookStore
@@ -113,14 +113,15 @@ class Eraser:
             await self.erase_tenant(tenant)
 
     async def collect(self, *, older_than_s: float) -> int:
-        """Erases stage results that no job has, files of no batch and photos that have expired, if they are older.
+        """Erases stage results that no job has, files of no batch, expired photos and idle uploads, if they are older.
 
-        Gives how many results, batches and photos.
+        Gives how many results, batches, photos and uploads.
         """
         results: dict[str, float] = defaultdict(float)
         photos: dict[tuple[str, str], float] = {}
         batches: dict[tuple[str, str], float] = defaultdict(float)
-        for blob in await asyncio.to_thread(lambda: list(self.blobs.listed(""))):
+        blobs = await asyncio.to_thread(lambda: list(self.blobs.listed("")))
+        for blob in blobs:
             match blob.key.split("/"):
                 case [tenant, "stages", stage, digest, _]:
                     name = f"{tenant}/{stage}/{digest}"
@@ -141,13 +142,16 @@ class Eraser:
             await self._delete(stage_folder(tenant, stage, digest))
         for tenant, photo_id in sorted(unknown):
             await self._delete(photo_key(tenant, photo_id))
+        stale = [blob.key for blob in blobs if is_upload(blob.key) and blob.written_at <= before]
+        await asyncio.to_thread(self.blobs.delete, stale)
         idle = {batch_id: tenant for (tenant, batch_id), written_at in batches.items() if written_at <= before}
         dropped = await self.batches.orphans(sorted(idle))
         for batch_id in sorted(dropped):
             await self._delete(batch_folder(idle[batch_id], batch_id))
-        if lone or unknown or dropped:
-            _log.info("orphans_erased", results=len(lone), photos=len(unknown), batches=len(dropped))
-        return len(lone) + len(unknown) + len(dropped)
+        counts = {"results": len(lone), "photos": len(unknown), "batches": len(dropped), "uploads": len(stale)}
+        if any(counts.values()):
+            _log.info("orphans_erased", **counts)
+        return sum(counts.values())
 
     async def _erase_batch(self, batch: Batch) -> None:
         """A batch that is over: the jobs of its lines, its files, and last its record."""

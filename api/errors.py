@@ -45,6 +45,7 @@ STATUS: dict[type[TroupeError], HTTPStatus] = {
     tree.TruncatedPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.PictureTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     tree.AnimatedPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.UnknownUpload: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.UnknownPhoto: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.Unauthorized: HTTPStatus.UNAUTHORIZED,
     tree.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,

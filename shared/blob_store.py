@@ -4,6 +4,7 @@ The keys and what lies under them; every key begins with the tenant, and no tena
 
     {tenant}/photos/{photo id}.png                  a reference photo, upright, no metadata; id = sha256 of the upload
     {tenant}/photos/{photo id}.png.faces/{bundle}   what a bundle saw in it; it goes with it: the same prefix
+    {tenant}/uploads/{upload id}                    a photo as it came to a signed address, until it is taken in
     {tenant}/stages/{stage}/{order digest}/{file}   what a stage made; `output.json` is written last: then it is whole
     {tenant}/batches/{batch id}/...                 lines and logs of a batch, see batch_store/chunks.py
 """
@@ -25,6 +26,8 @@ from shared.errors import BlobsUnavailable
 from shared.job import Stage
 from shared.settings import Settings
 
+# How long a signed address takes an upload.
+UPLOAD_S = 900
 # As many as one request may name (DeleteObjects).
 _MOST_DELETED = 1000
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
@@ -40,6 +43,16 @@ def photo_key(tenant: str, photo_id: str) -> str:
 def photos_folder(tenant: str) -> str:
     """What the keys of all reference photos of a tenant begin with."""
     return f"{tenant}/photos/"
+
+
+def upload_key(tenant: str, upload_id: str) -> str:
+    """Key of what was uploaded to a signed address."""
+    return f"{tenant}/uploads/{upload_id}"
+
+
+def is_upload(key: str) -> bool:
+    """Whether this is the key of what was uploaded to a signed address."""
+    return key.split("/")[1:2] == ["uploads"]
 
 
 def stage_folder(tenant: str, stage: str, digest: str) -> str:
@@ -215,6 +228,12 @@ class BlobStore:
         address: str = self._signer.generate_presigned_url(
             "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=self._expiry_s
         )
+        return address
+
+    def put_url(self, key: str, size_bytes: int) -> str:
+        """A signed address that takes one blob of exactly this size, for `UPLOAD_S`. Makes no request."""
+        params = {"Bucket": self._bucket, "Key": key, "ContentLength": size_bytes}
+        address: str = self._signer.generate_presigned_url("put_object", Params=params, ExpiresIn=UPLOAD_S)
         return address
 
 

@@ -12,6 +12,7 @@
     │   ├── PictureTooLarge     picture_too_large    too many bytes or too many pixels in a picture
     │   ├── AnimatedPicture     animated_picture     more than one frame
     │   ├── UnknownPhoto        unknown_photo        a photo id that was never uploaded, or has expired
+    │   ├── UnknownUpload       unknown_upload       an upload that never came, or was taken or thrown away
     │   ├── Unauthorized        unauthorized         no API key, or one that is not valid
     │   ├── RateLimited         rate_limited         the tenant asks more often than it may
     │   │   └── QuotaExceeded   quota_exceeded       the tenant's units of this day are used up
@@ -146,6 +147,12 @@ class UnknownPhoto(RequestError):
     """A photo id that was never uploaded, or has expired."""
 
     code = "unknown_photo"
+
+
+class UnknownUpload(RequestError):
+    """An upload that never came to its signed address, or was taken in or thrown away since."""
+
+    code = "unknown_upload"
 
 
 class Unauthorized(RequestError):

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from api.document.openapi import BODY_ERRORS, ETAG, LOCATION, PICTURE_ERRORS, RETRY_AFTER, Answers, with_problems
+from api.document.uploads import UPLOADED
 from api.views import (
     MOST_LISTED,
     USUALLY_LISTED,
@@ -153,6 +154,7 @@ PHOTO_ANSWERS = with_problems(
     },
     *BODY_ERRORS,
     *PICTURE_ERRORS,
+    tree.UnknownUpload,
     *_STORES,
 )
 QUEUE_ANSWERS = with_problems({200: {"model": QueueView, "description": "As it is"}}, tree.RecordsUnavailable)
@@ -300,6 +302,7 @@ PHOTO_BODY = {
                 "schema": {"type": "object", "required": ["photo"], "properties": {"photo": _FILE}}
             },
             "image/*": {"schema": _FILE},
+            "application/json": UPLOADED,
         },
     }
 }

@@ -11,6 +11,7 @@ from api.context import Context, context_of
 from api.document.jobs import PHOTO_ANSWERS, PHOTO_BODY, PHOTO_LOOK_ANSWERS
 from api.intake import accept_photo
 from api.routes.pictures import png_answer
+from api.uploads import accept_upload
 from api.views import PhotoView
 from shared.blob_store import photo_key
 from shared.errors import InvalidField, NoPicture, PhotoNotFound, PictureTooLarge, UnsupportedMedia
@@ -19,13 +20,21 @@ router = APIRouter(prefix="/v1/photos", tags=["photos"])
 
 # Room for the boundaries and headers around the one file of a form.
 _FRAME_BYTES = 65_536
+_NAME_BYTES = 4096
 
 
 @router.post("", status_code=201, responses=PHOTO_ANSWERS, openapi_extra=PHOTO_BODY, summary="Upload a photo")
 async def upload(request: Request) -> Response:
-    """Keeps one reference photo: 201 with its id, or 200 when the same bytes were there already."""
-    context = context_of(request)
-    photo_id, is_new = await accept_photo(context, tenant_of(request), await _bytes(request, context), pointer="/photo")
+    """Keeps one reference photo: 201 with its id, or 200 when the same bytes were there already.
+
+    As the body itself, as a form, or, as JSON, one that was uploaded to a signed address.
+    """
+    context, tenant = context_of(request), tenant_of(request)
+    if media_type(request) == "application/json":
+        body = await read_body(request, limit_bytes=_NAME_BYTES)
+        photo_id, is_new = await accept_upload(context, tenant, body)
+    else:
+        photo_id, is_new = await accept_photo(context, tenant, await _bytes(request, context), pointer="/photo")
     return Response(PhotoView(id=photo_id).model_dump_json(), 201 if is_new else 200, None, "application/json")
 
 
@@ -59,5 +68,7 @@ async def _bytes(request: Request, context: Context) -> bytes:
     # What the bytes are is read from the bytes; the type only has to say that they are the body itself.
     if type_.startswith("image/") or type_ == "application/octet-stream":
         return await read_body(request, limit_bytes=limit_bytes, refusal=too_large)
-    message = f"send a photo as multipart/form-data or as image/*, not as {type_[:80] or 'no type at all'}"
+    message = (
+        f"send a photo as image/* or multipart/form-data, or name its upload, not {type_[:80] or 'no type at all'}"
+    )
     raise UnsupportedMedia(message)

@@ -21,8 +21,8 @@ from tests.integration.api_server import ApiServer, api_server, environment_of, 
 from tests.servers import ACCESS_KEY, SECRET_KEY
 
 _PATIENCE_S = 60.0
-_COMMANDS = ("", "submit", "wait", "get", "cancel", "retry", "queue", "delete", "photo delete", "tenant delete")
-_COMMANDS += ("batch", "batch run", "batch status", "batch cancel", "batch delete")
+_JOBS = ("", "submit", "wait", "get", "cancel", "retry", "queue", "delete", "photo delete", "tenant delete")
+_COMMANDS = (*_JOBS, "batch", "batch run", "batch status", "batch cancel", "batch delete")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,115 @@
+"""Photos by a signed address: exactly as large as was said, checked like any, and thrown away when nobody asks."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from api.context import open_context
+from api.pictures import photo_id
+from shared.blob_store import BlobStore, upload_key
+from shared.settings import Settings
+from tests.integration.api_server import ApiServer, api_server, png_bytes
+from tests.servers import ACCESS_KEY, SECRET_KEY
+
+UPLOADS = "/v1/photos/uploads"
+
+
+@pytest.fixture(scope="module")
+def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    own = uuid.uuid4().hex[:12]
+    settings = Settings(
+        redis_url=redis_url,
+        key_prefix=f"t{own}",
+        s3_endpoint_url=s3_url,
+        s3_bucket=f"t{own}",
+        s3_access_key=ACCESS_KEY,
+        s3_secret_key=SECRET_KEY,
+        max_photo_bytes=100_000,
+        sweep_every_s=3600,
+    )
+    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: ApiServer) -> Iterator[httpx.Client]:
+    with server.client() as client:
+        yield client
+
+
+def sent(client: httpx.Client, data: bytes) -> str:
+    """An upload whose bytes have come; gives its id."""
+    answer = client.post(UPLOADS, json={"bytes": len(data)})
+    assert answer.status_code == 201, answer.text
+    assert httpx.put(answer.json()["url"], content=data).status_code == 200
+    upload: str = answer.json()["id"]
+    return upload
+
+
+def why(answer: httpx.Response) -> tuple[int, str, str | None]:
+    problem = answer.json()
+    return answer.status_code, problem["code"], problem["errors"][0]["pointer"] if "errors" in problem else None
+
+
+def test_a_photo_comes_by_a_signed_address_and_is_like_any_other(server: ApiServer, client: httpx.Client) -> None:
+    data = png_bytes() + uuid.uuid4().bytes
+    upload = sent(client, data)
+    kept = client.post("/v1/photos", json={"upload": upload})
+    assert (kept.status_code, kept.json()) == (201, {"id": photo_id(data)})
+    people = [{"phrase": "the man", "photos": [kept.json()["id"]]}]
+    assert client.post("/v1/jobs", json={"prompt": "a man", "concepts": people}).status_code == 202
+    # It was taken: it is not there any more, and cannot be taken twice.
+    assert not BlobStore(server.settings).exists(upload_key("default", upload))
+    assert why(client.post("/v1/photos", json={"upload": upload})) == (422, "unknown_upload", "/upload")
+    assert client.post("/v1/photos", json={"upload": sent(client, data)}).status_code == 200
+
+
+def test_the_address_takes_one_size_and_one_place(client: httpx.Client) -> None:
+    data = png_bytes()
+    made = client.post(UPLOADS, json={"bytes": len(data)}).json()
+    assert (made["bytes"], made["expires_in_s"]) == (len(data), 900)
+    assert httpx.put(made["url"], content=data + b"x").status_code == 403
+    assert httpx.put(made["url"].replace("/uploads/", "/photos/"), content=data).status_code == 403
+    assert httpx.get(made["url"]).status_code == 403
+    assert why(client.post("/v1/photos", json={"upload": made["id"]})) == (422, "unknown_upload", "/upload")
+
+
+def test_what_is_no_photo_is_refused_and_not_kept(server: ApiServer, client: httpx.Client) -> None:
+    upload = sent(client, b"no picture at all")
+    assert why(client.post("/v1/photos", json={"upload": upload})) == (422, "not_a_picture", "/upload")
+    assert not BlobStore(server.settings).exists(upload_key("default", upload))
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        (UPLOADS, {"bytes": 100_001}, (413, "picture_too_large", "/bytes")),
+        (UPLOADS, {"bytes": 0}, (422, "invalid_field", "/bytes")),
+        (UPLOADS, {"bytes": "9"}, (422, "invalid_field", "/bytes")),
+        (UPLOADS, {}, (422, "invalid_field", "/bytes")),
+        ("/v1/photos", {"upload": "../photos/x"}, (422, "invalid_field", "/upload")),
+        ("/v1/photos", {"upload": "0" * 32}, (422, "unknown_upload", "/upload")),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_name(
+    client: httpx.Client, path: str, body: object, expected: tuple[int, str, str]
+) -> None:
+    assert why(client.post(path, json=body)) == expected
+
+
+def test_uploads_that_nobody_asks_for_are_thrown_away(server: ApiServer, client: httpx.Client) -> None:
+    upload = sent(client, png_bytes())
+    blobs = BlobStore(server.settings)
+
+    async def collect(older_than_s: float) -> bool:
+        async with open_context(server.settings) as context:
+            await context.eraser.collect(older_than_s=older_than_s)
+        return blobs.exists(upload_key("default", upload))
+
+    assert asyncio.run(collect(3600))
+    assert not asyncio.run(collect(-5))
