@@ -22,6 +22,7 @@ from api.errors import add_error_answers
 from api.idempotency import Once
 from api.routes import (
     batch_events,
+    batch_files,
     batches,
     deliveries,
     erase,
@@ -74,6 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
         photos,
         uploads,
         batches,
+        batch_files,
         batch_events,
         erase,
         webhooks,

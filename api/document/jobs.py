@@ -7,16 +7,14 @@ from typing import Any
 
 from api.document.openapi import BODY_ERRORS, ETAG, LOCATION, PICTURE_ERRORS, RETRY_AFTER, Answers, with_problems
 from api.document.uploads import UPLOADED
+from api.service_views import AliveView, QueueView, ReadyView
 from api.views import (
     MOST_LISTED,
     USUALLY_LISTED,
-    AliveView,
     JobEstimate,
     JobPageView,
     JobView,
     PhotoView,
-    QueueView,
-    ReadyView,
     job_body,
 )
 from shared import errors as tree

@@ -10,21 +10,18 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from itertools import islice
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 
 from api import queries
 from api.access import receipt_of, tenant_of
-from api.batches.files import MOST_ZIPPED, archive, manifest
 from api.batches.intake import MOST_EXPIRES_AFTER_S, BatchIntake, Options, too_many
-from api.batches.items import Items, place_of
 from api.batches.lines import BadLine, LineReader, LineSplitter, ReadLine
 from api.batches.product import MOST_NAME_CHARS, ProductBatch, lines_of, product_of
 from api.batches.retry import retry_failed
-from api.batches.views import BATCHES, ItemPageView, ItemStatus, batch_body, batch_path
+from api.batches.views import BATCHES, batch_body, batch_path
 from api.bodies import media_type, read_body, read_form, stream_body
 from api.context import Context, context_of
 from api.document import batches as words
@@ -32,9 +29,7 @@ from api.dry_run import weigh_batch
 from api.idempotency import Turn
 from api.views import MOST_LISTED, USUALLY_LISTED
 from shared.batch import Batch
-from shared.batch_store.chunks import JSONL
-from shared.errors import BatchNotFound, InvalidField, UnsupportedMedia, ZipTooLarge
-from shared.job import Status
+from shared.errors import BatchNotFound, InvalidField, UnsupportedMedia
 
 router = APIRouter(prefix=BATCHES, tags=["batches"])
 
@@ -92,59 +87,6 @@ async def look(request: Request, batch_id: str) -> Response:
     if tags is not None and _same(tags, batch):
         return Response(status_code=304, headers=_tagged(batch))
     return _answer(batch, 200)
-
-
-@router.get("/{batch_id}/items", responses=words.ITEMS_ANSWERS, openapi_extra=words.LIST_ITEMS, summary="List lines")
-async def items(request: Request, batch_id: str) -> Response:
-    """The batch's lines: first what ended, in that order, then what is queued or runs, then what waits.
-
-    A line that moves meanwhile may be seen twice or not at all. A page may hold fewer lines than `limit`: there are
-    more as long as `next` is given.
-    """
-    batch = await find_batch(request, batch_id)
-    status = queries.choice(request, "status", get_args(ItemStatus))
-    place = place_of(queries.text(request, "cursor"))
-    limit = queries.whole(request, "limit", default=USUALLY_LISTED, most=MOST_LISTED)
-    found, following = await Items(context_of(request), batch).page(status, place, limit)
-    view = ItemPageView(items=tuple(found), next=None if following is None else str(following))
-    return Response(view.model_dump_json(), media_type=JSON)
-
-
-@router.get("/{batch_id}/output", response_class=Response, responses=words.FILE_ANSWERS, summary="The output file")
-async def output(request: Request, batch_id: str) -> Response:
-    """The lines with a picture as JSONL, in the order in which they ended; while the batch runs, those so far."""
-    batch = await find_batch(request, batch_id)
-    return await _file(Items(context_of(request), batch).lines("output"), JSONL)
-
-
-@router.get("/{batch_id}/errors", response_class=Response, responses=words.FILE_ANSWERS, summary="The errors file")
-async def errors(request: Request, batch_id: str) -> Response:
-    """The lines without a picture as JSONL: invalid, failed, canceled, expired; while the batch runs, those so far."""
-    batch = await find_batch(request, batch_id)
-    return await _file(Items(context_of(request), batch).lines("errors"), JSONL)
-
-
-@router.get(
-    "/{batch_id}/manifest", response_class=Response, responses=words.FILE_ANSWERS, summary="Addresses of all pictures"
-)
-async def addresses(request: Request, batch_id: str) -> Response:
-    """A line of JSON a picture, with a signed address that expires."""
-    batch = await find_batch(request, batch_id)
-    context = context_of(request)
-    return await _file(manifest(context, Items(context, batch)), JSONL)
-
-
-@router.get("/{batch_id}/zip", response_class=Response, responses=words.ZIP_ANSWERS, summary="All pictures in one file")
-async def zipped(request: Request, batch_id: str) -> Response:
-    """The pictures so far as a zip file, made while it is sent; at most 10,000, the manifest has any number."""
-    batch = await find_batch(request, batch_id)
-    if batch.over.get(Status.SUCCEEDED, 0) > MOST_ZIPPED:
-        message = f"the batch has more than {MOST_ZIPPED} pictures: fetch them by its manifest"
-        raise ZipTooLarge(message)
-    context = context_of(request)
-    answer = await _file(archive(context, Items(context, batch)), "application/zip")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{batch_id}.zip"'
-    return answer
 
 
 @router.post("/{batch_id}/cancel", responses=words.CANCEL_ANSWERS, summary="Take a batch back")
@@ -253,18 +195,6 @@ def _new_id(request: Request) -> str:
     if turn is None:
         return secrets.token_hex(16)
     return hashlib.sha256(f"{turn.seed}:batch".encode()).hexdigest()[:32]
-
-
-async def _file(data: AsyncIterator[bytes], type_: str) -> StreamingResponse:
-    """The answer, once its first bytes are there: an outage before them is told as one."""
-    first = await anext(data, b"")
-
-    async def all_of_it() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in data:
-            yield piece
-
-    return StreamingResponse(all_of_it(), media_type=type_)
 
 
 async def find_batch(request: Request, batch_id: str) -> Batch:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from api.access import is_known
 from api.context import Context, context_of
 from api.document.jobs import ALIVE_ANSWERS, READY_ANSWERS
-from api.views import CheckView, ReadyView
+from api.service_views import CheckView, ReadyView
 from shared.errors import TroupeError
 from shared.job_store import WorkerFacts
 from shared.startup import Startup

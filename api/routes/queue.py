@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from api.access import tenant_of
 from api.context import context_of
 from api.document.jobs import QUEUE_ANSWERS
-from api.views import LaneView, QueueView
+from api.service_views import LaneView, QueueView
 from shared.job_store import LaneState
 
 router = APIRouter(tags=["queue"])

@@ -5,9 +5,12 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
+# In this order: each may use the words of those before it.
+WORDS = ("prelude", "telling", "ending", "sharing")
+
 
 @cache
 def source(name: str) -> str:
-    """Source of one script, with the words of prelude.lua and sharing.lua before it."""
+    """Source of one script, with the words that all know before it."""
     folder = files("shared.job_store") / "scripts"
-    return "".join((folder / f"{part}.lua").read_text() for part in ("prelude", "sharing", name))
+    return "".join((folder / f"{part}.lua").read_text() for part in (*WORDS, name))

@@ -1,0 +1,88 @@
+"""What the lines of a batch left: page by page, as files, as addresses, as one zip."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import get_args
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from api import queries
+from api.batches.files import MOST_ZIPPED, archive, manifest
+from api.batches.items import Items, place_of
+from api.batches.views import BATCHES, ItemPageView, ItemStatus
+from api.context import context_of
+from api.document import batches as words
+from api.routes.batches import find_batch
+from api.views import MOST_LISTED, USUALLY_LISTED
+from shared.batch_store.chunks import JSONL
+from shared.errors import ZipTooLarge
+from shared.job import Status
+
+router = APIRouter(prefix=BATCHES, tags=["batches"])
+
+
+@router.get("/{batch_id}/items", responses=words.ITEMS_ANSWERS, openapi_extra=words.LIST_ITEMS, summary="List lines")
+async def items(request: Request, batch_id: str) -> Response:
+    """The batch's lines: first what ended, in that order, then what is queued or runs, then what waits.
+
+    A line that moves meanwhile may be seen twice or not at all. A page may hold fewer lines than `limit`: there are
+    more as long as `next` is given.
+    """
+    batch = await find_batch(request, batch_id)
+    status = queries.choice(request, "status", get_args(ItemStatus))
+    place = place_of(queries.text(request, "cursor"))
+    limit = queries.whole(request, "limit", default=USUALLY_LISTED, most=MOST_LISTED)
+    found, following = await Items(context_of(request), batch).page(status, place, limit)
+    view = ItemPageView(items=tuple(found), next=None if following is None else str(following))
+    return Response(view.model_dump_json(), media_type="application/json")
+
+
+@router.get("/{batch_id}/output", response_class=Response, responses=words.FILE_ANSWERS, summary="The output file")
+async def output(request: Request, batch_id: str) -> Response:
+    """The lines with a picture as JSONL, in the order in which they ended; while the batch runs, those so far."""
+    batch = await find_batch(request, batch_id)
+    return await _file(Items(context_of(request), batch).lines("output"), JSONL)
+
+
+@router.get("/{batch_id}/errors", response_class=Response, responses=words.FILE_ANSWERS, summary="The errors file")
+async def errors(request: Request, batch_id: str) -> Response:
+    """The lines without a picture as JSONL: invalid, failed, canceled, expired; while the batch runs, those so far."""
+    batch = await find_batch(request, batch_id)
+    return await _file(Items(context_of(request), batch).lines("errors"), JSONL)
+
+
+@router.get(
+    "/{batch_id}/manifest", response_class=Response, responses=words.FILE_ANSWERS, summary="Addresses of all pictures"
+)
+async def addresses(request: Request, batch_id: str) -> Response:
+    """A line of JSON a picture, with a signed address that expires."""
+    batch = await find_batch(request, batch_id)
+    context = context_of(request)
+    return await _file(manifest(context, Items(context, batch)), JSONL)
+
+
+@router.get("/{batch_id}/zip", response_class=Response, responses=words.ZIP_ANSWERS, summary="All pictures in one file")
+async def zipped(request: Request, batch_id: str) -> Response:
+    """The pictures so far as a zip file, made while it is sent; at most 10,000, the manifest has any number."""
+    batch = await find_batch(request, batch_id)
+    if batch.over.get(Status.SUCCEEDED, 0) > MOST_ZIPPED:
+        message = f"the batch has more than {MOST_ZIPPED} pictures: fetch them by its manifest"
+        raise ZipTooLarge(message)
+    context = context_of(request)
+    answer = await _file(archive(context, Items(context, batch)), "application/zip")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{batch_id}.zip"'
+    return answer
+
+
+async def _file(data: AsyncIterator[bytes], type_: str) -> StreamingResponse:
+    """The answer, once its first bytes are there: an outage before them is told as one."""
+    first = await anext(data, b"")
+
+    async def all_of_it() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in data:
+            yield piece
+
+    return StreamingResponse(all_of_it(), media_type=type_)
