@@ -79,7 +79,7 @@ class AsyncJobStore:
         """
         values = (job_id, spec.lane, tenant, record.units(spec), record.encode_spec(spec))
         requests = "" if receipt is None else receipt.requests
-        counted: tuple[Word, ...] = (requests, spec.expires_after_s or "", record.pixels(spec))
+        counted: tuple[Word, ...] = (requests, record.pixels(spec))
         more = record.wishes(spec, self._settings)
         if retry_of is not None:
             more += ["of", retry_of]

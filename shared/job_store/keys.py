@@ -69,7 +69,7 @@ Fields of a job's record. Times are seconds since the epoch on Redis's own clock
     makes, waits                      results it makes under its lease (a line each); the one it is parked or called for
     holder, cancel                    who holds the lease (worker/token), and that the person took the job back
     keep, of                          seconds it is kept once over, if not as long as all; the job it is a retry of
-    until                             the stage after which it succeeds (verify)
+    until, expires                    the stage after which it succeeds (verify); seconds in which it is to begin
     losses, tries                     workers lost under it, transient failures so far
     started, ended                    first claim, end
     step, steps                       progress of the running stage

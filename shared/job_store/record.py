@@ -80,6 +80,8 @@ def wishes(spec: JobSpec, settings: Settings) -> list[Word]:
     found: list[Word] = []
     if spec.retention_s is not None:
         found += ["keep", min(spec.retention_s, settings.job_expiry_s)]
+    if spec.expires_after_s is not None:
+        found += ["expires", spec.expires_after_s]
     if spec.until is not STAGES[-1]:
         found += ["until", spec.until.value]
     return found

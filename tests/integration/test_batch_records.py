@@ -47,7 +47,7 @@ class Batches(Records):
     def feeder(self) -> Feeder:
         return Feeder(self.store, self.settings, "feeder")
 
-    def start(self, lines: int, *, chunk_lines: int = 10, expires_after_s: int | None = None, **wishes: Any) -> str:
+    def start(self, lines: int, *, chunk_lines: int = 10, deadline_s: int | None = None, **wishes: Any) -> str:
         """A batch whose lines are all read, each with these wishes; gives its id."""
         batch_id = uuid.uuid4().hex
         chunks = LineChunks(blobs=self.blobs, tenant=TENANT, batch_id=batch_id, source="s")
@@ -62,7 +62,7 @@ class Batches(Records):
         async def started() -> bool:
             redis = connect_async(self.settings)
             store = AsyncBatchStore(redis, self.settings, EventReader(redis, self.settings.key_prefix))
-            await store.open(batch_id, tenant=TENANT, name="", expires_after_s=expires_after_s)
+            await store.open(batch_id, tenant=TENANT, name="", expires_after_s=deadline_s)
             begun = await store.start(
                 batch_id, source="s", chunks=len(parts), good=lines, invalid=0, units=lines * UNITS, errors=()
             )
@@ -114,6 +114,19 @@ def test_a_line_ends_where_it_wishes_and_is_kept_for_as_long(batches: Batches) -
     assert [one for one in kept if one is None or not seconds < float(one) <= seconds + 61] == []
     assert until_over(batches, batch_id)["s"] == BatchStatus.SUCCEEDED
     assert {(one.status, one.picture) for one in batches.written(batch_id, "output")} == {("succeeded", None)}
+
+
+def test_a_line_that_nobody_begins_in_its_time_expires(batches: Batches) -> None:
+    batch_id = batches.start(1, expires_after_s=60)
+    batches.step(batch_id)
+    (job_id,) = batches.jobs_of(batch_id, 1)
+    key = f"{batches.settings.key_prefix}:deadlines"
+    (seconds, _) = batches.redis.time()
+    assert seconds < float(batches.redis.zscore(key, job_id) or 0) <= seconds + 61
+    batches.redis.zadd(key, {job_id: 1})
+    batches.fleet.reap([])
+    assert batches.jobs.get(job_id).status is Status.EXPIRED
+    assert until_over(batches, batch_id)["s"] == BatchStatus.FAILED
 
 
 def until_over(batches: Batches, batch_id: str) -> dict[str, str]:
@@ -225,7 +238,7 @@ def test_a_canceled_batch_ends_what_waits_at_once_and_what_runs_at_its_next_step
 
 
 def test_a_batch_whose_time_is_over_keeps_what_is_finished(batches: Batches) -> None:
-    batch_id = batches.start(25, expires_after_s=3600)
+    batch_id = batches.start(25, deadline_s=3600)
     batches.step(batch_id)
     jobs = batches.jobs_of(batch_id, 25)
     batches.play(jobs[:2])

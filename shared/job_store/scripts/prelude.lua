@@ -229,6 +229,10 @@ end
 local function create(job, spec, ...)
   local at = stamp()
   redis.call('HSET', record(job.id), 'lane', job.lane, 'tenant', job.tenant, 'units', job.units, 'spec', spec, 'at', at, ...)
+  for i = 1, select('#', ...), 2 do
+    local name, value = select(i, ...)
+    if name == 'expires' then redis.call('ZADD', p .. ':deadlines', at + value, job.id) end
+  end
   enqueue({id = job.id, lane = job.lane, tenant = job.tenant, units = tonumber(job.units), at = tonumber(at)})
   return at
 end

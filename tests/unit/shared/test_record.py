@@ -96,8 +96,8 @@ def test_only_the_stages_that_run_count(until: Stage, units: float) -> None:
 def test_a_request_that_ends_with_the_last_stage_costs_a_record_no_byte() -> None:
     assert record.wishes(spec(), Settings()) == []
     assert "until" not in record.encode_spec(spec(until=Stage.VERIFY))
-    early = spec(until=Stage.DETECT, retention_s=9)
-    assert record.wishes(early, Settings()) == ["keep", 9, "until", "detect"]
+    early = spec(until=Stage.DETECT, retention_s=9, expires_after_s=8)
+    assert record.wishes(early, Settings()) == ["keep", 9, "expires", 8, "until", "detect"]
 
 
 @pytest.mark.parametrize("wish", [{"min_identity": 0.4}, {"max_tries": 2}])
