@@ -103,7 +103,8 @@ class Feeder:
 
     def _skip(self, batch: Batch, status: Status) -> None:
         """Writes lines that will never run into the errors log."""
-        last, tail = self._tail(batch, "errors")
+        last = self._batches.names(batch, "errors")
+        tail = self._tail(batch, "errors", last[1])
         cursor = batch.cursor
         found = self._waiting(batch, cursor)[cursor.at : cursor.at + CHUNK_LINES - len(tail)]
         lines = [decode_line(data) for data in found]
@@ -115,11 +116,13 @@ class Feeder:
         key = (batch.id, name)
         if batch.open and time.monotonic() - self._written_s.get(key, float("-inf")) < _WRITE_EVERY_S:
             return False
+        # Before what ended is read: whoever writes some of that in between makes this name an old one.
+        last = self._batches.names(batch, name)
         ended = self._batches.ended(batch, name, CHUNK_LINES)
         self._written_s[key] = time.monotonic()
         if not ended:
             return False
-        last, tail = self._tail(batch, name)
+        tail = self._tail(batch, name, last[1])
         taken = ended[: CHUNK_LINES - len(tail)]
         outcomes = [outcome_of(job) for _, job in taken if job is not None]
         self._append(batch, name, last, tail, outcomes, jobs=[job_id for job_id, _ in taken])
@@ -128,12 +131,9 @@ class Feeder:
             return True
         return False
 
-    def _tail(self, batch: Batch, name: Log) -> tuple[tuple[int, str], list[bytes]]:
-        """How many chunks a log has, the last one's name, and its lines if there is room for more in it."""
-        count, last = self._batches.names(batch, name)
-        if not last or lines_in(last) >= CHUNK_LINES:
-            return (count, last), []
-        return (count, last), self._log(batch, name).read(last)
+    def _tail(self, batch: Batch, name: Log, last: str) -> list[bytes]:
+        """The lines of a log's last chunk if there is room for more in it."""
+        return [] if not last or lines_in(last) >= CHUNK_LINES else self._log(batch, name).read(last)
 
     def _append(
         self,

@@ -247,7 +247,7 @@ def test_a_job_whose_photo_was_erased_meanwhile_says_so_and_is_not_tried_again(p
 
 def draw(records: Records, play: Play, spec: JobSpec) -> Job:
     """The job as a worker with these stages leaves it, through real records."""
-    child = Child(records.settings, lambda _settings, _role: play.stages)
+    child = Child(records.settings, lambda _settings, _role: Loaded(stages=play.stages))
     child.name, child.stages = "mini", play.stages
     job_id = uuid.uuid4().hex
     records.ask(lambda store: store.submit(job_id, completed(spec, limits_of("mini"))))
