@@ -2,11 +2,14 @@
 
 import { jobAddress } from "./address.js";
 import { button, fill, make, say, write } from "./dom.js";
-import { get, picture, post } from "./server.js";
+import { get, pause, picture, post } from "./server.js";
 import { follow } from "./stream.js";
+import { Thumbs } from "./thumbs.js";
 import { STATES, explained, many, seconds } from "./words.js";
 
 const A_PAGE = 100;
+// News come twice a second; the lines are read less often.
+const LOOK_EVERY_MS = 1500;
 // More tiles than this nobody looks at; the zip and the manifest have them all.
 const MOST_TILES = 400;
 const ENDED = ["succeeded", "failed", "canceled", "expired", "invalid"];
@@ -17,6 +20,7 @@ export class BatchView {
   constructor(id) {
     Object.assign(this, { id, batch: null, tiles: new Map(), filter: null });
     this.gone = new AbortController();
+    this.thumbs = new Thumbs();
     this.title = make("h1", {}, "Batch");
     this.words = make("p", { class: "now" });
     this.doing = make("div", { class: "doable" });
@@ -181,6 +185,7 @@ export class BatchView {
       } catch {
         // The next news try again; a broken connection is told by the stream.
       }
+      if (!this.batch.done) await pause(LOOK_EVERY_MS);
     }
     this.reading = false;
   }
@@ -203,15 +208,21 @@ export class BatchView {
   }
 
   drawTiles(items) {
+    const shown = new Set(items.map(({ line }) => line));
+    for (const [line, tile] of this.tiles) {
+      if (shown.has(line)) continue;
+      tile.remove();
+      this.tiles.delete(line);
+    }
+    let after = this.grid.firstChild;
     for (const item of items.sort((a, b) => a.line - b.line)) {
       let tile = this.tiles.get(item.line);
-      if (!tile) {
+      if (tile) {
+        after = tile.nextSibling;
+      } else {
         tile = make("li");
         this.tiles.set(item.line, tile);
-        const after = [...this.tiles.entries()].filter(([line]) => line > item.line).map(([, other]) => other);
-        if (after.length) this.grid.insertBefore(tile, after.reduce((a, b) => (Number(a.dataset.line) < Number(b.dataset.line) ? a : b)));
-        else this.grid.append(tile);
-        tile.dataset.line = String(item.line);
+        this.grid.insertBefore(tile, after);
       }
       const known = `${item.status} ${item.job}`;
       if (tile.dataset.known === known) continue;
@@ -230,16 +241,7 @@ export class BatchView {
     if (likeness !== null && likeness !== undefined) inside.push(make("span", { class: "number", title: "The least likeness of all faces" }, likeness.toFixed(2)));
     fill(tile, item.job ? make("a", { href: jobAddress(item.job), title: words }, ...inside) : make("span", { class: "line", title: words }, ...inside));
     if (item.status !== "succeeded") inside[0].append(make("span", { class: "state-word" }, STATES[item.status]));
-    else this.paint(inside[0], item.job);
-  }
-
-  async paint(place, job) {
-    try {
-      const url = URL.createObjectURL(await picture(`/v1/jobs/${job}/previews/picture`, { signal: this.gone.signal }));
-      place.append(make("img", { src: url, alt: "", on: { load: () => URL.revokeObjectURL(url) } }));
-    } catch {
-      // A picture that is gone leaves its tile empty.
-    }
+    else this.thumbs.show(inside[0], `/v1/jobs/${item.job}/previews/picture`);
   }
 
   drawReasons(items) {
@@ -263,6 +265,7 @@ export class BatchView {
 
   close() {
     this.gone.abort();
+    this.thumbs.close();
     this.stream?.stop();
   }
 }

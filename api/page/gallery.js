@@ -3,7 +3,8 @@
 import { jobAddress } from "./address.js";
 import { button, fill, make } from "./dom.js";
 import { calledOf } from "./people.js";
-import { get, picture } from "./server.js";
+import { get } from "./server.js";
+import { Thumbs } from "./thumbs.js";
 import { STATES, ago, explained } from "./words.js";
 
 const A_PAGE = 24;
@@ -16,13 +17,7 @@ export class Gallery {
     this.foot = make("div", { class: "foot" });
     this.element = make("section", { class: "page" }, make("h1", {}, "Pictures"), this.grid, this.foot);
     document.title = "Pictures · Troupe";
-    this.seen = new IntersectionObserver((entries) => {
-      for (const { isIntersecting, target } of entries) {
-        if (!isIntersecting) continue;
-        this.seen.unobserve(target);
-        this.paint(target);
-      }
-    }, { rootMargin: "200px" });
+    this.thumbs = new Thumbs();
     this.load(null);
   }
 
@@ -53,10 +48,7 @@ export class Gallery {
     const { width_px: width, height_px: height } = job.spec.sampling;
     const address = job.urls.picture ? `${job.urls.self}/previews/picture` : job.urls.template ? `${job.urls.self}/previews/template` : null;
     const shown = make("span", { class: `thumb ${job.status}`, style: { "aspect-ratio": `${width} / ${height}` } });
-    if (address) {
-      shown.dataset.address = address;
-      this.seen.observe(shown);
-    }
+    if (address) this.thumbs.show(shown, address);
     const cast = job.spec.concepts.map(calledOf).join(", ");
     return make(
       "li",
@@ -71,17 +63,8 @@ export class Gallery {
     );
   }
 
-  async paint(place) {
-    try {
-      const url = URL.createObjectURL(await picture(place.dataset.address, { signal: this.gone.signal }));
-      place.append(make("img", { src: url, alt: "", on: { load: () => URL.revokeObjectURL(url) } }));
-    } catch {
-      // A picture that is gone leaves its frame empty.
-    }
-  }
-
   close() {
     this.gone.abort();
-    this.seen.disconnect();
+    this.thumbs.close();
   }
 }

@@ -45,6 +45,23 @@ def test_two_portraits_and_a_scene_become_a_picture(visit: Visit) -> None:
     visit.shot("picture")
 
 
+@pytest.mark.parametrize(
+    ("scene", "phrases"),
+    [
+        ("a man and a woman on the beach", ["the man", "the woman"]),
+        ("A tall man with a black beard, and an old woman", ["the tall man with a black beard", "the old woman"]),
+        ("the woman on the left, a boy in the middle", ["the woman on the left", "the boy in the middle"]),
+        ("a man and a man in a cafe", ["the man on the left", "the man on the right"]),
+        ("a portrait of a girl with glasses stands there", ["the girl with glasses"]),
+        ("an empty beach, a manner of speaking", []),
+    ],
+)
+def test_the_people_of_a_scene_are_found_in_its_words(visit: Visit, scene: str, phrases: list[str]) -> None:
+    visit.open()
+    found = "async (scene) => (await import('/page/phrases.js')).mentioned(scene).map(({ phrase }) => phrase)"
+    assert visit.page.evaluate(found, scene) == phrases
+
+
 def test_words_of_the_scene_are_given_to_a_person_by_selecting_them(visit: Visit) -> None:
     visit.open()
     visit.plan("a tall figure beside a woman in the park", "ben", "anna")
