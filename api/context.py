@@ -103,7 +103,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
     try:
         yield Context(
             settings=settings,
-            limits=limits_of(settings.bundle),
+            limits=limits_of(settings.bundle, settings.allowed_loras),
             jobs=jobs,
             batches=batches,
             answers=Answers(client, settings),

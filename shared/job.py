@@ -24,6 +24,7 @@ MAX_PHOTOS = 8
 MAX_PROMPT_CHARS = 1000
 MAX_PHRASE_CHARS = 100
 MAX_TRIES = 8
+MAX_LORAS = 4
 MOST_RETENTION_S = 10 * 366 * 86_400
 PHOTO_ID = r"^[0-9a-f]{64}$"
 
@@ -48,7 +49,7 @@ BoxPx = tuple[Pixel, Pixel, Pixel, Pixel]
 
 Mode = Literal["literal", "staged", "shared"]
 MaskKind = Literal["box", "ellipse"]
-Scheduler = Literal["euler", "euler_a", "ddim", "dpmpp_2m", "unipc", "lcm"]
+Scheduler = Literal["euler", "euler_a", "euler_trailing", "ddim", "ddim_trailing", "dpmpp_2m", "unipc", "lcm"]
 Lane = Literal["interactive", "batch"]
 Preset = Literal["fast", "balanced", "best"]
 
@@ -108,6 +109,13 @@ class Concept(Asked):
         return box_px
 
 
+class Lora(Asked):
+    """A LoRA that scene and people are drawn with."""
+
+    name: str = Field(min_length=1, max_length=64, description="Of those that the server allows")
+    scale: float | None = Field(None, ge=-4, le=4, description="The server's own for this LoRA when empty")
+
+
 class Sampling(Asked):
     """How the picture is drawn. What is left out is filled in at submit: by the preset, then by the bundle."""
 
@@ -149,6 +157,7 @@ class Sampling(Asked):
     feather_px: float = Field(0.0, ge=0, le=512, description="Width of the soft edge of a mask, in pixels")
     identity_scale: float | None = Field(None, ge=0, le=2, description="Weight of IdentityNet")
     adapter_scale: float | None = Field(None, ge=0, le=2, description="Weight of the face tokens in the UNet")
+    loras: tuple[Lora, ...] = Field((), max_length=MAX_LORAS, description="LoRAs by name, from the server's list")
 
 
 MinIdentity = Annotated[

@@ -5,15 +5,20 @@ That is: sizes, and the sampling a request gets when it says nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from shared.errors import SizeNotAllowed
+from shared.loras import AllowedLora
 
 
 class BundleLimits(BaseModel):
-    """Sizes a bundle draws and its default sampling. Sizes in pixels, both sides a multiple of `multiple_px`."""
+    """Sizes a bundle draws, its default sampling, and the LoRA files that jobs may name.
+
+    Sizes in pixels, both sides a multiple of `multiple_px`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,6 +32,7 @@ class BundleLimits(BaseModel):
     identity_scale: float = 0.8
     adapter_scale: float = 0.8
     preset: Literal["fast", "balanced", "best"] = "balanced"
+    loras: Mapping[str, AllowedLora] = {}
 
     def check(self, width_px: int, height_px: int) -> None:
         """Raises SizeNotAllowed when the bundle does not draw this size."""
@@ -57,6 +63,7 @@ MINI_LIMITS = BundleLimits(
 )
 
 
-def limits_of(bundle: str) -> BundleLimits:
+def limits_of(bundle: str, loras: Mapping[str, AllowedLora] | None = None) -> BundleLimits:
     """The limits of a bundle by its name; every bundle but `mini` has SDXL's."""
-    return MINI_LIMITS if bundle == "mini" else SDXL_LIMITS
+    own = MINI_LIMITS if bundle == "mini" else SDXL_LIMITS
+    return own.model_copy(update={"loras": loras}) if loras else own

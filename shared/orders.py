@@ -49,6 +49,16 @@ class IdentifyOrder(Order):
     photos: tuple[tuple[str, ...], ...]
 
 
+class WornLora(BaseModel):
+    """A LoRA in a drawing. sha256: of its file, so that another file of this name is another order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    sha256: str
+    scale: float
+
+
 class Drawing(BaseModel):
     """How a picture is denoised: the sampling of a job with every value filled in."""
 
@@ -63,6 +73,7 @@ class Drawing(BaseModel):
     guidance_scale: float
     guidance_stop: float = 1.0
     scheduler: Scheduler
+    loras: tuple[WornLora, ...] = ()
 
 
 class Finish(BaseModel):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shared.job import Preset, Sampling
+from shared.errors import InvalidField
+from shared.job import Lora, Preset, Sampling
 from shared.limits import BundleLimits
 
 # What each value costs in quality: `./run eval --rows speed`.
@@ -16,7 +17,10 @@ PRESETS: Mapping[Preset, Mapping[str, object]] = {
 
 
 def filled(asked: Sampling, limits: BundleLimits) -> Sampling:
-    """The sampling with everything filled in but the seed. What was asked for stays, also where it is a default."""
+    """The sampling with everything filled in but the seed. What was asked for stays, also where it is a default.
+
+    Raises InvalidField for a LoRA that is not allowed here, and for one that is named twice.
+    """
     preset: Preset = asked.preset or limits.preset
     own: dict[str, object] = {
         "width_px": limits.width_px,
@@ -26,6 +30,37 @@ def filled(asked: Sampling, limits: BundleLimits) -> Sampling:
         "identity_scale": limits.identity_scale,
         "adapter_scale": limits.adapter_scale,
     }
+    loras = _loras(asked, limits)
     values = {**own, **PRESETS[preset], "preset": preset}
+    if preset == "fast":
+        loras, few_step = _few_step(loras, limits)
+        values |= few_step
     said = {name for name in asked.model_fields_set if getattr(asked, name) is not None}
-    return asked.model_copy(update={name: value for name, value in values.items() if name not in said})
+    left_out = {name: value for name, value in values.items() if name not in said}
+    return asked.model_copy(update={**left_out, "loras": loras})
+
+
+def _loras(asked: Sampling, limits: BundleLimits) -> tuple[Lora, ...]:
+    """What was asked for, with its scale. Raises InvalidField."""
+    found: dict[str, Lora] = {}
+    for number, one in enumerate(asked.loras):
+        pointer = f"/sampling/loras/{number}/name"
+        if one.name not in limits.loras:
+            known = ", ".join(limits.loras) or "none"
+            raise InvalidField(f"there is no LoRA {one.name!r}; there are {known}", pointer=pointer)
+        if one.name in found:
+            raise InvalidField(f"the LoRA {one.name!r} is named twice", pointer=pointer)
+        scale = limits.loras[one.name].scale if one.scale is None else one.scale
+        found[one.name] = one.model_copy(update={"scale": scale})
+    return tuple(found.values())
+
+
+def _few_step(loras: tuple[Lora, ...], limits: BundleLimits) -> tuple[tuple[Lora, ...], Mapping[str, object]]:
+    """The LoRAs with one for few steps among them, where there is one, and how that one wants to be drawn with."""
+    named = [one.name for one in loras]
+    for name in (*named, *limits.loras):
+        few_step = limits.loras[name].few_step
+        if few_step is not None:
+            own = () if name in named else (Lora(name=name, scale=limits.loras[name].scale),)
+            return (*loras, *own), few_step.model_dump()
+    return loras, {}

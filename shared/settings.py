@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -13,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from shared.addresses import Destinations
 from shared.environment import SettingsWrong, check_names, values_from_files, variable_of
+from shared.loras import AllowedLora, read_loras
 
 # Exit status of a process that cannot run as it is set up (EX_CONFIG of sysexits.h); a new start changes nothing.
 EXIT_CONFIG = 78
@@ -92,6 +94,11 @@ class Settings(BaseSettings):
         "", description="SDXL weights in place of the bundle's own: a folder of diffusers or one `.safetensors` file"
     )
     vae: str = Field("", description="VAE in place of the base's own, named like it; the fp16 fix needs no float32")
+    loras: str = Field(
+        "",
+        description='LoRA files that jobs may name, as JSON: `{"NAME": {"file": "a.safetensors", "scale": 0.8}}`; one '
+        'with `"few_step": {"scheduler": "lcm", "steps": 8}` (`euler_trailing`, `ddim_trailing`) is for `fast`',
+    )
     dino_engine: Literal["transformers", "original"] = Field("transformers", description="Which Grounding DINO runs")
     role: Role = Field("all", description="What a worker does: `detection`, `generation` or `all`")
     device: str = Field("auto", description="`cpu`, `cuda`, `cuda:1`, or `auto`: CUDA where there is one")
@@ -188,6 +195,17 @@ class Settings(BaseSettings):
     def _networks_can_be_read(cls, text: str) -> str:
         Destinations.read("", text)
         return text
+
+    @field_validator("loras")
+    @classmethod
+    def _loras_can_be_read(cls, text: str) -> str:
+        read_loras(text)
+        return text
+
+    @property
+    def allowed_loras(self) -> Mapping[str, AllowedLora]:
+        """The LoRA files that jobs may name."""
+        return read_loras(self.loras)
 
     @property
     def webhook_destinations(self) -> Destinations:

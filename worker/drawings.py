@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
+from shared.errors import InvalidField
 from shared.job import Job, JobSpec
-from shared.orders import AS_DRAWN, BranchText, Drawing, Finish, PersonalizeOrder
+from shared.orders import AS_DRAWN, BranchText, Drawing, Finish, PersonalizeOrder, WornLora
 from shared.verification import seed_of_try
 
 T = TypeVar("T")
@@ -18,8 +20,11 @@ def spec_of_try(job: Job) -> JobSpec:
     return job.spec.model_copy(update={"sampling": sampling.model_copy(update={"seed": seed})})
 
 
-def drawing_of(spec: JobSpec) -> Drawing:
-    """How the scene is drawn: the sampling that was filled in at submit. Raises ValueError where it was not."""
+def drawing_of(spec: JobSpec, loras: Mapping[str, str] | None = None) -> Drawing:
+    """How the scene is drawn: the sampling that was filled in at submit. loras: sha256 of those that are loaded.
+
+    Raises ValueError where values are empty, and InvalidField for a LoRA that is not loaded here.
+    """
     sampling = spec.sampling
     return Drawing(
         prompt=spec.prompt,
@@ -31,11 +36,22 @@ def drawing_of(spec: JobSpec) -> Drawing:
         guidance_scale=_filled(sampling.guidance_scale),
         guidance_stop=_filled(sampling.guidance_stop),
         scheduler=sampling.scheduler,
+        loras=tuple(
+            WornLora(name=one.name, sha256=_loaded(one.name, loras or {}), scale=_filled(one.scale))
+            for one in sampling.loras
+        ),
     )
 
 
 def personalize_order_of(
-    spec: JobSpec, *, bundle: str, identities: str, template: str, regions: str, finish: Finish = AS_DRAWN
+    spec: JobSpec,
+    *,
+    bundle: str,
+    identities: str,
+    template: str,
+    regions: str,
+    loras: Mapping[str, str] | None = None,
+    finish: Finish = AS_DRAWN,
 ) -> PersonalizeOrder:
     """The drawing of a job whose earlier stages left these digests, as an order. Raises ValueError as `drawing_of`."""
     sampling = spec.sampling
@@ -44,7 +60,7 @@ def personalize_order_of(
         identities=identities,
         template=template,
         regions=regions,
-        drawing=drawing_of(spec),
+        drawing=drawing_of(spec, loras),
         branches=tuple(
             BranchText(
                 prompt=concept.prompt or spec.prompt,
@@ -61,6 +77,12 @@ def personalize_order_of(
         adapter_scale=_filled(sampling.adapter_scale),
         finish=finish,
     )
+
+
+def _loaded(name: str, loras: Mapping[str, str]) -> str:
+    if name not in loras:
+        raise InvalidField(f"this worker has no LoRA {name!r}: its list is another than the API's")
+    return loras[name]
 
 
 def _filled(value: T | None) -> T:

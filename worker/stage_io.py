@@ -123,7 +123,8 @@ class Rooms:
 
     def render(self, job: Job) -> tuple[RenderOrder, Work]:
         """The template and the predictions that led to it."""
-        order = RenderOrder(bundle=self.bundle.name, drawing=drawing_of(spec_of_try(job)), finish=self._finisher.wish())
+        drawing = drawing_of(spec_of_try(job), self._generation.loras.files)
+        order = RenderOrder(bundle=self.bundle.name, drawing=drawing, finish=self._finisher.wish())
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
             template = render(self._generation, order.drawing, on_step)
@@ -162,6 +163,7 @@ class Rooms:
             template=job.outputs[Stage.RENDER],
             regions=job.outputs[Stage.DETECT],
             finish=self._finisher.wish(),
+            loras=self._generation.loras.files,
         )
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:

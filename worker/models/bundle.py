@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -13,6 +13,7 @@ from worker.models.device import device_of
 from worker.models.dino import PhraseDetector, load_transformers_dino
 from worker.models.faces import FaceReader, load_faces
 from worker.models.lock import Lock
+from worker.models.loras import Loras, load_loras
 from worker.models.pen import Pen
 from worker.models.pretrained import Generator, load_generator
 from worker.models.weights import checkpoint
@@ -36,6 +37,7 @@ class Generation:
     generator: Generator
     pen: Pen
     batched: bool
+    loras: Loras = field(default_factory=Loras)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,4 +93,5 @@ def _load_generation(settings: Settings, recipe: Recipe, device: str) -> Generat
         dtype=dtype,
         base=Base(path=recipe.base or recipe.path("sdxl"), vae=recipe.vae),
     )
-    return Generation(generator=generator, pen=recipe.pen, batched=settings.batch_branches)
+    loras = load_loras(generator.sdxl.pipeline, settings.allowed_loras)
+    return Generation(generator=generator, pen=recipe.pen, batched=settings.batch_branches, loras=loras)

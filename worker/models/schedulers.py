@@ -16,20 +16,23 @@ from diffusers import (
 )
 from torch import Tensor
 
-SchedulerName = Literal["euler", "euler_a", "ddim", "dpmpp_2m", "unipc", "lcm"]
+SchedulerName = Literal["euler", "euler_a", "euler_trailing", "ddim", "ddim_trailing", "dpmpp_2m", "unipc", "lcm"]
 
 # Options on top of the checkpoint's own configuration (noise schedule, prediction type, spacing).
 _CLASSES: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
     "euler": (EulerDiscreteScheduler, {}),
+    # SDXL-Lightning and Hyper-SD were distilled on timesteps that begin at pure noise (arXiv 2305.08891, section 3.3).
+    "euler_trailing": (EulerDiscreteScheduler, {"timestep_spacing": "trailing"}),
     "euler_a": (EulerAncestralDiscreteScheduler, {}),
     # Latents are not pictures: there is no range to clip them to.
     "ddim": (DDIMScheduler, {"clip_sample": False}),
+    "ddim_trailing": (DDIMScheduler, {"clip_sample": False, "timestep_spacing": "trailing"}),
     "dpmpp_2m": (DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++", "solver_order": 2}),
     "unipc": (UniPCMultistepScheduler, {}),
     "lcm": (LCMScheduler, {}),
 }
 _DRAWS_NOISE: frozenset[SchedulerName] = frozenset({"euler_a", "lcm"})
-_GROWS: frozenset[SchedulerName] = frozenset({"euler", "euler_a"})
+_GROWS: frozenset[SchedulerName] = frozenset({"euler", "euler_a", "euler_trailing"})
 
 
 class ScheduledSolver:
