@@ -73,6 +73,11 @@ def services(environment: Mapping[str, str] | None = None) -> dict[str, dict[str
     return found
 
 
+def ours(service: Mapping[str, Any]) -> bool:
+    """Whether a service runs an image of this repository."""
+    return str(service["image"]).startswith("troupe-")
+
+
 def manifests() -> list[dict[str, Any]]:
     """Every Kubernetes object."""
     return [document for path in MANIFESTS for document in yaml.safe_load_all(path.read_text())]

@@ -13,7 +13,16 @@ import pytest
 from compose.processes import ROOT
 from shared.environment import check_names
 from shared.settings import Settings
-from tests.unit.compose.stack_files import MAIN, OVERRIDES, Unresolved, compose_file, env_example, resolved, services
+from tests.unit.compose.stack_files import (
+    MAIN,
+    OVERRIDES,
+    Unresolved,
+    compose_file,
+    env_example,
+    ours,
+    resolved,
+    services,
+)
 
 OURS = {"setup", "api", "detection", "generation", "webhooks", "flower"}
 ONE_SHOTS = {"setup", "fetch"}
@@ -56,7 +65,7 @@ def test_a_service_is_not_root_writes_only_in_volumes_and_has_limits(name: str) 
     assert "privileged" not in service
     # Our own images say it themselves: see the Dockerfiles' USER.
     assert service.get("user", "10001") not in {"root", "0", "0:0"}
-    assert "user" in service or "build" in service
+    assert "user" in service or ours(service)
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - ONE_SHOTS))
@@ -67,7 +76,18 @@ def test_a_service_has_a_health_check(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_foreign_image_is_pinned_to_a_release(name: str) -> None:
     image, _, tag = SERVICES[name]["image"].partition(":")
-    assert "build" in SERVICES[name] or re.fullmatch(r"v?\d+(\.\d+)+(-alpine)?", tag), image
+    assert ours(SERVICES[name]) or re.fullmatch(r"v?\d+(\.\d+)+(-alpine)?", tag), image
+
+
+def test_one_service_builds_an_image_and_the_others_do_not_look_for_it_elsewhere() -> None:
+    images: dict[str, list[dict[str, Any]]] = {}
+    for service in SERVICES.values():
+        if ours(service):
+            images.setdefault(service["image"], []).append(service)
+    assert set(images) == {f"troupe-{name}:local" for name in ("api", "worker", "webhooks", "flower")}
+    for sharing in images.values():
+        assert len([service for service in sharing if "build" in service]) == 1
+        assert all(service["pull_policy"] == "never" for service in sharing if "build" not in service)
 
 
 def test_everybody_waits_for_the_setup_and_the_setup_for_healthy_servers() -> None:

@@ -16,7 +16,7 @@ import pytest
 from compose.processes import ROOT
 from shared.broker import WORKER_ARGS
 from tests.servers import missing
-from tests.unit.compose.stack_files import DOCKERFILES, pods, services
+from tests.unit.compose.stack_files import DOCKERFILES, ours, pods, services
 
 SERVICES = services()
 HADOLINT = ROOT / ".venv" / "bin" / "hadolint"
@@ -24,7 +24,7 @@ COMMANDS: dict[str, list[str]] = {
     **{
         f"compose {name}": service["command"]
         for name, service in SERVICES.items()
-        if {"build", "command"} <= set(service)
+        if ours(service) and "command" in service
     },
     **{f"pod {name}": one["command"] for name, pod in pods().items() for one in pod["containers"]},
     **{
@@ -39,7 +39,7 @@ def health_checks() -> dict[str, list[str]]:
     """The commands that ask our own containers how they are."""
     found = {}
     for name, service in SERVICES.items():
-        if "build" in service and "healthcheck" in service:
+        if ours(service) and "healthcheck" in service:
             test = service["healthcheck"]["test"]
             found[f"compose {name}"] = test[1:] if test[0] == "CMD" else shlex.split(test[1])
     for name, pod in pods().items():
@@ -96,6 +96,13 @@ def test_an_image_installs_from_the_lock_with_the_locked_uv(name: str) -> None:
     for line in syncs:
         assert "--frozen" in line
         assert line.rpartition("--extra ")[2] in extras
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_what_is_fetched_is_kept_between_builds(name: str) -> None:
+    text = DOCKERFILES[name]
+    (folder,) = set(re.findall(r"UV_CACHE_DIR=(\S+)", text))
+    assert set(re.findall(r"--mount=type=cache,target=(\S+) uv sync", text)) == {folder}
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
