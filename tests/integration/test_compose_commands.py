@@ -32,7 +32,7 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self.folder, self.secrets = folder, folder / "secrets"
         subprocess.run([ROOT / "compose" / "secrets.sh", self.secrets], check=True, capture_output=True)
-        self.ports = {"6379": free_port(), "8333": free_port(), "8000": free_port()}
+        self.ports = {port: str(free_port()) for port in ("6379", "8333", "8000")}
 
     def here(self, text: str) -> str:
         """A word of a command or an environment, as it is on this host."""
@@ -45,7 +45,8 @@ class Host:
             ("127.0.0.1:8000", f"{HOST}:{self.ports['8000']}"),
         ):
             text = text.replace(inside, outside)
-        return str(self.ports["8000"]) if text == "8000" else text
+        # The services share one host here: each cannot have the same port for its figures.
+        return {"8000": self.ports["8000"], "9100": "0"}.get(text, text)
 
     def environment(self, service: Mapping[str, Any], over: Mapping[str, str]) -> dict[str, str]:
         given = {name: self.here(str(value)) for name, value in {**service["environment"], **over}.items()}
@@ -79,20 +80,20 @@ def test_every_service_of_the_compose_file_starts_by_its_command_and_is_healthy(
     with Processes(tmp_path / "logs") as processes:
         server, *words = [host.here(word) for word in stack["redis"]["command"]]
         assert server == "redis-server"
-        ours = ["--port", str(host.ports["6379"]), "--bind", HOST, "--dir", str(tmp_path / "redis")]
+        ours = ["--port", host.ports["6379"], "--bind", HOST, "--dir", str(tmp_path / "redis")]
         processes.start(Program(name="redis", command=[redis_binary(), *words, *ours]))
         processes.start(
             s3_program(
-                tmp_path / "s3", host.ports["8333"], access_key="troupe", secret_key=host.secret("s3_secret_key")
+                tmp_path / "s3", int(host.ports["8333"]), access_key="troupe", secret_key=host.secret("s3_secret_key")
             )
         )
-        with redis.Redis(HOST, host.ports["6379"], password=host.secret("redis_password")) as client:
+        with redis.Redis(HOST, int(host.ports["6379"]), password=host.secret("redis_password")) as client:
             processes.wait_until("redis", lambda: _answers(client), timeout_s=30)
             assert client.config_get("maxmemory*") == {
                 "maxmemory": "1610612736", "maxmemory-policy": "noeviction", "maxmemory-samples": "5",
                 "maxmemory-eviction-tenacity": "10", "maxmemory-clients": "0",
             }  # fmt: skip
-        processes.wait_until("s3", lambda: listens(host.ports["8333"]), timeout_s=30)
+        processes.wait_until("s3", lambda: listens(int(host.ports["8333"])), timeout_s=30)
         started = {}
         for name in ("setup", *WAITED_FOR):
             environment = host.environment(stack[name], small.get(name, {}))
