@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from api.document.openapi import BODY_ERRORS, ETAG, LOCATION, PICTURE_ERRORS, RETRY_AFTER, Answers, with_problems
-from api.document.uploads import UPLOADED
+from api.document.photos import FILE, PNG
 from api.service_views import AliveView, QueueView, ReadyView
 from api.views import (
     MOST_LISTED,
@@ -14,7 +14,6 @@ from api.views import (
     JobEstimate,
     JobPageView,
     JobView,
-    PhotoView,
     job_body,
 )
 from shared import errors as tree
@@ -37,7 +36,6 @@ _EVENT = (
     '"progress": {"step": 5, "steps": 20, "fraction": 0.25}, "queue": null, "sequence": 7, "warnings": []}\n\n'
 )
 
-_FILE = {"type": "string", "format": "binary"}
 
 _JOB = Job(
     id="5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c",
@@ -63,9 +61,6 @@ _JOB = Job(
     ),
 )
 _STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable)
-_PLACE = {
-    "Location": {"description": "A signed address, valid for a while", "schema": {"type": "string", "format": "uri"}}
-}
 
 _QUEUED: dict[str, Any] = {
     "model": JobView,
@@ -123,36 +118,18 @@ RETRY_ANSWERS = with_problems(
     tree.UnknownPhoto,
     *_STORES,
 )
-_PNG: Answers = {
-    307: {"description": "`Location` is a signed address of the picture", "headers": _PLACE},
-    200: {
-        "description": "The picture itself, asked for with `Accept: image/png`",
-        "content": {"image/png": {"schema": _FILE}},
-    },
-}
-PHOTO_LOOK_ANSWERS = with_problems(_PNG, tree.PhotoNotFound, *_STORES)
 PICTURE_ANSWERS = with_problems(
-    _PNG,
+    PNG,
     tree.JobNotFound,
     tree.NotReadyYet,
     tree.NoPicture,
     *_STORES,
 )
 PREVIEW_ANSWERS = with_problems(
-    {200: {"description": "At most 256 pixels a side", "content": {"image/jpeg": {"schema": _FILE}}}},
+    {200: {"description": "At most 256 pixels a side", "content": {"image/jpeg": {"schema": FILE}}}},
     tree.JobNotFound,
     tree.NotReadyYet,
     tree.NoPicture,
-    *_STORES,
-)
-PHOTO_ANSWERS = with_problems(
-    {
-        201: {"model": PhotoView, "description": "Stored"},
-        200: {"model": PhotoView, "description": "Was there already"},
-    },
-    *BODY_ERRORS,
-    *PICTURE_ERRORS,
-    tree.UnknownUpload,
     *_STORES,
 )
 QUEUE_ANSWERS = with_problems({200: {"model": QueueView, "description": "As it is"}}, tree.RecordsUnavailable)
@@ -169,7 +146,6 @@ ERASE_JOB_ANSWERS = with_problems(
     tree.JobNotFound,
     *_STORES,
 )
-ERASE_PHOTO_ANSWERS = with_problems({204: {"description": "Gone"}}, tree.PhotoNotFound, *_STORES)
 ERASE_TENANT_ANSWERS = with_problems(
     {
         204: {"description": "All is gone"},
@@ -284,25 +260,13 @@ SUBMIT_BODY: dict[str, Any] = {
                         "min_identity": {"type": "string", "description": "JSON: a number"},
                         "max_tries": {"type": "string", "description": "JSON: a number"},
                         "phrase": {"type": "array", "items": {"type": "string"}},
-                        "photo": {"type": "array", "items": _FILE},
+                        "photo": {"type": "array", "items": FILE},
                     },
                 },
                 "example": {"prompt": "a man on the beach", "phrase": ["the man"], "photo": [_PHOTO]},
             },
         },
     },
-}
-PHOTO_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {"type": "object", "required": ["photo"], "properties": {"photo": _FILE}}
-            },
-            "image/*": {"schema": _FILE},
-            "application/json": UPLOADED,
-        },
-    }
 }
 
 

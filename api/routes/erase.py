@@ -9,7 +9,8 @@ from api.access import tenant_of
 from api.batches.views import BATCHES
 from api.context import context_of
 from api.document.batches import ERASE_BATCH_ANSWERS
-from api.document.jobs import ERASE_JOB_ANSWERS, ERASE_PHOTO_ANSWERS, ERASE_TENANT_ANSWERS, ERASE_TENANT_PARAMETERS
+from api.document.jobs import ERASE_JOB_ANSWERS, ERASE_TENANT_ANSWERS, ERASE_TENANT_PARAMETERS
+from api.document.photos import ERASE_PHOTO_ANSWERS
 from api.routes.batches import check_batch_id
 from api.routes.jobs import check_id
 from api.views import JOBS

@@ -8,7 +8,7 @@ from starlette.datastructures import UploadFile
 from api.access import tenant_of
 from api.bodies import media_type, read_body, read_form
 from api.context import Context, context_of
-from api.document.jobs import PHOTO_ANSWERS, PHOTO_BODY, PHOTO_LOOK_ANSWERS
+from api.document.photos import PHOTO_ANSWERS, PHOTO_BODY, PHOTO_LOOK_ANSWERS
 from api.intake import accept_photo
 from api.routes.pictures import png_answer
 from api.uploads import accept_upload

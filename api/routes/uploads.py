@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from api.access import tenant_of
 from api.bodies import media_type, read_body
 from api.context import context_of
-from api.document.uploads import UPLOAD_ANSWERS, UPLOAD_BODY
+from api.document.photos import UPLOAD_ANSWERS, UPLOAD_BODY
 from api.idempotency import new_id
 from api.uploads import NewUpload, asked_of, upload_view
 from shared.blob_store import UPLOAD_S, upload_key

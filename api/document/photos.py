@@ -1,0 +1,58 @@
+"""What the OpenAPI document says of photos beyond the routes' own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.document.openapi import BODY_ERRORS, PICTURE_ERRORS, Answers, with_problems
+from api.uploads import NewUpload, UploadedPhoto, UploadView
+from api.views import PhotoView
+from shared import errors as tree
+
+FILE = {"type": "string", "format": "binary"}
+_STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable)
+_PLACE = {
+    "Location": {"description": "A signed address, valid for a while", "schema": {"type": "string", "format": "uri"}}
+}
+PNG: Answers = {
+    307: {"description": "`Location` is a signed address of the picture", "headers": _PLACE},
+    200: {
+        "description": "The picture itself, asked for with `Accept: image/png`",
+        "content": {"image/png": {"schema": FILE}},
+    },
+}
+
+PHOTO_LOOK_ANSWERS = with_problems(PNG, tree.PhotoNotFound, *_STORES)
+PHOTO_ANSWERS = with_problems(
+    {
+        201: {"model": PhotoView, "description": "Stored"},
+        200: {"model": PhotoView, "description": "Was there already"},
+    },
+    *BODY_ERRORS,
+    *PICTURE_ERRORS,
+    tree.UnknownUpload,
+    *_STORES,
+)
+ERASE_PHOTO_ANSWERS = with_problems({204: {"description": "Gone"}}, tree.PhotoNotFound, *_STORES)
+UPLOAD_ANSWERS = with_problems(
+    {201: {"model": UploadView, "description": "Send the photo there"}}, *BODY_ERRORS, tree.PictureTooLarge
+)
+UPLOAD_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": NewUpload.model_json_schema(), "example": {"bytes": 2_500_000}}},
+    }
+}
+PHOTO_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": {"type": "object", "required": ["photo"], "properties": {"photo": FILE}}},
+            "image/*": {"schema": FILE},
+            "application/json": {
+                "schema": UploadedPhoto.model_json_schema(),
+                "example": {"upload": "7c1f0a9be2d7436f8a5b3e6d9c0f1a72"},
+            },
+        },
+    }
+}
