@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from shared.findings import FaceBoxPx, PhotoFaces, Whereabout
 from shared.job import MAX_CONCEPTS, MAX_PHOTOS
@@ -70,10 +71,17 @@ def regions_in(fields: Mapping[str, str]) -> tuple[Whereabout, ...]:
     """Where each concept is in the template; nothing before they were looked for."""
     if _REGIONS[0] not in fields:
         return ()
-    found = (fields[name].split() for name in _REGIONS if name in fields)
-    return tuple(Whereabout(box_px=_box(words), score=float(words[4])) for words in found)
+    return tuple(_whereabout(fields[name]) for name in _REGIONS if name in fields)
 
 
+# A job is looked at again and again while these stay the same, as its request does.
+@lru_cache(maxsize=4096)
+def _whereabout(text: str) -> Whereabout:
+    words = text.split()
+    return Whereabout(box_px=_box(words), score=float(words[4]))
+
+
+@lru_cache(maxsize=4096)
 def _seen(text: str) -> PhotoFaces:
     found, *words = text.split()
     return PhotoFaces(found=int(found), box_px=_box(words) if words else None)

@@ -30,7 +30,7 @@ def create_app(settings: Settings) -> FastAPI:
         photos = [photo for concept in spec["concepts"] for photo in concept["photos"]]
         await redis.mget([keys.photo_key(prefix, "default", photo) for photo in photos])
         job_id = secrets.token_hex(16)
-        made = await submit_script(args=[prefix, job_id, "interactive", "default", 1.0, json.dumps(spec), "", ""])
+        made = await submit_script(args=[prefix, job_id, "interactive", "default", 1.0, json.dumps(spec), "", 16384])
         return {"id": job_id, "status": "queued", "made": made}
 
     @app.get("/v1/jobs/{job_id}")
