@@ -342,9 +342,26 @@ function withPlaces(spec, places) {
   return { ...spec, concepts: spec.concepts.map((concept, index) => ({ ...concept, box_px: places[index] })) };
 }
 
-/** A button that opens a short list of things to do. */
+/** A button that opens a short list of things to do; Escape or leaving it closes it. */
 function menu(title, items) {
-  const list = make("details", { class: "menu" }, make("summary", { class: "button" }, title));
+  const summary = make("summary", { class: "button" }, title);
+  const list = make(
+    "details",
+    {
+      class: "menu",
+      on: {
+        keydown: (event) => {
+          if (event.key !== "Escape" || !list.open) return;
+          list.open = false;
+          summary.focus();
+        },
+        focusout: (event) => {
+          if (event.relatedTarget && !list.contains(event.relatedTarget)) list.open = false;
+        },
+      },
+    },
+    summary,
+  );
   list.append(
     make("div", { class: "sheet" }, ...items.map(([name, words, act]) =>
       button([make("b", {}, name), make("span", {}, words)], () => {
