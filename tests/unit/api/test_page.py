@@ -28,6 +28,7 @@ NEVER_MET = {
     "not_over",
     "route_not_found",
     "too_many_webhooks",
+    "unknown_upload",
     "unsupported_media",
     "webhook_disabled",
     "webhook_not_found",
