@@ -14,7 +14,7 @@ from shared.job_store import Allowance, Receipt
 from shared.tenant import DEFAULT_TENANT
 
 # What answers without a key: it tells nothing of anybody.
-OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
+OPEN = frozenset({"/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
 # What the files of the page begin with, which are the same for everybody.
 PAGE = "/page/"
 # Looks are cheap: they are counted in this process alone, and generously.

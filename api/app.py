@@ -19,7 +19,9 @@ from api.document.messages import message_schemas, messages
 from api.document.openapi import complete, description
 from api.document.reference import add_reference
 from api.errors import add_error_answers
+from api.exposition import Exposition
 from api.idempotency import Once
+from api.measure import Measured
 from api.routes import (
     batch_events,
     batch_files,
@@ -30,6 +32,7 @@ from api.routes import (
     health,
     job_list,
     jobs,
+    metrics,
     page,
     photos,
     pictures,
@@ -52,7 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_context(settings) as context:
             app.state.context = context
-            yield
+            async with app.state.exposition.own_port(context):
+                yield
 
     app = FastAPI(
         title="Troupe",
@@ -66,6 +70,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.startup = Startup(lambda: look_at_servers(settings, BlobStore(settings)))
+    exposition = app.state.exposition = Exposition()
+    here = settings.metrics and not settings.metrics_port
     for room in (
         jobs,
         job_list,
@@ -82,6 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
         deliveries,
         queue,
         health,
+        *([metrics] if here else []),
     ):
         # Not include_router: it keeps a router of its own per room, and every request pays for the way through it.
         app.router.routes.extend(room.router.routes)
@@ -94,6 +101,8 @@ def create_app(settings: Settings) -> FastAPI:
     page.add_page(app, settings)
     add_error_answers(app)
     app.add_middleware(Access)
+    if settings.metrics:
+        app.add_middleware(Measured, exposition.requests)
     # FastAPI's own way to extend its document.
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app

@@ -21,7 +21,16 @@ from api.looks import Looks
 from shared.batch_store import AsyncBatchStore, originals_in
 from shared.blob_store import BlobStore
 from shared.errors import BlobsUnavailable, RecordsUnavailable
-from shared.job_store import Answers, AsyncJobStore, Erasures, LiveJobs, QueueStates, WebhookStore, connect_async
+from shared.job_store import (
+    Answers,
+    AsyncJobStore,
+    Erasures,
+    LiveJobs,
+    QueueStates,
+    QueueTotals,
+    WebhookStore,
+    connect_async,
+)
 from shared.limits import BundleLimits, limits_of
 from shared.log import get_logger
 from shared.settings import Settings
@@ -50,6 +59,7 @@ class Context:
     batches: AsyncBatchStore
     answers: Answers
     queue: QueueStates
+    totals: QueueTotals
     keys: KeyRing
     looks: Looks
     live: LiveJobs
@@ -108,6 +118,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             batches=batches,
             answers=Answers(client, settings),
             queue=QueueStates(client, settings, jobs),
+            totals=QueueTotals(client, settings),
             keys=KeyRing(client, settings),
             # Without keys there is one tenant, whoever it is: nobody to protect from another.
             looks=Looks(settings.looks_per_s if settings.auth else 0, time.monotonic),

@@ -24,6 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import BlobsUnavailable
 from shared.job import Stage
+from shared.metrics import meters
 from shared.settings import Settings
 
 # How long a signed address takes an upload.
@@ -211,6 +212,7 @@ class BlobStore:
                 raise _unavailable("delete", prefix, error) from error
             if refused := answer.get("Errors"):
                 message = f"the S3 server did not delete {refused[0].get('Key')}: {refused[0].get('Message')}"
+                meters().s3_errors.labels("delete").inc()
                 raise BlobsUnavailable(message)
             count += len(chunk)
         return count
@@ -269,4 +271,5 @@ def _code(error: ClientError) -> str:
 
 
 def _unavailable(verb: str, what: str, error: Exception) -> BlobsUnavailable:
+    meters().s3_errors.labels(verb.partition(" ")[0]).inc()
     return BlobsUnavailable(f"the S3 server did not {verb} {what}: {error}")

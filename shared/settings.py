@@ -182,6 +182,16 @@ class Settings(BaseSettings):
     webhook_give_up_s: float = Field(86_400.0, gt=0, le=432_000, description="How long a delivery is tried again")
     webhook_slots: int = Field(128, ge=1, le=1024, description="Deliveries that one process makes at once")
 
+    metrics: bool = Field(True, description="Count, and answer `/metrics` in Prometheus's format")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65_535,
+        description="Port on which a process serves `/metrics` and nothing else. 0: the API answers it at its own "
+        "address, a worker nowhere",
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address that this port is on")
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged")
 
     @field_validator("webhook_origins")

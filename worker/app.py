@@ -19,6 +19,7 @@ from shared.log import configure as configure_log
 from shared.settings import Role, Settings
 from shared.startup import Flaw, look_at_servers
 from worker.child import Child
+from worker.exposition import Exposition
 from worker.parent import Parent
 from worker.seam import Loaded, LoadStages
 from worker.startup import look_around
@@ -93,6 +94,11 @@ def create_app(
         if root not in sys.path:
             sys.path.append(root)
 
+    exposition = Exposition(settings)
+
+    def open_exposition(**_: object) -> None:
+        exposition.open(with_child=True)
+
     def set_up_logging(**_: object) -> None:
         configure_log(settings.log_level, room=f"worker-{settings.role}")
         if settings.log_level != "debug":
@@ -110,12 +116,14 @@ def create_app(
 
     def leave(**_: object) -> None:
         app.parent.stop()
+        exposition.close()
 
     def child_died(args: tuple[str, ...], exception: BaseException, **_: object) -> None:
         app.parent.child_died(args[0], exception)
 
     # The receivers live as long as the process, as the app does.
     signals.worker_init.connect(stay_importable, weak=False)
+    signals.celeryd_init.connect(open_exposition, weak=False)
     signals.worker_init.connect(look, weak=False)
     signals.setup_logging.connect(set_up_logging, weak=False)
     signals.worker_process_init.connect(open_child, weak=False)

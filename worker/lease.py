@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -42,7 +43,9 @@ class Lease:
         self._settings = settings
         self._on_stall = on_stall
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease of {claim.job.id}", daemon=True)
+        # With the context of the task: what is logged there is about the same job and stage.
+        keep = partial(copy_context().run, self._keep)
+        self._thread = threading.Thread(target=keep, name=f"lease of {claim.job.id}", daemon=True)
         self._advanced_s = time.monotonic()
         self._look_at_s = self._written_s = self._shown_s = float("-inf")
         self._told = Renewal.GO_ON
@@ -91,7 +94,7 @@ class Lease:
             self._jobs.show(self._job_id, self._attempt, step=step, jpeg=jpeg)
         except RecordsUnavailable as error:
             # Nobody misses a preview.
-            log.warning("preview_not_shown", job_id=self._job_id, error=error.message)
+            log.warning("preview_not_shown", error=error.message)
 
     def want(self, stage: Stage, digest: str, parts: Sequence[str] = (), *, looked: bool = False) -> Wish:
         """Whether to make a result that is not stored: MAKE, MADE or PARKED. Raises as on_step does; also a first step.
@@ -104,7 +107,7 @@ class Lease:
                 self._job_id, self._attempt, worker=self._worker, stage=stage, digest=digest, parts=parts, looked=looked
             )
         except RecordsUnavailable as error:
-            log.warning("not_asked_who_makes_it", job_id=self._job_id, error=error.message)
+            log.warning("not_asked_who_makes_it", error=error.message)
             return Wish.MAKE
         self._look_at_s = time.monotonic() + _LOOK_EVERY_S
         if wish not in {Wish.MAKE, Wish.MADE, Wish.PARKED}:
@@ -127,7 +130,7 @@ class Lease:
         while not self._over.wait(self._settings.renew_every_s):
             idle_s = time.monotonic() - self._advanced_s
             if idle_s > self._settings.stall_s:
-                log.error("stage_stalled", job_id=self._job_id, idle_s=round(idle_s, 1))
+                log.error("stage_stalled", idle_s=round(idle_s, 1))
                 self._on_stall()
                 return
             self._renew(None)
@@ -137,6 +140,6 @@ class Lease:
             self._told = self._jobs.renew(self._job_id, self._attempt, worker=self._worker, progress=progress)
         except RecordsUnavailable as error:
             # The work goes on: if the outage outlives the lease, a later renewal says so and finish has no effect.
-            log.warning("lease_not_renewed", job_id=self._job_id, error=error.message)
+            log.warning("lease_not_renewed", error=error.message)
             return False
         return True

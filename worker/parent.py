@@ -13,6 +13,7 @@ from shared.batch_store import BatchStore
 from shared.errors import TransientError
 from shared.job_store import Fleet, WorkerFacts, connect
 from shared.log import get_logger
+from shared.metrics import meters
 from shared.settings import Settings
 from worker.child import persist, worker_name
 from worker.feeder import Feeder
@@ -87,6 +88,7 @@ class Parent:
         """Gives back at once what a dead child held, counted against the job."""
         if not isinstance(error, WorkerLostError):
             return
+        meters().children_lost.inc()
         log.error("child_died", job_id=job_id, error=str(error))
         try:
             persist(lambda: self._fleet.lose(job_id, self._name), for_s=_PAUSE_S)

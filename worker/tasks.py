@@ -29,11 +29,12 @@ from shared.errors import (
 from shared.job import Failure, Job, Stage
 from shared.job_store import Claim, Ending, Refusal, Wish
 from shared.log import get_logger
+from shared.metrics import meters
 from shared.orders import QUEUE_OF, STAGES
 from shared.verification import Try, seed_of_try, shortfalls
 from worker.child import Child, end_process, persist
 from worker.lease import Lease
-from worker.seam import Assignment, StageOutput
+from worker.seam import Assignment, OnStep, Show, StageOutput
 
 # How often something transient may stop a job before it fails. A device that is too small stays so; the second try is
 # for memory that somebody else held.
@@ -88,6 +89,7 @@ def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
             started_s = time.perf_counter()
             found = _result(stage, child.stages[stage](claim.job), lease)
             if found is None:
+                meters().attempts.labels(stage.value, "parked").inc()
                 log.info("job_parked", attempt=attempt)
                 return None
             output = found
@@ -116,10 +118,14 @@ def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
                 for_s=child.settings.lease_s,
             )
     except LeaseLost as error:
+        meters().attempts.labels(stage.value, Ending.LOST.value).inc()
         log.warning("lease_lost", attempt=attempt, reason=error.message)
         return None
     except Exception as error:  # noqa: BLE001 - every failure is told to the job's record, and nothing else may be lost
         return _settle(child, stage, claim, error)
+    meters().attempts.labels(stage.value, ending.value).inc()
+    if ending is Ending.DONE:
+        meters().stage_seconds.labels(stage.value, str(output.reused).lower()).observe(seconds)
     log.info("stage_finished", attempt=attempt, ending=ending.value, seconds=round(seconds, 3), reused=output.reused)
     return ending
 
@@ -135,7 +141,17 @@ def _result(stage: Stage, assignment: Assignment, lease: Lease) -> StageOutput |
         if found is not None:
             return found
         wish = lease.want(stage, assignment.digest, assignment.missing(), looked=True)
-    return None if wish is Wish.PARKED else assignment.make(lease.on_step)
+    return None if wish is Wish.PARKED else assignment.make(_counted(stage, lease.on_step))
+
+
+def _counted(stage: Stage, on_step: OnStep) -> OnStep:
+    counter = meters().steps.labels(stage.value)
+
+    def count(step: int, steps: int) -> Show | None:
+        counter.inc()
+        return on_step(step, steps)
+
+    return count
 
 
 def _tries(job: Job, output: StageOutput) -> tuple[Try, ...]:
@@ -164,23 +180,29 @@ def _settle(child: Child, stage: Stage, claim: Claim, error: Exception) -> Endin
     jobs, job_id, attempt = child.jobs, claim.job.id, claim.attempt
     try:
         if isinstance(error, JobCancelled):
+            became = "canceled"
             ending = persist(lambda: jobs.canceled(job_id, attempt), for_s=child.settings.lease_s)
         elif isinstance(error, WorkerDraining):
+            became = "released"
             ending = persist(lambda: jobs.release(job_id, attempt), for_s=child.settings.lease_s)
         elif isinstance(error, TransientError):
             failure = _failure(error, stage)
+            became = "retried"
             tries = _MEMORY_TRIES if isinstance(error, OutOfMemory) else _TRIES
             ending = persist(lambda: jobs.retry(job_id, attempt, failure, tries=tries), for_s=child.settings.lease_s)
         else:
             if not isinstance(error, RequestError):
                 log.error("stage_broke", attempt=attempt, exc_info=error)
-            failure = _failure(error, stage)
+            failure, became = _failure(error, stage), "failed"
             faces = error.faces if isinstance(error, NoFace) else ()
             ending = persist(lambda: jobs.fail(job_id, attempt, failure, faces=faces), for_s=child.settings.lease_s)
     except RecordsUnavailable as outage:
         # The lease runs out, and the reaper puts the job back.
         log.warning("ending_not_told", attempt=attempt, error=outage.message)
         return None
+    # An end that the record did not take or took for another is that one.
+    became = became if ending is Ending.DONE else ending.value
+    meters().attempts.labels(stage.value, became).inc()
     code = error.code if isinstance(error, TroupeError) else "internal"
     log.info("stage_stopped", attempt=attempt, code=code, ending=ending.value)
     return None

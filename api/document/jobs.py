@@ -134,6 +134,12 @@ PREVIEW_ANSWERS = with_problems(
 )
 QUEUE_ANSWERS = with_problems({200: {"model": QueueView, "description": "As it is"}}, tree.RecordsUnavailable)
 ALIVE_ANSWERS: Answers = {200: {"model": AliveView, "description": "Alive"}}
+METRICS_ANSWERS: Answers = {
+    200: {
+        "description": "Prometheus's text format",
+        "content": {"text/plain": {"schema": {"type": "string"}, "example": 'troupe_leases{lane="interactive"} 2.0\n'}},
+    }
+}
 READY_ANSWERS: Answers = {
     200: {"model": ReadyView, "description": "Ready"},
     503: {"model": ReadyView, "description": "Not ready; the body says why", "headers": RETRY_AFTER},

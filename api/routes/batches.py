@@ -82,6 +82,7 @@ async def look(request: Request, batch_id: str) -> Response:
     batch = await find_batch(request, batch_id)
     tags = request.headers.get("if-none-match")
     if wait_s and not batch.done and (tags is None or _same(tags, batch)):
+        request.scope["waits"] = True
         timeout_s = min(wait_s, context.settings.max_wait_s)
         batch = _there(await context.batches.wait(tenant, batch_id, after=batch.sequence, timeout_s=timeout_s))
     if tags is not None and _same(tags, batch):

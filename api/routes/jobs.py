@@ -48,6 +48,7 @@ async def submit(request: Request) -> Response:
     if preferred is None:
         return await _answer(context, job, 202)
     wait_s = min(float(preferred[1]), context.settings.max_wait_s)
+    request.scope["waits"] = True
     # No sequence is above this one: only the end is news.
     job = _there(await context.jobs.wait(job.id, after=sys.maxsize, timeout_s=wait_s))
     answer = await _answer(context, job, 200 if job.done else 202)
@@ -63,6 +64,7 @@ async def look(request: Request, job_id: str) -> Response:
     job = await find(context, tenant_of(request), job_id)
     tags = request.headers.get("if-none-match")
     if wait_s and not job.done and (tags is None or _same(tags, job)):
+        request.scope["waits"] = True
         timeout_s = min(wait_s, context.settings.max_wait_s)
         job = _there(await context.jobs.wait(job_id, after=job.sequence, timeout_s=timeout_s))
     if tags is not None and _same(tags, job):

@@ -28,6 +28,7 @@ from shared.job_store.queue_state import LaneState, QueueStates
 from shared.job_store.receipt import Allowance, Receipt
 from shared.job_store.store import JobStore
 from shared.job_store.tenants import Tenants
+from shared.job_store.totals import QueueTotals, Totals
 from shared.job_store.webhooks import WebhookStore
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "Posting",
     "QueuePlace",
     "QueueStates",
+    "QueueTotals",
     "Readiness",
     "Receipt",
     "Refusal",
@@ -60,6 +62,7 @@ __all__ = [
     "Snapshot",
     "Sweep",
     "Tenants",
+    "Totals",
     "Waiting",
     "Watch",
     "WebhookStore",

@@ -14,6 +14,7 @@ from redis.backoff import ConstantBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError, OutOfMemoryError, ReadOnlyError, TimeoutError  # noqa: A004
 
 from shared.errors import RecordsUnavailable
+from shared.metrics import meters
 from shared.settings import Settings
 
 # What may pass by itself. Any other answer of Redis is a bug of ours and is shown as one.
@@ -61,5 +62,6 @@ def redis_errors() -> Iterator[None]:
     try:
         yield
     except _PASSING as error:
+        meters().redis_errors.inc()
         message = f"Redis does not answer: {error or type(error).__name__}"
         raise RecordsUnavailable(message) from error

@@ -35,6 +35,8 @@
     {p}:workers                   zset    live workers; score = when they count as gone (s)
     {p}:worker:{name}             hash    what a worker says of itself; expires with it
     {p}:largest                   string  pixels of the largest picture that the workers draw; expires
+    {p}:counts                    hash    what happened, all tenants together: ended:{lane}:{status}, failed:{code},
+                                          done:{stage}:{made or reused}, lost:{stage} (workers, under a job)
     {p}:speed                     string  units a second of one generation worker, moving average
     {p}:preview:{id}              string  a running job's picture as it emerges (JPEG), if somebody watches; expires
     {p}:pace:{lane}               hash    per tenant: pictures a second, moving average, and when it was taken

@@ -7,10 +7,12 @@ from importlib.resources import files
 
 # In this order: each may use the words of those before it.
 WORDS = ("prelude", "telling", "ending", "sharing")
+# Parts that only some need.
+_MORE = {"queue": ("placeless",), "totals": ("placeless",)}
 
 
 @cache
 def source(name: str) -> str:
-    """Source of one script, with the words that all know before it."""
+    """Source of one script, with the words that all know before it, and what more it needs."""
     folder = files("shared.job_store") / "scripts"
-    return "".join((folder / f"{part}.lua").read_text() for part in (*WORDS, name))
+    return "".join((folder / f"{part}.lua").read_text() for part in (*WORDS, *_MORE.get(name, ()), name))

@@ -14,6 +14,7 @@ from shared.job_store import DeliveryStore, connect
 from shared.log import configure as configure_log
 from shared.settings import Settings
 from shared.startup import look_at_servers
+from worker.exposition import Exposition
 from worker.startup import look_around
 from worker.webhooks.desk import Desk
 from worker.webhooks.post import Post
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> DeliveryCelery:
         timeout_s=settings.webhook_timeout_s,
         resolve=Resolver(settings.webhook_slots),
     )
+    exposition = Exposition(settings)
     app.desk = Desk(app, DeliveryStore(connect(settings), settings), settings, post)
     app.steps["worker"].add(KeepDesk)
 
@@ -74,8 +76,16 @@ def create_app(settings: Settings) -> DeliveryCelery:
         set_up_logging()
         look_around(lambda: look_at_servers(settings, None))
 
+    def open_exposition(**_: object) -> None:
+        exposition.open(with_child=False)
+
+    def close_exposition(**_: object) -> None:
+        exposition.close()
+
     signals.setup_logging.connect(set_up_logging, weak=False)
     signals.worker_init.connect(look, weak=False)
+    signals.celeryd_init.connect(open_exposition, weak=False)
+    signals.worker_shutdown.connect(close_exposition, weak=False)
     return app
 
 

@@ -14,6 +14,7 @@ from shared import broker
 from shared.errors import RecordsUnavailable
 from shared.job_store import DeliveryStore, Posting
 from shared.log import get_logger
+from shared.metrics import meters
 from shared.settings import Settings
 from worker.child import persist
 from worker.webhooks.post import Post, Reply
@@ -96,6 +97,8 @@ class Desk:
 
     async def _deliver(self, posting: Posting) -> None:
         reply = await self._post.send(posting.webhook, posting.delivery)
+        meters().deliveries.labels(reply.attempt.outcome.value).inc()
+        meters().delivery_seconds.observe(reply.attempt.seconds or 0.0)
         status = self._settle(posting, reply)
         log.info(
             "delivery_made",

@@ -51,6 +51,7 @@ local function close(job, status, expiry_s)
   redis.call('DEL', p .. ':preview:' .. job.id)
   redis.call('HDEL', record(job.id), 'holder', 'cancel', 'losses', 'tries', 'show', 'shown')
   leave_batch(job, status)
+  count('ended:' .. job.lane .. ':' .. status)
   announce(job.id)
   -- Not by EXPIRE: the record knows which blobs are to go with it.
   redis.call('ZADD', p .. ':kept', now() + tonumber(redis.call('HGET', record(job.id), 'keep') or expiry_s), job.id)
@@ -65,6 +66,7 @@ end
 local function fail(job, error, expiry_s, found)
   local result = whole_of(job)
   redis.call('HSET', record(job.id), 'error', error, unpack(fields_of(found)))
+  count('failed:' .. cjson.decode(error).code)
   close(job, 'failed', expiry_s)
   if result then resolve(result, 'failed', 'error', error, 'expiry_s', expiry_s, 'found', found or '') end
 end
@@ -83,6 +85,7 @@ end
 
 -- A worker died or fell silent under the job. Too many losses, and the job itself is to blame.
 local function lose(job, most, expiry_s, error)
+  count('lost:' .. job.due)
   local losses = redis.call('HINCRBY', record(job.id), 'losses', 1)
   if losses >= tonumber(most) and not job.cancel then return fail(job, error, expiry_s) end
   put_back(job, expiry_s)

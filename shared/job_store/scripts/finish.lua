@@ -60,6 +60,7 @@ end
 if number ~= '' then redis.call('HSET', record(job.id), 'y:' .. number, tried) end
 if number ~= '' and done.due ~= '' then
   use(job, done.stage, done.digest)
+  count('done:' .. done.stage .. (done.reused ~= '' and ':reused' or ':made'))
   local seconds = (redis.call('HGET', record(job.id), 't:' .. done.stage) or 0) + done.seconds
   redis.call('HSET', record(job.id), 'due', done.due, 'try', number + 1, 't:' .. done.stage, string.format('%.3f', seconds))
   for i = 15, #ARGV, 2 do redis.call('HDEL', record(job.id), 'o:' .. ARGV[i], 'w:' .. ARGV[i], 'r:' .. ARGV[i]) end

@@ -51,6 +51,9 @@ local function read(id)
   }
 end
 
+-- What happened since Redis was empty, all tenants together: totals.lua reads it.
+local function count(what) redis.call('HINCRBY', p .. ':counts', what, 1) end
+
 local function ring_pump()
   if redis.call('LLEN', p .. ':bell') == 0 then redis.call('LPUSH', p .. ':bell', 1) end
 end

@@ -65,6 +65,7 @@ end
 -- outputs: digests of the stages of an earlier try, when that is the one to keep.
 local function complete(job, done)
   use(job, done.stage, done.digest)
+  count('done:' .. done.stage .. (done.reused ~= '' and ':reused' or ':made'))
   local seconds = done.seconds
   -- Of all tries together.
   if job.try > 0 then

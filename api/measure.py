@@ -1,0 +1,95 @@
+"""How many requests the API answers, and how fast. It is on every request's way: a dictionary and a list, no library.
+
+A request with `wait` is counted, but how long it takes is what its caller asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Awaitable, Iterator
+from itertools import accumulate
+
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# What a caller may make up must not become a label.
+_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE"})
+_OTHER, _NOWHERE = "other", "none"
+_GONE = 499
+
+
+class Requests(Collector):
+    """Counts of answers by route, method and status, and of their seconds up to the head of the answer."""
+
+    def __init__(self) -> None:
+        # Per (route, method, status): answers in each bucket and over the last, answers that waited, seconds.
+        self._found: dict[tuple[str, str, int], list[float]] = {}
+
+    def note(self, scope: Scope, status: int, seconds: float) -> None:
+        """Counts one answer. Called by the event loop alone."""
+        route = scope.get("route")
+        key = (route.path if route is not None else _NOWHERE, scope["method"], status)
+        counts = self._found.get(key)
+        if counts is None:
+            if key[1] not in _METHODS:
+                key = (key[0], _OTHER, status)
+            counts = self._found.setdefault(key, [0] * (len(_BOUNDS_S) + 3))
+        if "waits" in scope:
+            counts[-2] += 1
+        else:
+            counts[bisect_left(_BOUNDS_S, seconds)] += 1
+            counts[-1] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """Both families, as Prometheus's client asks for them."""
+        answers = CounterMetricFamily(
+            "troupe_http_requests", "Requests that were answered", labels=["route", "method", "status"]
+        )
+        times = HistogramMetricFamily(
+            "troupe_http_request_seconds", "Seconds until an answer began", labels=["route", "method"]
+        )
+        by_route: dict[tuple[str, str], list[float]] = {}
+        for (route, method, status), counts in sorted(self._found.items()):
+            answers.add_metric([route, method, str(status)], sum(counts[:-1]))
+            all_of_it = by_route.setdefault((route, method), [0] * len(counts))
+            for place, count in enumerate(counts):
+                all_of_it[place] += count
+        for (route, method), counts in by_route.items():
+            names = [*(str(bound) for bound in _BOUNDS_S), "+Inf"]
+            buckets = list(zip(names, accumulate(counts[:-2]), strict=True))
+            times.add_metric([route, method], buckets=buckets, sum_value=counts[-1])
+        yield answers
+        yield times
+
+
+class Measured:
+    """The app, with every answer counted."""
+
+    def __init__(self, app: ASGIApp, requests: Requests) -> None:
+        self._app = app
+        self._requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started_s = time.perf_counter()
+        status = 0
+
+        def told(message: Message) -> Awaitable[None]:
+            nonlocal status
+            if status == 0:
+                status = message["status"]
+                self._requests.note(scope, status, time.perf_counter() - started_s)
+            return send(message)
+
+        try:
+            await self._app(scope, receive, told)
+        except Exception:
+            if status == 0:
+                self._requests.note(scope, 500, time.perf_counter() - started_s)
+            raise
