@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import structlog
+
+# Not told even when everything is to be told: headers, signatures and addresses (by S3's libraries), addresses (by
+# httpx and httpcore), pieces of forms, and the words of a prompt that CLIP does not read (by diffusers).
+_LEAST = {
+    **dict.fromkeys(("boto3", "botocore", "s3transfer", "urllib3", "httpx", "httpcore"), logging.WARNING),
+    **dict.fromkeys(("python_multipart", "transformers"), logging.WARNING),
+    "diffusers": logging.ERROR,
+}
+# These write to stderr by themselves, as soon as they are imported.
+_OWN_WAYS = ("diffusers", "transformers")
 
 
 def configure(level: str, *, room: str) -> None:
     """Sends every log line, the libraries' included, to stderr as one JSON object. `room` names the process."""
+
+    def in_room(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        # Not bound to a context: other threads have others.
+        event["room"] = room
+        return event
+
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        in_room,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -38,10 +56,24 @@ def configure(level: str, *, room: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    structlog.contextvars.bind_contextvars(room=room)
+    logging.captureWarnings(capture=True)
+    _hush()
+
+
+def bring_home() -> None:
+    """Makes libraries that were imported since then log as all others do."""
+    for name in _OWN_WAYS:
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    _hush()
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger whose events carry what is bound to the current task."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
     return logger
+
+
+def _hush() -> None:
+    for name, least in _LEAST.items():
+        logging.getLogger(name).setLevel(max(least, logging.getLogger().level))

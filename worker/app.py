@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable
@@ -15,11 +14,12 @@ from celery.worker.consumer.tasks import Tasks
 
 from shared import broker
 from shared.blob_store import BlobStore
-from shared.log import configure as configure_log
+from shared.log import bring_home
 from shared.settings import Role, Settings
 from shared.startup import Flaw, look_at_servers
 from worker.child import Child
 from worker.exposition import Exposition
+from worker.logs import log_as
 from worker.parent import Parent
 from worker.seam import Loaded, LoadStages
 from worker.startup import look_around
@@ -99,16 +99,7 @@ def create_app(
     def open_exposition(**_: object) -> None:
         exposition.open(with_child=True)
 
-    def set_up_logging(**_: object) -> None:
-        configure_log(settings.log_level, room=f"worker-{settings.role}")
-        if settings.log_level != "debug":
-            # Two lines a message that say less than the stage's own line.
-            for name in ("celery.worker.strategy", "celery.app.trace"):
-                logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
-
     def look(**_: object) -> None:
-        # Celery sets its logging up only after this signal.
-        set_up_logging()
         look_around(lambda: look_further() + look_at_servers(settings, BlobStore(settings)))
 
     def open_child(sender: str, **_: object) -> None:
@@ -121,11 +112,11 @@ def create_app(
     def child_died(args: tuple[str, ...], exception: BaseException, **_: object) -> None:
         app.parent.child_died(args[0], exception)
 
+    log_as(f"worker-{settings.role}", settings)
     # The receivers live as long as the process, as the app does.
     signals.worker_init.connect(stay_importable, weak=False)
     signals.celeryd_init.connect(open_exposition, weak=False)
     signals.worker_init.connect(look, weak=False)
-    signals.setup_logging.connect(set_up_logging, weak=False)
     signals.worker_process_init.connect(open_child, weak=False)
     signals.worker_shutdown.connect(leave, weak=False)
     signals.task_failure.connect(child_died, weak=False)
@@ -136,8 +127,10 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
     """The real stages. torch is imported here, in the child, and never in the parent."""
     # Checkpoints are files of the bundle's folder. The model libraries read this once, when they are imported.
     os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     from worker.stage_io import load_stages as load  # noqa: PLC0415
 
+    bring_home()
     return load(settings, role)
 
 

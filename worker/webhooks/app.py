@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import Any
 
@@ -11,10 +10,10 @@ from celery import Celery, bootsteps, signals
 
 from shared import broker
 from shared.job_store import DeliveryStore, connect
-from shared.log import configure as configure_log
 from shared.settings import Settings
 from shared.startup import look_at_servers
 from worker.exposition import Exposition
+from worker.logs import log_as
 from worker.startup import look_around
 from worker.webhooks.desk import Desk
 from worker.webhooks.post import Post
@@ -64,16 +63,7 @@ def create_app(settings: Settings) -> DeliveryCelery:
     def deliver(delivery_id: str) -> None:
         app.desk.deliver(delivery_id)
 
-    def set_up_logging(**_: object) -> None:
-        configure_log(settings.log_level, room="webhooks")
-        if settings.log_level != "debug":
-            # Lines of every message and request that say less than the delivery's own line, and might say its address.
-            for name in ("celery.worker.strategy", "celery.app.trace", "httpcore", "httpx"):
-                logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
-
     def look(**_: object) -> None:
-        # Celery sets its logging up only after this signal.
-        set_up_logging()
         look_around(lambda: look_at_servers(settings, None))
 
     def open_exposition(**_: object) -> None:
@@ -82,7 +72,7 @@ def create_app(settings: Settings) -> DeliveryCelery:
     def close_exposition(**_: object) -> None:
         exposition.close()
 
-    signals.setup_logging.connect(set_up_logging, weak=False)
+    log_as("webhooks", settings)
     signals.worker_init.connect(look, weak=False)
     signals.celeryd_init.connect(open_exposition, weak=False)
     signals.worker_shutdown.connect(close_exposition, weak=False)
