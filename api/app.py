@@ -40,6 +40,7 @@ from api.routes import (
     queue,
     uploads,
     webhooks,
+    workers,
 )
 from shared.blob_store import BlobStore
 from shared.settings import Settings
@@ -87,6 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
         webhooks,
         deliveries,
         queue,
+        workers,
         health,
         *([metrics] if here else []),
     ):

@@ -24,6 +24,7 @@ from shared.errors import BlobsUnavailable, RecordsUnavailable
 from shared.job_store import (
     Answers,
     AsyncJobStore,
+    Crew,
     Erasures,
     LiveJobs,
     QueueStates,
@@ -60,6 +61,7 @@ class Context:
     answers: Answers
     queue: QueueStates
     totals: QueueTotals
+    crew: Crew
     keys: KeyRing
     looks: Looks
     live: LiveJobs
@@ -119,6 +121,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             answers=Answers(client, settings),
             queue=QueueStates(client, settings, jobs),
             totals=QueueTotals(client, settings),
+            crew=Crew(client, settings),
             keys=KeyRing(client, settings),
             # Without keys there is one tenant, whoever it is: nobody to protect from another.
             looks=Looks(settings.looks_per_s if settings.auth else 0, time.monotonic),

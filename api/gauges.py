@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -15,7 +16,19 @@ Rows = Sequence[tuple[Sequence[str], float]]
 
 LANES: tuple[Lane, ...] = ("interactive", "batch")
 ROLES = ("detection", "generation", "all")
-_STATES = ("ready", "loading", "broken", "draining")
+WorkerState = Literal["ready", "loading", "broken", "draining"]
+_STATES: tuple[WorkerState, ...] = ("ready", "loading", "broken", "draining")
+# What a child says on its way to being ready (worker/child.py).
+_UNDER_WAY = frozenset({"", "loading", "warming up"})
+
+
+def state_of(worker: WorkerFacts) -> WorkerState:
+    """What a worker is up to, in a word."""
+    if worker.draining:
+        return "draining"
+    if worker.ready:
+        return "ready"
+    return "loading" if worker.reason in _UNDER_WAY else "broken"
 
 
 def families(totals: Totals | None, workers: list[WorkerFacts]) -> Iterator[Metric]:
@@ -61,7 +74,7 @@ def _lanes(totals: Totals, workers: list[WorkerFacts]) -> Iterator[Metric]:
 
 
 def _workers(workers: list[WorkerFacts]) -> Iterator[Metric]:
-    found = Counter((worker.role, _state(worker)) for worker in workers)
+    found = Counter((worker.role, state_of(worker)) for worker in workers)
     rows = [([role, state], found[role, state]) for role in ROLES for state in _STATES]
     yield _gauge("troupe_workers", "Workers that give signs of life", ["role", "state"], rows)
 
@@ -81,14 +94,6 @@ def _counts(totals: Totals) -> Iterator[Metric]:
     lost = totals.counted("lost")
     rows = [([stage.value], lost.get((stage.value,), 0)) for stage in Stage]
     yield _counter("troupe_leases_lost", "Jobs whose worker died or fell silent", ["stage"], rows)
-
-
-def _state(worker: WorkerFacts) -> str:
-    if worker.draining:
-        return "draining"
-    if worker.ready:
-        return "ready"
-    return "loading" if worker.reason in {"", "loading"} else "broken"
 
 
 def _number(lane: LaneTotals, name: str) -> float:

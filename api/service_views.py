@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
-from shared.job import Lane
+from shared.job import Lane, Stage
 
 
 class CheckView(BaseModel):
@@ -41,6 +43,38 @@ class QueueView(BaseModel):
     backlog_s: float | None = Field(
         description="The lanes' backlogs together: the number to scale workers on", examples=[310.0]
     )
+
+
+class WorkView(BaseModel):
+    """A job that a worker works on."""
+
+    id: str
+    stage: Stage
+    step: int
+    steps: int
+
+
+class WorkerView(BaseModel):
+    """A worker as it says it is. What it does not know of its device is empty or 0."""
+
+    name: str = Field(examples=["celery@gpu-1.4711"])
+    host: str = Field(examples=["gpu-1"])
+    role: str
+    bundle: str
+    device: str = Field("", description="Its name", examples=["NVIDIA H100 80GB HBM3"])
+    memory_mb: int = Field(0, description="Memory of the device, in 10^6 bytes")
+    free_mb: int = 0
+    steps_per_s: float = Field(0.0, description="Denoising steps of its last stages")
+    state: Literal["ready", "loading", "broken", "draining"]
+    reason: str = Field("", description="Why it is not ready")
+    busy: bool
+    job: WorkView | None = Field(description="The job it works on, if that is one of yours")
+
+
+class WorkersView(BaseModel):
+    """All workers that give signs of life."""
+
+    workers: tuple[WorkerView, ...]
 
 
 class AliveView(BaseModel):

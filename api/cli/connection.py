@@ -12,6 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from api.client import Client
+from api.client.connection import TRIES
 from shared.errors import TransientError, TroupeError
 
 FAILED, USAGE, UNAVAILABLE, TIMED_OUT, INTERRUPTED = 1, 2, 3, 4, 130
@@ -24,9 +25,9 @@ class Connection:
     url: str
     key: str | None
 
-    def open(self) -> Client:
+    def open(self, *, tries: int = TRIES) -> Client:
         """A client. Raises RequestError for an address that is none."""
-        return Client(self.url, key=self.key)
+        return Client(self.url, key=self.key, tries=tries)
 
 
 def client_of(context: typer.Context) -> Client:

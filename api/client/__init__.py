@@ -17,7 +17,20 @@ from api.client.aio import AsyncClient
 from api.client.batch_values import Batch, BatchEstimate, BatchPicture, WrongLine
 from api.client.client import Client
 from api.client.photos import Photo, scene
-from api.client.values import Estimate, Job, JobState, LaneLoad, PhotoFaces, Place, Progress, Queue, Region, Try
+from api.client.values import (
+    Estimate,
+    Job,
+    JobState,
+    LaneLoad,
+    PhotoFaces,
+    Place,
+    Progress,
+    Queue,
+    Region,
+    Try,
+    Work,
+    Worker,
+)
 from shared.batch import Outcome
 from shared.verification import Verification
 
@@ -40,6 +53,8 @@ __all__ = [
     "Region",
     "Try",
     "Verification",
+    "Work",
+    "Worker",
     "WrongLine",
     "scene",
 ]

@@ -17,7 +17,7 @@ from api.client.calls import Call, Effort, Pause, Steps
 from api.client.connection import TRIES, URL, options, request_options
 from api.client.operations import TENANT, Operations, job_path, photo_path
 from api.client.photos import Photo
-from api.client.values import Estimate, Job, JobState, Queue
+from api.client.values import Estimate, Job, JobState, Queue, Worker
 from api.client.watching import State, Watching
 from shared.batch import Log, Outcome
 from shared.job import JobSpec
@@ -170,6 +170,10 @@ class Client:
     def queue(self) -> Queue:
         """How busy the service is."""
         return self.run(self._do.queue())
+
+    def workers(self) -> list[Worker]:
+        """All workers that give signs of life, and what they do."""
+        return self.run(self._do.workers())
 
     def run(self, steps: Steps[T]) -> T:
         """Makes the calls and pauses of an operation."""

@@ -15,7 +15,7 @@ import httpx
 
 from api.client.calls import Call, Effort, Steps
 from api.client.photos import Photo, Photos
-from api.client.values import Estimate, Job, Queue
+from api.client.values import Estimate, Job, Queue, Worker, Workers
 from shared.errors import UnknownPhoto
 from shared.job import JobSpec
 
@@ -124,6 +124,11 @@ class Operations:
         """How busy the service is."""
         answer = yield from self.effort.send(Call(method="GET", path="/v1/queue"))
         return Queue.model_validate_json(answer.content)
+
+    def workers(self) -> Steps[list[Worker]]:
+        """All workers."""
+        answer = yield from self.effort.send(Call(method="GET", path="/v1/workers"))
+        return Workers.model_validate_json(answer.content).workers
 
     def _send_photos(self, names: list[str]) -> Steps[None]:
         for name in names:

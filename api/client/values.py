@@ -125,3 +125,38 @@ class Queue(Value):
 
     lanes: dict[str, LaneLoad]
     backlog_s: float | None = None
+
+
+class Work(Value):
+    """A job that a worker works on."""
+
+    id: str
+    stage: str
+    step: int
+    steps: int
+
+
+class Worker(Value):
+    """A worker. busy: it works on a job; job: which, if that is one of the caller's own.
+
+    What it does not know of its device is empty or 0; memory in 10^6 bytes. reason: why it is not ready.
+    """
+
+    name: str
+    host: str
+    role: str
+    bundle: str
+    device: str = ""
+    memory_mb: int = 0
+    free_mb: int = 0
+    steps_per_s: float = 0.0
+    state: str
+    reason: str = ""
+    busy: bool
+    job: Work | None = None
+
+
+class Workers(Value):
+    """All workers that give signs of life."""
+
+    workers: list[Worker]

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.document.openapi import BODY_ERRORS, ETAG, LOCATION, PICTURE_ERRORS, RETRY_AFTER, Answers, with_problems
 from api.document.photos import FILE, PNG
-from api.service_views import AliveView, QueueView, ReadyView
+from api.service_views import AliveView, QueueView, ReadyView, WorkersView
 from api.views import (
     MOST_LISTED,
     USUALLY_LISTED,
@@ -133,6 +133,7 @@ PREVIEW_ANSWERS = with_problems(
     *_STORES,
 )
 QUEUE_ANSWERS = with_problems({200: {"model": QueueView, "description": "As it is"}}, tree.RecordsUnavailable)
+WORKERS_ANSWERS = with_problems({200: {"model": WorkersView, "description": "As they are"}}, tree.RecordsUnavailable)
 ALIVE_ANSWERS: Answers = {200: {"model": AliveView, "description": "Alive"}}
 METRICS_ANSWERS: Answers = {
     200: {

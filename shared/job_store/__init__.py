@@ -5,6 +5,7 @@ from __future__ import annotations
 from shared.job_store.answers import Answer, Answers, Kept
 from shared.job_store.async_store import AsyncJobStore
 from shared.job_store.connection import connect, connect_async
+from shared.job_store.crew import Crew, Work
 from shared.job_store.deliveries import Collected, DeliveryStore, Posting
 from shared.job_store.erasures import Erasing, Erasures, Left
 from shared.job_store.facts import (
@@ -38,6 +39,7 @@ __all__ = [
     "AsyncJobStore",
     "Claim",
     "Collected",
+    "Crew",
     "DeliveryStore",
     "Ending",
     "Erasing",
@@ -67,6 +69,7 @@ __all__ = [
     "Watch",
     "WebhookStore",
     "Wish",
+    "Work",
     "WorkerFacts",
     "connect",
     "connect_async",

@@ -58,7 +58,14 @@ SEARCH = how(
     suppress_health_check=list(HealthCheck),
 )
 # Nothing in these can be wrong: they take no parameter.
-CANNOT_BE_WRONG = {"GET /healthz", "GET /readyz", "GET /metrics", "GET /v1/queue", "GET /v1/webhooks"}
+CANNOT_BE_WRONG = {
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics",
+    "GET /v1/queue",
+    "GET /v1/workers",
+    "GET /v1/webhooks",
+}
 # The stream of a batch that goes on stays open, and here no worker ends one: only ids of no batch are tried.
 STAYS_OPEN = "GET /v1/batches/{batch_id}/events"
 # All that the tenant has goes with it, and what comes while it goes: the last one.

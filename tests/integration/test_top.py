@@ -1,0 +1,141 @@
+"""The workers over HTTP, and `troupe top` in a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from api.client import Client
+from api.keys import KeyTable
+from compose.processes import ROOT
+from shared.job import Stage
+from shared.job_store import WorkerFacts
+from shared.settings import Settings
+from tests.integration.api_server import ApiServer, api_server
+from tests.integration.queue_records import Records
+from tests.servers import ACCESS_KEY, SECRET_KEY
+
+DRAWS, LOADS, BROKEN = "celery@gpu-1.41", "celery@gpu-1.42", "celery@cpu-1.43"
+
+
+@pytest.fixture(scope="module")
+def records(redis_url: str, s3_url: str) -> Iterator[Records]:
+    own = uuid.uuid4().hex[:12]
+    made = Records(
+        settings=Settings(
+            redis_url=redis_url,
+            key_prefix=f"t{own}",
+            s3_endpoint_url=s3_url,
+            s3_bucket=f"t{own}",
+            s3_access_key=ACCESS_KEY,
+            s3_secret_key=SECRET_KEY,
+            auth=True,
+        )
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def server(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    with api_server(records.settings, tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
+@pytest.fixture
+def fleet(records: Records) -> str:
+    """Three workers, one of which draws a job of ours; gives the job's id."""
+    for name, role, reason in (
+        (DRAWS, "generation", ""),
+        (LOADS, "generation", "loading"),
+        (BROKEN, "detection", "no faces/"),
+    ):
+        records.fleet.beat(WorkerFacts(name=name, role=role, slots=1, bundle="mini"))
+        records.fleet.say_ready(name, ready=not reason, reason=reason)
+    for key in records.redis.scan_iter(f"{records.settings.key_prefix}:leases:*"):
+        records.redis.delete(key)
+    job = records.submit(tenant="ours")
+    records.fleet.hand_out("test", 1)
+    records.finish(job, until=Stage.IDENTIFY)
+    claim = records.claim(job, Stage.RENDER, worker=DRAWS)
+    records.jobs.renew(job, claim.attempt, worker=DRAWS, progress=(12, 30))
+    return job
+
+
+@pytest.fixture(scope="module")
+def keys(records: Records) -> dict[str, str]:
+    table = KeyTable(records.redis, records.settings)
+    return {tenant: table.create(tenant) for tenant in ("ours", "theirs")}
+
+
+def test_any_key_sees_the_workers_and_only_its_own_jobs(server: ApiServer, keys: dict[str, str], fleet: str) -> None:
+    with Client(server.url, key=keys["ours"]) as client:
+        broken, draws, loads = client.workers()
+    assert (broken.host, broken.role, broken.state, broken.reason) == ("cpu-1", "detection", "broken", "no faces/")
+    assert (draws.state, loads.state, loads.busy) == ("ready", "loading", False)
+    assert draws.job is not None
+    assert (draws.job.id, draws.job.stage, draws.job.step, draws.job.steps) == (fleet, "render", 12, 30)
+    with Client(server.url, key=keys["theirs"]) as client:
+        _, draws, _ = client.workers()
+    assert (draws.busy, draws.job) == (True, None)
+    with server.client() as nobody:
+        assert nobody.get("/v1/workers").status_code == 401
+
+
+def test_one_frame_fits_into_80_columns(server: ApiServer, keys: dict[str, str], fleet: str) -> None:
+    words = ["--url", server.url, "--key", keys["ours"], "top", "--once"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.integration.bare_client", *words],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "3 workers, 1 busy (1 with jobs of yours)" in lines[0]
+    [row] = [line for line in lines if "12/30" in line]
+    assert row.split() == ["gpu-1", "generation", "mini", fleet[:8], "render", "12/30"]
+    assert f"{BROKEN}: no faces/" in lines
+    assert [line.split()[0] for line in lines[-2:]] == ["interactive", "batch"]
+
+
+def test_it_goes_on_until_control_c_and_says_when_nobody_answers(
+    server: ApiServer, keys: dict[str, str], fleet: str
+) -> None:
+    ours, theirs = pty.openpty()
+    words = ["--url", server.url, "--key", keys["ours"], "top"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.integration.bare_client", *words],
+        cwd=ROOT,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    seen = ""
+
+    def read_until(words: str) -> None:
+        nonlocal seen
+        while not re.search(words, seen):
+            seen += os.read(ours, 65_536).decode(errors="replace")
+
+    read_until("12/30")
+    server.processes.stop(server.running)
+    seen = ""
+    read_until("no answer")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    os.close(ours)
