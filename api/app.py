@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -51,6 +52,12 @@ VERSION = "1"
 
 def create_app(settings: Settings) -> FastAPI:
     """The API for these settings. Makes no connection before the app starts."""
+    spans = None
+    if settings.traces_url:
+        from api.traced import Traced  # noqa: PLC0415 - costs nothing where traces are off
+        from shared.spans import Spans  # noqa: PLC0415
+
+        spans = Spans(settings, room="api")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -58,6 +65,8 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.context = context
             async with app.state.exposition.own_port(context):
                 yield
+        if spans is not None:
+            await asyncio.to_thread(spans.close)
 
     app = FastAPI(
         title="Troupe",
@@ -105,6 +114,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Access)
     if settings.metrics:
         app.add_middleware(Measured, exposition.requests)
+    if spans is not None:
+        app.add_middleware(Traced, spans)
     # FastAPI's own way to extend its document.
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app

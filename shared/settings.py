@@ -192,6 +192,9 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field("127.0.0.1", description="Address that this port is on")
 
+    traces_url: str = Field(
+        "", description="OTLP/HTTP collector that traces are sent to, as `http://collector:4318`; none when empty"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged")
 
     @field_validator("webhook_origins")

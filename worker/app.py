@@ -105,6 +105,9 @@ def create_app(
     def open_child(sender: str, **_: object) -> None:
         child.open(sender)
 
+    def close_child(**_: object) -> None:
+        child.attempts.close()
+
     def leave(**_: object) -> None:
         app.parent.stop()
         exposition.close()
@@ -118,6 +121,7 @@ def create_app(
     signals.celeryd_init.connect(open_exposition, weak=False)
     signals.worker_init.connect(look, weak=False)
     signals.worker_process_init.connect(open_child, weak=False)
+    signals.worker_process_shutdown.connect(close_child, weak=False)
     signals.worker_shutdown.connect(leave, weak=False)
     signals.task_failure.connect(child_died, weak=False)
     return app

@@ -16,6 +16,7 @@ from shared.gauge import Gauge
 from shared.job import Stage
 from shared.job_store import Fleet, JobStore, Readiness, connect
 from shared.settings import Settings
+from worker.attempts import Attempts
 from worker.seam import LoadStages, StageFunction
 
 _PAUSE_S = 0.5
@@ -33,6 +34,7 @@ class Child:
     Attributes:
         name: the worker's name, the same in parent and child.
         stages: the loaded stages of the worker's role; empty when the bundle is broken.
+        attempts: what is told of each.
     """
 
     def __init__(self, settings: Settings, load_stages: LoadStages) -> None:
@@ -41,6 +43,7 @@ class Child:
         self.stages: Mapping[Stage, StageFunction] = {}
         redis = connect(settings)
         self.jobs = JobStore(redis, settings)
+        self.attempts = Attempts(settings)
         self._fleet = Fleet(redis, settings)
         self._load_stages = load_stages
         self._said = Readiness(ready=False)
@@ -51,6 +54,7 @@ class Child:
     def open(self, hostname: str) -> None:
         """Loads the models of the role, warms them up and tells the fleet: ready, or why not; then it gets no jobs."""
         self.name = worker_name(hostname, os.getppid())
+        self.attempts.open()
         self._tell(ready=False, reason="loading")
         started_s = time.monotonic()
         try:

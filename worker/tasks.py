@@ -32,6 +32,7 @@ from shared.log import get_logger
 from shared.metrics import meters
 from shared.orders import QUEUE_OF, STAGES
 from shared.verification import Try, seed_of_try, shortfalls
+from worker.attempts import Attempt
 from worker.child import Child, end_process, persist
 from worker.lease import Lease
 from worker.seam import Assignment, OnStep, Show, StageOutput
@@ -75,12 +76,13 @@ def perform(child: Child, stage: Stage, job_id: str) -> None:
         if isinstance(claim, Refusal):
             log.info("doorbell_turned_away", why=claim.value)
             raise Ignore
-        ending = _work(child, stage, claim)
+        with child.attempts.begin(stage, claim, child.name) as told:
+            ending = _work(child, stage, claim, told)
         if ending is not Ending.DONE or stage is claim.job.spec.until:
             raise Ignore
 
 
-def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
+def _work(child: Child, stage: Stage, claim: Claim, told: Attempt) -> Ending | None:
     """Runs the claimed stage. Gives DONE when the next stage is due, anything else when this chain is over."""
     jobs, job_id, attempt = child.jobs, claim.job.id, claim.attempt
     lease = Lease(jobs, claim, worker=child.name, settings=child.settings, on_stall=end_process)
@@ -89,7 +91,7 @@ def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
             started_s = time.perf_counter()
             found = _result(stage, child.stages[stage](claim.job), lease)
             if found is None:
-                meters().attempts.labels(stage.value, "parked").inc()
+                told.ended("parked")
                 log.info("job_parked", attempt=attempt)
                 return None
             output = found
@@ -118,14 +120,15 @@ def _work(child: Child, stage: Stage, claim: Claim) -> Ending | None:
                 for_s=child.settings.lease_s,
             )
     except LeaseLost as error:
-        meters().attempts.labels(stage.value, Ending.LOST.value).inc()
+        told.ended(Ending.LOST.value)
         log.warning("lease_lost", attempt=attempt, reason=error.message)
         return None
     except Exception as error:  # noqa: BLE001 - every failure is told to the job's record, and nothing else may be lost
-        return _settle(child, stage, claim, error)
-    meters().attempts.labels(stage.value, ending.value).inc()
+        return _settle(child, stage, claim, error, told)
     if ending is Ending.DONE:
-        meters().stage_seconds.labels(stage.value, str(output.reused).lower()).observe(seconds)
+        told.done(seconds, reused=output.reused)
+    else:
+        told.ended(ending.value)
     log.info("stage_finished", attempt=attempt, ending=ending.value, seconds=round(seconds, 3), reused=output.reused)
     return ending
 
@@ -175,7 +178,7 @@ def _again(job: Job, tries: Sequence[Try]) -> bool:
     return bool(shortfalls(tries[-1].verification, job.spec.min_identity))
 
 
-def _settle(child: Child, stage: Stage, claim: Claim, error: Exception) -> Ending | None:
+def _settle(child: Child, stage: Stage, claim: Claim, error: Exception, told: Attempt) -> Ending | None:
     """Tells the record how the attempt ended. Never gives DONE: the chain is over."""
     jobs, job_id, attempt = child.jobs, claim.job.id, claim.attempt
     try:
@@ -202,8 +205,8 @@ def _settle(child: Child, stage: Stage, claim: Claim, error: Exception) -> Endin
         return None
     # An end that the record did not take or took for another is that one.
     became = became if ending is Ending.DONE else ending.value
-    meters().attempts.labels(stage.value, became).inc()
     code = error.code if isinstance(error, TroupeError) else "internal"
+    told.ended(became, code=code if became in {"failed", "retried"} else "")
     log.info("stage_stopped", attempt=attempt, code=code, ending=ending.value)
     return None
 

@@ -18,6 +18,7 @@ from shared.job_store.facts import JobPage, Mark, QueuePlace, WorkerFacts
 from shared.job_store.receipt import Receipt
 from shared.settings import Settings
 from shared.tenant import DEFAULT_TENANT
+from shared.trace import traceparent
 
 _FACTS_AGE_S = 1.0
 # How many jobs one page may be looked for among: Redis does nothing else in the meantime.
@@ -83,6 +84,8 @@ class AsyncJobStore:
         more = record.wishes(spec, self._settings)
         if retry_of is not None:
             more += ["of", retry_of]
+        if (trace := traceparent.get()) is not None:
+            more += ["trace", trace]
         made, *rest = await self._run(self._submit, *values, *counted, *more)
         if made:
             at, *charged = rest

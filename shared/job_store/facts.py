@@ -65,10 +65,14 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A lease on a job. attempt is the fencing token: whatever carries an older one has no effect."""
+    """A lease on a job. attempt is the fencing token: whatever carries an older one has no effect.
+
+    trace: traceparent of the request that submitted the job, if that was traced.
+    """
 
     job: Job
     attempt: int
+    trace: str | None = None
 
 
 class Renewal(StrEnum):

@@ -72,6 +72,7 @@ Fields of a job's record. Times are seconds since the epoch on Redis's own clock
     holder, cancel                    who holds the lease (worker/token), and that the person took the job back
     keep, of                          seconds it is kept once over, if not as long as all; the job it is a retry of
     until, expires                    the stage after which it succeeds (verify); seconds in which it is to begin
+    trace                             traceparent of the request that submitted it, when traces are on
     losses, tries                     workers lost under it, transient failures so far
     started, ended                    first claim, end
     step, steps                       progress of the running stage

@@ -54,7 +54,8 @@ class JobStore:
         if answer != "ok":
             return Refusal(answer)
         attempt, *fields = rest
-        return Claim(job=record.decode(job_id, record.pairs(fields)), attempt=int(attempt))
+        found = record.pairs(fields)
+        return Claim(job=record.decode(job_id, found), attempt=int(attempt), trace=found.get("trace"))
 
     def want(
         self,

@@ -13,6 +13,7 @@ from shared.job import Concept, Failure, Job, JobSpec, Progress, Stage, Status
 from shared.job_store import Claim, Ending, Fleet, JobStore, Refusal, Renewal, Ring, Sweep, Waiting, Wish
 from shared.settings import Role, Settings
 from worker.app import create_app
+from worker.attempts import Attempts
 from worker.child import Child
 from worker.seam import Loaded, StageFunction
 
@@ -140,6 +141,7 @@ class Holder:
     stages: Mapping[Stage, StageFunction]
     settings: Settings = QUICK
     name: str = "worker"
+    attempts: Attempts = field(default_factory=lambda: Attempts(QUICK))
     paces: list[tuple[int, float]] = field(default_factory=list)
 
     def note_pace(self, steps: int, seconds: float) -> None:
