@@ -16,6 +16,8 @@ Rows = Sequence[tuple[Sequence[str], float]]
 
 LANES: tuple[Lane, ...] = ("interactive", "batch")
 ROLES = ("detection", "generation", "all")
+# Codes of failures that no job is to blame for. They are told from the start: an alert must see the first one come.
+OWN_FAULTS = ("internal", "worker_lost", "out_of_memory", "blobs_unavailable", "records_unavailable")
 WorkerState = Literal["ready", "loading", "broken", "draining"]
 _STATES: tuple[WorkerState, ...] = ("ready", "loading", "broken", "draining")
 # What a child says on its way to being ready (worker/child.py).
@@ -84,7 +86,8 @@ def _counts(totals: Totals) -> Iterator[Metric]:
     over = [status.value for status in Status if status not in {Status.QUEUED, Status.RUNNING}]
     rows = [([lane, status], ended.get((lane, status), 0)) for lane in LANES for status in over]
     yield _counter("troupe_jobs_ended", "Jobs that are over", ["lane", "status"], rows)
-    failed = [([code], number) for (code,), number in totals.counted("failed").items()]
+    codes = {**dict.fromkeys(OWN_FAULTS, 0), **{code: number for (code,), number in totals.counted("failed").items()}}
+    failed = [([code], number) for code, number in codes.items()]
     yield _counter("troupe_jobs_failed", "Jobs that failed, by the code of their error", ["code"], failed)
     done = totals.counted("done")
     rows = [([stage.value, how], done.get((stage.value, how), 0)) for stage in Stage for how in ("made", "reused")]
