@@ -48,6 +48,8 @@ class Attempts:
 
     def open(self) -> None:
         """In the child, before the first attempt."""
+        # The first one need not wait for the library.
+        meters()
         if self._settings.traces_url:
             from shared.spans import Spans  # noqa: PLC0415 - costs nothing where traces are off
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from contextlib import ExitStack
 
 from shared.log import get_logger
 from shared.settings import Settings
@@ -22,7 +22,7 @@ class Exposition:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._close: Callable[[], None] = lambda: None
+        self._open = ExitStack()
 
     def open(self, *, with_child: bool) -> None:
         """Serves from now on. Before the first thing is counted, and before a child is started.
@@ -32,9 +32,10 @@ class Exposition:
         settings = self._settings
         if not settings.metrics or not settings.metrics_port:
             return
-        folder = tempfile.mkdtemp(prefix="troupe-metrics-") if with_child else None
-        if folder is not None:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        folder = None
+        if with_child:
+            folder = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="troupe-metrics-")
+            self._open.callback(shutil.rmtree, folder, ignore_errors=True)
         from prometheus_client import REGISTRY, CollectorRegistry, start_http_server  # noqa: PLC0415 - reads that
         from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
 
@@ -47,16 +48,9 @@ class Exposition:
         except OSError as error:
             log.error("metrics_not_served", port=settings.metrics_port, error=str(error))  # noqa: TRY400
             return
-
-        def close() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-
-        self._close = close
+        for end in (thread.join, server.server_close, server.shutdown):
+            self._open.callback(end)
 
     def close(self) -> None:
         """Ends the server; what was counted is gone."""
-        self._close()
+        self._open.close()
