@@ -129,6 +129,16 @@ def test_alerts_are_there_when_they_should_be_and_no_others(tmp_path: Path) -> N
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_prometheus_asks_where_our_containers_answer() -> None:
+    [job] = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
+    [target] = job["dns_sd_configs"]
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    for name in target["names"]:
+        assert services[name]["environment"]["TROUPE_METRICS_PORT"] == str(target["port"])
+        assert "inside" in services[name]["networks"]
+        assert not any(str(target["port"]) in port for port in services[name].get("ports", ()))
+
+
 def test_grafana_finds_the_dashboard_and_its_source() -> None:
     def provision(kind: str, name: str) -> Any:
         return yaml.safe_load((ROOT / "compose" / "grafana" / "provisioning" / kind / name).read_text())
