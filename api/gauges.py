@@ -79,6 +79,17 @@ def _workers(workers: list[WorkerFacts]) -> Iterator[Metric]:
     found = Counter((worker.role, state_of(worker)) for worker in workers)
     rows = [([role, state], found[role, state]) for role in ROLES for state in _STATES]
     yield _gauge("troupe_workers", "Workers that give signs of life", ["role", "state"], rows)
+    # As many series as workers live: a name goes with its worker.
+    memory = [
+        ([worker.name, kind], megabytes * 1e6)
+        for worker in workers
+        if worker.memory_mb
+        for kind, megabytes in (("total", worker.memory_mb), ("free", worker.free_mb))
+    ]
+    yield _gauge("troupe_gpu_memory_bytes", "Memory of a worker's device", ["worker", "kind"], memory)
+    paces = [([worker.name], worker.steps_per_s) for worker in workers if worker.steps_per_s]
+    words = "Denoising steps a second, while a worker drew its last stages"
+    yield _gauge("troupe_steps_per_second", words, ["worker"], paces)
 
 
 def _counts(totals: Totals) -> Iterator[Metric]:

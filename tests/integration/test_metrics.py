@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from compose.servers import HOST, free_port
+from shared.gauge import Gauge
 from shared.job import Failure
 from shared.job_store import WorkerFacts
 from shared.settings import Settings
@@ -36,7 +37,8 @@ def test_the_queue_is_told_in_figures_without_a_key_and_without_a_name(records: 
     records.limit("payer-of-much", weight=3)
     for role, ready in (("generation", True), ("detection", False)):
         records.fleet.beat(WorkerFacts(name=role, role=role, slots=1, bundle="mini"))
-        records.fleet.say_ready(role, ready=ready, reason="" if ready else "its bundle is broken")
+        gauge = Gauge(device="a GPU", memory_mb=80_000, free_mb=30_000, steps_per_s=21.5) if ready else None
+        records.fleet.say_ready(role, ready=ready, reason="" if ready else "its bundle is broken", gauge=gauge)
     done = records.submit(tenant="payer-of-much")
     records.fleet.hand_out("test", 1)
     records.finish(done)
@@ -63,6 +65,8 @@ def test_the_queue_is_told_in_figures_without_a_key_and_without_a_name(records: 
     assert figures.of("troupe_stages_done_total", stage="render", how="made") == 1
     assert figures.of("troupe_workers", role="generation", state="ready") == 1
     assert figures.of("troupe_workers", role="detection", state="broken") == 1
+    assert figures.of("troupe_gpu_memory_bytes", worker="generation", kind="free") == 3e10
+    assert figures.of("troupe_steps_per_second", worker="generation") == 21.5
     assert figures.of("troupe_redis_memory_bytes", kind="used") > 1e6
     assert figures.of("troupe_redis_up") == 1
     assert "payer" not in str(figures)

@@ -16,6 +16,7 @@ import pytest
 from api.client import Client
 from api.keys import KeyTable
 from compose.processes import ROOT
+from shared.gauge import Gauge
 from shared.job import Stage
 from shared.job_store import WorkerFacts
 from shared.settings import Settings
@@ -59,7 +60,10 @@ def fleet(records: Records) -> str:
         (BROKEN, "detection", "no faces/"),
     ):
         records.fleet.beat(WorkerFacts(name=name, role=role, slots=1, bundle="mini"))
-        records.fleet.say_ready(name, ready=not reason, reason=reason)
+        gauge = (
+            Gauge(device="NVIDIA H100", memory_mb=80_000, free_mb=41_200, steps_per_s=21.4) if name == DRAWS else None
+        )
+        records.fleet.say_ready(name, ready=not reason, reason=reason, gauge=gauge)
     for key in records.redis.scan_iter(f"{records.settings.key_prefix}:leases:*"):
         records.redis.delete(key)
     job = records.submit(tenant="ours")
@@ -106,7 +110,7 @@ def test_one_frame_fits_into_80_columns(server: ApiServer, keys: dict[str, str],
     assert max(map(len, lines)) <= 80
     assert "3 workers, 1 busy (1 with jobs of yours)" in lines[0]
     [row] = [line for line in lines if "12/30" in line]
-    assert row.split() == ["gpu-1", "generation", "mini", fleet[:8], "render", "12/30"]
+    assert row.split() == ["gpu-1", "generation", "mini", "H100", fleet[:8], "render", "12/30", "21.4", "41.2G"]
     assert f"{BROKEN}: no faces/" in lines
     assert [line.split()[0] for line in lines[-2:]] == ["interactive", "batch"]
 

@@ -112,10 +112,12 @@ def test_the_document_describes_every_address_and_leads_nowhere_else() -> None:
         "/v1/webhooks/{webhook_id}/deliveries",
         "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
         "/v1/queue",
+        "/v1/workers",
         "/v1/photos/uploads",
         "/v1/photos/{photo_id}",
         "/v1/tenant",
         "/healthz",
         "/readyz",
+        "/metrics",
     }
     assert set(schemas["Problem"]["properties"]["code"]["enum"]) == {kind.code for kind in tree()}

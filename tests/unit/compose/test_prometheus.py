@@ -50,7 +50,11 @@ def told() -> dict[str, set[str]]:
             "memory": {"used": 1, "max": 2},
         }
     )
-    workers = [WorkerFacts(name="worker", role="all", slots=1, bundle="mini", ready=True)]
+    workers = [
+        WorkerFacts(
+            name="worker", role="all", slots=1, bundle="mini", ready=True, memory_mb=2, free_mb=1, steps_per_s=3
+        )
+    ]
     found: dict[str, set[str]] = {name: set() for name in GIVEN}
     for family in (*requests.collect(), *families(totals, workers)):
         for sample in family.samples:
