@@ -19,6 +19,7 @@ from shared.metrics import meters
 
 # Prometheus gives up after ten seconds, and then knows nothing at all.
 _READ_S = 3.0
+_AGE_S = 1.0
 
 log = get_logger(__name__)
 
@@ -28,13 +29,23 @@ class Exposition:
 
     def __init__(self) -> None:
         self.requests = Requests()
+        self._reading = asyncio.Lock()
+        self._read: tuple[float, list[Metric]] = (float("-inf"), [])
         # A count that is not there cannot be told from one that is nothing.
         meters()
 
     async def text(self, context: Context) -> bytes:
         """All of it, in Prometheus's text format."""
-        found = _Found([*self.requests.collect(), *await _read(context)])
+        found = _Found([*self.requests.collect(), *await self._queue(context)])
         return generate_latest(REGISTRY) + generate_latest(found)
+
+    async def _queue(self, context: Context) -> list[Metric]:
+        """The queue as of at most a second ago: whoever asks again and again must not keep Redis busy."""
+        async with self._reading:
+            now_s = asyncio.get_running_loop().time()
+            if now_s - self._read[0] > _AGE_S:
+                self._read = (now_s, await _read(context))
+            return self._read[1]
 
     @asynccontextmanager
     async def own_port(self, context: Context) -> AsyncIterator[None]:
@@ -51,7 +62,7 @@ class Exposition:
             def collect(inside) -> Iterable[Metric]:  # noqa: N805 - self is the exposition here
                 yield from REGISTRY.collect()
                 yield from self.requests.collect()
-                yield from asyncio.run_coroutine_threadsafe(_read(context), loop).result(2 * _READ_S)
+                yield from asyncio.run_coroutine_threadsafe(self._queue(context), loop).result(2 * _READ_S)
 
         registry = CollectorRegistry()
         registry.register(Now())
