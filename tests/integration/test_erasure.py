@@ -43,6 +43,8 @@ HARMLESS = {
     "reap",
     "pace",
     "made",
+    "largest",
+    "counts",
 }
 
 

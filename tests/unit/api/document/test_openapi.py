@@ -36,7 +36,7 @@ IN_JOBS = {
     tree.BundleError,
 }
 # Between workers; a job that was canceled is no error.
-AMONG_WORKERS = {tree.JobCancelled, tree.WorkerDraining, tree.LeaseLost}
+AMONG_WORKERS = {tree.JobCancelled, tree.WorkerDraining, tree.LeaseLost, tree.CertificateUnusable}
 BODIES = {"post /v1/jobs", "post /v1/photos", "post /v1/batches", "post /v1/webhooks"}
 
 
