@@ -83,6 +83,18 @@ local function put_back(job, expiry_s)
   let_go(job)
 end
 
+-- Aside until then; a job that the person took back ends here instead.
+local function pause(job, over, expiry_s)
+  if job.cancel then return close(job, 'canceled', expiry_s) end
+  take_out(job)
+  if job.status == 'running' then count_running(job, -1) end
+  redis.call('HSET', record(job.id), 's', 'queued')
+  redis.call('HDEL', record(job.id), 'holder', 'step', 'steps')
+  redis.call('ZADD', p .. ':later', over, job.id)
+  announce(job.id)
+  let_go(job, over)
+end
+
 -- A worker died or fell silent under the job. Too many losses, and the job itself is to blame.
 local function lose(job, most, expiry_s, error)
   count('lost:' .. job.due)

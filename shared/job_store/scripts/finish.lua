@@ -36,9 +36,10 @@ local function share()
     'found', done.found)
 end
 
--- Erased while this job looked at it: the stage begins anew.
+-- Erased while this job looked at it: the stage begins anew, in a while. The mark outlives what it is for, and a job that asks
+-- for the same thing again would be done over as fast as it can be until then.
 if redis.call('EXISTS', erased(job.tenant, ARGV[5], ARGV[7])) == 1 then
-  put_back(job, ARGV[4])
+  pause(job, now() + 1, ARGV[4])
   return 'lost'
 end
 if ARGV[5] == 'identify' and lost_photo(job) then

@@ -12,12 +12,5 @@ if tries > tonumber(ARGV[6]) then
   fail(job, ARGV[5], ARGV[4])
   return 'failed'
 end
-take_out(job)
-if job.status == 'running' then count_running(job, -1) end
-redis.call('HSET', record(job.id), 's', 'queued')
-redis.call('HDEL', record(job.id), 'holder', 'step', 'steps')
-local over = now() + tonumber(ARGV[7]) * 2 ^ (tries - 1)
-redis.call('ZADD', p .. ':later', over, job.id)
-announce(job.id)
-let_go(job, over)
+pause(job, now() + tonumber(ARGV[7]) * 2 ^ (tries - 1), ARGV[4])
 return 'done'
