@@ -1,4 +1,4 @@
-"""One stack and one browser for all tests of the page; a fresh profile for each."""
+"""One stack and one browser for the tests of a module; a fresh profile for each."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from compose.stack import Stack, running_stack
 from tests.e2e.browser import PATIENCE_MS, SHOTS, Visit, chromium
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, once a session."""
+    """Chromium, once a module: its driver keeps an event loop in this thread, and no other test could start one."""
     SHOTS.mkdir(parents=True, exist_ok=True)
     expect.set_options(timeout=PATIENCE_MS)
     with chromium() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole stack on the mini bundle, once a session; not without a browser to look at it with."""
+    """The whole stack on the mini bundle, once a module; not without a browser to look at it with."""
     with running_stack(tmp_path_factory.mktemp("stack"), api_port=free_port(), say=print) as running:
         yield running
 
