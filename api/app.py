@@ -112,10 +112,11 @@ def create_app(settings: Settings) -> FastAPI:
     page.add_page(app, settings)
     add_error_answers(app)
     app.add_middleware(Access)
-    if settings.metrics:
-        app.add_middleware(Measured, exposition.requests)
     if spans is not None:
         app.add_middleware(Traced, spans)
+    if settings.metrics:
+        inside = app.build_middleware_stack
+        app.build_middleware_stack = lambda: Measured(inside(), exposition.requests)  # type: ignore[method-assign]
     # FastAPI's own way to extend its document.
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app

@@ -66,30 +66,21 @@ class Requests(Collector):
 
 
 class Measured:
-    """The app, with every answer counted."""
+    """The app, with every answer counted. Outside of everything, so that it sees the answer to a bug, too."""
 
     def __init__(self, app: ASGIApp, requests: Requests) -> None:
         self._app = app
         self._requests = requests
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serves one request. Not a coroutine of its own: each costs a request 1 % of its time."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         started_s = time.perf_counter()
-        status = 0
 
         def told(message: Message) -> Awaitable[None]:
-            nonlocal status
-            if status == 0:
-                status = message["status"]
-                self._requests.note(scope, status, time.perf_counter() - started_s)
+            if message["type"] == "http.response.start":
+                self._requests.note(scope, message["status"], time.perf_counter() - started_s)
             return send(message)
 
-        try:
-            await self._app(scope, receive, told)
-        except Exception:
-            if status == 0:
-                self._requests.note(scope, 500, time.perf_counter() - started_s)
-            raise
+        return self._app(scope, receive, told)

@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from api.app import create_app
 from api.measure import Measured, Requests
+from shared.settings import Settings
 
 
-def answered(requests: Requests, *, method: str = "GET", status: int | None = 200, **scope: Any) -> None:
-    """One request; without a status the app breaks."""
+def answered(requests: Requests, *, method: str = "GET", status: int = 200, **scope: Any) -> None:
+    """One request."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if status is None:
-            message = "a bug"
-            raise RuntimeError(message)
         await send({"type": "http.response.start", "status": status})
         await send({"type": "http.response.body", "body": b""})
 
@@ -27,7 +26,11 @@ def answered(requests: Requests, *, method: str = "GET", status: int | None = 20
         pass
 
     route = SimpleNamespace(path="/v1/jobs/{job_id}")
-    asyncio.run(Measured(app, requests)({"type": "http", "method": method, "route": route, **scope}, receive, send))
+
+    async def serve() -> None:
+        await Measured(app, requests)({"type": "http", "method": method, "route": route, **scope}, receive, send)
+
+    asyncio.run(serve())
 
 
 def samples(requests: Requests, name: str) -> dict[tuple[str, ...], float]:
@@ -63,7 +66,25 @@ def test_a_request_that_waits_is_counted_but_not_timed() -> None:
 
 
 def test_a_request_that_breaks_the_app_is_a_500() -> None:
-    requests = Requests()
+    app = create_app(Settings())
+
+    @app.get("/breaks")
+    async def breaks() -> None:
+        message = "a bug"
+        raise RuntimeError(message)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        pass
+
+    app.state.context = SimpleNamespace(settings=Settings(), looks=SimpleNamespace(are_limited=False))
+    scope = {"type": "http", "method": "GET", "path": "/breaks", "headers": [], "query_string": b""}
+
+    async def serve() -> None:
+        await app(scope, receive, send)
+
     with pytest.raises(RuntimeError):
-        answered(requests, status=None)
-    assert samples(requests, "troupe_http_requests_total") == {("/v1/jobs/{job_id}", "GET", "500"): 1}
+        asyncio.run(serve())
+    assert samples(app.state.exposition.requests, "troupe_http_requests_total") == {("/breaks", "GET", "500"): 1}
