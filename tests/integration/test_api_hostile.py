@@ -135,7 +135,7 @@ def test_a_strange_id_is_no_job(server: ApiServer, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "code"),
     [
-        ("GET", "/", "route_not_found"),
+        ("GET", "/v1", "route_not_found"),
         ("GET", "/v1/jobs/", "route_not_found"),
         ("GET", "/v2/jobs", "route_not_found"),
         ("PATCH", f"/v1/jobs/{_ID}", "method_not_allowed"),

@@ -11,6 +11,7 @@ local number, tried = ARGV[13], ARGV[14]
 local job = read(ARGV[2])
 if not job or job.attempt ~= tonumber(ARGV[3]) then return 'lost' end
 if not held(job) then
+  if job.status == 'canceled' or job.status == 'expired' then return 'lost' end
   if redis.call('HGET', record(job.id), 'o:' .. ARGV[5]) == ARGV[7] then return 'done' end
   if number ~= '' and redis.call('HGET', record(job.id), 'y:' .. number) == tried then return 'done' end
   return 'lost'
