@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,9 +35,18 @@ class Meters:
     delivery_seconds: Histogram
 
 
-@cache
+# Two threads that count for the first time at the same moment must not both make the meters: the second one would fail.
+_making = Lock()
+
+
 def meters() -> Meters:
     """The meters of this process."""
+    with _making:
+        return _meters()
+
+
+@cache
+def _meters() -> Meters:
     from prometheus_client import Counter, Histogram, disable_created_metrics  # noqa: PLC0415 - see above
 
     # Twice the series, and nobody asks when a count began.

@@ -79,8 +79,7 @@ def test_a_worker_tells_of_its_device_and_its_pace(stand: Rig) -> None:
 
 def test_the_celery_command_in_a_checkout_starts_children_that_find_the_worker(stand: Rig) -> None:
     celery = str(Path(sys.executable).with_name("celery"))
-    # No bundle is there: how far the child comes is all that is asked.
-    worker = stand.start_worker(celery=[celery], app="worker.app", bundle=str(stand.folder / "nothing"))
+    worker = stand.start_worker(celery=[celery], app="worker.app", bundle="mini")
     stand.until("a child's word", lambda: "loading" in reasons(stand))
     stand.kill_worker(worker)
 
