@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 
 from api.access import LOOKS, OPEN, Access
 from api.context import open_context
+from api.direct import serve_directly
 from api.document.batches import batch_example, product_schemas
 from api.document.jobs import job_example
 from api.document.messages import message_schemas, messages
@@ -103,11 +104,13 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         # Not include_router: it keeps a router of its own per room, and every request pays for the way through it.
         app.router.routes.extend(room.router.routes)
-    for route in app.routes:
-        if isinstance(route, APIRoute) and "POST" in (route.methods or ()):
-            route.app = Once(route.app)
     # At the end, so that a GET never passes them.
     app.router.routes.extend(_heads(app.routes))
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            serve_directly(route)
+            if "POST" in (route.methods or ()):
+                route.app = Once(route.app)
     add_reference(app)
     page.add_page(app, settings)
     add_error_answers(app)

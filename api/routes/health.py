@@ -22,7 +22,7 @@ _ROLES = ("detection", "generation")
 
 
 @router.get("/healthz", responses=ALIVE_ANSWERS, summary="Is the process alive")
-async def healthz() -> Response:
+async def healthz(_: Request) -> Response:
     """Answers as long as the process does; asks nobody else."""
     return Response(b'{"ok":true}', media_type="application/json")
 
