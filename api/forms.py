@@ -1,9 +1,9 @@
 """A job as a multipart form, so that one curl does it all.
 
 Either the field `job` holds the whole request as JSON, or the fields do: `prompt`, `negative_prompt`, `lane`, `until`
-as text, `sampling`, `concepts`, `min_identity` and `max_tries` as JSON. Instead of `concepts`, pairs of `phrase` and
-`photo` may be repeated: the first photo belongs to the first phrase. Wherever the JSON names a photo, it may name a
-file of the same form instead of an id.
+as text, `sampling`, `concepts`, `min_identity`, `max_tries` and `embed_settings` as JSON. Instead of `concepts`, pairs
+of `phrase` and `photo` may be repeated: the first photo belongs to the first phrase. Wherever the JSON names a photo,
+it may name a file of the same form instead of an id.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from api.pictures import Photo
 from shared.errors import BodyTooLarge, InvalidField, MalformedBody, PictureTooLarge
 
 _TEXTS = ("prompt", "negative_prompt", "lane", "until")
-_VALUES = ("sampling", "concepts", "min_identity", "max_tries")
+_VALUES = ("sampling", "concepts", "min_identity", "max_tries", "embed_settings")
 _SETTLED = frozenset({"job", *_TEXTS, *_VALUES, "phrase"})
 
 

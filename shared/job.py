@@ -191,6 +191,15 @@ Until = Annotated[
 ]
 
 
+EmbedSettings = Annotated[
+    bool,
+    Field(
+        description="The picture's PNG says how it was drawn: its text `troupe` holds prompts, phrases, sampling, "
+        "bundle and version as JSON; nothing of the photos"
+    ),
+]
+
+
 def check_until(until: Stage, wishes: Mapping[str, object]) -> Stage:
     """The stage, unless the wishes for a picture need a later one. Raises ValueError."""
     if until is not Stage.VERIFY and (wishes.get("min_identity") is not None or wishes.get("max_tries", 1) != 1):
@@ -210,6 +219,7 @@ class JobSpec(Asked):
     min_identity: MinIdentity = None
     max_tries: MaxTries = 1
     until: Until = Stage.VERIFY
+    embed_settings: EmbedSettings = False
     retention_s: int | None = Field(
         None,
         ge=0,

@@ -77,11 +77,15 @@ class Drawing(BaseModel):
 
 
 class Finish(BaseModel):
-    """What is done to a drawn picture before it is a file. signed: it carries a signed C2PA manifest."""
+    """What is done to a drawn picture before it is a file.
+
+    signed: it carries a signed C2PA manifest. caption: text in the file that says how it was drawn; none when empty.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     signed: bool = False
+    caption: str = ""
 
 
 AS_DRAWN = Finish()

@@ -1,4 +1,4 @@
-"""What C2PA's own reader finds in a picture."""
+"""What others' readers find in a picture: C2PA's own, and PIL."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import c2pa
+from PIL import Image
 
 
 def validated(png: bytes, *, root: Path | None = None) -> tuple[str, dict[str, Any], list[str]]:
@@ -18,3 +19,11 @@ def validated(png: bytes, *, root: Path | None = None) -> tuple[str, dict[str, A
         found = json.loads(reader.json())
     failures = [one["code"] for one in found["validation_results"]["activeManifest"]["failure"]]
     return found["validation_state"], found["manifests"][found["active_manifest"]], failures
+
+
+def text_in(png: bytes) -> str | None:
+    """The text that says how the picture was drawn."""
+    with Image.open(io.BytesIO(png)) as image:
+        image.load()
+        found = image.info.get("troupe")
+    return None if found is None else str(found)

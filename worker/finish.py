@@ -19,13 +19,14 @@ class Finisher:
 
     notary: Notary | None
 
-    def wish(self) -> Finish:
-        """What becomes of the picture of a job."""
-        return Finish(signed=self.notary is not None)
+    def wish(self, caption: str = "") -> Finish:
+        """What becomes of a picture. caption: text that its file is to hold."""
+        return Finish(signed=self.notary is not None, caption=caption)
 
-    def file(self, picture: NDArray[np.uint8]) -> bytes:
-        """A picture (H, W, 3) RGB as the PNG that is given out."""
-        data = png(picture)
+    def file(self, picture: NDArray[np.uint8], wish: Finish) -> bytes:
+        """A picture (H, W, 3) RGB as the PNG that is given out; the wish is one of this finisher's own."""
+        data = png(picture, wish.caption)
+        # Last, so that the signature covers all the rest.
         return data if self.notary is None else self.notary.sign(data)
 
 

@@ -37,6 +37,7 @@ from shared.orders import (
 )
 from shared.settings import Role, Settings
 from shared.verification import Verification
+from worker.caption import caption_of
 from worker.drawings import drawing_of, personalize_order_of, spec_of_try
 from worker.equipment import Equipment
 from worker.finish import Finisher, finisher_of
@@ -128,7 +129,7 @@ class Rooms:
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
             template = render(self._generation, order.drawing, on_step)
-            place.put_new(TEMPLATE, self._finisher.file(template.picture), "image/png")
+            place.put_new(TEMPLATE, self._finisher.file(template.picture, order.finish), "image/png")
             predictions = {"predictions": template.predictions.cpu().contiguous()}
             place.put(_PREDICTIONS, save_tensors(predictions), "application/octet-stream")
             return {}
@@ -156,13 +157,15 @@ class Rooms:
 
     def personalize(self, job: Job) -> tuple[PersonalizeOrder, Work]:
         """The final picture."""
+        spec = spec_of_try(job)
+        caption = caption_of(spec, self.bundle.name) if spec.embed_settings else ""
         order = personalize_order_of(
-            spec_of_try(job),
+            spec,
             bundle=self.bundle.name,
             identities=job.outputs[Stage.IDENTIFY],
             template=job.outputs[Stage.RENDER],
             regions=job.outputs[Stage.DETECT],
-            finish=self._finisher.wish(),
+            finish=self._finisher.wish(caption),
             loras=self._generation.loras.files,
         )
 
@@ -177,7 +180,7 @@ class Rooms:
                 predictions=predictions,
             )
             picture = personalize(self._generation, order, cast, on_step)
-            place.put_new(PICTURE, self._finisher.file(picture), "image/png")
+            place.put_new(PICTURE, self._finisher.file(picture, order.finish), "image/png")
             return {}
 
         return order, work

@@ -15,6 +15,7 @@ from shared.job import (
     MAX_CONCEPTS,
     Asked,
     Concept,
+    EmbedSettings,
     JobSpec,
     MaxTries,
     MinIdentity,
@@ -40,6 +41,7 @@ class Scene(Asked):
     min_identity: MinIdentity = None
     max_tries: MaxTries = 1
     until: Until = Stage.VERIFY
+    embed_settings: EmbedSettings = False
 
     @field_validator("until")
     @classmethod
@@ -112,5 +114,6 @@ def lines_of(batch: ProductBatch, reader: LineReader) -> Iterator[ReadLine]:
             min_identity=scene.min_identity,
             max_tries=scene.max_tries,
             until=scene.until,
+            embed_settings=scene.embed_settings,
         )
         yield reader.check(number, f"{scene_name}-{cast_name}", spec)

@@ -71,6 +71,9 @@ def submit(
         Stage,
         typer.Option(help="The job succeeds after this stage: identify checks the photos, detect shows who is where."),
     ] = Stage.VERIFY,
+    embed_settings: Annotated[
+        bool, typer.Option("--embed-settings", help="The picture's PNG says how it was drawn.")
+    ] = False,
     lane: Annotated[str, typer.Option(help="interactive, or batch for work that can wait.")] = "interactive",
     out: _Out = None,
     wait_for: Annotated[
@@ -93,7 +96,13 @@ def submit(
         raise typer.BadParameter("give either the scene or --file", param_hint="PROMPT")
     if out is not None and until in {Stage.IDENTIFY, Stage.RENDER, Stage.DETECT}:
         raise typer.BadParameter(f"a job until {until.value} has no picture to write", param_hint="--out")
-    wishes = {"min_identity": min_identity, "max_tries": max_tries, "until": until.value, "lane": lane}
+    wishes = {
+        "min_identity": min_identity,
+        "max_tries": max_tries,
+        "until": until.value,
+        "embed_settings": embed_settings,
+        "lane": lane,
+    }
     document = _asked(prompt or "", cast or [], sampling or [], wishes) if file is None else _read(file)
     folder = file.parent if file else None
     with client_of(context) as client:

@@ -266,6 +266,7 @@ SUBMIT_BODY: dict[str, Any] = {
                         "concepts": {"type": "string", "description": "JSON"},
                         "min_identity": {"type": "string", "description": "JSON: a number"},
                         "max_tries": {"type": "string", "description": "JSON: a number"},
+                        "embed_settings": {"type": "string", "description": "JSON: true or false"},
                         "phrase": {"type": "array", "items": {"type": "string"}},
                         "photo": {"type": "array", "items": FILE},
                     },

@@ -11,7 +11,7 @@ const KEPT = "troupe-draft";
 /** An empty draft. */
 export function emptyDraft() {
   const { width, height } = SIZES[0];
-  return { scene: "", people: [], width, height, preset: limits.preset, mode: "shared", seed: "", avoid: "", tries: 1 };
+  return { scene: "", people: [], width, height, preset: limits.preset, mode: "shared", seed: "", avoid: "", tries: 1, told: false };
 }
 
 /** The job that the draft asks for. */
@@ -31,6 +31,7 @@ export function specOf(draft) {
       ...(draft.seed && { seed: Number(draft.seed) }),
     },
     max_tries: draft.tries,
+    embed_settings: draft.told,
   };
 }
 
@@ -47,6 +48,7 @@ export function takeSpec(draft, spec, changed) {
     mode: sampling.mode,
     seed: "",
     tries: spec.max_tries,
+    told: spec.embed_settings,
   });
   for (const { phrase, photos } of spec.concepts) add(draft, { phrase, photos, name: photos.map(nameOf).find(Boolean) ?? "", byHand: true }, changed);
 }

@@ -23,7 +23,7 @@ function nearest(ratio) {
   return sides.flatMap((width) => sides.map((height) => ({ width, height }))).reduce((a, b) => (far(b) < far(a) ? b : a));
 }
 
-/** The choices of a draft: width, height, preset, mode, seed, avoid, tries. `changed` is called after each change. */
+/** The choices of a draft: width, height, preset, mode, seed, avoid, tries, told. `changed` is called after each change. */
 export class Shape {
   constructor(draft, changed) {
     Object.assign(this, { draft, changed });
@@ -32,15 +32,8 @@ export class Shape {
     this.modes = this.choice("Mode", "mode", Object.entries(MODES));
     this.avoid = this.field("Leave out", "avoid", { placeholder: "blurry, text…", maxlength: String(limits.max_prompt_chars) });
     this.seed = this.field("Seed", "seed", { placeholder: "any", inputmode: "numeric", pattern: "[0-9]{1,18}" });
-    this.again = make("input", {
-      type: "checkbox",
-      on: {
-        change: () => {
-          draft.tries = this.again.checked ? 3 : 1;
-          changed();
-        },
-      },
-    });
+    this.again = this.check("Draw up to three times, until everybody is recognizable", (on) => ({ tries: on ? 3 : 1 }));
+    this.told = this.check("Write these settings into the picture’s file", (on) => ({ told: on }));
     this.element = make(
       "div",
       { class: "shape" },
@@ -50,7 +43,8 @@ export class Shape {
         "More",
         this.modes,
         make("div", { class: "pair" }, this.seed.element, this.avoid.element),
-        make("label", { class: "check" }, this.again, make("span", {}, "Draw up to three times, until everybody is recognizable")),
+        this.again.element,
+        this.told.element,
       ),
     );
   }
@@ -72,6 +66,11 @@ export class Shape {
     const id = newId(field);
     const input = make("input", { id, autocomplete: "off", ...attributes, on: { input: () => this.set({ [field]: input.value.trim() }) } });
     return { element: make("div", { class: "field" }, make("label", { for: id }, title), input), input };
+  }
+
+  check(words, values) {
+    const input = make("input", { type: "checkbox", on: { change: () => this.set(values(input.checked)) } });
+    return { element: make("label", { class: "check" }, input, make("span", {}, words)), input };
   }
 
   set(values) {
@@ -96,7 +95,8 @@ export class Shape {
       input.checked = [draft.preset, draft.mode, `${draft.width}x${draft.height}`].includes(input.value);
     }
     for (const field of ["seed", "avoid"]) if (this[field].input.value !== draft[field]) this[field].input.value = draft[field];
-    this.again.checked = draft.tries > 1;
+    this.again.input.checked = draft.tries > 1;
+    this.told.input.checked = draft.told;
   }
 
   size(name, { name: text, width, height }) {

@@ -67,13 +67,14 @@ def ben(tmp_path: Path) -> Path:
 
 
 def test_a_picture_from_submit_to_file(server: ApiServer, ben: Path, tmp_path: Path) -> None:
-    done = troupe(
-        server.url, "submit", "a man on the beach", "-c", f"the man={ben}", "-s", "seed=7", "-s", "mode=staged"
-    )
+    wishes = ("-s", "seed=7", "-s", "mode=staged", "--embed-settings")
+    done = troupe(server.url, "submit", "a man on the beach", "-c", f"the man={ben}", *wishes)
     assert done.returncode == 0, done.stderr
     job_id = done.stdout.strip()
     with Client(server.url) as client:
-        assert {"seed": 7, "mode": "staged"}.items() <= client.get(job_id).spec["sampling"].items()
+        spec = client.get(job_id).spec
+    assert {"seed": 7, "mode": "staged"}.items() <= spec["sampling"].items()
+    assert spec["embed_settings"]
     playing = threading.Thread(target=server.play, args=(job_id,))
     playing.start()
     out = tmp_path / "out.png"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,7 +23,7 @@ from shared.limits import limits_of
 from shared.orders import STAGES
 from shared.settings import Settings
 from tests.integration.queue_records import Records
-from tests.provenance import validated
+from tests.provenance import text_in, validated
 from worker.child import Child
 from worker.mini.portraits import FOLDER as PORTRAITS
 from worker.models.bundle import load_bundle
@@ -195,6 +196,30 @@ def test_two_attempts_at_a_picture_leave_one_signed_picture(play: Play) -> None:
     late = play.stages[Stage.PERSONALIZE](job).make(lambda _i, _n: None)
     assert late.digest == outputs[Stage.PERSONALIZE].digest
     assert play.blobs.get(key) == first
+
+
+def test_a_picture_says_how_it_was_drawn_where_that_was_asked_and_only_there(play: Play) -> None:
+    plain = play.job(couple(play)[:1], "a man in the city", seed=8, steps=4)
+    told = plain.model_copy(update={"spec": plain.spec.model_copy(update={"embed_settings": True})})
+    without, _, _ = play.run(plain)
+    asked, outputs, _ = play.run(told)
+    for stage in (Stage.RENDER, Stage.DETECT):
+        assert asked.outputs[stage] == without.outputs[stage]
+    key = outputs[Stage.VERIFY].picture
+    assert key is not None
+    data = play.blobs.get(key)
+    assert data is not None
+    assert validated(data)[0] == "Valid"
+    said = json.loads(text_in(data) or "")
+    assert (said["prompt"], said["sampling"]["seed"], said["concepts"]) == (
+        "a man in the city",
+        8,
+        [{"phrase": "the man"}],
+    )
+    other = play.blobs.get(stage_key("default", Stage.PERSONALIZE, without.outputs[Stage.PERSONALIZE], PICTURE))
+    assert other is not None
+    assert text_in(other) is None
+    assert np.array_equal(pixels(other), pixels(data))
 
 
 def test_a_picture_without_a_face_and_one_person_for_two_are_said(play: Play) -> None:

@@ -97,9 +97,9 @@ def test_an_end_that_does_not_fit_is_refused_by_its_name(client: httpx.Client, w
 
 
 def test_a_form_and_the_lines_of_a_batch_may_end_early_too(client: httpx.Client) -> None:
-    form = {"prompt": "a man", "phrase": "the man", "until": "identify"}
+    form = {"prompt": "a man", "phrase": "the man", "until": "identify", "embed_settings": "true"}
     job = client.post("/v1/jobs", data=form, files={"photo": ("me.png", png_bytes(), "image/png")}).json()
-    assert job["spec"]["until"] == "identify"
+    assert (job["spec"]["until"], job["spec"]["embed_settings"]) == ("identify", True)
     body = asked(client, until="detect")
     line = json.dumps({**body, "custom_id": "one"})
     headers = {"Content-Type": "application/jsonl"}

@@ -101,7 +101,10 @@ def test_the_second_line_of_an_id_is_wrong() -> None:
 
 def test_every_scene_meets_every_cast_and_a_scene_has_one_seed() -> None:
     body = {
-        "scenes": [{"name": "beach", "prompt": "a man on the beach"}, {"prompt": "a man at home"}],
+        "scenes": [
+            {"name": "beach", "prompt": "a man on the beach", "embed_settings": True},
+            {"prompt": "a man at home"},
+        ],
         "casts": [{"name": name, "concepts": PEOPLE} for name in ("ben", "carl")],
     }
     lines = list(lines_of(product_of(json.dumps(body).encode()), LineReader(MINI_LIMITS)))
@@ -109,6 +112,7 @@ def test_every_scene_meets_every_cast_and_a_scene_has_one_seed() -> None:
     seeds = [one.spec.sampling.seed for one in lines if isinstance(one, GoodLine)]
     assert seeds[0] == seeds[1]
     assert seeds[2] == seeds[3]
+    assert [one.spec.embed_settings for one in lines if isinstance(one, GoodLine)] == [True, True, False, False]
 
 
 def test_scenes_and_casts_hold_numbers_as_numbers() -> None:

@@ -1,0 +1,24 @@
+"""How a picture was drawn, as text for its file: whoever has the file has the settings to draw it again."""
+
+from __future__ import annotations
+
+import json
+
+from shared.job import JobSpec
+from shared.version import VERSION
+
+
+def caption_of(spec: JobSpec, bundle: str) -> str:
+    """The settings as JSON, the same text for equal ones; nothing of the photos, the caller or the queue.
+
+    spec: with every value of the sampling filled in. bundle: name with fingerprint.
+    """
+    said = {
+        "version": VERSION,
+        "bundle": bundle,
+        "prompt": spec.prompt,
+        "negative_prompt": spec.negative_prompt,
+        "concepts": [one.model_dump(mode="json", exclude_none=True, exclude={"photos"}) for one in spec.concepts],
+        "sampling": spec.sampling.model_dump(mode="json", exclude_none=True),
+    }
+    return json.dumps(said, ensure_ascii=False)
