@@ -65,7 +65,8 @@ def options(settings: Settings) -> dict[str, Any]:
         "task_ignore_result": True,
         # One job at a time on a device, in a child: the parent survives whatever happens to the child and can say so.
         # CUDA does not survive a fork, so a child is a fresh interpreter that loads its models itself.
-        "worker_pool": "prefork",
+        # It is Celery's `prefork`; its module says what was mended.
+        "worker_pool": "worker.pool:Pool",
         "worker_concurrency": 1,
         "worker_pool_start_method": "spawn",
         # A child counts as up when its models are loaded; Celery would kill it after four seconds.

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import signal
+import struct
+import termios
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
 from shared import broker
 from shared.job import Stage
 from shared.job_store import Ring
@@ -10,6 +19,8 @@ from tests.faults.conftest import CREW, Crew
 from tests.faults.stages import load_stages
 from tests.integration.queue_rig import Rig
 from worker.app import create_app
+
+_PAGE = os.sysconf("SC_PAGESIZE")
 
 
 def test_cut_connections_disturb_no_job(crew: Crew) -> None:
@@ -40,6 +51,27 @@ def test_redis_restarted_in_the_middle_of_a_job_loses_nothing(crew: Crew) -> Non
     stand.check_one_picture(running)
     stand.check_one_picture(waiting)
     # And the workers take new jobs.
+    stand.check_one_picture(stand.submit())
+
+
+def test_a_connection_that_breaks_in_the_middle_of_a_childs_answer_leaves_no_worker_deaf(stand: Rig) -> None:
+    [worker] = stand.start_workers("all")
+    job_id = stand.submit("verify=wait")
+    child = stand.wait_for_run(job_id, Stage.VERIFY).pid
+    connected = times_connected(stand)
+    with ExitStack() as frozen, narrow_pipes(child) as fullest:
+        # The child writes as much of its answer as the pipe holds, the parent reads that, and loses its connection.
+        os.kill(worker.pid, signal.SIGSTOP)
+        frozen.callback(os.kill, worker.pid, signal.SIGCONT)
+        stand.let_go(job_id)
+        stand.until("a full pipe", lambda: fullest() >= _PAGE)
+        os.kill(child, signal.SIGSTOP)
+        frozen.callback(os.kill, child, signal.SIGCONT)
+        os.kill(worker.pid, signal.SIGCONT)
+        stand.until("an empty pipe", lambda: fullest() == 0)
+        stand.cut_connections()
+        stand.until("a new connection", lambda: times_connected(stand) > connected)
+    stand.check_one_picture(job_id)
     stand.check_one_picture(stand.submit())
 
 
@@ -82,6 +114,29 @@ def test_a_doorbell_that_got_lost_is_rung_again(crew: Crew) -> None:
     for job_id in (*busy, lost):
         stand.check_one_picture(job_id)
     assert [line["job_id"] for line in stand.log_lines() if line["event"] == "doorbell_lost"][-1] == lost
+
+
+def times_connected(stand: Rig) -> int:
+    """How often Celery's consumers have connected to the broker."""
+    return sum(str(line["event"]).startswith("Connected to ") for line in stand.log_lines())
+
+
+@contextmanager
+def narrow_pipes(pid: int) -> Iterator[Callable[[], int]]:
+    """Makes a process' pipes hold two pages, less than an answer that ends a chain; gives how much the fullest has."""
+    with ExitStack() as opened:
+        pipes = []
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            if str(link.readlink()).startswith("pipe:"):
+                pipes.append(os.open(link, os.O_RDONLY | os.O_NONBLOCK))
+                opened.callback(os.close, pipes[-1])
+                fcntl.fcntl(pipes[-1], fcntl.F_SETPIPE_SZ, 2 * _PAGE)
+
+        def bytes_waiting(pipe: int) -> int:
+            [waiting] = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
+            return int(waiting)
+
+        yield lambda: max(bytes_waiting(pipe) for pipe in pipes)
 
 
 def ring_by_hand(stand: Rig, job_id: str, stage: Stage) -> None:

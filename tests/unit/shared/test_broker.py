@@ -50,7 +50,7 @@ def test_kombu_knows_the_name_of_every_transport_option() -> None:
         ("task_acks_late", False),
         ("worker_disable_prefetch", True),
         ("task_ignore_result", True),
-        ("worker_pool", "prefork"),
+        ("worker_pool", "worker.pool:Pool"),
         ("worker_concurrency", 1),
         ("worker_pool_start_method", "spawn"),
         ("task_create_missing_queues", False),
