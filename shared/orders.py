@@ -80,12 +80,14 @@ class Finish(BaseModel):
     """What is done to a drawn picture before it is a file.
 
     signed: it carries a signed C2PA manifest. caption: text in the file that says how it was drawn; none when empty.
+    watermark: text in its colours; none when empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     signed: bool = False
     caption: str = ""
+    watermark: str = ""
 
 
 AS_DRAWN = Finish()

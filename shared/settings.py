@@ -19,6 +19,8 @@ from shared.loras import AllowedLora, read_loras
 # Exit status of a process that cannot run as it is set up (EX_CONFIG of sysexits.h); a new start changes nothing.
 EXIT_CONFIG = 78
 
+MOST_WATERMARK_BYTES = 16
+
 Role = Literal["detection", "generation", "all"]
 
 
@@ -123,6 +125,12 @@ class Settings(BaseSettings):
     )
     c2pa_timestamp_url: str = Field("", description="Timestamp authority (RFC 3161) asked for every picture; or none")
 
+    watermark: str = Field(
+        "",
+        description="Text in the colours of every picture and template, 16 bytes at most, read by `./run watermark`; "
+        "none when empty",
+    )
+
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
     api_port: int = Field(8000, ge=0, le=65_535, description="Port the API listens on")
     auth: bool = Field(False, description="Ask for API keys; off: whoever reaches the API is the tenant `default`")
@@ -196,6 +204,14 @@ class Settings(BaseSettings):
         "", description="OTLP/HTTP collector that traces are sent to, as `http://collector:4318`; none when empty"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged")
+
+    @field_validator("watermark")
+    @classmethod
+    def _watermark_is_short(cls, text: str) -> str:
+        if len(text.encode()) > MOST_WATERMARK_BYTES or (text and not text.isprintable()):
+            message = f"a watermark has at most {MOST_WATERMARK_BYTES} bytes in UTF-8, all printable"
+            raise ValueError(message)
+        return text
 
     @field_validator("webhook_origins")
     @classmethod

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMES = ("api", "queue", "backlog", "batch", "fairness", "denoise", "flops", "wall", "streams", "polling")
+NAMES = ("api", "queue", "backlog", "batch", "fairness", "denoise", "flops", "wall", "streams", "polling", "marks")
 
 
 def main() -> int:

@@ -36,6 +36,13 @@ def test_a_secret_is_not_shown() -> None:
     assert "hush" not in repr(Settings.model_validate({"s3_secret_key": "hush"}))
 
 
+@pytest.mark.parametrize("text", ["seventeen letters", "ü" * 9, "two\nlines"])
+def test_a_watermark_that_does_not_fit_is_refused(text: str) -> None:
+    assert Settings(watermark="exactly 16 bytes").watermark == "exactly 16 bytes"
+    with pytest.raises(ValidationError, match="at most 16 bytes"):
+        Settings(watermark=text)
+
+
 def test_a_lost_worker_is_noticed_in_time() -> None:
     defaults = Settings()
     assert defaults.renew_every_s * 3 <= defaults.lease_s

@@ -1,0 +1,115 @@
+"""An invisible watermark: a short text in the colours of a picture, which outlives what the file says in words.
+
+The method is dwtDctSvd of invisible-watermark (ShieldMnt/invisible-watermark, imwatermark/dwtDctSvd.py): of every 8 x 8
+pixels the U of YUV is halved (Haar), and the largest singular value of the 4 x 4 numbers that this gives is moved to a
+quarter or three quarters of a step: a bit. Bits come again and again, and their blocks vote. What differs: all blocks
+at once, in fractions instead of bytes, to the nearest such place; votes that weigh; and no DCT, which only turns a
+block and leaves its singular values as they are. Its decoder reads what is written here, with `scales=[0, 60, 0]`.
+"""
+
+from __future__ import annotations
+
+import binascii
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.settings import MOST_WATERMARK_BYTES
+
+# A text filled up with zeros, and its CRC-16: whoever reads knows whether there is a text.
+BITS = 8 * (MOST_WATERMARK_BYTES + 2)
+BLOCK_PX = 8
+# Larger steps survive coarser files, and show. README.md says what this one survives and how much it changes.
+STEP = 60.0
+_LUMA = np.array([0.299, 0.587, 0.114])
+# U = _TO_U * (B - Y) + 128, and back (OpenCV's COLOR_RGB2YUV).
+_TO_U = 0.492
+_U_TO_RGB = np.array([0.0, -0.395, 2.032])
+# The numbers of a block are all positive and much alike: its largest singular value leads by far.
+_ROUNDS = 4
+
+Blocks = NDArray[np.float64]
+
+
+def engrave(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) RGB with the text in it. Raises ValueError for a text too long or a picture too small."""
+    bits = _bits_of(text)
+    blocks, (rows, columns) = _blocks_of(picture)
+    if len(blocks) < BITS:
+        height_px, width_px = picture.shape[:2]
+        message = f"a picture of {width_px} x {height_px} has {len(blocks)} blocks; a watermark needs {BITS}"
+        raise ValueError(message)
+    u, s, v = _leading(blocks)
+    first = (0.25 + 0.5 * np.resize(bits, len(blocks))) * STEP
+    nearest = first + np.rint((s - first) / STEP) * STEP
+
+    def moved(aims: NDArray[np.float64]) -> NDArray[np.uint8]:
+        change = (aims - s)[:, None, None] * u[:, :, None] * v[:, None, :]
+        halved = change.reshape(rows, columns, 4, 4).swapaxes(1, 2).reshape(rows * 4, columns * 4)
+        # A half of Haar's sum goes to each of the four pixels.
+        shift = np.zeros(picture.shape[:2])
+        shift[: rows * BLOCK_PX, : columns * BLOCK_PX] = np.kron(halved, np.full((2, 2), 0.5))
+        shifted: NDArray[np.float64] = np.rint(picture + shift[..., None] * _U_TO_RGB)
+        return shifted.clip(0, 255).astype(np.uint8)
+
+    marked = moved(nearest)
+    # White cannot become bluer, nor black yellower: such a block goes the other way.
+    reached = _leading(_blocks_of(marked)[0])[1]
+    stuck = np.abs(reached - nearest) > STEP / 8
+    return moved(nearest + np.where(stuck, np.where(nearest > s, -STEP, STEP), 0)) if stuck.any() else marked
+
+
+def read(picture: NDArray[np.uint8]) -> str | None:
+    """The text in a picture (H, W, 3) RGB; None where there is none, or it is no longer whole."""
+    found = np.packbits(_votes(picture) > 0).tobytes()
+    text, check = found[:MOST_WATERMARK_BYTES], found[MOST_WATERMARK_BYTES:]
+    if not text.strip(b"\0") or check != _check_of(text):
+        return None
+    return text.rstrip(b"\0").decode(errors="replace")
+
+
+def agreement(picture: NDArray[np.uint8], text: str) -> float:
+    """Share of a text's bits that are in the picture: 1 where it is whole, about 0.5 where it never was."""
+    return float(np.mean((_votes(picture) > 0) == _bits_of(text)))
+
+
+def _bits_of(text: str) -> NDArray[np.bool_]:
+    data = text.encode()
+    if not data or len(data) > MOST_WATERMARK_BYTES:
+        message = f"a watermark has 1 to {MOST_WATERMARK_BYTES} bytes, and {text!r} has {len(data)}"
+        raise ValueError(message)
+    whole = data.ljust(MOST_WATERMARK_BYTES, b"\0")
+    return np.unpackbits(np.frombuffer(whole + _check_of(whole), np.uint8)).astype(bool)
+
+
+def _check_of(data: bytes) -> bytes:
+    return binascii.crc_hqx(data, 0).to_bytes(2, "big")
+
+
+def _blocks_of(picture: NDArray[np.uint8]) -> tuple[Blocks, tuple[int, int]]:
+    """The halved U of every whole block (n, 4, 4), row by row, and how many rows and columns of them there are."""
+    rows, columns = picture.shape[0] // BLOCK_PX, picture.shape[1] // BLOCK_PX
+    whole = picture[: rows * BLOCK_PX, : columns * BLOCK_PX].astype(np.float64)
+    u = _TO_U * (whole[..., 2] - whole @ _LUMA) + 128
+    halved = (u[0::2, 0::2] + u[0::2, 1::2] + u[1::2, 0::2] + u[1::2, 1::2]) / 2
+    return halved.reshape(rows, 4, columns, 4).swapaxes(1, 2).reshape(-1, 4, 4), (rows, columns)
+
+
+def _leading(blocks: Blocks) -> tuple[Blocks, Blocks, Blocks]:
+    """The largest singular value (n,) of every block between its vectors: u (n, 4), s, v (n, 4)."""
+    v = np.full((len(blocks), 4), 0.5)
+    for _ in range(_ROUNDS):
+        u = np.einsum("nij,nj->ni", blocks, v)
+        u /= np.linalg.norm(u, axis=1, keepdims=True)
+        v = np.einsum("nij,ni->nj", blocks, u)
+        s = np.linalg.norm(v, axis=1)
+        v /= s[:, None]
+    return u, s, v
+
+
+def _votes(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """How much the blocks are for each bit (BITS,): a block in the middle of its half step counts most."""
+    blocks, _ = _blocks_of(picture)
+    _, s, _ = _leading(blocks)
+    votes = -np.sin(2 * np.pi * s / STEP)
+    return np.bincount(np.arange(len(votes)) % BITS, weights=votes, minlength=BITS).astype(np.float64)
