@@ -2,7 +2,7 @@
 
 Each child leads a process group of its own, so Ctrl-C in a terminal reaches only the parent, which then stops its
 children in order. A watchdog process holds the other end of a pipe: when the parent is gone, however it went (SIGKILL
-included), the pipe closes and the watchdog ends the groups that are left.
+included), the pipe closes and the watchdog ends the groups that are left, and removes what they had as temporary files.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -106,12 +107,16 @@ class Processes:
         self._logs = logs
         self._running: list[Running] = []
         self._watchdog: subprocess.Popen[bytes] | None = None
+        self._temporary = ""
 
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
+        # A killed process leaves its temporary files behind. Not below the logs: the address of a Unix socket has 108
+        # bytes, and those folders may be deep.
+        self._temporary = tempfile.mkdtemp(prefix="troupe-")
         # -S -E and no import of ours: a watchdog must start fast and stay small.
         self._watchdog = subprocess.Popen(
-            [sys.executable, "-S", "-E", str(ROOT / "compose" / "watchdog.py")],
+            [sys.executable, "-S", "-E", str(ROOT / "compose" / "watchdog.py"), self._temporary],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
@@ -143,7 +148,7 @@ class Processes:
             process = subprocess.Popen(
                 list(program.command),
                 cwd=ROOT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **program.environment},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": self._temporary, **program.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,

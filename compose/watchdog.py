@@ -1,4 +1,6 @@
-"""Ends process groups whose owner is gone. Run as a file, with one "{group} {grace in seconds}" line a group on stdin.
+"""Ends process groups whose owner is gone, and removes their temporary files.
+
+Run as a file with the folder of these as its argument, and one "{group} {grace in seconds}" line a group on stdin.
 
 End of input means that the owner has left, in order or not. Groups that still live get SIGTERM, then SIGKILL. A group
 id cannot be reused by the kernel while a member of the group lives, and a dead group is answered with an error.
@@ -10,6 +12,10 @@ import os
 import signal
 import sys
 import time
+
+_LOOK_EVERY_S = 0.1
+# Until a killed process writes no more. One that nobody waits for still counts as there.
+_DEATH_S = 2.0
 
 
 def send(group: int, number: int) -> bool:
@@ -33,9 +39,15 @@ def main() -> None:
     left = [group for group in graces if send(group, signal.SIGTERM)]
     deadline = time.monotonic() + max((graces[group] for group in left), default=0.0)
     while time.monotonic() < deadline and any(send(group, 0) for group in left):
-        time.sleep(0.1)
+        time.sleep(_LOOK_EVERY_S)
     for group in left:
         send(group, signal.SIGKILL)
+    deadline = time.monotonic() + _DEATH_S
+    while time.monotonic() < deadline and any(send(group, 0) for group in left):
+        time.sleep(_LOOK_EVERY_S)
+    import shutil  # noqa: PLC0415 - a watchdog must start fast, and stay small while it waits
+
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,15 @@ STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(300)",
 )
 
+KEEPER = (sys.executable, "-c", "import tempfile, time; print(tempfile.mkdtemp(), flush=True); time.sleep(300)")
+LISTENER = """
+import time
+from multiprocessing.connection import Listener
+with Listener(family="AF_UNIX") as listener:
+    print(listener.address, flush=True)
+    time.sleep(300)
+"""
+
 
 def alive(pid: int) -> bool:
     """Whether the process runs; a zombie waiting for its parent does not."""
@@ -31,7 +40,7 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def eventually(true: Callable[[], bool], *, within_s: float = 15.0) -> bool:
+def eventually(true: Callable[[], object], *, within_s: float = 15.0) -> bool:
     """Whether the condition becomes true before the deadline."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -79,12 +88,31 @@ def test_what_never_gets_ready_is_told_after_the_timeout(tmp_path: Path) -> None
             processes.wait_until("slow", lambda: False, timeout_s=0.1)
 
 
-def test_a_killed_parent_leaves_no_process_behind(tmp_path: Path) -> None:
+def test_what_a_killed_process_kept_as_temporary_goes_with_the_context(tmp_path: Path) -> None:
+    with Processes(tmp_path) as processes:
+        killed = processes.start(Program(name="killed", command=KEEPER))
+        assert eventually(killed.log.read_text)
+        kept = Path(killed.log.read_text().strip())
+        killed.process.kill()
+        assert killed.process.wait() == -signal.SIGKILL
+        assert kept.is_dir()
+    assert not kept.parent.exists()
+
+
+def test_a_unix_socket_finds_room_among_temporary_files_however_deep_the_logs_are(tmp_path: Path) -> None:
+    deep = tmp_path / ("a" * 100)
+    with Processes(deep) as processes:
+        one = processes.start(Program(name="one", command=(sys.executable, "-c", LISTENER)))
+        assert eventually(one.log.read_text)
+        assert Path(one.log.read_text().strip()).name.startswith("listener-")
+
+
+def test_a_killed_parent_leaves_no_process_and_no_file_behind(tmp_path: Path) -> None:
     script = f"""
 import pathlib, sys, time
 from compose.processes import Processes, Program
 with Processes(pathlib.Path({str(tmp_path)!r})) as processes:
-    print(processes.start(Program(name="orphan", command={SLEEPER!r}, grace_s=2)).pid, flush=True)
+    print(processes.start(Program(name="orphan", command={KEEPER!r}, grace_s=2)).pid, flush=True)
     time.sleep(300)
 """
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=ROOT)
@@ -92,9 +120,13 @@ with Processes(pathlib.Path({str(tmp_path)!r})) as processes:
     with parent.stdout:
         child = int(parent.stdout.readline())
     assert alive(child)
+    log = tmp_path / "orphan.log"
+    assert eventually(log.read_text)
+    kept = Path(log.read_text().strip())
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     assert eventually(lambda: not alive(child))
+    assert eventually(lambda: not kept.parent.exists())
 
 
 def test_a_signal_that_comes_while_a_program_is_started_is_handled_after_it_is_noted() -> None:
