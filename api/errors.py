@@ -77,6 +77,7 @@ STATUS: dict[type[TroupeError], HTTPStatus] = {
     tree.PhraseNotFound: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.SamePerson: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.NoTemplateFace: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.UnsafeContent: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.TransientError: HTTPStatus.SERVICE_UNAVAILABLE,
     tree.RecordsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     tree.BlobsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,

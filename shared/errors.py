@@ -40,7 +40,8 @@
     │   ├── NoFace              no_face              no face in a reference photo
     │   ├── PhraseNotFound      phrase_not_found     nobody in the template answers to a concept's phrase
     │   ├── SamePerson          same_person          two concepts find only the same person
-    │   └── NoTemplateFace      no_template_face     the person found for a concept shows no face
+    │   ├── NoTemplateFace      no_template_face     the person found for a concept shows no face
+    │   └── UnsafeContent       unsafe_content       the safety check forbids what was drawn
     ├── TransientError          may pass: tried again
     │   ├── RecordsUnavailable  records_unavailable  Redis does not answer
     │   ├── BlobsUnavailable    blobs_unavailable    the S3 server does not answer
@@ -339,6 +340,12 @@ class NoTemplateFace(RequestError):
     """The person found for a concept shows no face in the template."""
 
     code = "no_template_face"
+
+
+class UnsafeContent(RequestError):
+    """The server's safety check forbids what was drawn. Another scene or another seed may pass."""
+
+    code = "unsafe_content"
 
 
 class TransientError(TroupeError):

@@ -80,7 +80,8 @@ class Finish(BaseModel):
     """What is done to a drawn picture before it is a file.
 
     signed: it carries a signed C2PA manifest. caption: text in the file that says how it was drawn; none when empty.
-    watermark: text in its colours; none when empty.
+    watermark: text in its colours; none when empty. checked: name of the safety checker that allowed it; empty where
+    nothing was checked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,6 +89,7 @@ class Finish(BaseModel):
     signed: bool = False
     caption: str = ""
     watermark: str = ""
+    checked: str = ""
 
 
 AS_DRAWN = Finish()

@@ -131,6 +131,12 @@ class Settings(BaseSettings):
         "none when empty",
     )
 
+    safety_checkpoint: str = Field(
+        "",
+        description="Folder of a safety checker (`./run fetch safety`): what it forbids ends as `unsafe_content`, and "
+        "nothing is shown before it was checked; pictures are not checked when empty",
+    )
+
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
     api_port: int = Field(8000, ge=0, le=65_535, description="Port the API listens on")
     auth: bool = Field(False, description="Ask for API keys; off: whoever reaches the API is the tenant `default`")

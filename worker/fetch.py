@@ -1,4 +1,4 @@
-"""`./run fetch sdxl [--folder F]`: the published checkpoints into one folder, once; later runs verify what is there.
+"""`./run fetch sdxl|safety [--folder F]`: published checkpoints into one folder, once; later runs verify what is there.
 
 Files come from the model hub (HF_ENDPOINT names another one) and insightface's release. A download that was cut goes on
 where it stopped. At the first fetch the lock file keeps the sha256 and the commit of every file; afterwards a file that
@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import http_get
 
 from shared.errors import BundleError
-from worker.models.catalog import FACES, HUB_SOURCES, Source
+from worker.models.catalog import FACES, HUB_SOURCES, SAFETY, Source
 from worker.models.lock import Lock, Locked, sha256_of
 
 _PARTIAL = ".fetch"
@@ -43,18 +43,28 @@ class Announced:
 
 def fetch(folder: Path, pack: str = FACES.repository) -> None:
     """All sources of the `sdxl` bundle, each file verified. Raises BundleError naming the file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for source in HUB_SOURCES:
-        _introduce(source)
-        for remote, file in source.files.items():
-            if not _verified(folder, file):
-                _fetch_from_hub(folder, source, remote, file)
+    _fetch_all(folder, HUB_SOURCES)
     _introduce(FACES)
     # Each of them is looked at, whatever the others are.
     verified = [_verified(folder, file) for file in FACES.files.values()]
     if not all(verified):
         _fetch_pack(folder, pack)
     shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
+
+
+def fetch_safety(folder: Path) -> None:
+    """The safety checker, each file verified. Raises BundleError naming the file."""
+    _fetch_all(folder, (SAFETY,))
+    shutil.rmtree(folder / _PARTIAL, ignore_errors=True)
+
+
+def _fetch_all(folder: Path, sources: Sequence[Source]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in sources:
+        _introduce(source)
+        for remote, file in source.files.items():
+            if not _verified(folder, file):
+                _fetch_from_hub(folder, source, remote, file)
 
 
 def _introduce(source: Source) -> None:
@@ -156,16 +166,21 @@ def _named(what: str) -> Iterator[None]:
 def main() -> int:
     """Fetches and verifies; 1 with one line when a file is not what it should be."""
     parser = argparse.ArgumentParser(prog="./run fetch", description=__doc__)
-    parser.add_argument("bundle", choices=["sdxl"])
-    parser.add_argument("--folder", type=Path, default=Path("bundle"), help="where to (TROUPE_BUNDLE_FOLDER); ./bundle")
+    parser.add_argument("what", choices=["sdxl", "safety"], help="the bundle, or the checker of finished pictures")
+    parser.add_argument("--folder", type=Path, help="where to; ./bundle or ./safety")
     parser.add_argument("--pack", default=FACES.repository, help="address of insightface's antelopev2.zip")
     asked = parser.parse_args()
+    folder: Path = asked.folder or Path("bundle" if asked.what == "sdxl" else "safety")
+    variables = "TROUPE_BUNDLE=sdxl TROUPE_BUNDLE_FOLDER" if asked.what == "sdxl" else "TROUPE_SAFETY_CHECKPOINT"
     try:
-        fetch(asked.folder, asked.pack)
+        if asked.what == "sdxl":
+            fetch(folder, asked.pack)
+        else:
+            fetch_safety(folder)
     except BundleError as error:
         print(f"fetch: {error.message}", file=sys.stderr)
         return 1
-    print(f"complete and verified; for workers: TROUPE_BUNDLE=sdxl TROUPE_BUNDLE_FOLDER={asked.folder.resolve()}")
+    print(f"complete and verified; for workers: {variables}={folder.resolve()}")
     return 0
 
 

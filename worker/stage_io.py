@@ -23,6 +23,7 @@ from shared.blob_store import BlobStore, stage_key
 from shared.errors import BlobsUnavailable, UnknownPhoto
 from shared.findings import PhotoFaces, Whereabout, rounded
 from shared.job import Job, JobSpec, Stage
+from shared.limits import limits_of
 from shared.orders import (
     QUEUE_OF,
     STAGES,
@@ -60,7 +61,7 @@ _PREDICTIONS, _IDENTITIES = "predictions.safetensors", "identities.safetensors"
 def load_stages(settings: Settings, role: Role) -> Loaded:
     """The stages of a role over freshly loaded models. Raises BundleError, or BlobsUnavailable without a bucket."""
     bundle = load_bundle(settings, role)
-    finisher = finisher_of(settings, bundle.name) if bundle.generation else None
+    finisher = finisher_of(settings, bundle.name, bundle.device) if bundle.generation else None
     blobs = BlobStore(settings)
     blobs.ensure_bucket()
     rooms = Rooms(blobs=blobs, bundle=bundle, finisher=finisher)
@@ -73,7 +74,13 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
     }
     stages = {stage: partial(rooms.assign, work[stage]) for stage in STAGES if role in {"all", QUEUE_OF[stage]}}
     equipment = Equipment(bundle, settings)
-    return Loaded(stages=stages, warm_up=equipment.warm_up, gauge=equipment.gauge)
+
+    def warm_up() -> None:
+        equipment.warm_up()
+        if finisher is not None:
+            finisher.warm_up(limits_of(settings.bundle))
+
+    return Loaded(stages=stages, warm_up=warm_up, gauge=equipment.gauge)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +186,7 @@ class Rooms:
                 mask=job.spec.sampling.mask,
                 predictions=predictions,
             )
-            picture = personalize(self._generation, order, cast, on_step)
+            picture = personalize(self._generation, order, cast, self._finisher.discreet(on_step))
             place.put_new(PICTURE, self._finisher.file(picture, order.finish), "image/png")
             return {}
 

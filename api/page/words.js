@@ -52,6 +52,10 @@ const PROBLEMS = {
     "Somebody shows no face in the scene",
     "The figure that was found looks away or is too small. Show another place, or try another seed.",
   ],
+  unsafe_content: [
+    "This picture is not given out",
+    "The server checks what it draws, and its check forbids this picture. It can be wrong; other words or another seed may pass.",
+  ],
   unknown_photo: ["A portrait is gone", "The server keeps portraits for a while only. Choose it again."],
   photo_not_found: ["A portrait is gone", "The server keeps portraits for a while only. Choose it again."],
   not_a_picture: ["This is no picture", "PNG, JPEG and WebP can be read."],

@@ -18,7 +18,7 @@ from shared.errors import BundleError
 from shared.settings import Settings
 from tests.integration.hub import COMMIT, Hub, hub
 from worker.models.bundle import load_bundle
-from worker.models.catalog import FACES, HUB_SOURCES, INSTANTID, SDXL, Source, recipe_of
+from worker.models.catalog import FACES, HUB_SOURCES, INSTANTID, SAFETY, SDXL, Source, recipe_of
 from worker.models.lock import NAME
 
 UNET = "unet/diffusion_pytorch_model.fp16.safetensors"
@@ -32,7 +32,7 @@ def address(source: Source, remote: str, revision: str = "") -> str:
 def served() -> Iterator[Hub]:
     """Every file of the catalog, at its revision and at the commit that the hub names for it."""
     files = {}
-    for source in HUB_SOURCES:
+    for source in (*HUB_SOURCES, SAFETY):
         for remote in source.files:
             content = f"weights of {remote}".encode()
             files[address(source, remote)] = files[address(source, remote, COMMIT)] = content
@@ -47,8 +47,8 @@ def served() -> Iterator[Hub]:
         yield running
 
 
-def fetch(served: Hub, folder: Path) -> subprocess.CompletedProcess[str]:
-    words = ["-m", "worker.fetch", "sdxl", "--folder", str(folder), "--pack", f"{served.url}/pack.zip"]
+def fetch(served: Hub, folder: Path, what: str = "sdxl") -> subprocess.CompletedProcess[str]:
+    words = ["-m", "worker.fetch", what, "--folder", str(folder), "--pack", f"{served.url}/pack.zip"]
     environment = os.environ | {"HF_ENDPOINT": served.url, "HF_HUB_DOWNLOAD_TIMEOUT": "5"}
     return subprocess.run(
         [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
@@ -74,6 +74,17 @@ def test_a_bundle_is_fetched_locked_and_verified_again(served: Hub, tmp_path: Pa
     assert served.asked == asked
     (tmp_path / NAME).unlink()
     assert recipe_of(Settings(bundle="sdxl", bundle_folder=str(tmp_path))).fingerprint() == before
+
+
+def test_the_safety_checker_comes_into_a_folder_of_its_own(served: Hub, tmp_path: Path) -> None:
+    done = fetch(served, tmp_path, "safety")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].endswith(f"TROUPE_SAFETY_CHECKPOINT={tmp_path}")
+    lock = json.loads((tmp_path / NAME).read_text())["files"]
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == {*lock, NAME}
+    assert lock.keys() == set(SAFETY.files)
+    # Pinned though its source names no commit.
+    assert {one["revision"] for one in lock.values()} == {COMMIT}
 
 
 def test_a_download_that_was_cut_goes_on_where_it_stopped(served: Hub, tmp_path: Path) -> None:

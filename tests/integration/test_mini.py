@@ -3,99 +3,34 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from celery.exceptions import Ignore
 from numpy.typing import NDArray
 
-from api.intake import completed
-from compose.certificate import own_certificate
-from shared.blob_store import BlobStore, photo_key, stage_folder, stage_key
+from shared.blob_store import BlobStore, stage_folder, stage_key
 from shared.errors import NoFace, RequestError, SamePerson, UnknownPhoto
-from shared.job import Concept, Job, JobSpec, Progress, Sampling, Stage, Status
-from shared.limits import limits_of
+from shared.job import Concept, JobSpec, Sampling, Stage
 from shared.orders import STAGES
 from shared.settings import Settings
+from tests.integration.play import Play, couple, draw, signing_settings
 from tests.integration.queue_records import Records
 from tests.provenance import text_in, validated
-from worker.child import Child
 from worker.mini.portraits import FOLDER as PORTRAITS
 from worker.models.bundle import load_bundle
 from worker.models.faces import FaceReader
 from worker.pngs import pixels, png
-from worker.seam import Loaded, StageFunction, StageOutput
+from worker.seam import Loaded
 from worker.stage_io import MASKS, PICTURE, TEMPLATE, load_stages
-from worker.tasks import perform
 
 SEEDS = (1, 2, 3)
 
 
-@dataclass
-class Play:
-    """The stages, and jobs played through them as the queue would."""
-
-    stages: Mapping[Stage, StageFunction]
-    blobs: BlobStore
-
-    def photo(self, picture: bytes) -> str:
-        name = uuid.uuid4().hex * 2
-        self.blobs.put(photo_key("default", name), picture, "image/png")
-        return name
-
-    def job(self, concepts: tuple[Concept, ...], prompt: str, **sampling: object) -> Job:
-        spec = JobSpec(prompt=prompt, concepts=concepts, sampling=Sampling.model_validate(sampling))
-        return Job(
-            id=uuid.uuid4().hex,
-            spec=completed(spec, limits_of("mini")),
-            status=Status.RUNNING,
-            stage=Stage.IDENTIFY,
-            progress=Progress(),
-            lane="interactive",
-            tenant="default",
-            attempt=1,
-            sequence=1,
-            created_at=0.0,
-        )
-
-    def run(self, job: Job) -> tuple[Job, dict[Stage, StageOutput], int]:
-        """The job with its outputs, what every stage gave, and how many steps were worked."""
-        outputs: dict[Stage, StageOutput] = {}
-        worked = 0
-
-        def on_step(_i: int, _n: int) -> None:
-            nonlocal worked
-            worked += 1
-
-        for stage in STAGES:
-            assignment = self.stages[stage](job)
-            outputs[stage] = assignment.find() or assignment.make(on_step)
-            job = job.model_copy(update={"outputs": {**job.outputs, stage: outputs[stage].digest}})
-        return job, outputs, worked
-
-    def picture(self, job: Job, stage: Stage, file: str) -> NDArray[np.uint8]:
-        data = self.blobs.get(stage_key(job.tenant, stage, job.outputs[stage], file))
-        assert data is not None
-        return pixels(data)
-
-
 @pytest.fixture(scope="module")
 def settings_of_mini(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    files = own_certificate(tmp_path_factory.mktemp("c2pa"))
-    return Settings(
-        c2pa_certificate=str(files.chain),
-        c2pa_key=str(files.key),
-        s3_endpoint_url=s3_url,
-        s3_access_key="test-access",
-        s3_secret_key="test-secret-of-no-value",
-        s3_bucket=f"t{uuid.uuid4().hex[:12]}",
-        device="cpu",
-    )
+    return signing_settings(s3_url, tmp_path_factory.mktemp("c2pa"))
 
 
 @pytest.fixture(scope="module")
@@ -113,14 +48,6 @@ def faces() -> FaceReader:
     detection = load_bundle(Settings(device="cpu"), "detection").detection
     assert detection is not None
     return detection.faces
-
-
-def couple(play: Play) -> tuple[Concept, ...]:
-    photos = {name: play.photo((PORTRAITS / f"{name}.png").read_bytes()) for name in ("ben", "anna")}
-    return (
-        Concept(phrase="the man", photos=(photos["ben"],)),
-        Concept(phrase="the woman", photos=(photos["anna"],)),
-    )
 
 
 def unit(
@@ -268,19 +195,6 @@ def test_a_job_whose_photo_was_erased_meanwhile_says_so_and_is_not_tried_again(p
         play.blobs.erase(stage_folder(job.tenant, stage, outputs[stage].digest))
     with pytest.raises(UnknownPhoto, match="erased while the job ran"):
         play.stages[Stage.PERSONALIZE](job).make(lambda _i, _n: None)
-
-
-def draw(records: Records, play: Play, spec: JobSpec) -> Job:
-    """The job as a worker with these stages leaves it, through real records."""
-    child = Child(records.settings, lambda _settings, _role: Loaded(stages=play.stages))
-    child.name, child.stages = "mini", play.stages
-    job_id = uuid.uuid4().hex
-    records.ask(lambda store: store.submit(job_id, completed(spec, limits_of("mini"))))
-    while rings := records.fleet.hand_out("test", 1):
-        for stage in STAGES[STAGES.index(rings[0].stage) :]:
-            with suppress(Ignore):
-                perform(child, stage, job_id)
-    return records.jobs.get(job_id)
 
 
 def test_a_picture_that_falls_short_is_drawn_from_the_next_seed_and_what_stays_the_same_is_found(

@@ -13,7 +13,7 @@ Every bundle is one folder laid out like this, with the files of each part as th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -103,6 +103,15 @@ FACES = Source(
     size_gb=0.4,
 )
 HUB_SOURCES = (SDXL, INSTANTID, DINO)
+# Of no bundle: a folder of its own, which TROUPE_SAFETY_CHECKPOINT names.
+SAFETY = Source(
+    repository="CompVis/stable-diffusion-safety-checker",
+    revision="main",
+    licence='not stated (its model card says "More information needed"; its parent model is CLIP)',
+    files={name: name for name in ("config.json", "preprocessor_config.json", "pytorch_model.bin")},
+    dtype="float32",
+    size_gb=1.2,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,17 +139,22 @@ class Recipe:
 
         Sizes and the last 64 KiB of each file are read; gigabytes of weights need not be. Raises BundleError.
         """
-        digest = hashlib.sha256()
-        for root in [root for root in (self.folder, self.base, self.vae) if root]:
-            for path in _files(root):
-                digest.update(f"{path.relative_to(root)} {path.stat().st_size}\n".encode())
-                with path.open("rb") as file:
-                    file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-                    digest.update(file.read())
-        return f"{self.name}@{digest.hexdigest()[:12]}"
+        return fingerprint_of(self.name, [root for root in (self.folder, self.base, self.vae) if root])
 
 
 _TAIL_BYTES = 65_536
+
+
+def fingerprint_of(name: str, roots: Sequence[Path]) -> str:
+    """A name with 12 hex digits that change with the files of these folders or of these files themselves."""
+    digest = hashlib.sha256()
+    for root in roots:
+        for path in _files(root):
+            digest.update(f"{path.relative_to(root)} {path.stat().st_size}\n".encode())
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+                digest.update(file.read())
+    return f"{name}@{digest.hexdigest()[:12]}"
 
 
 def recipe_of(settings: Settings) -> Recipe:
@@ -157,11 +171,21 @@ def missing(settings: Settings) -> list[str]:
     try:
         recipe = recipe_of(settings)
     except BundleError as error:
-        return [error.message]
+        return [error.message, *_missing_safety(settings)]
     dino = "dino" if settings.dino_engine == "transformers" else "dino-original"
     parts = {"detection": (dino,), "generation": ("sdxl", "identitynet", "ip-adapter.bin")}
     wanted = [part for role, names in parts.items() if settings.role in (role, "all") for part in names]
-    return [f"checkpoint {recipe.path(part)} is missing" for part in wanted if not recipe.path(part).exists()]
+    lacking = [f"checkpoint {recipe.path(part)} is missing" for part in wanted if not recipe.path(part).exists()]
+    return lacking + _missing_safety(settings)
+
+
+def _missing_safety(settings: Settings) -> list[str]:
+    """The first file that a safety check lacks, where one is asked for."""
+    if not settings.safety_checkpoint or settings.role == "detection":
+        return []
+    folder = Path(settings.safety_checkpoint)
+    wanted = [folder, folder / "config.json", folder / "preprocessor_config.json"]
+    return [f"TROUPE_SAFETY_CHECKPOINT: {path} is missing" for path in wanted if not path.exists()][:1]
 
 
 def _recipe_of(settings: Settings) -> Recipe:

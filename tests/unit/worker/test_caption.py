@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from compose.certificate import own_certificate
 from shared.job import Concept, JobSpec, Sampling
@@ -19,6 +20,7 @@ from worker.drawings import personalize_order_of
 from worker.finish import finisher_of
 
 PHOTO = "f" * 64
+CPU = torch.device("cpu")
 PICTURE = np.zeros((16, 16, 3), np.uint8)
 
 
@@ -44,7 +46,7 @@ def test_it_holds_what_draws_the_picture_again_and_nothing_of_the_photos_or_the_
 def test_pil_reads_it_in_any_language_and_the_signature_covers_it(tmp_path: Path, signed: bool) -> None:
     files = own_certificate(tmp_path)
     settings = Settings(c2pa_certificate=str(files.chain), c2pa_key=str(files.key)) if signed else Settings()
-    finisher = finisher_of(settings, "mini")
+    finisher = finisher_of(settings, "mini", CPU)
     text = caption_of(spec(), "mini")
     data = finisher.file(PICTURE, finisher.wish(text))
     assert text_in(data) == text

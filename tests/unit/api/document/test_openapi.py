@@ -31,6 +31,7 @@ IN_JOBS = {
     tree.PhraseNotFound,
     tree.SamePerson,
     tree.NoTemplateFace,
+    tree.UnsafeContent,
     tree.OutOfMemory,
     tree.WorkerLost,
     tree.BundleError,
