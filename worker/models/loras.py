@@ -48,8 +48,8 @@ class Loras:
                 own = [name for name in scales if name in module.lora_A]
                 for name in own:
                     module.set_scale(name, scales[name])
+                # None of its own is plain weights; `enable_adapters` beside it would make worn ones trainable.
                 module.set_adapter(own, inference_mode=True)
-                module.enable_adapters(enabled=bool(own))
 
 
 def load_loras(pipeline: StableDiffusionXLPipeline, allowed: Mapping[str, AllowedLora]) -> Loras:

@@ -123,6 +123,13 @@ def test_the_order_of_jobs_changes_nothing(generation: Generation) -> None:
     assert torch.equal(drawn(generation, one=0.5, two=0.25), first)
 
 
+def test_nothing_is_there_to_be_trained_whatever_was_worn(generation: Generation) -> None:
+    for scales in ({"one": 1.0, "words": 1.0}, {"two": 1.0}, {}):
+        drawn(generation, **scales)
+        networks = generation.loras.networks
+        assert not [name for one in networks for name, weight in one.named_parameters() if weight.requires_grad]
+
+
 def test_a_file_is_known_by_its_hash(generation: Generation) -> None:
     assert len(set(generation.loras.files.values())) == 3
     assert all(len(one) == 64 for one in generation.loras.files.values())
