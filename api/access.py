@@ -10,7 +10,7 @@ from api.context import Context
 from api.errors import answer_to
 from api.views import JOBS
 from shared.errors import RateLimited, TroupeError, Unauthorized
-from shared.job_store import Allowance, Receipt
+from shared.job_store import NO_KEY, Allowance, Receipt
 from shared.tenant import DEFAULT_TENANT
 
 # What answers without a key: it tells nothing of anybody.
@@ -31,6 +31,12 @@ def tenant_of(request: Request) -> str:
     if tenant is None:
         raise Unauthorized("this address needs an API key")
     return tenant
+
+
+def key_of(request: Request) -> str:
+    """Id of the key that this request shows, for the audit log; NO_KEY while authentication is off."""
+    key: str = request.scope["key"]
+    return key
 
 
 def is_known(request: Request) -> bool:
@@ -57,7 +63,7 @@ class Access:
             return
         context: Context = scope["app"].state.context
         try:
-            scope["tenant"] = await _tenant(scope, context)
+            scope["tenant"], scope["key"] = await _asking(scope, context)
         except TroupeError as error:
             if scope["path"] not in OPEN and not scope["path"].startswith(PAGE):
                 await answer_to(error)(scope, receive, send)
@@ -92,7 +98,7 @@ class Access:
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send, context: Context) -> None:
         """Serves a request that counts; every answer to it says what the tenant has left."""
-        receipt = scope["receipt"] = Receipt()
+        receipt = scope["receipt"] = Receipt(by=scope["key"])
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start" and receipt.allowances:
@@ -128,13 +134,15 @@ def _counts_itself(scope: Scope) -> bool:
     return any(name == b"content-type" and value.startswith(b"application/json") for name, value in scope["headers"])
 
 
-async def _tenant(scope: Scope, context: Context) -> str:
+async def _asking(scope: Scope, context: Context) -> tuple[str, str]:
+    """The tenant, and the id of its key."""
     if not context.settings.auth:
-        return DEFAULT_TENANT
+        return DEFAULT_TENANT, NO_KEY
     given = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(given) != 1:
         raise Unauthorized("this address needs an API key, once, as `Authorization: Bearer ...`")
     words = given[0].decode("latin-1")
     if words[: len(_BEARER)].lower() != _BEARER:
         raise Unauthorized("the key must be given as `Authorization: Bearer ...`")
-    return await context.keys.tenant_of(words[len(_BEARER) :].strip())
+    key = await context.keys.key_of(words[len(_BEARER) :].strip())
+    return key.tenant, key.id

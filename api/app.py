@@ -25,6 +25,7 @@ from api.exposition import Exposition
 from api.idempotency import Once
 from api.measure import Measured
 from api.routes import (
+    audit,
     batch_events,
     batch_files,
     batches,
@@ -95,6 +96,7 @@ def create_app(settings: Settings) -> FastAPI:
         batch_files,
         batch_events,
         erase,
+        audit,
         webhooks,
         deliveries,
         queue,

@@ -24,6 +24,7 @@ from shared.errors import BlobsUnavailable, RecordsUnavailable
 from shared.job_store import (
     Answers,
     AsyncJobStore,
+    AuditLog,
     Crew,
     Erasures,
     LiveJobs,
@@ -59,6 +60,7 @@ class Context:
     jobs: AsyncJobStore
     batches: AsyncBatchStore
     answers: Answers
+    audit: AuditLog
     queue: QueueStates
     totals: QueueTotals
     crew: Crew
@@ -103,7 +105,9 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
         _until_it_answers(lambda: asyncio.to_thread(blobs.ensure_bucket)),
     )
     batches, webhooks = AsyncBatchStore(client, settings, jobs.events), WebhookStore(client, settings)
+    audit = AuditLog(client, settings)
     eraser = Eraser(
+        audit=audit,
         records=Erasures(client, settings, originals),
         batches=batches,
         webhooks=webhooks,
@@ -119,6 +123,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             jobs=jobs,
             batches=batches,
             answers=Answers(client, settings),
+            audit=audit,
             queue=QueueStates(client, settings, jobs),
             totals=QueueTotals(client, settings),
             crew=Crew(client, settings),

@@ -93,13 +93,13 @@ class KeyRing:
         self._prefix = settings.key_prefix
         self._seen: dict[str, tuple[float, asyncio.Task[Key | None]]] = {}
 
-    async def tenant_of(self, shown: str) -> str:
-        """The tenant of whoever shows this token. Raises Unauthorized or RecordsUnavailable."""
+    async def key_of(self, shown: str) -> Key:
+        """The key whose token this is. Raises Unauthorized or RecordsUnavailable."""
         match = _TOKEN.fullmatch(shown)
         key = await self._key(match[1]) if match else None
         if match is None or key is None or not key.opens(match[2]):
             raise Unauthorized("this key is not valid: it never was, is disabled, or its secret was replaced")
-        return key.tenant
+        return key
 
     async def _key(self, key_id: str) -> Key | None:
         now_s = asyncio.get_running_loop().time()

@@ -21,7 +21,7 @@ from shared.batch_store import AsyncBatchStore, ChunkLog
 from shared.blob_store import BlobStore, batch_folder, is_upload, photo_key, photos_folder, stage_folder
 from shared.errors import TransientError
 from shared.job import Stage
-from shared.job_store import Erasing, Erasures, Left, WebhookStore
+from shared.job_store import Action, AuditLog, Erasing, Erasures, Left, WebhookStore
 from shared.log import get_logger
 from shared.settings import Settings
 
@@ -32,24 +32,28 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Eraser:
-    """Erases. Every call may raise RecordsUnavailable or BlobsUnavailable, and may be made again."""
+    """Erases. Every call may raise RecordsUnavailable or BlobsUnavailable, and may be made again.
+
+    by: the key that asks for it, for the audit log; empty where nobody does, or it goes with more.
+    """
 
     records: Erasures
+    audit: AuditLog
     batches: AsyncBatchStore
     webhooks: WebhookStore
     blobs: BlobStore
     settings: Settings
 
-    async def erase_job(self, job_id: str, tenant: str) -> Erasing:
+    async def erase_job(self, job_id: str, tenant: str, by: str = "") -> Erasing:
         """The tenant's job, now if it is not being worked on; else the sweep does it when its holder has stopped."""
-        answer = await self.records.ask(job_id, tenant)
+        answer = await self.records.ask(job_id, tenant, by)
         if answer is Erasing.OVER:
             await self._erase(await self.records.left(job_id))
         return answer
 
-    async def erase_photo(self, photo_id: str, tenant: str) -> bool:
+    async def erase_photo(self, photo_id: str, tenant: str, by: str = "") -> bool:
         """The photo and every embedding of its faces. False when there is none."""
-        digests = await self.records.drop_photo(tenant, photo_id)
+        digests = await self.records.drop_photo(tenant, photo_id, by)
         if digests is None:
             return False
         await self._delete(photo_key(tenant, photo_id))
@@ -58,8 +62,12 @@ class Eraser:
         await self.records.forget_faces(tenant, photo_id)
         return True
 
-    async def erase_tenant(self, tenant: str) -> bool:
-        """All that the tenant has. False while jobs of it are being worked on: the sweep goes on until none is."""
+    async def erase_tenant(self, tenant: str, by: str = "") -> bool:
+        """All that the tenant has. False while jobs of it are being worked on: the sweep goes on until none is.
+
+        Its audit log stays, which holds ids: nobody with a key gets rid of what they did.
+        """
+        await self.audit.note(tenant, by, Action.TENANT_ERASED, tenant)
         await self.records.leave(tenant)
         # First, so that no batch makes new jobs while the old ones go.
         await self.batches.stop_all(tenant)

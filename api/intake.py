@@ -54,18 +54,21 @@ def completed(spec: JobSpec, limits: BundleLimits) -> JobSpec:
     return spec.model_copy(update={"sampling": sampling})
 
 
-async def accept_photo(context: Context, tenant: str, data: bytes, *, pointer: str | None = None) -> tuple[str, bool]:
+async def accept_photo(
+    context: Context, tenant: str, data: bytes, *, by: str, pointer: str | None = None
+) -> tuple[str, bool]:
     """Checks and keeps one photo of a tenant. Gives its id, and whether it is new; sending it again renews its expiry.
 
+    by: the key that sends it.
     Raises the errors of `read_photo`, RecordsUnavailable or BlobsUnavailable.
     """
     name = await asyncio.to_thread(photo_id, data)
     known = not await context.jobs.unknown_photos(tenant, [name])
     if known and await asyncio.to_thread(context.blobs.exists, photo_key(tenant, name)):
-        await context.jobs.remember_photo(tenant, name)
+        await context.jobs.remember_photo(tenant, name, by)
         return name, False
     photo = await decode_photo(context, data, pointer=pointer)
-    await _keep(context, tenant, photo)
+    await _keep(context, tenant, photo, by)
     return name, True
 
 
@@ -91,8 +94,9 @@ async def accept_job(
     """
     brought = photos or {}
     full = await checked_job(context, tenant, spec, brought)
+    by = "" if receipt is None else receipt.by
     for photo in brought.values():
-        await _keep(context, tenant, photo)
+        await _keep(context, tenant, photo, by)
     return await context.jobs.submit(job_id, full, tenant=tenant, receipt=receipt, retry_of=retry_of)
 
 
@@ -106,10 +110,10 @@ async def checked_job(context: Context, tenant: str, spec: JobSpec, brought: Con
     return full
 
 
-async def _keep(context: Context, tenant: str, photo: Photo) -> None:
+async def _keep(context: Context, tenant: str, photo: Photo, by: str) -> None:
     # Bytes first: an id that is remembered has bytes.
     await asyncio.to_thread(context.blobs.put, photo_key(tenant, photo.id), photo.png, "image/png")
-    await context.jobs.remember_photo(tenant, photo.id)
+    await context.jobs.remember_photo(tenant, photo.id, by)
 
 
 async def _check_photos(context: Context, tenant: str, spec: JobSpec, brought: Container[str]) -> None:

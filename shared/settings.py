@@ -161,6 +161,13 @@ class Settings(BaseSettings):
         description="Blobs that no job has, and photos that expired, are erased when they are so old",
     )
     photo_expiry_s: int = Field(30 * 86_400, ge=60, description="How long a photo may be used after its last upload")
+    audit_entries: int = Field(
+        10_000,
+        ge=0,
+        le=100_000,
+        description="Entries of a tenant's audit log, about: the oldest go first. 0: no log",
+    )
+    audit_expiry_s: int = Field(90 * 86_400, ge=60, description="How long an entry of the audit log is kept at most")
 
     lease_s: float = Field(30.0, gt=0, description="A worker that does not renew for this long has lost its job")
     renew_every_s: float = Field(8.0, gt=0, description="How often a worker renews its lease while steps advance")

@@ -140,7 +140,7 @@ class BatchIntake:
             await self._good.close()
             await self._bad.close()
             await context.jobs.admit(self._tenant, receipt, units=self._units)
-            await self._start()
+            await self._start(receipt.by)
         except BaseException:
             # A caller that went away is no reason to leave the rest of its batch behind.
             await asyncio.shield(self._drop())
@@ -208,7 +208,7 @@ class BatchIntake:
             message = f"{count} lines are not valid, and the batch is strict; line {self._first[0].number} is the first"
             raise Refusal(BatchRefused, message, fields)
 
-    async def _start(self) -> None:
+    async def _start(self, by: str) -> None:
         started = await self._context.batches.start(
             self._id,
             source=self._source,
@@ -217,6 +217,7 @@ class BatchIntake:
             invalid=self._counts["bad"],
             units=self._units,
             errors=self._bad.names,
+            by=by,
         )
         if not started:
             raise _given_up()

@@ -18,17 +18,17 @@ from shared.job import Status
 from shared.job_store.record import units
 
 
-async def retry_failed(context: Context, batch: Batch) -> None:
+async def retry_failed(context: Context, batch: Batch, *, by: str = "") -> None:
     """Runs the lines again that failed, were canceled or expired; what has a picture stays as it is.
 
-    Raises BatchNotOver, NothingToRetry, RecordsUnavailable or BlobsUnavailable.
+    by: the key that asks. Raises BatchNotOver, NothingToRetry, RecordsUnavailable or BlobsUnavailable.
     """
     if not batch.done:
         message = f"the batch is {batch.status}: wait for its end, or cancel it"
         raise BatchNotOver(message)
     names = await context.batches.names(batch, "errors")
     lines = await asyncio.to_thread(_collected, context, batch, names)
-    if not await context.batches.retry(batch, lines):
+    if not await context.batches.retry(batch, lines, by):
         raise BatchNotOver("the batch runs again already")
     old = [name for name in names if name not in lines.errors]
     await asyncio.to_thread(_log(context, batch).delete, old)

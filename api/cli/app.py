@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import batches, erasing, jobs, keys, top
+from api.cli import audit, batches, erasing, jobs, keys, top
 from api.cli.connection import Connection, failures_told
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ def troupe(
 jobs.add(app)
 batches.add(app)
 erasing.add(app)
+audit.add(app)
 top.add(app)
 keys.add(app)
 

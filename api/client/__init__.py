@@ -18,6 +18,8 @@ from api.client.batch_values import Batch, BatchEstimate, BatchPicture, WrongLin
 from api.client.client import Client
 from api.client.photos import Photo, scene
 from api.client.values import (
+    AuditEntry,
+    AuditPage,
     Estimate,
     Job,
     JobState,
@@ -36,6 +38,8 @@ from shared.verification import Verification
 
 __all__ = [
     "AsyncClient",
+    "AuditEntry",
+    "AuditPage",
     "Batch",
     "BatchEstimate",
     "BatchPicture",

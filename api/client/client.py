@@ -17,7 +17,7 @@ from api.client.calls import Call, Effort, Pause, Steps
 from api.client.connection import TRIES, URL, options, request_options
 from api.client.operations import TENANT, Operations, job_path, photo_path
 from api.client.photos import Photo
-from api.client.values import Estimate, Job, JobState, Queue, Worker
+from api.client.values import AuditPage, Estimate, Job, JobState, Queue, Worker
 from api.client.watching import State, Watching
 from shared.batch import Log, Outcome
 from shared.job import JobSpec
@@ -174,6 +174,10 @@ class Client:
     def workers(self) -> list[Worker]:
         """All workers that give signs of life, and what they do."""
         return self.run(self._do.workers())
+
+    def audit(self, *, cursor: str | None = None, limit: int = 20, action: str | None = None) -> AuditPage:
+        """Who uploaded, submitted, read and erased what, the newest first. cursor: `next` of the page before."""
+        return self.run(self._do.audit(cursor, limit, action))
 
     def run(self, steps: Steps[T]) -> T:
         """Makes the calls and pauses of an operation."""

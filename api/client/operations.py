@@ -15,7 +15,7 @@ import httpx
 
 from api.client.calls import Call, Effort, Steps
 from api.client.photos import Photo, Photos
-from api.client.values import Estimate, Job, Queue, Worker, Workers
+from api.client.values import AuditPage, Estimate, Job, Queue, Worker, Workers
 from shared.errors import UnknownPhoto
 from shared.job import JobSpec
 
@@ -129,6 +129,13 @@ class Operations:
         """All workers."""
         answer = yield from self.effort.send(Call(method="GET", path="/v1/workers"))
         return Workers.model_validate_json(answer.content).workers
+
+    def audit(self, cursor: str | None, limit: int, action: str | None) -> Steps[AuditPage]:
+        """A page of the tenant's audit log."""
+        asked = {"cursor": cursor, "limit": str(limit), "action": action}
+        params = {name: value for name, value in asked.items() if value is not None}
+        answer = yield from self.effort.send(Call(method="GET", path="/v1/audit", params=params))
+        return AuditPage.model_validate_json(answer.content)
 
     def _send_photos(self, names: list[str]) -> Steps[None]:
         for name in names:

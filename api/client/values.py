@@ -110,6 +110,29 @@ class Estimate(Value):
     eta_s: float | None
 
 
+class AuditEntry(Value):
+    """Something that was done with one of the tenant's keys. key: its id, "-" where keys are not asked for.
+
+    subject: id of the job, photo or batch, or the tenant's name. detail: which picture or file was read; of a
+    retry, the job that is done over.
+    """
+
+    id: str
+    at: datetime
+    tenant: str
+    key: str
+    action: str
+    subject: str
+    detail: str | None = None
+
+
+class AuditPage(Value):
+    """Entries of an audit log, the newest first. next: `cursor` of the following page, None at the end."""
+
+    entries: tuple[AuditEntry, ...]
+    next: str | None
+
+
 class LaneLoad(Value):
     """How busy one lane is. All but the backlog is the caller's own; eta_s: until the last job that waits is done."""
 

@@ -14,11 +14,14 @@ from api.batches.items import Items, place_of
 from api.batches.views import BATCHES, ItemPageView, ItemStatus
 from api.context import context_of
 from api.document import batches as words
+from api.reads import AGAIN_S, Reading, note_reading
 from api.routes.batches import find_batch
 from api.views import MOST_LISTED, USUALLY_LISTED
+from shared.batch import Batch
 from shared.batch_store.chunks import JSONL
 from shared.errors import ZipTooLarge
 from shared.job import Status
+from shared.job_store import Action
 
 router = APIRouter(prefix=BATCHES, tags=["batches"])
 
@@ -35,6 +38,8 @@ async def items(request: Request, batch_id: str) -> Response:
     place = place_of(queries.text(request, "cursor"))
     limit = queries.whole(request, "limit", default=USUALLY_LISTED, most=MOST_LISTED)
     found, following = await Items(context_of(request), batch).page(status, place, limit)
+    if any(item.picture_url for item in found):
+        await note_reading(request, _reading_of(batch, "items", once_s=AGAIN_S))
     view = ItemPageView(items=tuple(found), next=None if following is None else str(following))
     return Response(view.model_dump_json(), media_type="application/json")
 
@@ -43,14 +48,14 @@ async def items(request: Request, batch_id: str) -> Response:
 async def output(request: Request, batch_id: str) -> Response:
     """The lines with a picture as JSONL, in the order in which they ended; while the batch runs, those so far."""
     batch = await find_batch(request, batch_id)
-    return await _file(Items(context_of(request), batch).lines("output"), JSONL)
+    return await _file(request, Items(context_of(request), batch).lines("output"), _reading_of(batch, "output"))
 
 
 @router.get("/{batch_id}/errors", response_class=Response, responses=words.FILE_ANSWERS, summary="The errors file")
 async def errors(request: Request, batch_id: str) -> Response:
     """The lines without a picture as JSONL: invalid, failed, canceled, expired; while the batch runs, those so far."""
     batch = await find_batch(request, batch_id)
-    return await _file(Items(context_of(request), batch).lines("errors"), JSONL)
+    return await _file(request, Items(context_of(request), batch).lines("errors"), _reading_of(batch, "errors"))
 
 
 @router.get(
@@ -60,7 +65,7 @@ async def addresses(request: Request, batch_id: str) -> Response:
     """A line of JSON a picture, with a signed address that expires."""
     batch = await find_batch(request, batch_id)
     context = context_of(request)
-    return await _file(manifest(context, Items(context, batch)), JSONL)
+    return await _file(request, manifest(context, Items(context, batch)), _reading_of(batch, "manifest"))
 
 
 @router.get("/{batch_id}/zip", response_class=Response, responses=words.ZIP_ANSWERS, summary="All pictures in one file")
@@ -71,14 +76,17 @@ async def zipped(request: Request, batch_id: str) -> Response:
         message = f"the batch has more than {MOST_ZIPPED} pictures: fetch them by its manifest"
         raise ZipTooLarge(message)
     context = context_of(request)
-    answer = await _file(archive(context, Items(context, batch)), "application/zip")
+    answer = await _file(request, archive(context, Items(context, batch)), _reading_of(batch, "zip"), "application/zip")
     answer.headers["Content-Disposition"] = f'attachment; filename="{batch_id}.zip"'
     return answer
 
 
-async def _file(data: AsyncIterator[bytes], type_: str) -> StreamingResponse:
+async def _file(
+    request: Request, data: AsyncIterator[bytes], reading: Reading, type_: str = JSONL
+) -> StreamingResponse:
     """The answer, once its first bytes are there: an outage before them is told as one."""
     first = await anext(data, b"")
+    await note_reading(request, reading)
 
     async def all_of_it() -> AsyncIterator[bytes]:
         yield first
@@ -86,3 +94,7 @@ async def _file(data: AsyncIterator[bytes], type_: str) -> StreamingResponse:
             yield piece
 
     return StreamingResponse(all_of_it(), media_type=type_)
+
+
+def _reading_of(batch: Batch, name: str, *, once_s: int = 0) -> Reading:
+    return Reading(action=Action.BATCH_FILES_READ, subject=batch.id, detail=name, once_s=once_s)

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import UploadFile
 
 from api import queries
-from api.access import receipt_of, tenant_of
+from api.access import key_of, receipt_of, tenant_of
 from api.batches.intake import MOST_EXPIRES_AFTER_S, BatchIntake, Options, too_many
 from api.batches.lines import BadLine, LineReader, LineSplitter, ReadLine
 from api.batches.product import MOST_NAME_CHARS, ProductBatch, lines_of, product_of
@@ -94,7 +94,8 @@ async def look(request: Request, batch_id: str) -> Response:
 async def cancel(request: Request, batch_id: str) -> Response:
     """Nothing more is queued, what waits ends now, what runs at its next step; pictures that are there stay."""
     check_batch_id(batch_id)
-    return _answer(_there(await context_of(request).batches.cancel(tenant_of(request), batch_id)), 200)
+    context, tenant, key = context_of(request), tenant_of(request), key_of(request)
+    return _answer(_there(await context.batches.cancel(tenant, batch_id, key)), 200)
 
 
 @router.post(
@@ -103,7 +104,7 @@ async def cancel(request: Request, batch_id: str) -> Response:
 async def again(request: Request, batch_id: str) -> Response:
     """Runs the lines again that ended without a picture: failed, canceled, expired. `expires_after_s` begins anew."""
     context = context_of(request)
-    await retry_failed(context, await find_batch(request, batch_id))
+    await retry_failed(context, await find_batch(request, batch_id), by=key_of(request))
     return _answer(await find_batch(request, batch_id), 202, {"Location": batch_path(batch_id)})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from api import queries
-from api.access import tenant_of
+from api.access import key_of, tenant_of
 from api.batches.views import BATCHES
 from api.context import context_of
 from api.document.batches import ERASE_BATCH_ANSWERS
@@ -29,7 +29,7 @@ async def erase_job(request: Request, job_id: str) -> Response:
     A job that runs is canceled and erased when it stops: 202 until then, 404 after.
     """
     check_id(job_id)
-    answer = await context_of(request).eraser.erase_job(job_id, tenant_of(request))
+    answer = await context_of(request).eraser.erase_job(job_id, tenant_of(request), key_of(request))
     if answer is Erasing.NONE:
         raise JobNotFound("there is no job of this id; records of finished jobs expire")
     return Response(status_code=202, headers=_LATER) if answer is Erasing.RUNNING else Response(status_code=204)
@@ -40,7 +40,8 @@ async def erase_job(request: Request, job_id: str) -> Response:
 )
 async def erase_photo(request: Request, photo_id: str) -> Response:
     """The photo and the embeddings of its faces. Jobs that still need it fail; pictures made with it stay."""
-    if not photo_id.isalnum() or not await context_of(request).eraser.erase_photo(photo_id, tenant_of(request)):
+    eraser, tenant, key = context_of(request).eraser, tenant_of(request), key_of(request)
+    if not photo_id.isalnum() or not await eraser.erase_photo(photo_id, tenant, key):
         raise PhotoNotFound("there is no photo of this id; photos expire")
     return Response(status_code=204)
 
@@ -59,7 +60,8 @@ async def erase_batch(request: Request, batch_id: str) -> Response:
     A batch that runs is taken back first. It is not found any more once it is over; its files go in the seconds after.
     """
     check_batch_id(batch_id)
-    if await context_of(request).batches.erase(tenant_of(request), batch_id) is Erasing.NONE:
+    batches, tenant, key = context_of(request).batches, tenant_of(request), key_of(request)
+    if await batches.erase(tenant, batch_id, key) is Erasing.NONE:
         raise BatchNotFound("there is no batch of this id; records of finished batches expire")
     return Response(status_code=202, headers=_LATER)
 
@@ -75,10 +77,11 @@ async def erase_batch(request: Request, batch_id: str) -> Response:
 async def erase_tenant(request: Request) -> Response:
     """Every job, picture, stage result, photo and embedding of the caller's tenant, and what comes while it goes.
 
+    Its audit log, which holds ids, stays until its time is over.
     `confirm` must be the tenant's name. 202 while jobs that ran have not stopped yet: it goes on by itself.
     """
     tenant = tenant_of(request)
     if queries.text(request, "confirm") != tenant:
         raise queries.wrong("confirm", "not_confirmed", f"to erase all there is, say confirm={tenant}")
-    gone = await context_of(request).eraser.erase_tenant(tenant)
+    gone = await context_of(request).eraser.erase_tenant(tenant, key_of(request))
     return Response(status_code=204) if gone else Response(status_code=202, headers=_LATER)

@@ -12,7 +12,7 @@ from typing import TypeVar
 from fastapi import APIRouter, Request, Response
 
 from api import queries
-from api.access import receipt_of, tenant_of
+from api.access import key_of, receipt_of, tenant_of
 from api.bodies import media_type, read_body, read_form
 from api.context import Context, context_of
 from api.document.jobs import CANCEL_ANSWERS, JOB_ANSWERS, LOOK_PARAMETERS, RETRY_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
@@ -75,9 +75,9 @@ async def look(request: Request, job_id: str) -> Response:
 @router.post("/{job_id}/cancel", responses=CANCEL_ANSWERS, summary="Take a job back")
 async def cancel(request: Request, job_id: str) -> Response:
     """A queued job is canceled at once, a running one at its next step; one that is done stays as it is."""
-    context = context_of(request)
+    context, tenant, key = context_of(request), tenant_of(request), key_of(request)
     check_id(job_id)
-    return await _answer(context, _there(await context.jobs.cancel(job_id, tenant=tenant_of(request))), 200)
+    return await _answer(context, _there(await context.jobs.cancel(job_id, tenant=tenant, by=key)), 200)
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=RETRY_ANSWERS, summary="Do a job over")

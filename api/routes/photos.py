@@ -5,16 +5,18 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import UploadFile
 
-from api.access import tenant_of
+from api.access import key_of, tenant_of
 from api.bodies import media_type, read_body, read_form
 from api.context import Context, context_of
 from api.document.photos import PHOTO_ANSWERS, PHOTO_BODY, PHOTO_LOOK_ANSWERS
 from api.intake import accept_photo
+from api.reads import Reading
 from api.routes.pictures import png_answer
 from api.uploads import accept_upload
 from api.views import PhotoView
 from shared.blob_store import photo_key
 from shared.errors import InvalidField, NoPicture, PhotoNotFound, PictureTooLarge, UnsupportedMedia
+from shared.job_store import Action
 
 router = APIRouter(prefix="/v1/photos", tags=["photos"])
 
@@ -29,12 +31,13 @@ async def upload(request: Request) -> Response:
 
     As the body itself, as a form, or, as JSON, one that was uploaded to a signed address.
     """
-    context, tenant = context_of(request), tenant_of(request)
+    context, tenant, key = context_of(request), tenant_of(request), key_of(request)
     if media_type(request) == "application/json":
         body = await read_body(request, limit_bytes=_NAME_BYTES)
-        photo_id, is_new = await accept_upload(context, tenant, body)
+        photo_id, is_new = await accept_upload(context, tenant, body, by=key)
     else:
-        photo_id, is_new = await accept_photo(context, tenant, await _bytes(request, context), pointer="/photo")
+        data = await _bytes(request, context)
+        photo_id, is_new = await accept_photo(context, tenant, data, by=key, pointer="/photo")
     return Response(PhotoView(id=photo_id).model_dump_json(), 201 if is_new else 200, None, "application/json")
 
 
@@ -45,7 +48,8 @@ async def look(request: Request, photo_id: str) -> Response:
     if not photo_id.isalnum() or await context.jobs.unknown_photos(tenant, [photo_id]):
         raise PhotoNotFound("there is no photo of this id; photos expire")
     try:
-        return await png_answer(request, context, photo_key(tenant, photo_id))
+        reading = Reading(action=Action.PHOTO_READ, subject=photo_id)
+        return await png_answer(request, context, photo_key(tenant, photo_id), reading)
     except NoPicture as gone:
         raise PhotoNotFound("the photo is no longer stored") from gone
 

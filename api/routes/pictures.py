@@ -15,11 +15,13 @@ from fastapi.responses import RedirectResponse
 from api.access import tenant_of
 from api.context import Context, context_of
 from api.document.jobs import PICTURE_ANSWERS
+from api.reads import Reading, note_reading
 from api.routes.jobs import find
 from api.views import JOBS
 from shared.blob_store import stage_key
 from shared.errors import NoPicture, NotReadyYet
 from shared.job import Job, Stage
+from shared.job_store import Action
 from shared.orders import STAGES
 
 router = APIRouter(prefix=JOBS, tags=["pictures"], default_response_class=RedirectResponse)
@@ -38,7 +40,8 @@ async def picture(request: Request, job_id: str) -> Response:
     """Redirects to the picture (PNG); sends it itself to whom asks with `Accept: image/png`."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    return await png_answer(request, context, job.picture or absent(job, "picture", Stage.PERSONALIZE))
+    key = job.picture or absent(job, "picture", Stage.PERSONALIZE)
+    return await png_answer(request, context, key, reading_of(job, "picture"))
 
 
 @router.get(
@@ -53,7 +56,8 @@ async def template(request: Request, job_id: str) -> Response:
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.RENDER) or absent(job, "template", Stage.RENDER)
-    return await png_answer(request, context, stage_key(job.tenant, Stage.RENDER, digest, "template.png"))
+    key = stage_key(job.tenant, Stage.RENDER, digest, "template.png")
+    return await png_answer(request, context, key, reading_of(job, "template"))
 
 
 @router.get(
@@ -68,21 +72,29 @@ async def masks(request: Request, job_id: str) -> Response:
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.DETECT) or absent(job, "masks", Stage.DETECT)
-    return await png_answer(request, context, stage_key(job.tenant, Stage.DETECT, digest, "masks.png"))
+    key = stage_key(job.tenant, Stage.DETECT, digest, "masks.png")
+    return await png_answer(request, context, key, reading_of(job, "masks"))
 
 
-async def png_answer(request: Request, context: Context, key: str) -> Response:
+async def png_answer(request: Request, context: Context, key: str, reading: Reading) -> Response:
     """A redirect to the stored PNG of this key, or its bytes where the request says `Accept: image/png`.
 
-    Raises NoPicture when the bytes are no longer stored, or BlobsUnavailable.
+    Raises NoPicture when the bytes are no longer stored, RecordsUnavailable or BlobsUnavailable.
     """
     if request.headers.get("accept") != _PNG:
+        await note_reading(request, reading)
         # The signature in the address expires, so the redirect itself must not be kept.
         return RedirectResponse(context.blobs.url(key), 307, {"Cache-Control": "no-store", "Vary": "Accept"})
     data = await asyncio.to_thread(context.blobs.get, key)
     if data is None:
         raise NoPicture("the picture is no longer stored")
+    await note_reading(request, reading)
     return Response(data, 200, {"Cache-Control": "private, max-age=3600", "Vary": "Accept"}, _PNG)
+
+
+def reading_of(job: Job, name: str, *, once_s: int = 0) -> Reading:
+    """Somebody reads a picture of the job."""
+    return Reading(action=Action.PICTURE_READ, subject=job.id, detail=name, once_s=once_s)
 
 
 def absent(job: Job, what: str, made_by: Stage) -> NoReturn:

@@ -7,11 +7,12 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 
 from api.access import tenant_of
-from api.context import Context, context_of
+from api.context import context_of
 from api.document.jobs import PREVIEW_ANSWERS
 from api.pictures import small
+from api.reads import AGAIN_S, Reading, note_reading
 from api.routes.jobs import find
-from api.routes.pictures import absent
+from api.routes.pictures import absent, reading_of
 from api.views import JOBS
 from shared.blob_store import stage_key
 from shared.errors import NoPicture
@@ -28,7 +29,8 @@ async def template(request: Request, job_id: str) -> Response:
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.RENDER) or absent(job, "template", Stage.RENDER)
-    return await _shrunk(context, stage_key(job.tenant, Stage.RENDER, digest, "template.png"))
+    key = stage_key(job.tenant, Stage.RENDER, digest, "template.png")
+    return await _shrunk(request, key, reading_of(job, "template"))
 
 
 @router.get("/masks", responses=PREVIEW_ANSWERS, response_class=Response, summary="The masks, small")
@@ -37,7 +39,8 @@ async def masks(request: Request, job_id: str) -> Response:
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.DETECT) or absent(job, "masks", Stage.DETECT)
-    return await _shrunk(context, stage_key(job.tenant, Stage.DETECT, digest, "masks.png"))
+    key = stage_key(job.tenant, Stage.DETECT, digest, "masks.png")
+    return await _shrunk(request, key, reading_of(job, "masks"))
 
 
 @router.get("/picture", responses=PREVIEW_ANSWERS, response_class=Response, summary="The picture, as it emerges")
@@ -46,16 +49,17 @@ async def picture(request: Request, job_id: str) -> Response:
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     if job.picture:
-        return await _shrunk(context, job.picture)
-    emerging = await context.jobs.preview(job_id)
-    return Response(
-        emerging or absent(job, "picture", Stage.PERSONALIZE), 200, {"Cache-Control": "no-store"}, "image/jpeg"
-    )
+        return await _shrunk(request, job.picture, reading_of(job, "picture"))
+    emerging = await context.jobs.preview(job_id) or absent(job, "picture", Stage.PERSONALIZE)
+    await note_reading(request, reading_of(job, "emerging", once_s=AGAIN_S))
+    return Response(emerging, 200, {"Cache-Control": "no-store"}, "image/jpeg")
 
 
-async def _shrunk(context: Context, key: str) -> Response:
+async def _shrunk(request: Request, key: str, reading: Reading) -> Response:
+    context = context_of(request)
     data = await asyncio.to_thread(context.blobs.get, key)
     if data is None:
         raise NoPicture("the picture is no longer stored")
+    await note_reading(request, reading)
     jpeg = await context.decoded(lambda: small(data))
     return Response(jpeg, 200, {"Cache-Control": _WHOLE}, "image/jpeg")

@@ -13,6 +13,7 @@ from shared.batch import Batch, Log
 from shared.batch_store.record import decode
 from shared.job import Job, Status
 from shared.job_store import Erasing, keys, record, scripts
+from shared.job_store.audit import noted_for
 from shared.job_store.connection import Word, redis_errors
 from shared.job_store.events import EventReader
 from shared.settings import Settings
@@ -52,7 +53,10 @@ class OpenJob:
 
 
 class AsyncBatchStore:
-    """Batches behind an event loop. Every call may raise RecordsUnavailable. events: the process's one reader."""
+    """Batches behind an event loop. Every call may raise RecordsUnavailable. events: the process's one reader.
+
+    by: the key that asks for something, for the audit log; empty where nobody does.
+    """
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings, events: EventReader) -> None:
         self._redis = redis
@@ -72,10 +76,20 @@ class AsyncBatchStore:
             return bool(await self._redis.set(keys.intake_key(self._prefix, batch_id), 1, ex=INTAKE_S, xx=True))
 
     async def start(
-        self, batch_id: str, *, source: str, chunks: int, good: int, invalid: int, units: float, errors: Sequence[str]
+        self,
+        batch_id: str,
+        *,
+        source: str,
+        chunks: int,
+        good: int,
+        invalid: int,
+        units: float,
+        errors: Sequence[str],
+        by: str = "",
     ) -> bool:
         """All lines are read: the batch runs. False when it was given up in the meantime."""
-        return bool(await self._run("batch_start", batch_id, source, chunks, good, invalid, units, *errors))
+        words: list[Word] = [source, chunks, good, invalid, units, noted_for(by, self._settings), *errors]
+        return bool(await self._run("batch_start", batch_id, *words))
 
     async def drop(self, batch_id: str) -> None:
         """The batch never was. Does nothing to one that runs."""
@@ -123,15 +137,15 @@ class AsyncBatchStore:
         following = f"{rows[limit - 1][1]:.6f}-{shown[-1]}" if len(rows) > limit else None
         return Page(batches=tuple(batch for batch in batches if not _is_gone(batch)), next=following)
 
-    async def cancel(self, tenant: str, batch_id: str) -> Batch | None:
+    async def cancel(self, tenant: str, batch_id: str, by: str = "") -> Batch | None:
         """Queues nothing more and takes the open jobs back; a batch that is over stays as it is. None without one."""
-        await self._run("batch_stop", batch_id, tenant, "canceled", self._settings.job_expiry_s)
+        await self._stop(batch_id, tenant, by)
         return await self.get(tenant, batch_id)
 
     async def stop_all(self, tenant: str) -> None:
         """Takes every batch of the tenant back."""
         for batch_id in await self._ids(tenant):
-            await self._run("batch_stop", batch_id, tenant, "canceled", self._settings.job_expiry_s)
+            await self._stop(batch_id, tenant)
 
     async def forget_all(self, tenant: str) -> None:
         """Every record of the tenant's batches goes; its jobs are gone already, so nothing writes one anew."""
@@ -151,11 +165,11 @@ class AsyncBatchStore:
                 pipe.zrem(keys.batches_key(self._prefix, tenant), batch_id)
                 await pipe.execute()
 
-    async def erase(self, tenant: str, batch_id: str) -> Erasing:
+    async def erase(self, tenant: str, batch_id: str, by: str = "") -> Erasing:
         """The tenant's batch is to go: now that it is over, or as soon as it is; one that runs is taken back."""
-        answer = Erasing(await self._run("batch_erase", batch_id, tenant))
+        answer = Erasing(await self._run("batch_erase", batch_id, tenant, noted_for(by, self._settings)))
         if answer is Erasing.RUNNING:
-            await self._run("batch_stop", batch_id, tenant, "canceled", self._settings.job_expiry_s)
+            await self._stop(batch_id, tenant)
         return answer
 
     async def due(self, most: int) -> list[Batch]:
@@ -181,10 +195,11 @@ class AsyncBatchStore:
             found: Any = await self._redis.zrange(keys.batches_key(self._prefix, tenant), 0, -1)
         return list(found)
 
-    async def retry(self, batch: Batch, lines: Retry) -> bool:
+    async def retry(self, batch: Batch, lines: Retry, by: str = "") -> bool:
         """Runs a batch that is over again, for these lines. False when somebody else was faster."""
         counts = [lines.counts.get(status, 0) for status in (Status.FAILED, Status.CANCELED, Status.EXPIRED)]
-        words: list[Word] = [batch.round, lines.source, lines.chunks, *counts, lines.units, *lines.errors]
+        words: list[Word] = [batch.round, lines.source, lines.chunks, *counts, lines.units]
+        words += [noted_for(by, self._settings), *lines.errors]
         return bool(await self._run("batch_retry", batch.id, *words))
 
     async def names(self, batch: Batch, log: Log) -> list[str]:
@@ -223,6 +238,10 @@ class AsyncBatchStore:
             if line
         ]
         return sorted(jobs, key=lambda job: job.line)
+
+    async def _stop(self, batch_id: str, tenant: str, by: str = "") -> None:
+        asked_by = noted_for(by, self._settings)
+        await self._run("batch_stop", batch_id, tenant, "canceled", self._settings.job_expiry_s, asked_by)
 
     async def _read(self, ids: Sequence[str]) -> list[Batch]:
         with redis_errors():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.job_store.answers import Answer, Answers, Kept
 from shared.job_store.async_store import AsyncJobStore
+from shared.job_store.audit import NO_KEY, Action, AuditEntry, AuditLog, AuditPage
 from shared.job_store.connection import connect, connect_async
 from shared.job_store.crew import Crew, Work
 from shared.job_store.deliveries import Collected, DeliveryStore, Posting
@@ -33,10 +34,15 @@ from shared.job_store.totals import QueueTotals, Totals
 from shared.job_store.webhooks import WebhookStore
 
 __all__ = [
+    "NO_KEY",
+    "Action",
     "Allowance",
     "Answer",
     "Answers",
     "AsyncJobStore",
+    "AuditEntry",
+    "AuditLog",
+    "AuditPage",
     "Claim",
     "Collected",
     "Crew",

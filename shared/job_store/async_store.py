@@ -12,6 +12,7 @@ from redis.client import NEVER_DECODE
 from shared.errors import RecordsUnavailable
 from shared.job import Job, JobSpec, Progress, Status
 from shared.job_store import keys, record, scripts
+from shared.job_store.audit import noted_for
 from shared.job_store.connection import Word, redis_errors
 from shared.job_store.events import EventReader
 from shared.job_store.facts import JobPage, Mark, QueuePlace, WorkerFacts
@@ -46,6 +47,7 @@ class AsyncJobStore:
         self._submit = redis.register_script(scripts.source("submit"))
         self._admit = redis.register_script(scripts.source("admit"))
         self._cancel = redis.register_script(scripts.source("cancel"))
+        self._keep_photo = redis.register_script(scripts.source("keep_photo"))
         self._list = redis.register_script(scripts.source("list"))
         self._show = redis.register_script(scripts.source("show"))
         self._place = redis.register_script(scripts.source("place"))
@@ -79,11 +81,9 @@ class AsyncJobStore:
         or RecordsUnavailable.
         """
         values = (job_id, spec.lane, tenant, record.units(spec), record.encode_spec(spec))
-        requests = "" if receipt is None else receipt.requests
-        counted: tuple[Word, ...] = (requests, record.pixels(spec))
+        requests, by = ("", "") if receipt is None else (receipt.requests, noted_for(receipt.by, self._settings))
+        counted: tuple[Word, ...] = (requests, record.pixels(spec), by, retry_of or "")
         more = record.wishes(spec, self._settings)
-        if retry_of is not None:
-            more += ["of", retry_of]
         if (trace := traceparent.get()) is not None:
             more += ["trace", trace]
         made, *rest = await self._run(self._submit, *values, *counted, *more)
@@ -173,12 +173,13 @@ class AsyncJobStore:
                 except TimeoutError:
                     return await self.get(job_id)
 
-    async def cancel(self, job_id: str, *, tenant: str = DEFAULT_TENANT) -> Job | None:
-        """Takes the job back: at once when nobody works on it, else at its next step.
+    async def cancel(self, job_id: str, *, tenant: str = DEFAULT_TENANT, by: str = "") -> Job | None:
+        """Takes the job back: at once when nobody works on it, else at its next step. by: the key that asks.
 
         None when the tenant has no such job. A job that is over stays as it is. Raises RecordsUnavailable.
         """
-        found = await self._run(self._cancel, job_id, self._settings.job_expiry_s, tenant)
+        asked_by = noted_for(by, self._settings)
+        found = await self._run(self._cancel, job_id, self._settings.job_expiry_s, tenant, asked_by)
         return await self.get(job_id) if found else None
 
     async def show(self, job_id: str, *, for_s: float) -> None:
@@ -211,13 +212,10 @@ class AsyncJobStore:
         """Slots that draw pictures, of workers that are ready. Raises RecordsUnavailable."""
         return sum(facts.slots for facts in await self._recent_workers() if facts.ready and facts.role != "detection")
 
-    async def remember_photo(self, tenant: str, photo_id: str) -> None:
+    async def remember_photo(self, tenant: str, photo_id: str, by: str = "") -> None:
         """Notes that a tenant's photo is stored, for as long as photos are kept. Raises RecordsUnavailable."""
-        with redis_errors():
-            async with self._redis.pipeline() as pipe:
-                pipe.set(keys.photo_key(self._prefix, tenant, photo_id), 1, ex=self._settings.photo_expiry_s)
-                pipe.delete(keys.erased_photo_key(self._prefix, tenant, photo_id))
-                await pipe.execute()
+        expiry_s, asked_by = self._settings.photo_expiry_s, noted_for(by, self._settings)
+        await self._run(self._keep_photo, tenant, photo_id, expiry_s, asked_by)
 
     async def unknown_photos(self, tenant: str, ids: Sequence[str]) -> set[str]:
         """Those of the ids that no stored photo of the tenant has. Raises RecordsUnavailable."""

@@ -10,6 +10,7 @@ from typing import Any
 import redis.asyncio
 
 from shared.job_store import keys, record, scripts
+from shared.job_store.audit import noted_for
 from shared.job_store.connection import Word, redis_errors
 from shared.settings import Settings
 
@@ -35,7 +36,10 @@ class Left:
 
 
 class Erasures:
-    """Every call may raise RecordsUnavailable. All may be made twice: who erases may die anywhere and begins anew."""
+    """Every call may raise RecordsUnavailable. All may be made twice: who erases may die anywhere and begins anew.
+
+    by: the key that asks for it, for the audit log; empty where something goes because its time is over, or with more.
+    """
 
     def __init__(
         self, redis: redis.asyncio.Redis, settings: Settings, originals: record.Originals = record.no_originals
@@ -46,9 +50,9 @@ class Erasures:
         self._settings = settings
         self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
 
-    async def ask(self, job_id: str, tenant: str) -> Erasing:
+    async def ask(self, job_id: str, tenant: str, by: str = "") -> Erasing:
         """The tenant's job is to go: at once, or when its holder has stopped."""
-        return Erasing(await self._run("erase", job_id, tenant))
+        return Erasing(await self._run("erase", job_id, tenant, noted_for(by, self._settings)))
 
     async def due(self, most: int) -> list[Left]:
         """Jobs that are over and not to be kept any longer, the longest due first."""
@@ -91,9 +95,10 @@ class Erasures:
         """The job is gone; call it when its blobs are."""
         await self._run("forget", job_id)
 
-    async def drop_photo(self, tenant: str, photo_id: str) -> list[str] | None:
+    async def drop_photo(self, tenant: str, photo_id: str, by: str = "") -> list[str] | None:
         """Digests of the identify results with faces of the photo; None when there was no such photo."""
-        there, *digests = await self._run("drop_photo", tenant, photo_id, self._settings.job_expiry_s)
+        asked_by = noted_for(by, self._settings)
+        there, *digests = await self._run("drop_photo", tenant, photo_id, self._settings.job_expiry_s, asked_by)
         return digests if there or digests else None
 
     async def forget_faces(self, tenant: str, photo_id: str) -> None:

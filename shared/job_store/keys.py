@@ -42,6 +42,8 @@
     {p}:pace:{lane}               hash    per tenant: pictures a second, moving average, and when it was taken
     {p}:answer:{tenant}:{name}    hash    the first answer to a request with an Idempotency-Key, below; expires
     {p}:photo:{tenant}:{id}       string  says that a tenant uploaded a photo; expires
+    {p}:audit:{tenant}            stream  a tenant's audit log (noting.lua), fields below; capped, and expires
+    {p}:read:{tenant}:{key}:{subject}:{what} string  the key's reading of it was noted just now; expires
     {p}:webhooks:{tenant}         zset    a tenant's webhooks; score = when made (s)
     {p}:webhook:{id}              hash    one webhook, fields below
     {p}:deliveries:{webhook}      zset    its log: the newest deliveries; score = when told (s)
@@ -117,6 +119,9 @@ Fields of a webhook, and of a delivery:
     at, since, n, tries, holder       when told, when (re)started, attempts, those since then, who makes it
     s, ended, a:{n}                   how it ended (delivered, failed), when; attempt n (JSON)
 
+Fields of an entry of an audit log: a (action), k (id of the key), i (id of what it is about), d (which picture or
+file, or the job that is done over). Its id is when it was.
+
 Fields of a tenant: weight (1), concurrency (jobs handed out at once), rate and rate_window_s (requests that make or
 change something, in so many seconds), daily_units (units of submitted jobs a day, UTC). Without a field, no limit.
 
@@ -135,6 +140,11 @@ def job_key(prefix: str, job_id: str) -> str:
 def photo_key(prefix: str, tenant: str, photo_id: str) -> str:
     """Key that says that a tenant uploaded a photo."""
     return f"{prefix}:photo:{tenant}:{photo_id}"
+
+
+def audit_key(prefix: str, tenant: str) -> str:
+    """Key of a tenant's audit log."""
+    return f"{prefix}:audit:{tenant}"
 
 
 def api_key_key(prefix: str, key_id: str) -> str:
@@ -165,11 +175,6 @@ def faces_key(prefix: str, tenant: str, photo_id: str) -> str:
 def uses_key(prefix: str, result: str) -> str:
     """Key of the set of jobs that have a result, named `{tenant}/{stage}/{digest}`."""
     return f"{prefix}:uses:{result}"
-
-
-def erased_photo_key(prefix: str, tenant: str, photo_id: str) -> str:
-    """Key that says that a photo was erased lately, and not uploaded again."""
-    return f"{prefix}:erased:{tenant}/photo/{photo_id}"
 
 
 def worker_key(prefix: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a request counts as, and what its tenant has left."""
+"""Who asks, what a request counts as, and what its tenant has left."""
 
 from __future__ import annotations
 
@@ -23,9 +23,13 @@ class Allowance:
 
 @dataclass(kw_only=True)
 class Receipt:
-    """Filled in by whoever counts the request. requests: what is still to be counted of it."""
+    """Filled in by whoever counts the request. requests: what is still to be counted of it.
+
+    by: id of the key that asks, for the audit log; empty where nobody does.
+    """
 
     requests: int = 1
+    by: str = ""
     allowances: tuple[Allowance, ...] = ()
 
     def note(self, charged: Sequence[str | int]) -> None:

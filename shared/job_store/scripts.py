@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 # In this order: each may use the words of those before it.
-WORDS = ("prelude", "telling", "ending", "sharing")
+WORDS = ("prelude", "noting", "telling", "ending", "sharing")
 # Parts that only some need.
 _MORE = {"queue": ("placeless",), "totals": ("placeless",)}
 

@@ -13,7 +13,8 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from shared.job_store import connect_async, keys, scripts
+from shared.job_store import NO_KEY, connect_async, keys, scripts
+from shared.job_store.audit import noted_for
 from shared.settings import Settings
 
 
@@ -30,7 +31,8 @@ def create_app(settings: Settings) -> FastAPI:
         photos = [photo for concept in spec["concepts"] for photo in concept["photos"]]
         await redis.mget([keys.photo_key(prefix, "default", photo) for photo in photos])
         job_id = secrets.token_hex(16)
-        made = await submit_script(args=[prefix, job_id, "interactive", "default", 1.0, json.dumps(spec), "", 16384])
+        words = ["interactive", "default", 1.0, json.dumps(spec), "", 16384, noted_for(NO_KEY, settings), ""]
+        made = await submit_script(args=[prefix, job_id, *words])
         return {"id": job_id, "status": "queued", "made": made}
 
     @app.get("/v1/jobs/{job_id}")

@@ -252,7 +252,7 @@ def test_a_key_costs_one_question_a_second_however_often_it_is_shown(settings: S
         async with connect_async(settings) as redis:
             before = (await redis.info("commandstats"))["cmdstat_hgetall"]["calls"]
             ring = KeyRing(redis, settings)
-            await asyncio.gather(*(ring.tenant_of(key) for _ in range(100)))
+            await asyncio.gather(*(ring.key_of(key) for _ in range(100)))
             after = (await redis.info("commandstats"))["cmdstat_hgetall"]["calls"]
         return int(after - before)
 
@@ -270,7 +270,7 @@ def test_a_disabled_key_opens_nothing_even_with_its_old_secret(settings: Setting
     async def ask(key: str) -> None:
         async with connect_async(settings) as client:
             with pytest.raises(Unauthorized):
-                await KeyRing(client, settings).tenant_of(key)
+                await KeyRing(client, settings).key_of(key)
 
     for key in (old, new):
         asyncio.run(ask(key))

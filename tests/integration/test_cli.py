@@ -21,7 +21,7 @@ from tests.integration.api_server import ApiServer, api_server, environment_of, 
 from tests.servers import ACCESS_KEY, SECRET_KEY
 
 _PATIENCE_S = 60.0
-_JOBS = ("", "submit", "wait", "get", "cancel", "retry", "queue", "delete", "photo delete", "tenant delete")
+_JOBS = ("", "submit", "wait", "get", "cancel", "retry", "queue", "delete", "photo delete", "tenant delete", "audit")
 _COMMANDS = (*_JOBS, "batch", "batch run", "batch status", "batch cancel", "batch delete")
 
 
@@ -136,6 +136,26 @@ def test_what_was_made_can_be_erased(server: ApiServer, ben: Path) -> None:
         refused(troupe(server.url, *words), 1, "_not_found)")
     refused(troupe(server.url, "tenant", "delete", "somebody"), 1, "confirm=default")
     refused(troupe(server.url, "batch", "delete", "0" * 32), 1, "(batch_not_found)")
+
+
+def test_the_audit_log_is_a_table_for_people_and_lines_of_json_for_programs(server: ApiServer, ben: Path) -> None:
+    job_id = troupe(server.url, "submit", "a man", "-c", f"the man={ben}").stdout.strip()
+    troupe(server.url, "cancel", job_id)
+    table = troupe(server.url, "audit")
+    assert table.returncode == 0, table.stderr
+    head, newest, *_ = table.stdout.splitlines()
+    assert head.split() == ["when", "key", "action", "what", "detail"]
+    assert newest.split()[2:] == ["-", "job.canceled", job_id]
+    lines = troupe(server.url, "audit", "--json", "--limit", "3").stdout.splitlines()
+    told = [json.loads(line) for line in lines]
+    assert [(one["action"], one["subject"]) for one in told] == [
+        ("job.canceled", job_id),
+        ("job.submitted", job_id),
+        ("photo.uploaded", photo_id(ben.read_bytes())),
+    ]
+    only = troupe(server.url, "audit", "--json", "-n", "1", "--action", "job.submitted").stdout
+    assert json.loads(only) == told[1]
+    refused(troupe(server.url, "audit", "--action", "nothing"), 1, "action must be one of")
 
 
 def test_what_goes_wrong_is_one_line_and_a_status(server: ApiServer, ben: Path, tmp_path: Path) -> None:

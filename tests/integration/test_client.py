@@ -267,6 +267,20 @@ def test_jobs_photos_batches_and_all_there_is_are_erased(server: ApiServer) -> N
     assert asyncio.run(erased()) == [True, True, True, False, True]
 
 
+def test_who_did_what_is_told_page_by_page(server: ApiServer, troupe: Client) -> None:
+    job = troupe.submit(scene("a man", {"the man": photo()}))
+    troupe.cancel(job.id)
+    first = troupe.audit(limit=1)
+    assert [(one.action, one.subject, one.key) for one in first.entries] == [("job.canceled", job.id, "-")]
+    assert troupe.audit(limit=1, cursor=first.next).entries[0].action == "job.submitted"
+
+    async def same() -> str:
+        async with AsyncClient(server.url) as client:
+            return (await client.audit(limit=1, action="photo.uploaded")).entries[0].subject
+
+    assert asyncio.run(same()) == job.spec["concepts"][0]["photos"][0]
+
+
 def test_a_rate_limit_is_the_error_of_the_tree_with_its_wait() -> None:
     def busy(request: httpx.Request) -> httpx.Response:
         problem = {"code": "rate_limited", "detail": "too often", "retryable": True}

@@ -132,7 +132,7 @@ def things(server: ApiServer) -> Things:
         lines = b"\n".join(json.dumps({**asked, "custom_id": str(number)}).encode() for number in range(2))
         jsonl = {"Content-Type": "application/jsonl"}
         batch, _ = (made(client, "/v1/batches", content=lines + b"\n{}", headers=jsonl) for _ in range(2))
-        pages = ("/v1/jobs", "/v1/batches", f"/v1/batches/{batch}/items")
+        pages = ("/v1/jobs", "/v1/batches", "/v1/audit", f"/v1/batches/{batch}/items")
         cursors = {page: client.get(page, params={"limit": 1}).json()["next"] for page in pages}
     cursors["/v1/batches/{batch_id}/items"] = cursors.pop(f"/v1/batches/{batch}/items")
     return Things(photo=photo, jobs=jobs, batch=batch, webhook=webhook, delivery=delivery, cursors=cursors)

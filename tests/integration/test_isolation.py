@@ -11,7 +11,7 @@ import pytest
 
 from api.app import create_app
 from api.pictures import photo_id
-from shared.job_store import AsyncJobStore, connect_async
+from shared.job_store import AsyncJobStore, connect, connect_async, keys
 from shared.settings import Settings
 from tests.integration.api_server import ApiServer, api_server, png_bytes
 from tests.integration.queue_records import spec_of
@@ -84,6 +84,28 @@ def test_another_tenants_photo_is_unknown(server: ApiServer, client: httpx.Clien
     assert (answer.status_code, answer.json()["code"]) == (422, "unknown_photo")
     # And sending it is not answered with "was there already".
     assert client.post("/v1/photos", content=data, headers={"Content-Type": "image/png"}).status_code == 201
+
+
+def test_another_tenants_log_is_not_told_and_what_is_tried_on_their_things_is_in_none(
+    server: ApiServer, client: httpx.Client
+) -> None:
+    data, mine = png_bytes(colour="navy"), client.get("/v1/audit").json()
+
+    async def remember() -> None:
+        async with connect_async(server.settings) as redis:
+            await AsyncJobStore(redis, server.settings).remember_photo("another", photo_id(data), by="their-key")
+
+    asyncio.run(remember())
+    theirs = of_another(server)
+    for path in (f"/v1/jobs/{theirs}/picture", f"/v1/photos/{photo_id(data)}"):
+        assert client.get(path).status_code == 404
+    assert client.delete(f"/v1/photos/{photo_id(data)}").status_code == 404
+    assert client.get("/v1/audit").json() == mine
+    with connect(server.settings) as redis:
+        ((place, fields),) = redis.xrange(keys.audit_key(server.settings.key_prefix, "another"))
+    assert (fields["a"], fields["k"]) == ("photo.uploaded", "their-key")
+    # The place of another tenant's entry is a place like any: it leads to nothing of theirs.
+    assert client.get("/v1/audit", params={"cursor": place}).json()["entries"] == mine["entries"]
 
 
 def told(answer: httpx.Response) -> dict[str, str]:

@@ -1,4 +1,4 @@
--- ARGV: prefix, id, round, source, chunks, failed, canceled, expired, units, then the names of the chunks of the error log.
+-- ARGV: prefix, id, round, source, chunks, failed, canceled, expired, units, by, then the names of the chunks of the error log.
 -- The batch runs again over the lines of a new source, which ended in these states. Returns 1, or 0 when it is not over or
 -- somebody else was faster.
 local id = ARGV[2]
@@ -8,7 +8,7 @@ if f[6] or tonumber(f[2] or 0) ~= tonumber(ARGV[3]) then return 0 end
 local errors, t = p .. ':log:errors:' .. id, now()
 redis.call('ZREM', p .. ':keptbatches', id)
 redis.call('DEL', errors)
-for i = 10, #ARGV do redis.call('RPUSH', errors, ARGV[i]) end
+for i = 11, #ARGV do redis.call('RPUSH', errors, ARGV[i]) end
 for i, status in ipairs({'failed', 'canceled', 'expired'}) do
   redis.call('HINCRBY', batch(id), 'n:' .. status, -tonumber(ARGV[5 + i]))
 end
@@ -20,6 +20,7 @@ local over = (g[1] or 0) + (g[2] or 0) + (g[3] or 0) + (g[4] or 0)
 redis.call('HSET', batch(id), 'marka', string.format('%.3f %d %d', t, over, g[1] or 0))
 if f[4] then redis.call('HSET', batch(id), 'deadline', string.format('%.3f', t + f[4])) end
 redis.call('ZADD', p .. ':feeding', f[5], id)
+note(f[3], ARGV[10], 'batch.retried', id)
 announce_batch(id)
 ring_feeder()
 return 1

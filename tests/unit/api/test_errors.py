@@ -116,6 +116,7 @@ def test_the_document_describes_every_address_and_leads_nowhere_else() -> None:
         "/v1/photos/uploads",
         "/v1/photos/{photo_id}",
         "/v1/tenant",
+        "/v1/audit",
         "/healthz",
         "/readyz",
         "/metrics",
