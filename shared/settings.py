@@ -175,6 +175,12 @@ class Settings(BaseSettings):
         300.0, gt=0, description="A stage that makes no step for this long is no longer renewed (loading included)"
     )
     reap_every_s: float = Field(5.0, gt=0, description="How often lost leases and lost doorbells are looked for")
+    deaf_after_s: float = Field(
+        60.0,
+        gt=0,
+        description="A worker that takes no message for so long, though one waits and it works on nothing, ends "
+        "itself, to be started anew; much longer than Celery takes to connect again",
+    )
     pump_every_s: float = Field(
         1.0, gt=0, description="Waiting jobs are handed to Celery at once, and looked at anyway this often"
     )

@@ -123,5 +123,5 @@ def persist(tell: Callable[[], Answer], *, for_s: float) -> Answer:
 
 
 def end_process() -> None:
-    """Ends this process at once: its stage hangs. The parent sees it and starts a fresh child."""
+    """Ends this process at once, because it hangs. Of a child's the parent sees it, and starts a fresh one."""
     os.kill(os.getpid(), signal.SIGKILL)

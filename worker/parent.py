@@ -15,19 +15,22 @@ from shared.job_store import Fleet, WorkerFacts, connect
 from shared.log import get_logger
 from shared.metrics import meters
 from shared.settings import Settings
-from worker.child import persist, worker_name
+from worker.child import end_process, persist, worker_name
+from worker.ears import Ears
 from worker.feeder import Feeder
 from worker.pump import Pump
 from worker.reaper import Reaper
 
 _BEAT_EVERY_S = 0.5
 _PAUSE_S = 1.0
+# At the worker's own queue, in the time after which it counts as deaf.
+_LOOKS = 12
 
 log = get_logger(__name__)
 
 
 class Parent:
-    """Three threads beside Celery's own loop: the pump, the feeder, and the watch (signs of life, reaper)."""
+    """Four threads beside Celery's own loop: the pump, the feeder, the watch (signs of life, reaper), and the ears."""
 
     def __init__(self, app: Celery, settings: Settings) -> None:
         self._settings = settings
@@ -49,13 +52,26 @@ class Parent:
         pump = Pump(self._app, self._fleet, self._settings, self._name)
         feeder = Feeder(self._batches, self._settings, self._name)
         reaper = Reaper(self._app, self._fleet, self._settings)
+        ears = Ears(self._app, self._fleet, self._settings, self._name)
 
         def watch() -> None:
             self._beat()
             reaper.sweep()
             self._stop.wait(_BEAT_EVERY_S)
 
-        ticks = {"watch": watch, "pump": lambda: pump.tick(self._stop), "feeder": lambda: feeder.tick(self._stop)}
+        def hear() -> None:
+            if ears.are_deaf(may_take=self.may_take()):
+                log.error("worker_deaf", worker=self._name, seconds=self._settings.deaf_after_s)
+                # Whoever looks after the process starts it anew; Celery could not even stop in order.
+                end_process()
+            self._stop.wait(self._settings.deaf_after_s / _LOOKS)
+
+        ticks = {
+            "watch": watch,
+            "ears": hear,
+            "pump": lambda: pump.tick(self._stop),
+            "feeder": lambda: feeder.tick(self._stop),
+        }
         for name, tick in ticks.items():
             thread = threading.Thread(target=self._loop, args=(name, tick), name=name, daemon=True)
             thread.start()

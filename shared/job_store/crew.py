@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,12 @@ class Crew:
         """What all workers do. Raises RecordsUnavailable."""
         with redis_errors():
             flat = await self._busy(args=[self._prefix])
-        return [_work(*row) for row in zip(*[iter(flat)] * _WORDS, strict=True)]
+        return work_of(flat)
+
+
+def work_of(flat: Sequence[Any]) -> list[Work]:
+    """What the script `busy` answers, as values."""
+    return [_work(*row) for row in zip(*[iter(flat)] * _WORDS, strict=True)]
 
 
 def _work(holder: str, job_id: str, tenant: str, stage: str, step: Any, steps: Any) -> Work:

@@ -12,10 +12,11 @@ from shared.gauge import Gauge
 from shared.job import Failure, Stage
 from shared.job_store import keys, scripts
 from shared.job_store.connection import Word, redis_errors
+from shared.job_store.crew import Work, work_of
 from shared.job_store.facts import Readiness, Ring, Sweep, Waiting, WorkerFacts
 from shared.settings import Settings
 
-_SCRIPTS = ("pump", "reap", "lose", "leave")
+_SCRIPTS = ("pump", "reap", "lose", "leave", "busy")
 _LOCK_S = 5.0
 _BEAT_EXPIRY_S = 10.0
 # A doorbell reaches a waiting worker in milliseconds; this leaves room for a slow start of a child.
@@ -65,6 +66,10 @@ class Fleet:
         """Takes the job back from a worker whose child died under it. False when the child did not hold it."""
         most = self._settings.max_losses
         return bool(self._run("lose", job_id, worker, most, self._settings.job_expiry_s, _lost(most)))
+
+    def busy(self) -> list[Work]:
+        """What all workers do."""
+        return work_of(self._run("busy"))
 
     def beat(self, facts: WorkerFacts) -> Readiness | None:
         """A sign of life. Gives what the child said last with `say_ready`; None when Redis does not know it."""

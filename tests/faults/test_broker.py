@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from compose.processes import Running
 from shared import broker
 from shared.job import Stage
 from shared.job_store import Ring
@@ -56,6 +57,26 @@ def test_redis_restarted_in_the_middle_of_a_job_loses_nothing(crew: Crew) -> Non
 
 def test_a_connection_that_breaks_in_the_middle_of_a_childs_answer_leaves_no_worker_deaf(stand: Rig) -> None:
     [worker] = stand.start_workers("all")
+    job_id = cut_an_answer_in_two(stand, worker)
+    stand.check_one_picture(job_id)
+    stand.check_one_picture(stand.submit())
+
+
+def test_a_worker_that_is_deaf_for_whatever_reason_ends_itself_and_says_so(stand: Rig) -> None:
+    # With Celery's own pool, which the cut makes deaf.
+    worker = stand.start_worker(app="tests.faults.forgetful_app", deaf_after_s=3.0)
+    stand.until("a ready worker", stand.ready)
+    cut_an_answer_in_two(stand, worker)
+    job_id = stand.submit()
+    stand.until("its end", lambda: worker.process.poll() is not None)
+    assert [line["level"] for line in stand.log_lines() if line["event"] == "worker_deaf"] == ["error"]
+    stand.stop_worker(worker)
+    stand.start_workers("all")
+    stand.check_one_picture(job_id)
+
+
+def cut_an_answer_in_two(stand: Rig, worker: Running) -> str:
+    """Runs a job; the worker's connections break when its parent has read half of what its child answers at the end."""
     job_id = stand.submit("verify=wait")
     child = stand.wait_for_run(job_id, Stage.VERIFY).pid
     connected = times_connected(stand)
@@ -71,8 +92,7 @@ def test_a_connection_that_breaks_in_the_middle_of_a_childs_answer_leaves_no_wor
         stand.until("an empty pipe", lambda: fullest() == 0)
         stand.cut_connections()
         stand.until("a new connection", lambda: times_connected(stand) > connected)
-    stand.check_one_picture(job_id)
-    stand.check_one_picture(stand.submit())
+    return job_id
 
 
 def test_workers_that_redis_forgot_take_jobs_again(crew: Crew) -> None:
