@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         "auto", description="Weights of the generator; `auto` is float16 on CUDA and float32 on the CPU"
     )
     batch_branches: bool = Field(True, description="All branches of a step in one UNet forward; off: one by one")
+    cuda_graphs: bool = Field(
+        False,
+        description="A step is recorded once a job and replayed, so that the host does not hold a fast GPU up. Not "
+        "measured yet",
+    )
     max_pixels: int = Field(
         0, ge=0, description="Largest picture a worker draws, width times height; 0: what its device has room for"
     )

@@ -76,7 +76,7 @@ def measure(folder: Path) -> Mapping[str, float]:
     background = Branch(denoiser=denoiser, text=text, guidance_scale=inputs.guidance_scale)
     face = Face(
         tokens=tokens,
-        drawing=instantid.condition(drawing),
+        hint=instantid.hint(drawing),
         identity_scale=inputs.identitynet_scale,
         adapter_scale=inputs.ip_adapter_scale,
     )

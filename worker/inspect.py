@@ -29,7 +29,8 @@ def lines_of(bundle: Bundle) -> list[str]:
     networks: dict[str, nn.Module] = {
         name: getattr(pipeline, name) for name in ("unet", "vae", "text_encoder", "text_encoder_2")
     }
-    networks |= {"identitynet": instantid.identitynet, "resampler": instantid.resampler}
+    networks["identitynet"] = nn.ModuleList([instantid.embedding, instantid.identitynet])
+    networks["resampler"] = instantid.resampler
     return [_line(name, network) for name, network in networks.items()]
 
 

@@ -49,7 +49,7 @@ def branches_of(generation: Generation, drawing: Drawing, concepts: int) -> list
                 guidance_scale=drawing.guidance_scale,
                 face=Face(
                     tokens=instantid.face_tokens(rng.standard_normal((1, 512), dtype=np.float32)),
-                    drawing=instantid.condition(landmarks),
+                    hint=instantid.hint(landmarks),
                     identity_scale=0.8,
                     adapter_scale=0.8,
                 ),
@@ -73,9 +73,12 @@ def measure(generation: Generation, drawing: Drawing, turns: int) -> dict[str, f
     """The median step of both ways for every number of concepts, and the median ratio of a pair."""
     sdxl = generation.generator.sdxl
     networks = sdxl.unet, generation.generator.instantid.identitynet
-    size = {"width_px": drawing.width_px, "height_px": drawing.height_px}
-    noise = draw_noise(sdxl.latent_shape(**size), 0).to(sdxl.device)
-    ways = {way: Denoiser(*networks, **size, batched=way == "batched") for way in ("batched", "single")}
+    width_px, height_px = drawing.width_px, drawing.height_px
+    noise = draw_noise(sdxl.latent_shape(width_px=width_px, height_px=height_px), 0).to(sdxl.device)
+    ways = {
+        way: Denoiser(*networks, width_px=width_px, height_px=height_px, batched=way == "batched")
+        for way in ("batched", "single")
+    }
     figures: dict[str, float] = {}
     for concepts in range(_MOST_CONCEPTS + 1):
         branches = branches_of(generation, drawing, concepts)

@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
 from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
-from diffusers.models.embeddings import MultiIPAdapterImageProjection
-from torch import nn
 from transformers import CLIPTokenizer
 
 from shared.job import Concept, JobSpec, Preset, Sampling
@@ -19,6 +17,7 @@ from shared.limits import SDXL_LIMITS
 from shared.orders import PersonalizeOrder, Region
 from shared.presets import filled
 from worker.drawings import personalize_order_of
+from worker.models.attention import attend_to_faces
 from worker.models.bundle import Generation
 from worker.models.instantid import InstantId
 from worker.models.pen import Pen
@@ -31,6 +30,8 @@ _TOKENIZER = Path(__file__).parents[1] / "golden" / "instantid-tiny" / "sdxl" / 
 APART = (0.36, 0.58)
 # The median of drawn couples of the mini world, who share the whole width.
 CLOSE = (0.51, 0.79)
+_PHRASES = ("the man", "the woman", "the boy", "the girl")
+_MIDDLES = {1: (0.5,), 2: (0.27, 0.73), 3: (0.2, 0.5, 0.8), 4: (0.15, 0.38, 0.62, 0.85)}
 
 
 def generation_of(networks: Mapping[str, Any], *, batched: bool = True) -> Generation:
@@ -49,7 +50,7 @@ def generation_of(networks: Mapping[str, Any], *, batched: bool = True) -> Gener
         ),
         add_watermarker=False,
     )
-    instantid = InstantId(resampler=networks["resampler"], identitynet=networks["identitynet"])
+    instantid = InstantId.of(networks["resampler"], networks["identitynet"])
     return Generation(
         generator=Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid), pen=Pen(), batched=batched
     )
@@ -66,25 +67,24 @@ def _give_adapter(unet: Any) -> None:
                 hidden_size=attention.inner_dim, cross_attention_dim=unet.config.cross_attention_dim, num_tokens=(16,)
             ).to(device=weight.device, dtype=weight.dtype)
     unet.set_attn_processor(processors)
-    unet.encoder_hid_proj = MultiIPAdapterImageProjection([nn.Identity()])
-    unet.register_to_config(encoder_hid_dim_type="ip_image_proj")
+    attend_to_faces(unet)
 
 
-def order_of(preset: Preset, *, steps: int | None, side_px: int, **asked: object) -> PersonalizeOrder:
-    """A square picture of two people with guidance as the preset has it."""
+def order_of(preset: Preset, *, steps: int | None, side_px: int, people: int = 2, **asked: object) -> PersonalizeOrder:
+    """A square picture of two people, or as many as named, with guidance as the preset has it."""
     told = {"preset": preset, "width_px": side_px, "height_px": side_px, "seed": 0, **asked}
     sampling = Sampling.model_validate(told if steps is None else {**told, "steps": steps})
-    concepts = tuple(Concept(phrase=phrase, photos=("0" * 64,)) for phrase in ("the man", "the woman"))
+    concepts = tuple(Concept(phrase=phrase, photos=("0" * 64,)) for phrase in _PHRASES[:people])
     spec = JobSpec(prompt="a man and a woman on the beach", concepts=concepts, sampling=filled(sampling, SDXL_LIMITS))
     return personalize_order_of(spec, bundle="large", identities="i", template="t", regions="r")
 
 
 def cast_of(order: PersonalizeOrder, share: tuple[float, float], predictions: torch.Tensor) -> Cast:
-    """Two people side by side on the lower edge, each `share` of the picture's width and height."""
+    """The order's people side by side on the lower edge, each `share` of the picture's width and height."""
     width_px, height_px = order.drawing.width_px, order.drawing.height_px
     rng = np.random.default_rng(0)
     regions = []
-    for concept, middle in enumerate((0.27, 0.73)):
+    for concept, middle in enumerate(_MIDDLES[len(order.branches)]):
         x, wide, tall = middle * width_px, share[0] * width_px, share[1] * height_px
         left, top = max(0.0, x - wide / 2), height_px - tall
         reach = wide / 10

@@ -8,13 +8,16 @@ The paper's listing (Algorithm 1): SDXL and InstantID of every concept in all st
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from diffusers.models.attention_processor import AttnProcessor2_0, IPAdapterAttnProcessor2_0
 from torch import Tensor
 
+from worker.models.attention import ContextAttention
 from worker.models.denoiser import Branch
 from worker.models.sdxl import time_ids
 from worker.stages.personalize import Arrangement
@@ -30,6 +33,18 @@ class Peer:
     identitynet: Any
     side_px: int
 
+    @contextmanager
+    def stock(self) -> Iterator[None]:
+        """The networks attend as diffusers ships them, over the same weights, and afterwards as they did before."""
+        own = [(network, network.attn_processors) for network in (self.unet, self.identitynet)]
+        for network, processors in own:
+            network.set_attn_processor({name: _stock(one) for name, one in processors.items()})
+        try:
+            yield
+        finally:
+            for network, processors in own:
+                network.set_attn_processor(dict(processors))
+
     @torch.inference_mode()
     def predict(self, x: Tensor, t: Tensor, branch: Branch, pictures: int = 1) -> Tensor:
         """One branch's guided prediction, the same for each of so many pictures beside each other."""
@@ -44,7 +59,7 @@ class Peer:
                 rows,
                 t,
                 encoder_hidden_states=tokens,
-                controlnet_cond=branch.face.drawing.expand(2, -1, -1, -1),
+                controlnet_cond=branch.face.hint.expand(2, -1, -1, -1),
                 conditioning_scale=branch.face.identity_scale,
                 added_cond_kwargs=added,
                 return_dict=False,
@@ -53,8 +68,8 @@ class Peer:
         eps = self.unet(
             rows,
             t,
-            encoder_hidden_states=states,
-            added_cond_kwargs={**added, "image_embeds": [tokens[:, None]]},
+            encoder_hidden_states=(states, [tokens[:, None]]),
+            added_cond_kwargs=added,
             return_dict=False,
             **residuals,
         )[0]
@@ -64,6 +79,15 @@ class Peer:
 
     def omg(self, ready: Arrangement) -> Tensor:
         """Latents after OMG's two stages."""
+        with self.stock():
+            return self._omg(ready)
+
+    def paper(self, ready: Arrangement) -> Tensor:
+        """Latents after Algorithm 1 as printed, with its SDXL line once a step."""
+        with self.stock():
+            return self._paper(ready)
+
+    def _omg(self, ready: Arrangement) -> Tensor:
         scene, layers = ready.composition.background, ready.composition.layers
         for stage in (1, 2):
             x, solver = ready.x, copy.deepcopy(ready.solver)
@@ -75,8 +99,7 @@ class Peer:
                 x = solver.step(eps, i, x)
         return x
 
-    def paper(self, ready: Arrangement) -> Tensor:
-        """Latents after Algorithm 1 as printed, with its SDXL line once a step."""
+    def _paper(self, ready: Arrangement) -> Tensor:
         scene, layers = ready.composition.background, ready.composition.layers
         for stage in (1, 2):
             solvers = [copy.deepcopy(ready.solver) for _ in range(len(layers) + 1)]
@@ -89,6 +112,17 @@ class Peer:
                 if stage == 2:
                     chains[0] = _blend(chains[0], chains[1:], ready)
         return chains[0]
+
+
+def _stock(processor: Any) -> Any:
+    if not isinstance(processor, ContextAttention):
+        return processor
+    if processor.face_key is None or processor.face_value is None:
+        return AttnProcessor2_0()
+    with torch.device("meta"):
+        made = IPAdapterAttnProcessor2_0(processor.face_key.out_features, processor.face_key.in_features, (16,))
+    made.to_k_ip[0], made.to_v_ip[0] = processor.face_key, processor.face_value
+    return made
 
 
 def _blend(behind: Tensor, people: Sequence[Tensor], ready: Arrangement) -> Tensor:

@@ -32,11 +32,15 @@ class Detection:
 
 @dataclass(frozen=True, kw_only=True)
 class Generation:
-    """What the generation role works with. batched: all branches of a step in one forward."""
+    """What the generation role works with.
+
+    batched: all branches of a step in one forward; replayed: on CUDA a forward is recorded once and replayed.
+    """
 
     generator: Generator
     pen: Pen
     batched: bool
+    replayed: bool = False
     loras: Loras = field(default_factory=Loras)
 
 
@@ -94,4 +98,10 @@ def _load_generation(settings: Settings, recipe: Recipe, device: str) -> Generat
         base=Base(path=recipe.base or recipe.path("sdxl"), vae=recipe.vae),
     )
     loras = load_loras(generator.sdxl.pipeline, settings.allowed_loras)
-    return Generation(generator=generator, pen=recipe.pen, batched=settings.batch_branches, loras=loras)
+    return Generation(
+        generator=generator,
+        pen=recipe.pen,
+        batched=settings.batch_branches,
+        replayed=settings.cuda_graphs,
+        loras=loras,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
@@ -13,6 +14,7 @@ from torch import Tensor
 from shared.errors import OutOfMemory
 from worker.blend.windows import Window
 from worker.models.instantid import Face
+from worker.models.replay import Replay, Work
 from worker.models.rows import Part, Rows, WornFaces, among, rows_of
 from worker.models.sdxl import Text
 
@@ -44,7 +46,7 @@ class Branch:
 class Denoiser:
     """The networks of a job's steps. `batched`: all branches in one forward, until memory says otherwise.
 
-    latent_px: side of a latent in pixels, 8 for SDXL's VAE.
+    latent_px: side of a latent in pixels, 8 for SDXL's VAE. replayed: forwards on CUDA are recorded once and replayed.
     """
 
     def __init__(
@@ -56,13 +58,19 @@ class Denoiser:
         height_px: int,
         latent_px: int = 8,
         batched: bool = True,
+        replayed: bool = False,
     ) -> None:
         self._unet = unet
         self._identitynet = identitynet
         self._size_px = {"width_px": width_px, "height_px": height_px}
         self._latent_px = latent_px
         self._batched = batched
-        self._known: dict[tuple[tuple[Branch, bool], ...], Rows] = {}
+        self._replayed = replayed
+        self._known: dict[tuple[tuple[Branch, bool], ...], Work] = {}
+
+    def release(self) -> None:
+        """Lets go of what was put together and recorded for the steps; a further step begins anew."""
+        self._known.clear()
 
     @property
     def multiple(self) -> int:
@@ -97,6 +105,7 @@ class Denoiser:
                 return self._forward(x, t, branches)
             except torch.OutOfMemoryError:
                 self._batched = False
+                self._known.clear()
             # After the except clause: inside it the exception still holds the failed forward's activations.
             if x.is_cuda:
                 torch.cuda.empty_cache()
@@ -108,52 +117,44 @@ class Denoiser:
 
     @torch.inference_mode()
     def _forward(self, x: Tensor, t: Tensor, branches: Sequence[Branch]) -> Tensor:
-        rows = self._rows(t, branches)
+        """All of them in one forward. Which of them come together changes a few times a job."""
+        key = tuple((branch, branch.guided(t)) for branch in branches)
+        if key not in self._known:
+            work = partial(self._step, self._rows(key), [branch.guidance_scale for branch in branches])
+            self._known[key] = Replay(work) if self._replayed and x.is_cuda else work
+        return self._known[key](x, t)
+
+    def _step(self, rows: Rows, scales: Sequence[float], x: Tensor, t: Tensor) -> Tensor:
         latents = x[rows.parts].to(self._unet.dtype)
-        if rows.worn is None:
-            attention, down, middle = None, None, None
-        else:
-            scales = among(rows.worn.rows, rows.worn.adapter_scales, len(latents))
-            attention = {"ip_adapter_masks": [scales.expand(-1, -1, *latents.shape[2:])]}
-            down, middle = self._residuals(latents, t, rows.added, rows.worn)
+        down, middle = (None, None) if rows.worn is None else self._residuals(latents, t, rows.worn)
         eps = self._unet(
             latents,
             t,
-            encoder_hidden_states=rows.states,
-            added_cond_kwargs={**rows.added, "image_embeds": [rows.tokens[:, None]]},
-            cross_attention_kwargs=attention,
+            encoder_hidden_states=rows.context,
+            added_cond_kwargs=rows.added,
             down_block_additional_residuals=down,
             mid_block_additional_residual=middle,
             return_dict=False,
         )[0]
-        parts = zip(branches, eps.split(rows.counts), strict=True)
-        return torch.cat([_guide(own, branch.guidance_scale) for branch, own in parts])
+        return torch.cat([_guide(own, scale) for own, scale in zip(eps.split(rows.counts), scales, strict=True)])
 
-    def _residuals(
-        self, latents: Tensor, t: Tensor, added: dict[str, Tensor], worn: WornFaces
-    ) -> tuple[list[Tensor], Tensor]:
+    def _residuals(self, latents: Tensor, t: Tensor, worn: WornFaces) -> tuple[list[Tensor], Tensor]:
         """IdentityNet's residuals for all rows of the UNet: zeros for the rows that wear no face."""
         down, middle = self._identitynet(
             latents[worn.rows],
             t,
-            # InstantID's one departure from a ControlNet: it reads the face tokens, not the text.
-            encoder_hidden_states=worn.tokens,
-            controlnet_cond=worn.drawings,
-            added_cond_kwargs={name: value[worn.rows] for name, value in added.items()},
+            encoder_hidden_states=worn.context,
+            controlnet_cond=worn.hints,
+            added_cond_kwargs=worn.added,
             return_dict=False,
         )
-        scaled = [among(worn.rows, residual * worn.identity_scales, len(latents)) for residual in (*down, middle)]
+        scaled = [among(worn.rows, residual * worn.scales, len(latents)) for residual in (*down, middle)]
         return scaled[:-1], scaled[-1]
 
-    def _rows(self, t: Tensor, branches: Sequence[Branch]) -> Rows:
-        """What these branches read in every step. Which of them come together changes a few times a job."""
-        key = tuple((branch, branch.guided(t)) for branch in branches)
-        if key not in self._known:
-            parts = [
-                Part(text=branch.text, face=branch.face, window=branch.window, guided=guided) for branch, guided in key
-            ]
-            self._known[key] = rows_of(parts, **self._size_px, latent_px=self._latent_px)
-        return self._known[key]
+    def _rows(self, branches: Sequence[tuple[Branch, bool]]) -> Rows:
+        """What these branches read in every step, each with or without its unconditional row."""
+        parts = [Part(text=one.text, face=one.face, window=one.window, guided=guided) for one, guided in branches]
+        return rows_of(parts, **self._size_px, latent_px=self._latent_px)
 
 
 def _seen(x: Tensor, window: Window | None) -> Tensor:

@@ -8,31 +8,45 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import ControlNetModel, StableDiffusionXLPipeline, UNet2DConditionModel
-from diffusers.models.embeddings import MultiIPAdapterImageProjection
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shared.errors import BundleError
+from worker.blend.windows import Window
+from worker.models.attention import attend_to_faces, attend_to_tokens
 from worker.models.keypoints import Canvas
 from worker.models.weights import check_fit, checkpoint, pickled
 
 
 @dataclass(frozen=True, kw_only=True)
 class Face:
-    """What makes a branch draw one person. tokens: (2, n, d), row 0 unconditional; drawing: (1, 3, H, W) in 0..1."""
+    """What makes a branch draw one person. tokens: (2, n, d), row 0 unconditional; hint: (1, c, h, w), of keypoints."""
 
     tokens: Tensor
-    drawing: Tensor
+    hint: Tensor
     identity_scale: float
     adapter_scale: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class InstantId:
-    """The two networks of InstantID beside the UNet. resampler: (b, photos, 512) -> (b, tokens, d)."""
+    """The networks of InstantID beside the UNet, IdentityNet in two parts.
+
+    resampler: (b, photos, 512) -> (b, tokens, d). embedding: (b, 3, H, W) -> (b, c, h, w), IdentityNet's first part,
+    whose answer is the same in every step.
+    """
 
     resampler: nn.Module
+    embedding: nn.Module
     identitynet: ControlNetModel
+
+    @classmethod
+    def of(cls, resampler: nn.Module, identitynet: ControlNetModel) -> InstantId:
+        """Takes IdentityNet apart; it then expects hints, and a `Context` to read."""
+        embedding = identitynet.controlnet_cond_embedding
+        identitynet.controlnet_cond_embedding = nn.Identity()
+        attend_to_tokens(identitynet)
+        return cls(resampler=resampler, embedding=embedding, identitynet=identitynet)
 
     @property
     def embedding_size(self) -> int:
@@ -55,17 +69,21 @@ class InstantId:
         conditional = tokens[1:].reshape(1, -1, tokens.shape[-1])
         return torch.cat([tokens[:1].repeat(1, len(embeddings), 1), conditional])
 
-    def condition(self, drawing: Canvas) -> Tensor:
-        """A keypoint drawing as IdentityNet reads it, (1, 3, H, W) in 0..1."""
-        weight = next(self.identitynet.parameters())
-        return torch.from_numpy(drawing).to(weight).div(255).permute(2, 0, 1)[None]
+    @torch.inference_mode()
+    def hint(self, drawing: Canvas, window_px: Window | None = None) -> Tensor:
+        """What IdentityNet makes of a keypoint drawing or the part of it in a window, (1, c, h, w) in latents."""
+        weight = next(self.embedding.parameters())
+        picture = torch.from_numpy(drawing).to(weight).div(255).permute(2, 0, 1)[None]
+        hint: Tensor = self.embedding(picture if window_px is None else window_px.cut(picture))
+        return hint
 
 
 def load_instantid(pipeline: StableDiffusionXLPipeline, adapter: Path, identitynet: ControlNetModel) -> InstantId:
     """Puts the adapter's keys and values into the pipeline's UNet and takes its Resampler out.
 
-    The UNet then expects finished tokens: they are constant over the steps, so the Resampler runs once a job, not in
-    every forward. Raises BundleError for a file that is missing, holds more than tensors, or was made for another UNet.
+    The UNet then expects finished tokens in a `Context`: they are constant over the steps, so the Resampler runs once a
+    job, not in every forward. Raises BundleError for a file that is missing, holds more than tensors, or was made for
+    another UNet.
     """
     unet = pipeline.unet
     weights = pickled(adapter)
@@ -73,8 +91,6 @@ def load_instantid(pipeline: StableDiffusionXLPipeline, adapter: Path, identityn
         wanted = adapter_layout(unet)
         check_fit(wanted, weights["ip_adapter"], source=adapter)
         pipeline.load_ip_adapter(weights, subfolder="", weight_name="", image_encoder_folder=None)
-    # Weights per row are given as masks, so the processors' own scale stays 1.
-    pipeline.set_ip_adapter_scale(1.0)
     resampler = unet.encoder_hid_proj.image_projection_layers[0]
     empty = [name for name, weight in resampler.named_parameters() if weight.is_meta]
     if empty:
@@ -82,8 +98,8 @@ def load_instantid(pipeline: StableDiffusionXLPipeline, adapter: Path, identityn
     wide = unet.config.cross_attention_dim
     if resampler.proj_out.out_features != wide:
         raise BundleError(f"checkpoint {adapter} gives tokens of {resampler.proj_out.out_features}, not of {wide}")
-    unet.encoder_hid_proj = MultiIPAdapterImageProjection([nn.Identity()])
-    return InstantId(resampler=resampler, identitynet=identitynet)
+    attend_to_faces(unet)
+    return InstantId.of(resampler, identitynet)
 
 
 def adapter_layout(unet: UNet2DConditionModel) -> dict[str, Tensor]:

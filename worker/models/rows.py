@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from worker.blend.windows import Window
+from worker.models.attention import Context, Faces
 from worker.models.instantid import Face
 from worker.models.sdxl import Text, time_ids
 
@@ -35,28 +36,30 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WornFaces:
-    """The faces of a forward, one entry a row that wears one. rows: their numbers; scales: (k, 1, 1, 1)."""
+    """The faces of a forward, one entry a row that wears one. rows: (k,), their numbers; scales: (k, 1, 1, 1).
 
-    rows: list[int]
-    tokens: Tensor
-    drawings: Tensor
-    identity_scales: Tensor
-    adapter_scales: Tensor
+    context: what IdentityNet reads, the face tokens; added: its text_embeds and time_ids.
+    """
+
+    rows: Tensor
+    context: Context
+    added: dict[str, Tensor]
+    hints: Tensor
+    scales: Tensor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rows:
     """The rows of all parts, one after the other. counts: how many each part has; parts: (rows,), whose row each is.
 
-    added: text_embeds and time_ids. tokens: (rows, n, d), zeros where no face is worn.
+    context: what the UNet reads, the words and the faces; added: text_embeds and time_ids.
     """
 
     counts: list[int]
     parts: Tensor
-    states: Tensor
+    context: Context
     added: dict[str, Tensor]
     worn: WornFaces | None
-    tokens: Tensor
 
 
 def rows_of(parts: Sequence[Part], *, width_px: int, height_px: int, latent_px: int) -> Rows:
@@ -75,45 +78,55 @@ def rows_of(parts: Sequence[Part], *, width_px: int, height_px: int, latent_px: 
         "text_embeds": torch.cat([part.of(part.text.pooled) for part in parts]),
         "time_ids": torch.cat(sizes).to(states),
     }
-    worn = _worn_faces(parts)
-    # A row without a face has tokens of zeros: their values are zero in every layer, so nothing is added to plain SDXL.
-    tokens = states[:, :1] * 0 if worn is None else among(worn.rows, worn.tokens, len(states))
     numbers = torch.tensor([number for number, count in enumerate(counts) for _ in range(count)], device=states.device)
-    return Rows(counts=counts, parts=numbers, states=states, added=added, worn=worn, tokens=tokens)
+    faces = _faces(parts, states.device)
+    return Rows(
+        counts=counts,
+        parts=numbers,
+        context=Context(states=states, faces=faces),
+        added=added,
+        worn=None if faces is None else _worn(parts, faces, added),
+    )
 
 
-def among(rows: Sequence[int], values: Tensor, total: int) -> Tensor:
+def among(rows: Tensor, values: Tensor, total: int) -> Tensor:
     """`values` put at `rows` of a tensor of `total` rows, zeros elsewhere."""
     if len(rows) == total:
         return values
-    everything = values.new_zeros(total, *values.shape[1:])
-    everything[list(rows)] = values
-    return everything
+    return values.new_zeros(total, *values.shape[1:]).index_copy_(0, rows, values)
 
 
-def _worn_faces(parts: Sequence[Part]) -> WornFaces | None:
+def _faces(parts: Sequence[Part], device: torch.device) -> Faces | None:
+    """What the rows with a face see of it."""
     rows: list[int] = []
-    faces: list[Face] = []
     tokens: list[Tensor] = []
+    scales: list[float] = []
     at = 0
     for part in parts:
         if part.face is not None:
             rows += range(at, at + part.count)
-            faces += [part.face] * part.count
             tokens.append(part.of(part.face.tokens))
+            scales += [part.face.adapter_scale] * part.count
         at += part.count
-    if not faces:
+    if not rows:
         return None
     # Persons with fewer photos have shorter sequences. Repeating one whole leaves attention over it as it was.
     length = math.lcm(*(own.shape[1] for own in tokens))
-
-    def scales(values: Sequence[float]) -> Tensor:
-        return torch.tensor(values).view(-1, 1, 1, 1).to(tokens[0])
-
-    return WornFaces(
-        rows=rows,
+    return Faces(
+        rows=torch.tensor(rows, device=device),
         tokens=torch.cat([own.repeat(1, length // own.shape[1], 1) for own in tokens]),
-        drawings=torch.cat([face.drawing for face in faces]),
-        identity_scales=scales([face.identity_scale for face in faces]),
-        adapter_scales=scales([face.adapter_scale for face in faces]),
+        scales=torch.tensor(scales).view(-1, 1, 1).to(tokens[0]),
+    )
+
+
+def _worn(parts: Sequence[Part], faces: Faces, added: dict[str, Tensor]) -> WornFaces:
+    """What IdentityNet reads of the same faces."""
+    worn = [part.face for part in parts if part.face is not None for _ in range(part.count)]
+    return WornFaces(
+        rows=faces.rows,
+        # InstantID's one departure from a ControlNet: it reads the face tokens, not the text.
+        context=Context(states=faces.tokens),
+        added={name: value[faces.rows] for name, value in added.items()},
+        hints=torch.cat([face.hint for face in worn]),
+        scales=torch.tensor([face.identity_scale for face in worn]).view(-1, 1, 1, 1).to(faces.tokens),
     )

@@ -61,6 +61,8 @@ def personalize(generation: Generation, order: PersonalizeOrder, cast: Cast, on_
     denoised = denoise(
         ready.x, ready.solver, ready.composition, ready.plan, lambda i, n: _sketched(sdxl, on_step(i, n))
     )
+    # Decoding needs the room.
+    ready.composition.background.denoiser.release()
     picture = sdxl.decode(denoised.latents)
     if denoised.background is None:
         return picture
@@ -139,7 +141,7 @@ def _branch(generation: Generation, order: PersonalizeOrder, background: Branch,
     )
     face = Face(
         tokens=instantid.face_tokens(person.identity),
-        drawing=person.window.times(sdxl.latent_px).cut(instantid.condition(landmarks)),
+        hint=instantid.hint(landmarks, person.window.times(sdxl.latent_px)),
         identity_scale=order.identity_scale,
         adapter_scale=order.adapter_scale,
     )

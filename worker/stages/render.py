@@ -43,6 +43,8 @@ def render(generation: Generation, drawing: Drawing, on_step: OnStep) -> Templat
         on_step(i, n)
 
     denoised = denoise(noisy, solver, Composition(background=background), on_step=told)
+    # Decoding needs the room.
+    background.denoiser.release()
     return Template(picture=sdxl.decode(denoised.latents), predictions=denoised.predictions)
 
 
@@ -56,6 +58,7 @@ def background_of(generation: Generation, drawing: Drawing) -> Branch:
         height_px=drawing.height_px,
         latent_px=sdxl.latent_px,
         batched=generation.batched,
+        replayed=generation.replayed,
     )
     timesteps = _solver_of(sdxl, drawing).timesteps
     guided = round(drawing.guidance_stop * len(timesteps))

@@ -38,7 +38,7 @@ def warm_up_generation(generation: Generation, limits: BundleLimits) -> None:
         guidance_scale=scene.guidance_scale,
         face=Face(
             tokens=instantid.face_tokens(embedding),
-            drawing=instantid.condition(draw_keypoints([], **size, pen=generation.pen)),
+            hint=instantid.hint(draw_keypoints([], **size, pen=generation.pen)),
             identity_scale=limits.identity_scale,
             adapter_scale=limits.adapter_scale,
         ),

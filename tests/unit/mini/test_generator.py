@@ -109,7 +109,9 @@ def test_the_adapter_file_and_identitynet_act_in_production_as_they_did_in_train
     adapter.attach(trained)
 
     embedding = np.random.default_rng(0).standard_normal((1, FACE_WIDTH)).astype(np.float32)
-    drawing, x = torch.rand(1, 3, 128, 128), torch.randn(1, 16, 16, 16)
+    canvas = np.random.default_rng(1).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+    drawing = torch.from_numpy(canvas).permute(2, 0, 1)[None] / 255
+    x = torch.randn(1, 16, 16, 16)
     states, pooled = text.encode(["a man on the beach"])
     sizes = {"text_embeds": pooled, "time_ids": time_ids(width_px=128, height_px=128)}
     with torch.no_grad():
@@ -128,7 +130,7 @@ def test_the_adapter_file_and_identitynet_act_in_production_as_they_did_in_train
     instantid: InstantId = load_instantid(pipeline, tmp_path / "ip-adapter.bin", identitynet)
     tokens = instantid.face_tokens(embedding)
     assert tokens.shape[1] == FACE_TOKENS
-    face = Face(tokens=tokens, drawing=drawing, identity_scale=1.0, adapter_scale=1.0)
+    face = Face(tokens=tokens, hint=instantid.hint(canvas), identity_scale=1.0, adapter_scale=1.0)
     denoiser = Denoiser(pipeline.unet, identitynet, width_px=128, height_px=128)
     prompt = Prompt(states=torch.cat([states * 0, states]), pooled=torch.cat([pooled * 0, pooled]))
     branch = Branch(denoiser=denoiser, text=prompt, guidance_scale=1.0, face=face)

@@ -33,13 +33,11 @@ def generator(request: pytest.FixtureRequest) -> Generator:
 
 def branches_of(generator: Generator, denoiser: Denoiser) -> list[Branch]:
     text = generator.sdxl.encode("two people")
-    drawing = generator.instantid.condition(draw_keypoints([POINTS], width_px=128, height_px=128))
+    hint = generator.instantid.hint(draw_keypoints([POINTS], width_px=128, height_px=128))
     branches = [Branch(denoiser=denoiser, text=text, guidance_scale=5.0)]
     for seed in (1, 2):
         identity = np.random.default_rng(seed).standard_normal((1, 512)).astype(np.float32)
-        face = Face(
-            tokens=generator.instantid.face_tokens(identity), drawing=drawing, identity_scale=0.8, adapter_scale=0.8
-        )
+        face = Face(tokens=generator.instantid.face_tokens(identity), hint=hint, identity_scale=0.8, adapter_scale=0.8)
         branches.append(Branch(denoiser=denoiser, text=text, guidance_scale=5.0, face=face))
     return branches
 

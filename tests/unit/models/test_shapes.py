@@ -71,7 +71,8 @@ def test_a_generator_in_the_published_layout_loads_with_no_missing_and_no_unexpe
     )
     pipeline = generator.sdxl.pipeline
     networks = [pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.text_encoder_2]
-    loaded = sum(parameters(network) for network in [*networks, generator.instantid.identitynet])
+    instantid = generator.instantid
+    loaded = sum(map(parameters, [*networks, instantid.embedding, instantid.identitynet]))
     # The UNet now carries the adapter's keys and values.
     assert loaded == sum(PUBLISHED.values()) + 340_787_200
     assert not any(weight.is_meta for network in networks for weight in network.parameters())

@@ -163,7 +163,8 @@ def test_cropped_branches_in_one_forward_are_the_same_one_by_one_and_zero_outsid
     assert {(one.window.height, one.window.width) for one in branches if one.window} == {(16, 12)}
     x = ready.x.expand(3, -1, -1, -1)
     together = ready.composition.together(x, T, branches)
-    torch.testing.assert_close(one_by_one(x, T, branches), together, atol=1e-6, rtol=1e-6)
+    # Some roundings of float32, which guidance multiplies.
+    torch.testing.assert_close(one_by_one(x, T, branches), together, atol=4e-6, rtol=4e-6)
     for branch, eps in zip(branches, together, strict=True):
         if branch.window is not None:
             assert eps.count_nonzero() == branch.window.cut(eps).count_nonzero()

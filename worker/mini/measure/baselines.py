@@ -36,7 +36,7 @@ def draw_together(
     )
     face = Face(
         tokens=instantid.face_tokens(np.concatenate(identities)),
-        drawing=instantid.condition(landmarks),
+        hint=instantid.hint(landmarks),
         identity_scale=MINI_LIMITS.identity_scale,
         adapter_scale=MINI_LIMITS.adapter_scale,
     )
