@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         "auto", description="Weights of the generator; `auto` is float16 on CUDA and float32 on the CPU"
     )
     batch_branches: bool = Field(True, description="All branches of a step in one UNet forward; off: one by one")
+    memory: Literal["full", "lean"] = Field(
+        "full",
+        description="`lean` takes about half of a card's memory: UNet and IdentityNet in 8 bits, text encoders on the "
+        "host between prompts",
+    )
     cuda_graphs: bool = Field(
         False,
         description="A step is recorded once a job and replayed, so that the host does not hold a fast GPU up. Not "

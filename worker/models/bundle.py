@@ -96,6 +96,7 @@ def _load_generation(settings: Settings, recipe: Recipe, device: str) -> Generat
         device=device,
         dtype=dtype,
         base=Base(path=recipe.base or recipe.path("sdxl"), vae=recipe.vae),
+        lean=settings.memory == "lean",
     )
     loras = load_loras(generator.sdxl.pipeline, settings.allowed_loras)
     return Generation(

@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from worker.models.base import Base, Part
 from worker.models.instantid import InstantId, load_instantid
+from worker.models.lean import store_in_8_bits
 from worker.models.sdxl import Sdxl
 from worker.models.weights import checkpoint, fill, folder_tensors
 
@@ -42,10 +43,12 @@ def load_generator(
     device: torch.device | str,
     dtype: torch.dtype,
     base: Base | None = None,
+    lean: bool = False,
 ) -> Generator:
     """SDXL, IdentityNet and the adapter, ready to run. Raises BundleError for files that are missing or do not fit.
 
     base: where SDXL's weights come from, when not from the folder; configurations, tokenizers and scheduler do anyhow.
+    lean: so that it takes half of the device's memory.
     """
     _quieten()
     source = base or Base(path=sdxl)
@@ -61,10 +64,17 @@ def load_generator(
     controlnet = _empty(ControlNetModel, identitynet)
     path, tensors = folder_tensors(identitynet, "diffusion_pytorch_model")
     fill(controlnet, tensors, dtype=dtype, source=path)
-    instantid = load_instantid(pipeline, adapter, controlnet.to(device))
-    pipeline.to(device)
+    instantid = load_instantid(pipeline, adapter, controlnet)
+    instantid.embedding.to(device)
     instantid.resampler.to(device=device, dtype=dtype).eval()
-    return Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid)
+    if not lean:
+        instantid.identitynet.to(device)
+        pipeline.to(device)
+        return Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid)
+    for network in (pipeline.unet, instantid.identitynet):
+        store_in_8_bits(network, device)
+    pipeline.vae.to(device)
+    return Generator(sdxl=Sdxl(pipeline=pipeline, words_on_host=True), instantid=instantid)
 
 
 def _empty(network_class: Any, folder: Path) -> Any:

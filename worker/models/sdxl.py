@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,9 +29,10 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Sdxl:
-    """A loaded SDXL pipeline, used for its parts."""
+    """A loaded SDXL pipeline, used for its parts. words_on_host: the text encoders wait there between prompts."""
 
     pipeline: StableDiffusionXLPipeline
+    words_on_host: bool = False
 
     @property
     def unet(self) -> UNet2DConditionModel:
@@ -59,14 +62,27 @@ class Sdxl:
     @torch.inference_mode()
     def encode(self, prompt: str, negative_prompt: str = "") -> Text:
         """The prompt and its negative for guidance. An empty negative is what SDXL was trained with: zeros."""
-        states, negative_states, pooled, negative_pooled = self.pipeline.encode_prompt(
-            prompt=prompt,
-            negative_prompt=negative_prompt or None,
-            device=self.device,
-            num_images_per_prompt=1,
-            do_classifier_free_guidance=True,
-        )
+        with self._text_encoders():
+            states, negative_states, pooled, negative_pooled = self.pipeline.encode_prompt(
+                prompt=prompt,
+                negative_prompt=negative_prompt or None,
+                device=self.device,
+                num_images_per_prompt=1,
+                do_classifier_free_guidance=True,
+            )
         return Text(states=torch.cat([negative_states, states]), pooled=torch.cat([negative_pooled, pooled]))
+
+    @contextmanager
+    def _text_encoders(self) -> Iterator[None]:
+        """They are on the device as long as they are needed."""
+        encoders = (self.pipeline.text_encoder, self.pipeline.text_encoder_2) if self.words_on_host else ()
+        try:
+            for encoder in encoders:
+                encoder.to(self.device)
+            yield
+        finally:
+            for encoder in encoders:
+                encoder.to("cpu")
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> NDArray[np.uint8]:
