@@ -6,7 +6,8 @@ Sources: config.json of stabilityai/stable-diffusion-xl-base-1.0 (unet, vae, tex
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any
 
@@ -84,9 +85,14 @@ DINO_TINY = _frozen(embed_dim=96, depths=(2, 2, 6, 2), num_heads=(3, 6, 12, 24),
 DINO_BASE = _frozen(embed_dim=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32), window_size=12, image_size=384)
 
 
-def published_networks() -> dict[str, Any]:
-    """The generator's networks at full size without memory for their weights; names as a bundle's folder has them."""
-    with init_empty_weights():
+def published_networks(
+    surroundings: Callable[[], AbstractContextManager[Any]] = init_empty_weights,
+) -> dict[str, Any]:
+    """The generator's networks at full size; names as a bundle's folder has them.
+
+    surroundings: what they are made in. They have no memory for their weights where it is not given.
+    """
+    with surroundings():
         return {
             "unet": UNet2DConditionModel(**UNET),
             "identitynet": ControlNetModel(**IDENTITYNET),
