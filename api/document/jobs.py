@@ -223,7 +223,8 @@ EVENTS_PARAMETERS = {
         {
             "name": "previews",
             "in": "query",
-            "description": "Addresses of small pictures in every event, and the picture as it emerges",
+            "description": "Addresses of small pictures in every event, and the picture as it emerges where the "
+            "server does not check pictures first",
             "schema": {"type": "boolean", "default": False},
         },
         LAST_EVENT,
