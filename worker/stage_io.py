@@ -1,27 +1,13 @@
-"""Between the queue and the stages: orders from a job's record, pictures from the blob store, results back into it.
-
-What a stage makes is stored under the digest of its order, `output.json` last; an order whose output is stored already
-is not worked on again, whichever job it comes from.
-"""
+"""Between the queue and the stages: orders from a job's record, what earlier stages left, results back beside it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from safetensors.numpy import load as load_arrays
-from safetensors.numpy import save as save_arrays
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-
 from shared.blob_store import BlobStore, stage_key
-from shared.errors import BlobsUnavailable, UnknownPhoto
-from shared.findings import PhotoFaces, Whereabout, rounded
 from shared.job import Job, JobSpec, Stage
 from shared.limits import limits_of
 from shared.orders import (
@@ -32,12 +18,10 @@ from shared.orders import (
     IdentifyOrder,
     Order,
     PersonalizeOrder,
-    Region,
     RenderOrder,
     VerifyOrder,
 )
 from shared.settings import Role, Settings
-from shared.verification import Verification
 from worker.caption import caption_of
 from worker.drawings import drawing_of, personalize_order_of, spec_of_try
 from worker.equipment import Equipment
@@ -45,17 +29,14 @@ from worker.finish import Finisher, finisher_of
 from worker.models.bundle import Bundle, Detection, Generation, load_bundle
 from worker.models.memory import with_room
 from worker.photos import Photos
-from worker.pngs import pixels, png
-from worker.seam import Loaded, OnStep, StageOutput
+from worker.pngs import png
+from worker.results import PICTURE, TEMPLATE, Place, Results, StoredWork, Work
+from worker.seam import Loaded, OnStep
 from worker.stages.detect import detect
 from worker.stages.identify import Seen, identities_of
 from worker.stages.personalize import Cast, personalize
 from worker.stages.render import render
 from worker.stages.verify import verify
-
-_OUTPUT = "output.json"
-TEMPLATE, MASKS, PICTURE = "template.png", "masks.png", "picture.png"
-_PREDICTIONS, _IDENTITIES = "predictions.safetensors", "identities.safetensors"
 
 
 def load_stages(settings: Settings, role: Role) -> Loaded:
@@ -122,8 +103,7 @@ class Rooms:
                 looked_at += known is None
             on_step(len(ids), len(ids))
             found = identities_of([[seen[photo] for photo in own] for own in order.photos])
-            arrays = {str(concept): rows for concept, rows in enumerate(found.embeddings)}
-            place.put(_IDENTITIES, save_arrays(arrays), "application/octet-stream")
+            place.put_identities(found.embeddings)
             faces = [[photo.model_dump() for photo in own] for own in found.faces]
             return {"warnings": found.warnings, "faces": faces, "looked_at": looked_at}
 
@@ -136,9 +116,8 @@ class Rooms:
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
             template = render(self._generation, order.drawing, on_step)
-            place.put_new(TEMPLATE, self._finisher.file(template.picture, order.finish), "image/png")
-            predictions = {"predictions": template.predictions.cpu().contiguous()}
-            place.put(_PREDICTIONS, save_tensors(predictions), "application/octet-stream")
+            place.put_picture(TEMPLATE, self._finisher.file(template.picture, order.finish))
+            place.put_predictions(template.predictions)
             return {}
 
         return order, work
@@ -155,9 +134,9 @@ class Rooms:
         )
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
-            template = pixels(self._stored(job.tenant, Stage.RENDER, order.template, TEMPLATE))
+            template = self._results(job).template(order.template)
             found = detect(self._detection, template, order.concepts, order.mask, on_step)
-            place.put(MASKS, png(found.masks), "image/png")
+            place.put_masks(png(found.masks))
             return {"regions": [region.model_dump() for region in found.regions]}
 
         return order, work
@@ -177,17 +156,15 @@ class Rooms:
         )
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
-            predictions = load_tensors(self._stored(job.tenant, Stage.RENDER, order.template, _PREDICTIONS))[
-                "predictions"
-            ]
+            results = self._results(job)
             cast = Cast(
-                identities=self._identities(job.tenant, order.identities),
-                regions=self._regions(job.tenant, order.regions),
+                identities=results.identities(order.identities),
+                regions=results.regions(order.regions),
                 mask=job.spec.sampling.mask,
-                predictions=predictions,
+                predictions=results.predictions(order.template),
             )
             picture = personalize(self._generation, order, cast, self._finisher.discreet(on_step))
-            place.put_new(PICTURE, self._finisher.file(picture, order.finish), "image/png")
+            place.put_picture(PICTURE, self._finisher.file(picture, order.finish))
             return {}
 
         return order, work
@@ -202,24 +179,17 @@ class Rooms:
         )
 
         def work(_place: Place, on_step: OnStep) -> dict[str, Any]:
+            results = self._results(job)
             found = verify(
                 self._detection,
-                pixels(self._stored(job.tenant, Stage.PERSONALIZE, order.picture, PICTURE)),
-                self._regions(job.tenant, order.regions),
-                self._identities(job.tenant, order.identities),
+                results.picture(order.picture),
+                results.regions(order.regions),
+                results.identities(order.identities),
                 on_step,
             )
             return {"verification": found.model_dump()}
 
         return order, work
-
-    def _identities(self, tenant: str, digest: str) -> list[NDArray[np.float32]]:
-        arrays = load_arrays(self._stored(tenant, Stage.IDENTIFY, digest, _IDENTITIES))
-        return [arrays[str(concept)] for concept in range(len(arrays))]
-
-    def _regions(self, tenant: str, digest: str) -> list[Region]:
-        found = json.loads(self._stored(tenant, Stage.DETECT, digest, _OUTPUT))
-        return [Region.model_validate(region) for region in found["regions"]]
 
     @property
     def _detection(self) -> Detection:
@@ -242,6 +212,9 @@ class Rooms:
             raise RuntimeError(message)
         return self.finisher
 
+    def _results(self, job: Job) -> Results:
+        return Results(blobs=self.blobs, tenant=job.tenant)
+
     def _photos(self, job: Job) -> Photos:
         return Photos(blobs=self.blobs, tenant=job.tenant, bundle=self.bundle.name)
 
@@ -251,103 +224,12 @@ class Rooms:
         ids = dict.fromkeys(photo for concept in job.spec.concepts for photo in concept.photos)
         return tuple(photos.part(photo) for photo in ids if not photos.is_seen(photo))
 
-    def _stored(self, tenant: str, stage: Stage, digest: str, file: str) -> bytes:
-        data = self.blobs.get(stage_key(tenant, stage, digest, file))
-        if data is None and stage is Stage.IDENTIFY:
-            # What this stage made goes with its photos, so trying again cannot help.
-            message = "a photo of this job was erased while the job ran; upload it again"
-            raise UnknownPhoto(message)
-        if data is None:
-            message = f"{file} of stage {stage} ({digest[:12]}) is no longer stored"
-            raise BlobsUnavailable(message)
-        return data
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where the files of one order are."""
-
-    blobs: BlobStore
-    tenant: str
-    stage: Stage
-    digest: str
-
-    def key(self, file: str) -> str:
-        """Key of a file of this order."""
-        return stage_key(self.tenant, self.stage, self.digest, file)
-
-    def get(self, file: str) -> bytes | None:
-        """A file of this order, None when there is none. Raises BlobsUnavailable."""
-        return self.blobs.get(self.key(file))
-
-    def put(self, file: str, data: bytes, content_type: str) -> None:
-        """Writes a file of this order. Raises BlobsUnavailable."""
-        self.blobs.put(self.key(file), data, content_type)
-
-    def put_new(self, file: str, data: bytes, content_type: str) -> None:
-        """Writes a file of this order unless it is there: a signed picture is never the same twice."""
-        self.blobs.put_new(self.key(file), data, content_type)
-
-
-Work = Callable[[Place, OnStep], dict[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredWork:
-    """An assignment whose result is kept under its order's digest; `output.json` says that it is whole.
-
-    unseen: names of the photos nobody has looked at yet, where the result is put together from what photos show.
-    picture: key of the picture, where there is one.
-    """
-
-    place: Place
-    do: Work
-    unseen: Callable[[], tuple[str, ...]] | None = None
-    picture: str | None = None
-
-    @property
-    def digest(self) -> str:
-        """Of the order."""
-        return self.place.digest
-
-    def find(self) -> StageOutput | None:
-        """The result of an equal order. Raises BlobsUnavailable."""
-        stored = self.place.get(_OUTPUT)
-        return None if stored is None else self._left(json.loads(stored), reused=True)
-
-    def missing(self) -> tuple[str, ...]:
-        """Parts of the result that are to be made, too. Raises BlobsUnavailable."""
-        return () if self.unseen is None else self.unseen()
-
-    def make(self, on_step: OnStep) -> StageOutput:
-        """Works on the order and stores the result. Raises whatever the stage raises."""
-        output = self.do(self.place, on_step)
-        self.place.put(_OUTPUT, json.dumps(output).encode(), "application/json")
-        # A cast of known faces is only put together.
-        return self._left(output, reused=output.get("looked_at") == 0)
-
-    def _left(self, output: Mapping[str, Any], *, reused: bool) -> StageOutput:
-        verification = output.get("verification")
-        return StageOutput(
-            digest=self.digest,
-            warnings=tuple(output.get("warnings", ())),
-            faces=tuple(tuple(PhotoFaces.model_validate(one) for one in own) for own in output.get("faces", ())),
-            regions=tuple(_whereabout(Region.model_validate(one)) for one in output.get("regions", ())),
-            picture=self.picture,
-            verification=Verification.model_validate(verification) if verification else None,
-            reused=reused,
-        )
-
 
 def _picture_of(job: Job, place: Place) -> str | None:
     if place.stage is Stage.PERSONALIZE:
         return place.key(PICTURE)
     drawn = job.outputs[Stage.PERSONALIZE] if place.stage is Stage.VERIFY else None
     return drawn and stage_key(job.tenant, Stage.PERSONALIZE, drawn, PICTURE)
-
-
-def _whereabout(region: Region) -> Whereabout:
-    return Whereabout(box_px=rounded(region.box_px), score=round(region.score, 4))
 
 
 def _size_of(spec: JobSpec, stage: Stage) -> str:

@@ -17,8 +17,9 @@ from tests.provenance import validated
 from tests.safety import ALWAYS, NEVER, write_safety
 from worker.mark import read
 from worker.pngs import pixels
+from worker.results import PICTURE, TEMPLATE
 from worker.seam import Show
-from worker.stage_io import PICTURE, TEMPLATE, load_stages
+from worker.stage_io import load_stages
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,9 @@ from worker.mini.portraits import FOLDER as PORTRAITS
 from worker.models.bundle import load_bundle
 from worker.models.faces import FaceReader
 from worker.pngs import pixels, png
+from worker.results import MASKS, PICTURE, TEMPLATE
 from worker.seam import Loaded
-from worker.stage_io import MASKS, PICTURE, TEMPLATE, load_stages
+from worker.stage_io import load_stages
 
 SEEDS = (1, 2, 3)
 
