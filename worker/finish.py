@@ -70,8 +70,10 @@ class Finisher:
 def finisher_of(settings: Settings, bundle: str, device: torch.device) -> Finisher:
     """The finisher that the settings describe. bundle: name with fingerprint. Raises BundleError."""
     folder = settings.safety_checkpoint
+    # A picture is looked at once; a card that is short of room has none for another network.
+    own = device if settings.memory == "full" else torch.device("cpu")
     return Finisher(
         notary=notary_of(settings, bundle),
         watermark=settings.watermark,
-        safety=load_safety(Path(folder), device) if folder else None,
+        safety=load_safety(Path(folder), own) if folder else None,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from pathlib import Path
 
 from torch import nn
 
@@ -17,6 +18,7 @@ from shared.limits import limits_of
 from shared.orders import Drawing
 from shared.settings import Settings
 from worker.models.bundle import Bundle, Generation, load_bundle
+from worker.models.safety import load_safety
 from worker.stages.render import render
 
 
@@ -68,13 +70,17 @@ def main() -> int:
     settings = Settings.read_or_exit()
     if asked.bundle:
         settings = settings.model_copy(update={"bundle": asked.bundle})
+    checker = settings.safety_checkpoint
     try:
         bundle = load_bundle(settings, "all")
+        safety = load_safety(Path(checker), bundle.device) if checker else None
     except BundleError as error:
         print(f"inspect: {error.message}", file=sys.stderr)
         return 1
     print(bundle.name)
     print("\n".join(lines_of(bundle)))
+    if safety is not None:
+        print(_line("safety", safety.network))
     if bundle.generation is not None:
         device = bundle.generation.generator.sdxl.device
         print(f"one step and its picture on {device}: {step_s(bundle.generation, settings.bundle):.2f} s")

@@ -69,6 +69,15 @@ def test_a_forbidden_picture_is_no_file_and_nothing_is_shown_of_it_before(tmp_pa
     assert steps == [(1, 2), (2, 2)]
 
 
+def test_the_check_stays_off_a_card_that_is_short_of_room(tmp_path: Path) -> None:
+    folder = str(write_safety(tmp_path, NEVER))
+    for memory, device in (("full", "meta"), ("lean", "cpu")):
+        settings = Settings.model_validate({"safety_checkpoint": folder, "memory": memory})
+        safety = finisher_of(settings, "mini", torch.device("meta")).safety
+        assert safety is not None
+        assert {weight.device.type for weight in safety.network.parameters()} == {device}
+
+
 def test_a_changed_finish_is_another_order(tmp_path: Path) -> None:
     files = own_certificate(tmp_path)
     signed = Settings(c2pa_certificate=str(files.chain), c2pa_key=str(files.key))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -10,19 +11,20 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from compose.processes import ROOT
+from tests.safety import NEVER, write_safety
 from worker.models.catalog import MINI
 
 
-def inspect(bundle: str) -> subprocess.CompletedProcess[str]:
+def inspect(bundle: str, **environment: str) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "worker.inspect", bundle]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(words, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
-def test_networks_are_counted_and_a_step_is_run() -> None:
-    done = inspect("mini")
+def test_networks_are_counted_and_a_step_is_run(tmp_path: Path) -> None:
+    done = inspect("mini", TROUPE_SAFETY_CHECKPOINT=str(write_safety(tmp_path, NEVER)))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("mini@")
-    for name in ("unet", "vae", "text_encoder", "text_encoder_2", "identitynet", "resampler"):
+    for name in ("unet", "vae", "text_encoder", "text_encoder_2", "identitynet", "resampler", "safety"):
         assert f"\n{name} " in done.stdout
     assert "one step and its picture on" in done.stdout
 
