@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from api.access import LOOKS, OPEN, Access
 from api.context import open_context
 from api.direct import serve_directly
+from api.document.audit import audit_example
 from api.document.batches import batch_example, product_schemas
 from api.document.jobs import job_example
 from api.document.messages import message_schemas, messages
@@ -142,6 +143,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         more = {**product_schemas(), **message_schemas()}
         schemas = document["components"]["schemas"] = {**more, **document["components"]["schemas"]}
         schemas["JobView"]["examples"], schemas["BatchView"]["examples"] = [job_example()], [batch_example()]
+        schemas["AuditPageView"]["examples"] = [audit_example()]
         complete(document, OPEN, LOOKS)
         document["webhooks"] = messages()
         app.openapi_schema = document

@@ -47,6 +47,7 @@ STATUS: dict[type[TroupeError], HTTPStatus] = {
     tree.AnimatedPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.UnknownUpload: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.UnknownPhoto: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.ConsentRequired: HTTPStatus.UNPROCESSABLE_ENTITY,
     tree.Unauthorized: HTTPStatus.UNAUTHORIZED,
     tree.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     tree.QuotaExceeded: HTTPStatus.TOO_MANY_REQUESTS,

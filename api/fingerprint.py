@@ -10,12 +10,14 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 
 class Fingerprint:
-    """sha256 over the query, the type and the body. A form counts by its parts: every sender makes up a new boundary.
+    """sha256 over the query, the type, `Troupe-Consent` and the body.
+
+    A form counts by its parts: every sender makes up a new boundary.
 
     Holds no bytes: each piece is followed by what it was and how long, so no two bodies give the same sequence.
     """
 
-    def __init__(self, *, query: bytes, content_type: str) -> None:
+    def __init__(self, *, query: bytes, content_type: str, consent: str = "") -> None:
         self.size_bytes = 0
         self._hash = hashlib.sha256()
         self._piece_bytes = 0
@@ -24,6 +26,9 @@ class Fingerprint:
         self._end(b"q")
         self._add(kind)
         self._end(b"t")
+        if consent:
+            self._add(consent.encode("latin-1"))
+            self._end(b"c")
         self._parser: MultipartParser | None = None
         boundary = options.get(b"boundary")
         if kind == b"multipart/form-data" and boundary:

@@ -3,17 +3,18 @@
 Either the field `job` holds the whole request as JSON, or the fields do: `prompt`, `negative_prompt`, `lane`, `until`
 as text, `sampling`, `concepts`, `min_identity`, `max_tries` and `embed_settings` as JSON. Instead of `concepts`, pairs
 of `phrase` and `photo` may be repeated: the first photo belongs to the first phrase. Wherever the JSON names a photo,
-it may name a file of the same form instead of an id.
+it may name a file of the same form instead of an id. `consent` says on what basis the photos of the form are used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 
+from api.consent import FIELD, consent_in_field, required
 from api.context import Context
 from api.errors import pointer_to
 from api.intake import decode_photo
@@ -35,7 +36,7 @@ class FormJob:
 
 async def job_of(form: FormData, context: Context) -> FormJob:
     """Reads the fields and decodes the files. Raises MalformedBody, InvalidField or the errors of `read_photo`."""
-    limit_bytes = context.settings.max_body_bytes
+    limit_bytes, consent = context.settings.max_body_bytes, _consent(form, context)
     texts = {
         name: [await _text(name, part, limit_bytes) for part in form.getlist(name)] for name in _SETTLED if name in form
     }
@@ -45,14 +46,14 @@ async def job_of(form: FormData, context: Context) -> FormJob:
     names: dict[str, str] = {}
     pair_ids: list[str] = []
     for name, part in form.multi_items():
-        if name in _SETTLED:
+        if name in _SETTLED or name == FIELD:
             continue
         place = pointer_to(name, len(pair_ids)) if name == "photo" else pointer_to(name)
         if isinstance(part, UploadFile):
             if name in names and not paired:
                 message = f"two files of the form have the name {name[:40]!r}"
                 raise InvalidField(message, pointer=place)
-            photo = await _photo(part, context, place)
+            photo = replace(await _photo(part, context, place), consent=consent)
             photos[photo.id] = photo
             names[name] = photo.id
             identity = photo.id
@@ -68,6 +69,19 @@ async def job_of(form: FormData, context: Context) -> FormJob:
     value = _resolved(whole, names, used)
     _check_use(names, used, paired=paired)
     return FormJob(value=value, photos=photos)
+
+
+def _consent(form: FormData, context: Context) -> str:
+    """What is said of the photos that the form brings: nothing where it brings none."""
+    given = form.getlist(FIELD)
+    if len(given) > 1:
+        raise InvalidField(f"the field {FIELD} is given {len(given)} times", pointer=pointer_to(FIELD))
+    said = consent_in_field(given[0] if given else None)
+    if any(isinstance(part, UploadFile) and name not in _SETTLED for name, part in form.multi_items()):
+        return required(said, context.settings)
+    if said:
+        raise InvalidField("the form brings no photo that this could be said of", pointer=pointer_to(FIELD))
+    return said
 
 
 def _check_names(form: FormData, texts: dict[str, list[str]]) -> None:

@@ -19,6 +19,7 @@ from fastapi import Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import tenant_of
+from api.consent import HEADER as CONSENT
 from api.context import context_of
 from api.errors import FieldError, answer_to, problem
 from api.fingerprint import Fingerprint
@@ -150,8 +151,12 @@ class _Keyed:
         return caught.response()
 
     def _fingerprint(self) -> Fingerprint:
-        content_type = self._request.headers.get("content-type", "")
-        return Fingerprint(query=self._request.scope["query_string"], content_type=content_type)
+        headers = self._request.headers
+        return Fingerprint(
+            query=self._request.scope["query_string"],
+            content_type=headers.get("content-type", ""),
+            consent=headers.get(CONSENT, ""),
+        )
 
     async def _hold(self) -> None:
         """Keeps the turn for as long as the route needs."""

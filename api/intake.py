@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
@@ -22,6 +23,14 @@ from shared.limits import BundleLimits
 from shared.presets import filled
 
 SEEDS = 2**32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sending:
+    """How a photo comes. by: the key that sends it; consent: what is said of it, "" for nothing."""
+
+    by: str
+    consent: str = ""
 
 
 def spec_of(body: bytes) -> JobSpec:
@@ -55,20 +64,19 @@ def completed(spec: JobSpec, limits: BundleLimits) -> JobSpec:
 
 
 async def accept_photo(
-    context: Context, tenant: str, data: bytes, *, by: str, pointer: str | None = None
+    context: Context, tenant: str, data: bytes, sending: Sending, *, pointer: str | None = None
 ) -> tuple[str, bool]:
     """Checks and keeps one photo of a tenant. Gives its id, and whether it is new; sending it again renews its expiry.
 
-    by: the key that sends it.
     Raises the errors of `read_photo`, RecordsUnavailable or BlobsUnavailable.
     """
     name = await asyncio.to_thread(photo_id, data)
     known = not await context.jobs.unknown_photos(tenant, [name])
     if known and await asyncio.to_thread(context.blobs.exists, photo_key(tenant, name)):
-        await context.jobs.remember_photo(tenant, name, by)
+        await context.jobs.remember_photo(tenant, name, sending.by, sending.consent)
         return name, False
     photo = await decode_photo(context, data, pointer=pointer)
-    await _keep(context, tenant, photo, by)
+    await _keep(context, tenant, replace(photo, consent=sending.consent), sending.by)
     return name, True
 
 
@@ -113,7 +121,7 @@ async def checked_job(context: Context, tenant: str, spec: JobSpec, brought: Con
 async def _keep(context: Context, tenant: str, photo: Photo, by: str) -> None:
     # Bytes first: an id that is remembered has bytes.
     await asyncio.to_thread(context.blobs.put, photo_key(tenant, photo.id), photo.png, "image/png")
-    await context.jobs.remember_photo(tenant, photo.id, by)
+    await context.jobs.remember_photo(tenant, photo.id, by, photo.consent)
 
 
 async def _check_photos(context: Context, tenant: str, spec: JobSpec, brought: Container[str]) -> None:

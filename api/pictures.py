@@ -49,10 +49,14 @@ _UPRIGHT: dict[int, Image.Transpose] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Photo:
-    """A reference photo. id is the sha256 (hex) of the bytes that were sent; png is what is kept of them."""
+    """A reference photo. id is the sha256 (hex) of the bytes that were sent; png is what is kept of them.
+
+    consent: what was said of it where it was sent.
+    """
 
     id: str
     png: bytes
+    consent: str = ""
 
 
 def small(data: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from api.context import Context
-from api.intake import accept_photo, refusal_of
+from api.intake import Sending, accept_photo, refusal_of
 from shared.blob_store import upload_key
 from shared.errors import PictureTooLarge, UnknownUpload
 from shared.job import Asked
@@ -53,11 +53,10 @@ def upload_view(upload: str, url: str, size_bytes: int, expires_in_s: int) -> st
     return UploadView(id=upload, url=url, bytes=size_bytes, expires_in_s=expires_in_s).model_dump_json()
 
 
-async def accept_upload(context: Context, tenant: str, body: bytes, *, by: str) -> tuple[str, bool]:
+async def accept_upload(context: Context, tenant: str, body: bytes, sending: Sending) -> tuple[str, bool]:
     """Checks what was uploaded like any photo, keeps it, and throws the upload away, whether it was good or not.
 
-    by: the key that names it. Gives the photo's id, and whether it is new. Raises as `asked_of` and `accept_photo`, and
-    UnknownUpload.
+    Gives the photo's id, and whether it is new. Raises as `asked_of` and `accept_photo`, and UnknownUpload.
     """
     key = upload_key(tenant, asked_of(UploadedPhoto, body).upload)
     data = await asyncio.to_thread(context.blobs.get, key)
@@ -68,6 +67,6 @@ async def accept_upload(context: Context, tenant: str, body: bytes, *, by: str) 
     try:
         if len(data) > limit_bytes:
             raise PictureTooLarge(f"the photo has more than {limit_bytes} bytes", pointer="/upload")
-        return await accept_photo(context, tenant, data, by=by, pointer="/upload")
+        return await accept_photo(context, tenant, data, sending, pointer="/upload")
     finally:
         await asyncio.to_thread(context.blobs.delete, [key])

@@ -161,6 +161,15 @@ class PhotoView(BaseModel):
     id: str = Field(description="sha256 of the bytes that were sent")
 
 
+class PhotoRecordView(BaseModel):
+    """What is known of a photo besides itself."""
+
+    id: str = Field(description="sha256 of the bytes that were sent")
+    consent: str | None = Field(
+        description="What was said of consent where it was sent, if anything", examples=["written release 2026-11-03"]
+    )
+
+
 _JOB_JSON = TypeAdapter(JobView)
 _STATE_JSON = TypeAdapter(JobState)
 _NEWS_JSON = TypeAdapter(JobNews)

@@ -13,6 +13,7 @@
     │   ├── AnimatedPicture     animated_picture     more than one frame
     │   ├── UnknownPhoto        unknown_photo        a photo id that was never uploaded, or has expired
     │   ├── UnknownUpload       unknown_upload       an upload that never came, or was taken or thrown away
+    │   ├── ConsentRequired     consent_required     a photo without a word of consent, where the server asks for one
     │   ├── Unauthorized        unauthorized         no API key, or one that is not valid
     │   ├── RateLimited         rate_limited         the tenant asks more often than it may
     │   │   └── QuotaExceeded   quota_exceeded       the tenant's units of this day are used up
@@ -154,6 +155,12 @@ class UnknownUpload(RequestError):
     """An upload that never came to its signed address, or was taken in or thrown away since."""
 
     code = "unknown_upload"
+
+
+class ConsentRequired(RequestError):
+    """A photo that came without the basis on which it is used, which this server asks for."""
+
+    code = "consent_required"
 
 
 class Unauthorized(RequestError):

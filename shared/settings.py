@@ -171,6 +171,9 @@ class Settings(BaseSettings):
         description="Blobs that no job has, and photos that expired, are erased when they are so old",
     )
     photo_expiry_s: int = Field(30 * 86_400, ge=60, description="How long a photo may be used after its last upload")
+    require_consent: bool = Field(
+        False, description="Refuse photos that come without a word of consent (`consent_required`)"
+    )
     audit_entries: int = Field(
         10_000,
         ge=0,

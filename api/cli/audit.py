@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from api.cli import show
 from api.cli.connection import client_of
@@ -40,7 +41,7 @@ def audit(
         table.add_column(name, no_wrap=name != "detail", overflow="fold")
     for entry in entries:
         when = entry.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(when, entry.key, entry.action, entry.subject, entry.detail or "")
+        table.add_row(when, entry.key, entry.action, entry.subject, Text(entry.detail or entry.consent or ""))
     show.out.print(table)
 
 

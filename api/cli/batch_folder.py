@@ -21,10 +21,11 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True, kw_only=True)
 class BatchFolder:
-    """Where the pictures of one file of lines go."""
+    """Where the pictures of one file of lines go. consent: said of the photos that are sent."""
 
     path: Path
     source: Path
+    consent: str | None = None
 
     def begin(self, client: Client, options: dict[str, str]) -> Batch:
         """The batch of these lines: the one that runs already, or a new one. Raises RequestError or InvalidField."""
@@ -108,7 +109,7 @@ class BatchFolder:
                 message = f"line {number}: {error.message}"
                 raise InvalidField(message) from error
             for name in photos.unsent(job):
-                client.upload(photos.read(name))
+                client.upload(photos.read(name), consent=self.consent)
                 photos.sent(name)
             yield json.dumps({"custom_id": f"line-{number}", **job}).encode() + b"\n"
 

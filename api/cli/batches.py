@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from api.cli import show
 from api.cli.batch_folder import BatchFolder
-from api.cli.connection import FAILED, INTERRUPTED, UNAVAILABLE, client_of, fail
+from api.cli.connection import FAILED, INTERRUPTED, UNAVAILABLE, Consent, client_of, fail
 from api.cli.erasing import tell
 from api.client import Batch, Client
 from shared.errors import InvalidField, TransientError
@@ -59,6 +59,7 @@ def run(
         int | None,
         typer.Option("--expires-after", min=1, help="Seconds after which no more lines are drawn.", show_default=False),
     ] = None,
+    consent: Consent = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask again for lines that ended without a picture.")
     ] = False,
@@ -74,7 +75,7 @@ def run(
     if not file.is_file():
         message = f"there is no file {file}"
         raise InvalidField(message)
-    folder = BatchFolder(path=out or file.with_suffix(""), source=file)
+    folder = BatchFolder(path=out or file.with_suffix(""), source=file, consent=consent)
     options = {"name": name} if name else {}
     options |= {"strict": "true"} if strict else {}
     options |= {"expires_after_s": str(expires_after_s)} if expires_after_s else {}

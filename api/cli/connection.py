@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -15,6 +15,14 @@ from api.client import Client
 from api.client.connection import TRIES
 from shared.errors import TransientError, TroupeError
 
+Consent = Annotated[
+    str | None,
+    typer.Option(
+        "--consent",
+        help="On what basis photos that are sent are used, such as 'written release 2026-11-03'.",
+        show_default=False,
+    ),
+]
 FAILED, USAGE, UNAVAILABLE, TIMED_OUT, INTERRUPTED = 1, 2, 3, 4, 130
 
 

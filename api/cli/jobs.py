@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli import show
-from api.cli.connection import FAILED, client_of
+from api.cli.connection import FAILED, Consent, client_of
 from api.client import Client, Job, scene
 from shared.errors import InvalidField
 from shared.job import Stage
@@ -75,6 +75,7 @@ def submit(
         bool, typer.Option("--embed-settings", help="The picture's PNG says how it was drawn.")
     ] = False,
     lane: Annotated[str, typer.Option(help="interactive, or batch for work that can wait.")] = "interactive",
+    consent: Consent = None,
     out: _Out = None,
     wait_for: Annotated[
         bool, typer.Option("--wait", "-w", help="Show the job until it is done; --out does, too.")
@@ -107,9 +108,9 @@ def submit(
     folder = file.parent if file else None
     with client_of(context) as client:
         if dry_run:
-            show.print_estimate(client.dry_run(document, folder=folder), as_json=as_json)
+            show.print_estimate(client.dry_run(document, folder=folder, consent=consent), as_json=as_json)
             return
-        job = client.submit(document, idempotency_key=key, folder=folder)
+        job = client.submit(document, idempotency_key=key, folder=folder, consent=consent)
         if out is None and not wait_for:
             _print(job, as_json=as_json, short=True)
             return

@@ -58,9 +58,12 @@ class AsyncClient:
         await self._http.aclose()
         await self._foreign.aclose()
 
-    async def upload(self, photo: Photo) -> str:
-        """Sends one photo, once; gives its id, the sha256 of its bytes."""
-        return await self.run(self._do.upload(photo))
+    async def upload(self, photo: Photo, *, consent: str | None = None) -> str:
+        """Sends one photo, once; gives its id, the sha256 of its bytes.
+
+        consent: the basis on which it is used, kept with it; a photo is sent again for its sake.
+        """
+        return await self.run(self._do.upload(photo, consent))
 
     async def submit(
         self,
@@ -68,16 +71,19 @@ class AsyncClient:
         *,
         idempotency_key: str | None = None,
         folder: Path | None = None,
+        consent: str | None = None,
     ) -> Job:
         """Queues a job, such as `scene` makes; its photos may be ids, paths (from `folder`), bytes or open files.
 
-        The same idempotency_key within 24 hours gives the same job again.
+        The same idempotency_key within 24 hours gives the same job again. consent: said of those photos that are sent.
         """
-        return await self.run(self._do.submit(job, idempotency_key, folder))
+        return await self.run(self._do.submit(job, idempotency_key, folder, consent))
 
-    async def dry_run(self, job: JobSpec | Mapping[str, Any], *, folder: Path | None = None) -> Estimate:
+    async def dry_run(
+        self, job: JobSpec | Mapping[str, Any], *, folder: Path | None = None, consent: str | None = None
+    ) -> Estimate:
         """What a job would cost: checked as in earnest, and nothing is kept or queued."""
-        return await self.run(self._do.weigh(job, folder))
+        return await self.run(self._do.weigh(job, folder, consent))
 
     async def get(self, job_id: str) -> Job:
         """The job as it is."""

@@ -58,9 +58,12 @@ class Client:
         self._http.close()
         self._foreign.close()
 
-    def upload(self, photo: Photo) -> str:
-        """Sends one photo, once; gives its id, the sha256 of its bytes."""
-        return self.run(self._do.upload(photo))
+    def upload(self, photo: Photo, *, consent: str | None = None) -> str:
+        """Sends one photo, once; gives its id, the sha256 of its bytes.
+
+        consent: the basis on which it is used, kept with it; a photo is sent again for its sake.
+        """
+        return self.run(self._do.upload(photo, consent))
 
     def submit(
         self,
@@ -68,16 +71,19 @@ class Client:
         *,
         idempotency_key: str | None = None,
         folder: Path | None = None,
+        consent: str | None = None,
     ) -> Job:
         """Queues a job, such as `scene` makes; its photos may be ids, paths (from `folder`), bytes or open files.
 
-        The same idempotency_key within 24 hours gives the same job again.
+        The same idempotency_key within 24 hours gives the same job again. consent: said of those photos that are sent.
         """
-        return self.run(self._do.submit(job, idempotency_key, folder))
+        return self.run(self._do.submit(job, idempotency_key, folder, consent))
 
-    def dry_run(self, job: JobSpec | Mapping[str, Any], *, folder: Path | None = None) -> Estimate:
+    def dry_run(
+        self, job: JobSpec | Mapping[str, Any], *, folder: Path | None = None, consent: str | None = None
+    ) -> Estimate:
         """What a job would cost: checked as in earnest, and nothing is kept or queued."""
-        return self.run(self._do.weigh(job, folder))
+        return self.run(self._do.weigh(job, folder, consent))
 
     def get(self, job_id: str) -> Job:
         """The job as it is."""

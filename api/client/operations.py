@@ -32,14 +32,22 @@ class Operations:
     effort: Effort
     photos: Photos = field(default_factory=Photos)
 
-    def upload(self, photo: Photo) -> Steps[str]:
-        """Sends one photo, unless this client has sent it before; gives its id."""
+    def upload(self, photo: Photo, consent: str | None = None) -> Steps[str]:
+        """Sends one photo, unless this client has sent it before and nothing is said of consent; gives its id."""
         name = self.photos.id_of(photo, Path())
-        yield from self._send_photos([name] if self.photos.unsent({"concepts": [{"photos": [name]}]}) else [])
+        again = consent and self.photos.has(name)
+        unsent = self.photos.unsent({"concepts": [{"photos": [name]}]})
+        yield from self._send_photos([name] if again else unsent, consent)
         return name
 
-    def submit(self, job: JobSpec | Mapping[str, Any], key: str | None, folder: Path | None = None) -> Steps[Job]:
-        """Queues a job; sends those of its photos that the server does not have."""
+    def submit(
+        self,
+        job: JobSpec | Mapping[str, Any],
+        key: str | None,
+        folder: Path | None = None,
+        consent: str | None = None,
+    ) -> Steps[Job]:
+        """Queues a job; sends those of its photos that the server does not have, with what is said of consent."""
         document = self.photos.settle(job, folder)
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
         call = Call(method="POST", path=_JOBS, json=document, headers=headers)
@@ -49,11 +57,13 @@ class Operations:
             unsent = self.photos.unsent(document)
             if not unsent:
                 raise
-            yield from self._send_photos(unsent)
+            yield from self._send_photos(unsent, consent)
             answer = yield from self.effort.send(call)
         return Job.model_validate_json(answer.content)
 
-    def weigh(self, job: JobSpec | Mapping[str, Any], folder: Path | None = None) -> Steps[Estimate]:
+    def weigh(
+        self, job: JobSpec | Mapping[str, Any], folder: Path | None = None, consent: str | None = None
+    ) -> Steps[Estimate]:
         """What a job would cost. Photos that the server does not have go along to be checked, and are not kept."""
         document, params = self.photos.settle(job, folder), {"dry_run": "true"}
         try:
@@ -62,7 +72,7 @@ class Operations:
             files = {name: self.photos.read(name) for name in self.photos.unsent(document)}
             if not files:
                 raise
-            fields = {"job": json.dumps(document)}
+            fields = {"job": json.dumps(document), **({"consent": consent} if consent else {})}
             answer = yield from self.effort.send(
                 Call(method="POST", path=_JOBS, fields=fields, files=files, params=params, timeout_s=_UPLOAD_S)
             )
@@ -137,15 +147,15 @@ class Operations:
         answer = yield from self.effort.send(Call(method="GET", path="/v1/audit", params=params))
         return AuditPage.model_validate_json(answer.content)
 
-    def _send_photos(self, names: list[str]) -> Steps[None]:
+    def _send_photos(self, names: list[str], consent: str | None) -> Steps[None]:
         for name in names:
-            call = Call(
-                method="POST",
-                path=_PHOTOS,
-                content=self.photos.read(name),
-                headers={"Content-Type": "application/octet-stream"},
-                timeout_s=_UPLOAD_S,
-            )
+            data = self.photos.read(name)
+            if consent:
+                form = {"consent": consent}
+                call = Call(method="POST", path=_PHOTOS, fields=form, files={"photo": data}, timeout_s=_UPLOAD_S)
+            else:
+                plain = {"Content-Type": "application/octet-stream"}
+                call = Call(method="POST", path=_PHOTOS, content=data, headers=plain, timeout_s=_UPLOAD_S)
             yield from self.effort.send(call)
             self.photos.sent(name)
 

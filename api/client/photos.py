@@ -64,6 +64,10 @@ class Photos:
         used = [name for names in lists if isinstance(names, list) for name in names if isinstance(name, str)]
         return [name for name in dict.fromkeys(used) if name in self._sources and name not in self._sent]
 
+    def has(self, name: str) -> bool:
+        """Whether the bytes of this id are known here."""
+        return bool(self._sources.get(name))
+
     def read(self, name: str) -> bytes:
         """The bytes to send."""
         source = self._sources[name]

@@ -114,7 +114,7 @@ class AuditEntry(Value):
     """Something that was done with one of the tenant's keys. key: its id, "-" where keys are not asked for.
 
     subject: id of the job, photo or batch, or the tenant's name. detail: which picture or file was read; of a
-    retry, the job that is done over.
+    retry, the job that is done over. consent: what an upload said of it.
     """
 
     id: str
@@ -124,6 +124,7 @@ class AuditEntry(Value):
     action: str
     subject: str
     detail: str | None = None
+    consent: str | None = None
 
 
 class AuditPage(Value):

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from api.document.openapi import BODY_ERRORS, ETAG, LOCATION, PICTURE_ERRORS, RETRY_AFTER, Answers, with_problems
-from api.document.photos import FILE, PNG
+from api.document.photos import CONSENT, FILE, PNG
 from api.service_views import AliveView, QueueView, ReadyView, WorkersView
 from api.views import (
     MOST_LISTED,
@@ -84,6 +84,7 @@ SUBMIT_ANSWERS = with_problems(
     tree.NoWorkerForSize,
     *PICTURE_ERRORS,
     tree.UnknownPhoto,
+    tree.ConsentRequired,
     # While it was waited for, somebody erased it.
     tree.JobNotFound,
     *_STORES,
@@ -270,6 +271,7 @@ SUBMIT_BODY: dict[str, Any] = {
                         "embed_settings": {"type": "string", "description": "JSON: true or false"},
                         "phrase": {"type": "array", "items": {"type": "string"}},
                         "photo": {"type": "array", "items": FILE},
+                        "consent": {**CONSENT, "description": "On what basis the photos of this form are used"},
                     },
                 },
                 "example": {"prompt": "a man on the beach", "phrase": ["the man"], "photo": [_PHOTO]},

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.consent import FIELD, HEADER, MOST_CHARS
 from api.document.openapi import BODY_ERRORS, PICTURE_ERRORS, Answers, with_problems
 from api.uploads import NewUpload, UploadedPhoto, UploadView
-from api.views import PhotoView
+from api.views import PhotoRecordView, PhotoView
 from shared import errors as tree
 
 FILE = {"type": "string", "format": "binary"}
@@ -22,7 +23,19 @@ PNG: Answers = {
     },
 }
 
-PHOTO_LOOK_ANSWERS = with_problems(PNG, tree.PhotoNotFound, *_STORES)
+PHOTO_LOOK_ANSWERS = with_problems(
+    {
+        **PNG,
+        200: {
+            "model": PhotoRecordView,
+            "description": "What was said of consent, asked for with `Accept: application/json`; or the photo itself, "
+            "with `Accept: image/png`",
+            "content": {"image/png": {"schema": FILE}},
+        },
+    },
+    tree.PhotoNotFound,
+    *_STORES,
+)
 PHOTO_ANSWERS = with_problems(
     {
         201: {"model": PhotoView, "description": "Stored"},
@@ -31,6 +44,7 @@ PHOTO_ANSWERS = with_problems(
     *BODY_ERRORS,
     *PICTURE_ERRORS,
     tree.UnknownUpload,
+    tree.ConsentRequired,
     *_STORES,
 )
 ERASE_PHOTO_ANSWERS = with_problems({204: {"description": "Gone"}}, tree.PhotoNotFound, *_STORES)
@@ -43,16 +57,39 @@ UPLOAD_BODY: dict[str, Any] = {
         "content": {"application/json": {"schema": NewUpload.model_json_schema(), "example": {"bytes": 2_500_000}}},
     }
 }
+CONSENT = {
+    "type": "string",
+    "maxLength": MOST_CHARS,
+    "description": "On what basis the photo is used: kept with it, and shown in the audit log",
+    "examples": ["written release 2026-11-03, A. Person"],
+}
 PHOTO_BODY: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": HEADER,
+            "in": "header",
+            "description": "The same as a form's field `consent`, for every other body; UTF-8 as it is, or "
+            "percent-encoded after `UTF-8''` (RFC 8187)",
+            "schema": {"type": "string"},
+            "example": "written release 2026-11-03, A. Person",
+        }
+    ],
     "requestBody": {
         "required": True,
         "content": {
-            "multipart/form-data": {"schema": {"type": "object", "required": ["photo"], "properties": {"photo": FILE}}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["photo"],
+                    "properties": {"photo": FILE, FIELD: CONSENT},
+                    "additionalProperties": False,
+                }
+            },
             "image/*": {"schema": FILE},
             "application/json": {
                 "schema": UploadedPhoto.model_json_schema(),
                 "example": {"upload": "7c1f0a9be2d7436f8a5b3e6d9c0f1a72"},
             },
         },
-    }
+    },
 }

@@ -58,6 +58,7 @@ const PROBLEMS = {
   ],
   unknown_photo: ["A portrait is gone", "The server keeps portraits for a while only. Choose it again."],
   photo_not_found: ["A portrait is gone", "The server keeps portraits for a while only. Choose it again."],
+  consent_required: ["Consent is missing", "Say on what basis the portraits are used, then choose them again."],
   not_a_picture: ["This is no picture", "PNG, JPEG and WebP can be read."],
   truncated_picture: ["The picture is not whole", "The file is damaged or ends too early. Try the original once more."],
   picture_too_large: ["The picture is too large", "Choose a smaller one."],

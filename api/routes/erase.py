@@ -77,7 +77,7 @@ async def erase_batch(request: Request, batch_id: str) -> Response:
 async def erase_tenant(request: Request) -> Response:
     """Every job, picture, stage result, photo and embedding of the caller's tenant, and what comes while it goes.
 
-    Its audit log, which holds ids, stays until its time is over.
+    Its audit log stays until its time is over, with ids only: what uploads said of consent goes with the rest.
     `confirm` must be the tenant's name. 202 while jobs that ran have not stopped yet: it goes on by itself.
     """
     tenant = tenant_of(request)

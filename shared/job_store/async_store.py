@@ -212,10 +212,22 @@ class AsyncJobStore:
         """Slots that draw pictures, of workers that are ready. Raises RecordsUnavailable."""
         return sum(facts.slots for facts in await self._recent_workers() if facts.ready and facts.role != "detection")
 
-    async def remember_photo(self, tenant: str, photo_id: str, by: str = "") -> None:
-        """Notes that a tenant's photo is stored, for as long as photos are kept. Raises RecordsUnavailable."""
+    async def remember_photo(self, tenant: str, photo_id: str, by: str = "", consent: str = "") -> None:
+        """Notes that a tenant's photo is stored, for as long as photos are kept, and what was said of consent.
+
+        Raises RecordsUnavailable.
+        """
         expiry_s, asked_by = self._settings.photo_expiry_s, noted_for(by, self._settings)
-        await self._run(self._keep_photo, tenant, photo_id, expiry_s, asked_by)
+        await self._run(self._keep_photo, tenant, photo_id, expiry_s, asked_by, consent)
+
+    async def consent(self, tenant: str, photo_id: str) -> str | None:
+        """What was said of consent with a tenant's photo, "" for nothing; None when there is no such photo.
+
+        Raises RecordsUnavailable.
+        """
+        with redis_errors():
+            found: Any = await self._redis.get(keys.photo_key(self._prefix, tenant, photo_id))
+        return None if found is None else str(found)[1:]
 
     async def unknown_photos(self, tenant: str, ids: Sequence[str]) -> set[str]:
         """Those of the ids that no stored photo of the tenant has. Raises RecordsUnavailable."""

@@ -1,13 +1,14 @@
 """A tenant's audit log: which key uploaded, submitted, read, took back and erased what, and when.
 
 Entries hold ids, never prompts, addresses or pictures. What changes a record is noted by the same script, so that
-nothing is done without its entry and none costs a round trip.
+nothing is done without its entry and none costs a round trip. What uploads said of consent stands beside the log.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -48,7 +49,7 @@ class Action(StrEnum):
 class AuditEntry:
     """One thing that was done. subject: id of the job, photo or batch, or the tenant's name. at: since the epoch (s).
 
-    detail: which picture or file was read; of a retry, the job that is done over.
+    detail: which picture or file was read; of a retry, the job that is done over. consent: what an upload said of it.
     """
 
     id: str
@@ -58,6 +59,7 @@ class AuditEntry:
     action: Action
     subject: str
     detail: str | None
+    consent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +94,12 @@ class AuditLog:
 
         May hold fewer than `limit` although there are more: only so many are looked at.
         """
+        entries, following = await self._found(tenant, limit, after, action)
+        return AuditPage(entries=await self._with_consents(tenant, entries), next=following)
+
+    async def _found(
+        self, tenant: str, limit: int, after: str | None, action: Action | None
+    ) -> tuple[list[AuditEntry], str | None]:
         key = keys.audit_key(self._prefix, tenant)
         found: list[AuditEntry] = []
         looked, at_once = 0, limit + 1 if action is None else _AT_ONCE
@@ -102,14 +110,27 @@ class AuditLog:
                 rows: Any = await self._redis.xrevrange(key, f"({after}" if after else "+", oldest, count=at_once)
                 for name, fields in rows:
                     if len(found) == limit:
-                        return AuditPage(entries=tuple(found), next=after)
+                        return found, after
                     after = name
                     if action is None or fields["a"] == action:
                         found.append(_entry(tenant, name, fields))
                 looked += len(rows)
                 if len(rows) < at_once:
-                    return AuditPage(entries=tuple(found), next=None)
-        return AuditPage(entries=tuple(found), next=after)
+                    return found, None
+        return found, after
+
+    async def _with_consents(self, tenant: str, entries: Sequence[AuditEntry]) -> tuple[AuditEntry, ...]:
+        uploads = [entry.id for entry in entries if entry.action is Action.PHOTO_UPLOADED]
+        if not uploads:
+            return tuple(entries)
+        key = keys.consents_key(self._prefix, tenant)
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name in uploads:
+                    pipe.xrange(key, name, name)
+                found = await pipe.execute()
+        said = {name: rows[0][1]["c"] for name, rows in zip(uploads, found, strict=True) if rows}
+        return tuple(replace(entry, consent=said.get(entry.id)) for entry in entries)
 
 
 def noted_for(by: str, settings: Settings) -> str:

@@ -153,11 +153,11 @@ class Erasures:
         return list(found)
 
     async def left_for_good(self, tenant: str) -> None:
-        """Nothing is left of the tenant but its keys and limits, which are the operator's."""
+        """Nothing is left of the tenant but its keys and limits, which are the operator's, and who did what."""
         with redis_errors():
             async for name in self._redis.scan_iter(self._key(f"answer:{tenant}:*"), count=_SCANNED_AT_ONCE):
                 await self._redis.delete(name)
-            await self._redis.delete(self._key(f"jobs:{tenant}"))
+            await self._redis.delete(self._key(f"jobs:{tenant}"), keys.consents_key(self._prefix, tenant))
             await self._redis.zrem(self._key("leaving"), tenant)
 
     async def jobs_of(self, tenant: str) -> list[str]:

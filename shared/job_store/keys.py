@@ -41,8 +41,9 @@
     {p}:preview:{id}              string  a running job's picture as it emerges (JPEG), if somebody watches; expires
     {p}:pace:{lane}               hash    per tenant: pictures a second, moving average, and when it was taken
     {p}:answer:{tenant}:{name}    hash    the first answer to a request with an Idempotency-Key, below; expires
-    {p}:photo:{tenant}:{id}       string  says that a tenant uploaded a photo; expires
+    {p}:photo:{tenant}:{id}       string  1 and what was said of consent: a tenant uploaded the photo; expires
     {p}:audit:{tenant}            stream  a tenant's audit log (noting.lua), fields below; capped, and expires
+    {p}:consents:{tenant}         stream  what uploads said of consent, by the ids of their entries; capped, expires
     {p}:read:{tenant}:{key}:{subject}:{what} string  the key's reading of it was noted just now; expires
     {p}:webhooks:{tenant}         zset    a tenant's webhooks; score = when made (s)
     {p}:webhook:{id}              hash    one webhook, fields below
@@ -145,6 +146,11 @@ def photo_key(prefix: str, tenant: str, photo_id: str) -> str:
 def audit_key(prefix: str, tenant: str) -> str:
     """Key of a tenant's audit log."""
     return f"{prefix}:audit:{tenant}"
+
+
+def consents_key(prefix: str, tenant: str) -> str:
+    """Key of what a tenant's uploads said of consent."""
+    return f"{prefix}:consents:{tenant}"
 
 
 def api_key_key(prefix: str, key_id: str) -> str:
