@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 ROOT = Path(__file__).resolve().parent.parent
 _TAIL_LINES = 25
@@ -111,15 +111,17 @@ class Processes:
 
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
-        # A killed process leaves its temporary files behind. Not below the logs: the address of a Unix socket has 108
-        # bytes, and those folders may be deep.
-        self._temporary = tempfile.mkdtemp(prefix="troupe-")
         # -S -E and no import of ours: a watchdog must start fast and stay small.
         self._watchdog = subprocess.Popen(
-            [sys.executable, "-S", "-E", str(ROOT / "compose" / "watchdog.py"), self._temporary],
+            [sys.executable, "-S", "-E", str(ROOT / "compose" / "watchdog.py")],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
+        # A killed process leaves its temporary files behind. Not below the logs: the address of a Unix socket has 108
+        # bytes, and those folders may be deep.
+        with signals_wait():
+            self._temporary = tempfile.mkdtemp(prefix="troupe-")
+            _tell(self._ear(), self._temporary)
         return self
 
     def __exit__(
@@ -139,9 +141,7 @@ class Processes:
 
     def start(self, program: Program) -> Running:
         """Starts a program in its own process group, with its output in `{logs}/{name}.log`."""
-        if self._watchdog is None or self._watchdog.stdin is None:
-            message = "Processes is a context: enter it before starting a program"
-            raise RuntimeError(message)
+        ear = self._ear()
         log = self._logs / f"{program.name}.log"
         # A process that was started but not yet noted would be left behind by a handler that raises in between.
         with log.open("wb") as out, signals_wait():
@@ -154,11 +154,17 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            self._watchdog.stdin.write(f"{process.pid} {program.grace_s}\n".encode())
-            self._watchdog.stdin.flush()
+            _tell(ear, f"{process.pid} {program.grace_s}")
             running = Running(program=program, process=process, log=log)
             self._running.append(running)
         return running
+
+    def _ear(self) -> IO[bytes]:
+        """Where the watchdog listens."""
+        if self._watchdog is None or self._watchdog.stdin is None:
+            message = "Processes is a context: enter it before starting a program"
+            raise RuntimeError(message)
+        return self._watchdog.stdin
 
     def stop(self, *ones: Running) -> None:
         """Stops these together: all are asked first, then each gets its grace."""
@@ -184,3 +190,8 @@ class Processes:
                 message = f"{what} was not ready after {timeout_s:.0f} s\n{tails}"
                 raise StackFailed(message)
             time.sleep(0.05)
+
+
+def _tell(ear: IO[bytes], line: str) -> None:
+    ear.write(f"{line}\n".encode())
+    ear.flush()

@@ -1,6 +1,6 @@
 """Ends process groups whose owner is gone, and removes their temporary files.
 
-Run as a file with the folder of these as its argument, and one "{group} {grace in seconds}" line a group on stdin.
+Run as a file; on stdin the folder of these in a line, then one "{group} {grace in seconds}" line a group.
 
 End of input means that the owner has left, in order or not. Groups that still live get SIGTERM, then SIGKILL. A group
 id cannot be reused by the kernel while a member of the group lives, and a dead group is answered with an error.
@@ -33,6 +33,7 @@ def main() -> None:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     graces: dict[int, float] = {}
+    temporary = sys.stdin.readline().rstrip("\n")
     for line in sys.stdin:
         group, grace_s = line.split()
         graces[int(group)] = float(grace_s)
@@ -47,7 +48,7 @@ def main() -> None:
         time.sleep(_LOOK_EVERY_S)
     import shutil  # noqa: PLC0415 - a watchdog must start fast, and stay small while it waits
 
-    shutil.rmtree(sys.argv[1], ignore_errors=True)
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -97,6 +98,14 @@ def test_what_a_killed_process_kept_as_temporary_goes_with_the_context(tmp_path:
         assert killed.process.wait() == -signal.SIGKILL
         assert kept.is_dir()
     assert not kept.parent.exists()
+
+
+def test_without_a_watchdog_there_is_no_folder_to_remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    with pytest.raises(FileNotFoundError), Processes(tmp_path / "logs"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
 
 
 def test_a_unix_socket_finds_room_among_temporary_files_however_deep_the_logs_are(tmp_path: Path) -> None:
