@@ -19,8 +19,8 @@ export function calledHere(one, index) {
 
 /** The cards of `people`, an array that it changes; `changed` is called after every change. */
 export class Cast {
-  constructor(people, changed) {
-    Object.assign(this, { people, changed });
+  constructor(people, consent, changed) {
+    Object.assign(this, { people, consent, changed });
     this.cards = make("ul", { class: "cards" });
     this.file = make("input", { type: "file", accept: READ, multiple: true, hidden: true });
     this.file.addEventListener("change", () => {
@@ -42,7 +42,7 @@ export class Cast {
     for (const file of files.slice(0, room)) {
       const one = person();
       this.people.push(one);
-      one.portraits.push(Portrait.of(file, () => this.portraitChanged(one)));
+      one.portraits.push(Portrait.of(file, () => this.portraitChanged(one), this.consent));
     }
     if (files.length > room) say(`A picture has room for ${limits.max_concepts} people.`);
     this.update();
@@ -168,7 +168,7 @@ class Card {
   add(files) {
     const room = limits.max_photos - this.one.portraits.length;
     for (const file of files.slice(0, room)) {
-      this.one.portraits.push(Portrait.of(file, () => this.cast.portraitChanged(this.one)));
+      this.one.portraits.push(Portrait.of(file, () => this.cast.portraitChanged(this.one), this.cast.consent));
     }
     this.update();
     this.cast.changed();

@@ -11,7 +11,7 @@ const KEPT = "troupe-draft";
 /** An empty draft. */
 export function emptyDraft() {
   const { width, height } = SIZES[0];
-  return { scene: "", people: [], width, height, preset: limits.preset, mode: "shared", seed: "", avoid: "", tries: 1, told: false };
+  return { scene: "", people: [], width, height, preset: limits.preset, mode: "shared", seed: "", avoid: "", tries: 1, told: false, consent: "" };
 }
 
 /** The job that the draft asks for. */

@@ -11,7 +11,7 @@ const SENT_AS_IT_IS_BYTES = 3_000_000;
 const READ_BY_THE_SERVER = new Set(["image/png", "image/jpeg", "image/webp"]);
 
 /**
- * A photo. state: sending | looking | ready | refused. face: [x1, y1, x2, y2] in shares of the photo, or null.
+ * A photo. state: waiting | sending | looking | ready | refused. face: [x1, y1, x2, y2] in shares of the photo, or null.
  * `changed` is called whenever it looks different.
  */
 export class Portrait {
@@ -21,21 +21,18 @@ export class Portrait {
     this.gone = new AbortController();
   }
 
-  /** One from a file that somebody chose. */
-  static of(file, changed) {
+  /** One from a file that somebody chose; sent once its `consent` is given. */
+  static of(file, changed, consent) {
     const made = new Portrait(changed);
     made.run(async () => {
       made.show(file);
       const data = await smaller(file);
       if (data !== file) made.show(data);
       if (data.size > limits.max_photo_bytes) throw { code: "picture_too_large" };
-      const type = READ_BY_THE_SERVER.has(data.type) ? data.type : "application/octet-stream";
-      const answer = await ask("/v1/photos", {
-        method: "POST",
-        body: data,
-        headers: { "Content-Type": type },
-        signal: made.gone.signal,
-      });
+      if (consent.missing) made.tell("waiting", "Waits until you say how they agreed", true);
+      const said = await consent.given();
+      if (made.state === "waiting") made.tell("sending", "Sending…");
+      const answer = await ask("/v1/photos", { method: "POST", ...bodyOf(data, said), signal: made.gone.signal });
       made.id = (await answer.json()).id;
     });
     return made;
@@ -147,6 +144,18 @@ function frameOf([x1, y1, x2, y2], { naturalWidth: width, naturalHeight: height 
     rx: 4,
   };
   return draw("svg", { viewBox: "0 0 100 100", class: "face", "aria-hidden": "true" }, draw("rect", rect));
+}
+
+/** A photo as it is sent: by itself, or in a form with what is said of consent. */
+function bodyOf(data, consent) {
+  if (!consent) {
+    const type = READ_BY_THE_SERVER.has(data.type) ? data.type : "application/octet-stream";
+    return { body: data, headers: { "Content-Type": type } };
+  }
+  const form = new FormData();
+  form.append("photo", data);
+  form.append("consent", consent);
+  return { body: form };
 }
 
 /** The file, or a JPEG of it that the server can read and a slow line can carry. */

@@ -2,6 +2,7 @@
 
 import { jobAddress } from "./address.js";
 import { Cast, calledHere } from "./cast.js";
+import { Consent } from "./consent.js";
 import { emptyDraft, keep, specOf, takeKept, takeSpec } from "./draft.js";
 import { fill, make, say } from "./dom.js";
 import { Frame } from "./frame.js";
@@ -17,7 +18,8 @@ export class Studio {
     this.draft = emptyDraft();
     this.stages = [];
     const changed = () => this.changed();
-    this.cast = new Cast(this.draft.people, changed);
+    this.consent = new Consent(this.draft, changed);
+    this.cast = new Cast(this.draft.people, this.consent, changed);
     this.scene = new Scene(this.draft, {
       changed,
       chosen: (one, phrase) => {
@@ -31,7 +33,7 @@ export class Studio {
     this.form = make(
       "form",
       { class: "desk", novalidate: true, on: { submit: (event) => this.submit(event) } },
-      make("section", {}, make("h2", {}, "Who"), this.cast.element),
+      make("section", {}, make("h2", {}, "Who"), this.consent.element, this.cast.element),
       make("section", {}, make("h2", {}, "Where"), this.scene.element),
       make("section", {}, make("h2", {}, "How"), this.shape.element),
       make("div", { class: "send" }, this.trouble, this.draw),
@@ -98,6 +100,7 @@ export class Studio {
   }
 
   update() {
+    this.consent.update();
     this.cast.update();
     this.scene.update();
     this.shape.update();
@@ -124,6 +127,8 @@ export class Studio {
     const { people, scene } = this.draft;
     if (!people.length) return { words: "Add somebody first: a portrait of each person.", at: this.cast.door };
     const photos = people.flatMap((one, index) => one.portraits.map((portrait) => ({ one, index, portrait })));
+    const waiting = photos.some(({ portrait }) => portrait.state === "waiting");
+    if (waiting) return { words: "Say how these people agreed: then their portraits are sent.", at: this.consent.field };
     const sending = photos.find(({ portrait }) => portrait.state === "sending");
     if (sending) return { words: "One moment: a portrait is still on its way." };
     const refused = photos.find(({ portrait }) => portrait.state === "refused" && !portrait.id);

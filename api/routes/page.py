@@ -12,6 +12,7 @@ from pathlib import PurePath
 from fastapi import FastAPI, Request, Response
 
 from api.access import PAGE
+from api.consent import MOST_CHARS
 from shared.job import MAX_CONCEPTS, MAX_PHOTOS, MAX_PROMPT_CHARS
 from shared.limits import limits_of
 from shared.settings import Settings
@@ -75,6 +76,8 @@ def _limits(settings: Settings) -> dict[str, object]:
         "max_photos": MAX_PHOTOS,
         "max_prompt_chars": MAX_PROMPT_CHARS,
         "max_photo_bytes": settings.max_photo_bytes,
+        "require_consent": settings.require_consent,
+        "max_consent_chars": MOST_CHARS,
     }
 
 

@@ -17,6 +17,7 @@ from api.keys import KeyTable
 from shared.job_store import connect
 from shared.settings import Settings
 from tests.e2e.browser import Visit, door, submit, upload
+from worker.mini.portraits import FOLDER as PORTRAITS
 
 # Long enough to be looked at, taken back, and left in the middle.
 SLOW = {"seed": 7, "steps": 150, "width_px": 256, "height_px": 256}
@@ -156,6 +157,41 @@ def test_a_server_with_keys_asks_for_one_and_shows_pictures_with_it(visit: Visit
         visit.until("succeeded")
         expect(page.get_by_role("link", name="Download")).to_be_visible()
         assert httpx.get(f"{api.url}/v1/jobs/{visit.job()}", trust_env=False).status_code == 401
+        page.goto("about:blank")
+
+
+def test_where_consent_is_asked_for_portraits_wait_until_it_is_said(visit: Visit, tmp_path: Path) -> None:
+    page = visit.page
+    visit.open()
+    expect(page.get_by_role("button", name="Add two portraits")).to_be_visible()
+    expect(page.get_by_label("How did these people agree?")).to_have_count(0)
+    with door(visit.stack, tmp_path, TROUPE_REQUIRE_CONSENT="true") as api:
+        visit.url = api.url
+        visit.open()
+        field = page.get_by_label("How did these people agree?")
+        expect(field).to_have_attribute("aria-required", "true")
+        expect(field).to_have_accessible_description(re.compile("keeps no portrait without it"))
+        page.set_input_files(".cast > input[type=file]", [PORTRAITS / "ben.png", PORTRAITS / "anna.png"])
+        expect(page.locator(".note").filter(has_text="Waits until you say how they agreed")).to_have_count(2)
+        visit.draw()
+        expect(page.get_by_role("alert").filter(has_text="Say how these people agreed")).to_be_visible()
+        expect(field).to_be_focused()
+        visit.shot("consent")
+        serious = [one for one in Axe().run(page).response["violations"] if one["impact"] in {"serious", "critical"}]
+        assert not serious
+        page.keyboard.type("written release 2026-11-03, Łukasz P.")
+        page.keyboard.press("Enter")
+        page.locator(".portrait[data-state=ready]").nth(1).wait_for()
+        # Enter said it; it did not ask for the picture.
+        expect(page.locator(".stage[data-job]")).to_have_count(0)
+        log = httpx.get(f"{api.url}/v1/audit?action=photo.uploaded&limit=2", trust_env=False).json()["entries"]
+        assert [one["consent"] for one in log] == ["written release 2026-11-03, Łukasz P."] * 2
+        page.reload()
+        page.locator(".portrait[data-state=ready]").nth(1).wait_for()
+        expect(field).to_have_value("written release 2026-11-03, Łukasz P.")
+        page.get_by_label("Scene", exact=True).fill("a man and a woman on the beach")
+        visit.draw()
+        visit.until("succeeded")
         page.goto("about:blank")
 
 
