@@ -1,4 +1,4 @@
-"""Routes without FastAPI's search for parameters and dependencies, which costs a look a fifth of its time.
+"""Routes without FastAPI's search for parameters and dependencies, which costs every request about 50 us of a core.
 
 FastAPI's route stays: it finds the address and writes the document. Only what it calls is another: Starlette's own
 wrapper, which answers errors by the same table.
