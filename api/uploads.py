@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from api.context import Context
 from api.intake import Sending, accept_photo, refusal_of
 from shared.blob_store import upload_key
-from shared.errors import PictureTooLarge, UnknownUpload
+from shared.errors import PictureTooLarge, RequestError, UnknownUpload
 from shared.job import Asked
 
 _UPLOAD_ID = r"^[0-9a-f]{32}$"
@@ -54,8 +54,9 @@ def upload_view(upload: str, url: str, size_bytes: int, expires_in_s: int) -> st
 
 
 async def accept_upload(context: Context, tenant: str, body: bytes, sending: Sending) -> tuple[str, bool]:
-    """Checks what was uploaded like any photo, keeps it, and throws the upload away, whether it was good or not.
+    """Checks what was uploaded like any photo and keeps it. Then, or when it is refused, the upload is thrown away.
 
+    Through an outage the upload stays, so that the same request can be sent again.
     Gives the photo's id, and whether it is new. Raises as `asked_of` and `accept_photo`, and UnknownUpload.
     """
     key = upload_key(tenant, asked_of(UploadedPhoto, body).upload)
@@ -67,6 +68,9 @@ async def accept_upload(context: Context, tenant: str, body: bytes, sending: Sen
     try:
         if len(data) > limit_bytes:
             raise PictureTooLarge(f"the photo has more than {limit_bytes} bytes", pointer="/upload")
-        return await accept_photo(context, tenant, data, sending, pointer="/upload")
-    finally:
+        kept = await accept_photo(context, tenant, data, sending, pointer="/upload")
+    except RequestError:
         await asyncio.to_thread(context.blobs.delete, [key])
+        raise
+    await asyncio.to_thread(context.blobs.delete, [key])
+    return kept

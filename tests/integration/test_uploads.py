@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from api.context import open_context
+from api.intake import Sending
 from api.pictures import photo_id
-from shared.blob_store import BlobStore, upload_key
+from api.uploads import accept_upload
+from shared.blob_store import BlobStore, photo_key, upload_key
+from shared.errors import RecordsUnavailable
 from shared.settings import Settings
 from tests.integration.api_server import ApiServer, api_server, png_bytes
-from tests.servers import ACCESS_KEY, SECRET_KEY
+from tests.servers import ACCESS_KEY, SECRET_KEY, redis_server
 
 UPLOADS = "/v1/photos/uploads"
 
@@ -83,6 +88,43 @@ def test_what_is_no_photo_is_refused_and_not_kept(server: ApiServer, client: htt
     upload = sent(client, b"no picture at all")
     assert why(client.post("/v1/photos", json={"upload": upload})) == (422, "not_a_picture", "/upload")
     assert not BlobStore(server.settings).exists(upload_key("default", upload))
+
+
+def test_an_upload_larger_than_a_photo_may_be_is_refused_and_not_kept(server: ApiServer, client: httpx.Client) -> None:
+    # Not by a signed address: that takes no more than was said.
+    upload, blobs = uuid.uuid4().hex, BlobStore(server.settings)
+    blobs.put(upload_key("default", upload), bytes(100_001), "image/png")
+    assert why(client.post("/v1/photos", json={"upload": upload})) == (413, "picture_too_large", "/upload")
+    assert not blobs.exists(upload_key("default", upload))
+
+
+def test_an_upload_outlives_an_outage_and_is_taken_when_it_is_over(s3_url: str, tmp_path: Path) -> None:
+    data, upload = png_bytes(), uuid.uuid4().hex
+    body = json.dumps({"upload": upload}).encode()
+    with redis_server(tmp_path) as redis:
+        settings = Settings(
+            redis_url=redis.url,
+            s3_endpoint_url=s3_url,
+            s3_bucket=f"t{uuid.uuid4().hex[:12]}",
+            s3_access_key=ACCESS_KEY,
+            s3_secret_key=SECRET_KEY,
+        )
+        blobs = BlobStore(settings)
+        blobs.ensure_bucket()
+        blobs.put(upload_key("default", upload), data, "image/png")
+
+        async def taken() -> tuple[str, bool]:
+            async with open_context(settings) as context:
+                redis.kill()
+                with pytest.raises(RecordsUnavailable):
+                    await accept_upload(context, "default", body, Sending(by=""))
+                assert blobs.exists(upload_key("default", upload))
+                await asyncio.to_thread(redis.start)
+                return await accept_upload(context, "default", body, Sending(by=""))
+
+        assert asyncio.run(taken()) == (photo_id(data), True)
+    assert blobs.exists(photo_key("default", photo_id(data)))
+    assert not blobs.exists(upload_key("default", upload))
 
 
 @pytest.mark.parametrize(
