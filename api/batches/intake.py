@@ -21,12 +21,15 @@ from shared.batch_store import ChunkLog, LineChunks
 from shared.batch_store.async_store import INTAKE_S
 from shared.batch_store.chunks import CHUNK_BYTES, CHUNK_LINES, encode_outcome
 from shared.errors import BatchRefused, BatchTooLarge, InvalidField, MalformedBody, TroupeError, UnknownPhoto
+from shared.job import JobSpec
 from shared.job_store import Receipt
-from shared.job_store.record import encode_spec, units
+from shared.job_store.receipt import too_large
+from shared.job_store.record import encode_spec, pixels, units
 from shared.log import get_logger
 
 MOST_EXPIRES_AFTER_S = 31_536_000
 _SHOWN_ERRORS = 20
+_SHOWN_OF_A_LINE = 5
 _HEAR_EVERY_S = INTAKE_S / 8
 # Photos that are known are not asked for again, as long as there are not too many.
 _PHOTOS_KEPT = 50_000
@@ -116,6 +119,7 @@ class BatchIntake:
         self._units = 0.0
         self._first: list[BadLine] = []
         self._known: set[str] = set()
+        self._most_pixels: int | None = None
 
     async def take(self, blocks: AsyncIterator[Sequence[ReadLine]], receipt: Receipt) -> list[BadLine]:
         """Takes all lines and starts the batch; gives the first bad ones. Nothing is left of a batch that is refused.
@@ -130,6 +134,7 @@ class BatchIntake:
             # The same request, sent again after its process died; it has all it needs.
             return []
         try:
+            self._most_pixels = await context.jobs.largest_pixels()
             heard_s = time.monotonic()
             async for block in blocks:
                 await self._take_block(block)
@@ -149,6 +154,7 @@ class BatchIntake:
 
     async def weigh(self, blocks: AsyncIterator[Sequence[ReadLine]]) -> Weighed:
         """Looks at all lines of a dry run. Raises BatchTooLarge, Refusal, MalformedBody or RecordsUnavailable."""
+        self._most_pixels = await self._context.jobs.largest_pixels()
         async for block in blocks:
             await self._take_block(block)
         self._check()
@@ -158,7 +164,7 @@ class BatchIntake:
     async def _take_block(self, block: Sequence[ReadLine]) -> None:
         unknown = await self._unknown_photos(block)
         for number, read in enumerate(block):
-            line = _with_photos(read, unknown) if isinstance(read, GoodLine) and unknown else read
+            line = self._served(read, unknown) if isinstance(read, GoodLine) else read
             total = self._counts["good"] + self._counts["bad"]
             if total >= self._context.settings.max_batch_lines:
                 raise too_many(self._context.settings.max_batch_lines)
@@ -169,6 +175,16 @@ class BatchIntake:
             if number % 200 == 199:
                 # Others wait for this process, too.
                 await asyncio.sleep(0)
+
+    def _served(self, line: GoodLine, unknown: set[str]) -> ReadLine:
+        """The line, or why it cannot be served. The fleet was looked at once: it is the same for all lines."""
+        errors = _missing_photos(line.spec, unknown) if unknown else []
+        if self._most_pixels is not None and pixels(line.spec) > self._most_pixels:
+            error = too_large(self._most_pixels)
+            errors = [LineError(code=error.code, message=error.message, pointer=error.pointer), *errors]
+        if not errors:
+            return line
+        return BadLine(number=line.number, custom_id=line.custom_id, errors=tuple(errors[:_SHOWN_OF_A_LINE]))
 
     async def _take_good(self, line: GoodLine) -> None:
         self._counts["good"] += 1
@@ -257,17 +273,14 @@ def _given_up() -> MalformedBody:
     return MalformedBody("the lines came too slowly: send the batch again")
 
 
-def _with_photos(line: GoodLine, unknown: set[str]) -> ReadLine:
-    missing = [
+def _missing_photos(spec: JobSpec, unknown: set[str]) -> list[LineError]:
+    return [
         LineError(
             code=UnknownPhoto.code,
             message=f"photo {photo} was never uploaded or has expired",
             pointer=pointer_to("concepts", concept, "photos", number),
         )
-        for concept, asked in enumerate(line.spec.concepts)
+        for concept, asked in enumerate(spec.concepts)
         for number, photo in enumerate(asked.photos)
         if photo in unknown
     ]
-    if not missing:
-        return line
-    return BadLine(number=line.number, custom_id=line.custom_id, errors=tuple(missing[:5]))

@@ -46,6 +46,7 @@ class AsyncJobStore:
         self.events = EventReader(redis, self._prefix)
         self._submit = redis.register_script(scripts.source("submit"))
         self._admit = redis.register_script(scripts.source("admit"))
+        self._largest = redis.register_script(scripts.source("largest"))
         self._cancel = redis.register_script(scripts.source("cancel"))
         self._keep_photo = redis.register_script(scripts.source("keep_photo"))
         self._list = redis.register_script(scripts.source("list"))
@@ -117,6 +118,14 @@ class AsyncJobStore:
         RecordsUnavailable.
         """
         receipt.note(await self._run(self._admit, tenant, receipt.requests, units, pixels))
+
+    async def largest_pixels(self) -> int | None:
+        """Pixels of the largest picture that a live worker draws, as `submit` refuses by it. None: any may be served.
+
+        Raises RecordsUnavailable.
+        """
+        most: int | None = await self._run(self._largest)
+        return most
 
     async def get(self, job_id: str) -> Job | None:
         """The job, or None when there is none of this id (any more).

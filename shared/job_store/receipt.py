@@ -39,8 +39,7 @@ class Receipt:
         """
         code, number, *flat = charged
         if code == NoWorkerForSize.code:
-            message = f"no worker has room for a picture of this size; {number} pixels are the most that one draws"
-            raise NoWorkerForSize(message, pointer="/sampling")
+            raise too_large(int(number))
         rows = zip(*[iter(flat)] * _WORDS, strict=True)
         self.requests = 0
         self.allowances = tuple(
@@ -58,6 +57,12 @@ class Receipt:
         for one in self.allowances:
             if one.name == "units" and units > one.left:
                 raise _exceeded(one.reset_s)
+
+
+def too_large(most: int) -> NoWorkerForSize:
+    """Why a picture is not drawn that has more pixels than the most."""
+    message = f"no worker has room for a picture of this size; {most} pixels are the most that one draws"
+    return NoWorkerForSize(message, pointer="/sampling")
 
 
 def _exceeded(retry_after_s: int) -> QuotaExceeded:

@@ -1,8 +1,11 @@
-"""A picture that no live worker has room for is refused at submit; what may be served is not."""
+"""A picture that no live worker has room for is refused at submit, and so is a line; what may be served is not."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +13,7 @@ from shared.errors import NoWorkerForSize
 from shared.gauge import Gauge
 from shared.job_store import Receipt, WorkerFacts
 from shared.settings import Settings
+from tests.integration.api_server import api_server, png_bytes
 from tests.integration.queue_records import Records
 
 SMALL, LARGE = {"width_px": 512, "height_px": 512}, {"width_px": 1024, "height_px": 512}
@@ -80,3 +84,46 @@ def test_the_workers_are_looked_at_once_a_second(records: Records) -> None:
     worker(records, "one")
     records.submit(sampling=SMALL)
     assert 0 < records.redis.pttl(f"{records.settings.key_prefix}:largest") <= 1000
+
+
+def test_a_line_of_a_batch_that_is_too_large_is_an_error_of_its_line(records: Records, tmp_path: Path) -> None:
+    def send(**params: str) -> tuple[int, dict[str, Any]]:
+        worker(records, "one", max_pixels=128 * 128)
+        answer = client.post("/v1/batches", content=text, headers={"Content-Type": "application/jsonl"}, params=params)
+        return answer.status_code, answer.json()
+
+    with api_server(records.settings, tmp_path) as server, server.client() as client:
+        photo = client.post("/v1/photos", files={"photo": png_bytes()}).json()["id"]
+        people = [{"phrase": "the man", "photos": [photo]}]
+        asked = {"prompt": "a man", "concepts": people, "sampling": {"width_px": 256, "height_px": 128}}
+        both = [{"phrase": "the man", "photos": ["f" * 64]}]
+        lines = [
+            {**asked, "sampling": {"width_px": 128, "height_px": 128}},
+            asked,
+            # Nothing is drawn.
+            {**asked, "until": "identify"},
+            {**asked, "concepts": both},
+        ]
+        text = "\n".join(json.dumps({**line, "custom_id": str(number)}) for number, line in enumerate(lines))
+        wrong = {2: [("no_worker_for_size", "/sampling")], 4: [("no_worker_for_size", "/sampling")]}
+        wrong[4].append(("unknown_photo", "/concepts/0/photos/0"))
+        for params in ({}, {"dry_run": "true"}):
+            status, found = send(**params)
+            assert status == (200 if params else 202)
+            told = {one["line"]: [(why["code"], why["pointer"]) for why in one["errors"]] for one in found["errors"]}
+            assert told == wrong
+        assert found["invalid"] == 2
+        status, refused = send(strict="true")
+        assert (status, refused["code"]) == (422, "batch_refused")
+        assert refused["errors"][0]["code"] == "no_worker_for_size"
+
+
+def test_a_line_of_any_size_waits_where_no_worker_lives(records: Records, tmp_path: Path) -> None:
+    with api_server(records.settings, tmp_path) as server, server.client() as client:
+        photo = client.post("/v1/photos", files={"photo": png_bytes()}).json()["id"]
+        people = [{"phrase": "the man", "photos": [photo]}]
+        line = {"custom_id": "a", "prompt": "a man", "concepts": people, "sampling": {"width_px": 256}}
+        answer = client.post(
+            "/v1/batches", content=json.dumps(line), headers={"Content-Type": "application/jsonl"}
+        ).json()
+        assert (answer["lines"], answer["counts"]["invalid"]) == (1, 0)
