@@ -39,12 +39,13 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a caller says about a batch as a whole."""
+    """What a caller says about a batch as a whole. unsent_photos: those that are not known are no error."""
 
     name: str = ""
     strict: bool = False
     expires_after_s: int | None = None
     dry_run: bool = False
+    unsent_photos: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +163,7 @@ class BatchIntake:
         return Weighed(good=good, invalid=invalid, units=self._units, first=self._first)
 
     async def _take_block(self, block: Sequence[ReadLine]) -> None:
-        unknown = await self._unknown_photos(block)
+        unknown = set() if self._options.unsent_photos else await self._unknown_photos(block)
         for number, read in enumerate(block):
             line = self._served(read, unknown) if isinstance(read, GoodLine) else read
             total = self._counts["good"] + self._counts["bad"]

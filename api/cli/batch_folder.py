@@ -50,9 +50,9 @@ class BatchFolder:
         self._write("batch.json", json.dumps({"id": made.id, "source": digest, "number": number}).encode())
         return made
 
-    def lines(self, client: Client) -> bytes:
-        """The lines with ids for photos, which are sent. Raises InvalidField."""
-        return b"".join(self._settled(self.source.read_bytes(), client))
+    def lines(self) -> bytes:
+        """The lines with ids for photos, none of which is sent. Raises InvalidField."""
+        return b"".join(self._settled(self.source.read_bytes(), None))
 
     def fetch(self, client: Client, batch: Batch) -> None:
         """Downloads every picture that is not here yet."""
@@ -92,8 +92,11 @@ class BatchFolder:
             raise InvalidField(message) from error
         return known if isinstance(known, dict) else {}
 
-    def _settled(self, raw: bytes, client: Client) -> Iterator[bytes]:
-        """The lines with ids for photos, each of which is sent first. A line that is not readable stays as it is."""
+    def _settled(self, raw: bytes, client: Client | None) -> Iterator[bytes]:
+        """The lines with ids for photos. A line that is not readable stays as it is.
+
+        client: sends each photo before its line; without one none is sent.
+        """
         photos = Photos()
         for number, line in enumerate(raw.splitlines(), 1):
             try:
@@ -108,9 +111,10 @@ class BatchFolder:
             except InvalidField as error:
                 message = f"line {number}: {error.message}"
                 raise InvalidField(message) from error
-            for name in photos.unsent(job):
-                client.upload(photos.read(name), consent=self.consent)
-                photos.sent(name)
+            if client is not None:
+                for name in photos.unsent(job):
+                    client.upload(photos.read(name), consent=self.consent)
+                    photos.sent(name)
             yield json.dumps({"custom_id": f"line-{number}", **job}).encode() + b"\n"
 
 

@@ -64,7 +64,10 @@ def run(
         bool, typer.Option("--retry-failed", help="Ask again for lines that ended without a picture.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what it would cost, and which lines are wrong; photos are sent.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Only say what it would cost, and which lines are wrong; photos are not sent or checked."
+        ),
     ] = False,
 ) -> None:
     """Run a file of jobs to its end, and fetch the pictures.
@@ -81,12 +84,13 @@ def run(
     options |= {"expires_after_s": str(expires_after_s)} if expires_after_s else {}
     with client_of(context) as client:
         if dry_run:
-            found = client.dry_run_batch(folder.lines(client), **options)
+            found = client.dry_run_batch(folder.lines(), unsent_photos="true", **options)
             for one in found.errors:
                 why = "; ".join(f"{error.message} ({error.code})" for error in one.errors)
                 show.err.print(f"line {one.line}: {why}", markup=False)
             show.print_estimate(found, as_json=False)
             show.out.print(f"{found.lines} lines, {found.invalid} of them wrong", markup=False)
+            show.out.print("photos were not sent, and not checked", markup=False)
             return
         made = folder.begin(client, options)
         again = f"batch {made.id} goes on; run the same command again to go on with it"

@@ -135,7 +135,10 @@ class AsyncClient:
         return await self.run(self._batches.make(lines, idempotency_key or uuid.uuid4().hex, options))
 
     async def dry_run_batch(self, lines: bytes, **options: str) -> BatchEstimate:
-        """What a batch would cost, and which lines are wrong; nothing is kept or queued."""
+        """What a batch would cost, and which lines are wrong; nothing is kept or queued.
+
+        options: as of `make_batch`, and `unsent_photos="true"`: photos that are still to be uploaded are no error.
+        """
         return await self.run(self._batches.weigh(lines, options))
 
     async def batch(self, batch_id: str) -> Batch:

@@ -134,7 +134,10 @@ class Client:
         return self.run(self._batches.make(lines, idempotency_key or uuid.uuid4().hex, options))
 
     def dry_run_batch(self, lines: bytes, **options: str) -> BatchEstimate:
-        """What a batch would cost, and which lines are wrong; nothing is kept or queued."""
+        """What a batch would cost, and which lines are wrong; nothing is kept or queued.
+
+        options: as of `make_batch`, and `unsent_photos="true"`: photos that are still to be uploaded are no error.
+        """
         return self.run(self._batches.weigh(lines, options))
 
     def batch(self, batch_id: str) -> Batch:

@@ -160,6 +160,12 @@ MAKE_BODY: dict[str, Any] = {
             "schema": {"type": "integer", "minimum": 1, "maximum": 31_536_000},
         },
         DRY_RUN,
+        {
+            "name": "unsent_photos",
+            "in": "query",
+            "description": "With `dry_run=true`: photos that are not known are no error, but still to come",
+            "schema": {"type": "boolean", "default": False},
+        },
     ],
     "requestBody": {
         "required": True,

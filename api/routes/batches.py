@@ -42,6 +42,7 @@ _READ_BYTES = 65_536
 _FRAME_BYTES = 65_536
 _PAIRS_AT_ONCE = 500
 _OPTIONS = ("name", "strict", "expires_after_s")
+_UNSENT = "unsent_photos"
 
 
 @router.post("", status_code=202, responses=words.MAKE_ANSWERS, openapi_extra=words.MAKE_BODY, summary="Make a batch")
@@ -53,7 +54,7 @@ async def make(request: Request) -> Response:
     """
     context, tenant, receipt = context_of(request), tenant_of(request), receipt_of(request)
     batch_id = _new_id(request)
-    if queries.flag(request, "dry_run"):
+    if _is_dry(request):
         weighed = await _taken(request, context, batch_id, BatchIntake.weigh)
         return await weigh_batch(context, tenant, receipt, weighed)
     wrong = await _taken(request, context, batch_id, lambda intake, lines: intake.take(lines, receipt))
@@ -127,7 +128,8 @@ async def _taken(
                 name=asked.name,
                 strict=asked.strict,
                 expires_after_s=asked.expires_after_s,
-                dry_run=queries.flag(request, "dry_run"),
+                dry_run=_is_dry(request),
+                unsent_photos=queries.flag(request, _UNSENT),
             )
             return await take(BatchIntake(context, tenant, batch_id, options), _pairs(context, asked))
         case "application/jsonl" | "application/x-ndjson" | "application/jsonlines":
@@ -184,8 +186,20 @@ def _options(request: Request) -> Options:
     expires_after_s = (
         None if given is None else queries.whole(request, "expires_after_s", default=1, most=MOST_EXPIRES_AFTER_S)
     )
+    return Options(
+        name=name,
+        strict=strict,
+        expires_after_s=expires_after_s,
+        dry_run=_is_dry(request),
+        unsent_photos=queries.flag(request, _UNSENT),
+    )
+
+
+def _is_dry(request: Request) -> bool:
     dry_run = queries.flag(request, "dry_run")
-    return Options(name=name, strict=strict, expires_after_s=expires_after_s, dry_run=dry_run)
+    if queries.flag(request, _UNSENT) and not dry_run:
+        raise queries.wrong(_UNSENT, "not_dry", f"{_UNSENT} goes with dry_run=true alone: a batch needs its photos")
+    return dry_run
 
 
 def _new_id(request: Request) -> str:

@@ -116,9 +116,15 @@ def test_a_dry_run_tells_the_cost_and_an_early_end_is_cheaper(server: ApiServer,
     good = {"prompt": "a man", "concepts": [{"phrase": "the man", "photos": [ben.name]}]}
     lines.write_text(f"{json.dumps(good)}\n{json.dumps({**good, 'max_tries': '2'})}\n")
     told = troupe(server.url, "batch", "run", str(lines), "--dry-run")
-    assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "2 lines, 1 of them wrong"), told.stderr
+    cost, *said = told.stdout.splitlines()
+    assert (told.returncode, cost[:29]) == (0, "0.655 units in the lane batch"), told.stderr
+    assert said == ["2 lines, 1 of them wrong", "photos were not sent, and not checked"]
     assert "line 2:" in told.stderr
     assert not lines.with_suffix("").exists()
+    with server.client() as client:
+        assert client.get(f"/v1/photos/{photo_id(ben.read_bytes())}").status_code == 404
+    ben.unlink()
+    refused(troupe(server.url, "batch", "run", str(lines), "--dry-run"), 1, "line 1: the photo")
 
 
 def test_what_was_made_can_be_erased(server: ApiServer, ben: Path) -> None:

@@ -130,3 +130,23 @@ def test_units_are_looked_at_and_not_taken(server: ApiServer, client: httpx.Clie
     finally:
         records.limit("default")
         records.close()
+
+
+def test_photos_that_are_still_to_come_are_no_error_of_a_dry_run_that_says_so(client: httpx.Client) -> None:
+    later = {"unsent_photos": "true"}
+    line = json.dumps({"custom_id": "a", **job("f" * 64)})
+
+    def weigh(text: str, params: dict[str, str]) -> tuple[int, float]:
+        answer = client.post("/v1/batches", content=text, headers=JSONL, params=params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["invalid"], answer.json()["units"]
+
+    assert weigh(line, DRY) == (1, 0)
+    invalid, units = weigh(line, {**DRY, **later})
+    assert (invalid, units) == (0, 0.328)
+    # All else is checked.
+    assert weigh(f"{line}\n{line}", {**DRY, **later})[0] == 1
+    product = {"scenes": [{"prompt": "a"}], "casts": [{"concepts": job("f" * 64)["concepts"]}]}
+    assert client.post("/v1/batches", json=product, params={**DRY, **later}).json()["invalid"] == 0
+    earnest = client.post("/v1/batches", content=line, headers=JSONL, params=later)
+    assert (earnest.status_code, earnest.json()["errors"][0]["parameter"]) == (422, "unsent_photos")
