@@ -110,18 +110,25 @@ class Fleet:
 
     def ready_slots(self) -> int:
         """Slots of all workers that can take jobs."""
-        return sum(worker.slots for worker in self.workers() if worker.ready and not worker.draining)
+        with redis_errors(), self._redis.pipeline(transaction=False) as pipe:
+            for name in self._live():
+                pipe.hmget(keys.worker_key(self._prefix, name), "slots", "ready", "draining")
+            found = pipe.execute()
+        return sum(int(slots) for slots, ready, draining in found if slots and ready == "1" and draining != "1")
 
     def workers(self) -> list[WorkerFacts]:
         """Workers that gave a sign of life lately."""
-        with redis_errors():
-            seconds, _ = self._redis.time()
-            names: Any = self._redis.zrangebyscore(keys.workers_key(self._prefix), seconds, "+inf")
-            with self._redis.pipeline(transaction=False) as pipe:
-                for name in names:
-                    pipe.hgetall(keys.worker_key(self._prefix, name))
-                found = pipe.execute()
+        with redis_errors(), self._redis.pipeline(transaction=False) as pipe:
+            for name in self._live():
+                pipe.hgetall(keys.worker_key(self._prefix, name))
+            found = pipe.execute()
         return [WorkerFacts.model_validate(fields) for fields in found if "role" in fields]
+
+    def _live(self) -> Sequence[str]:
+        """Names of the workers that gave a sign of life lately."""
+        seconds, _ = self._redis.time()
+        names: Any = self._redis.zrangebyscore(keys.workers_key(self._prefix), seconds, "+inf")
+        return [str(name) for name in names]
 
     def _write(self, name: str, mapping: Mapping[Any, Word]) -> tuple[str | None, str | None]:
         """Writes facts with a new expiry; gives the fields `ready` and `reason` as they are then."""
