@@ -138,6 +138,30 @@ def test_an_unchanged_job_is_304(client: httpx.Client) -> None:
     assert time.monotonic() - began >= 0.4
 
 
+def test_every_change_and_every_step_gives_a_job_another_etag(server: ApiServer, client: httpx.Client) -> None:
+    path = submit(client)["urls"]["self"]
+    tags = [client.get(path).headers["etag"]]
+
+    def look() -> dict[str, Any]:
+        answer = client.get(path, headers={"If-None-Match": tags[-1]})
+        assert answer.status_code == 200
+        tags.append(answer.headers["etag"])
+        return dict(answer.json())
+
+    job_id = path.rpartition("/")[2]
+    server.play(job_id, until=Stage.IDENTIFY)
+    look()
+    with connect(server.settings) as redis:
+        store = JobStore(redis, server.settings)
+        claim = store.claim(job_id, Stage.RENDER, worker="test", token="t")
+        assert not isinstance(claim, str)
+        assert look()["status"] == "running"
+        for step in (1, 2):
+            store.renew(job_id, claim.attempt, worker="test", progress=(step, 20))
+            assert look()["progress"]["step"] == step
+    assert len(set(tags)) == len(tags)
+
+
 def test_a_job_that_is_over_is_not_waited_for(server: ApiServer, client: httpx.Client) -> None:
     job = submit(client)
     server.play(job["id"])

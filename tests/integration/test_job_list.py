@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
+from api.routes.job_list import cursor_of
 from shared.job_store import keys
 from shared.settings import Settings
 from tests.integration.api_server import ApiServer, api_server
@@ -126,6 +127,15 @@ def test_a_rare_status_is_found_behind_many_others(records: Records, client: htt
 def test_nobody_sees_another_tenants_jobs(records: Records, client: httpx.Client) -> None:
     records.submit(tenant="another")
     assert walk(client) == []
+
+
+def test_another_tenants_cursor_is_a_place_among_ones_own_jobs(records: Records, client: httpx.Client) -> None:
+    own = records.submit()
+    for _ in range(3):
+        records.submit(tenant="another")
+    mark = records.ask(lambda store: store.page(tenant="another", limit=1)).next
+    assert mark is not None
+    assert walk(client, cursor=cursor_of(mark)) == [own]
 
 
 @pytest.mark.parametrize(
