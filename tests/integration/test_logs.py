@@ -69,7 +69,8 @@ def night(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory)
         ):
             headers = {"Authorization": f"Bearer {key}"}
             made = httpx.post(f"{stack.url}/v1/webhooks", json={"url": f"{hook.url}?token=hush-hush"}, headers=headers)
-            job = client.submit(scene(PROMPT, {PHRASE: str(PORTRAITS / "ben.png")}, negative_prompt=NEGATIVE))
+            asked = scene(PROMPT, {PHRASE: str(PORTRAITS / "ben.png")}, negative_prompt=NEGATIVE)
+            job = client.submit(asked, consent="by word of mouth in timbuktu")
             done = client.wait(job.id, timeout_s=120)
             done.check()
             signed = httpx.get(f"{stack.url}/v1/jobs/{job.id}/picture", headers=headers).headers["location"]
@@ -87,6 +88,7 @@ def night(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory)
             "the photo as base64": base64.b64encode(photo[999:1023]).decode(),
             "the photo as hexadecimal digits": photo[1000:1016].hex(),
             "the photo as Python writes it": repr(photo[1000:1010])[2:-1],
+            "what was said of consent": "timbuktu",
             "the API key": key.rpartition("_")[2],
             "the S3 key": SECRET_KEY,
             "a signed address": "X-Amz-Signature",
