@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from fastapi import Request
 
 from api.errors import FieldError, Refusal
+from api.views import MOST_LISTED, USUALLY_LISTED
 from shared.errors import InvalidField
 
 
@@ -34,6 +35,11 @@ def whole(request: Request, name: str, *, default: int, most: int) -> int:
     if not (value.isascii() and value.isdecimal() and len(value) < 10 and 1 <= int(value) <= most):
         raise wrong(name, "out_of_range", f"{name} must be a whole number from 1 to {most}")
     return int(value)
+
+
+def limit(request: Request) -> int:
+    """How many things of a list the page is to hold at most. Raises a Refusal."""
+    return whole(request, "limit", default=USUALLY_LISTED, most=MOST_LISTED)
 
 
 def flag(request: Request, name: str) -> bool:

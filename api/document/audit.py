@@ -9,8 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from api.document.openapi import with_problems
-from api.views import MOST_LISTED, USUALLY_LISTED
+from api.document.openapi import CURSOR, limit, with_problems
 from shared import errors as tree
 from shared.job_store import Action, AuditEntry, AuditPage
 
@@ -88,18 +87,8 @@ AUDIT_PARAMETERS = {
             "description": "Only entries of this action",
             "schema": {"$ref": "#/components/schemas/Action"},
         },
-        {
-            "name": "cursor",
-            "in": "query",
-            "description": "`next` of the page before",
-            "schema": {"type": "string"},
-        },
-        {
-            "name": "limit",
-            "in": "query",
-            "description": "At most so many entries",
-            "schema": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": USUALLY_LISTED},
-        },
+        CURSOR,
+        limit("entries"),
     ]
 }
 

@@ -8,8 +8,8 @@ from typing import Any, get_args
 from api.batches.product import ProductBatch
 from api.batches.views import BatchPageView, BatchView, ItemPageView, ItemStatus, batch_body
 from api.document.jobs import DRY_RUN, LOOK_PARAMETERS
-from api.document.openapi import BODY_ERRORS, ETAG, LOCATION, RETRY_AFTER, Answers, with_problems
-from api.views import MOST_LISTED, USUALLY_LISTED, BatchEstimate
+from api.document.openapi import BODY_ERRORS, CURSOR, ETAG, LOCATION, RETRY_AFTER, Answers, limit, with_problems
+from api.views import BatchEstimate
 from shared import errors as tree
 from shared.batch import Batch, BatchStatus, RateMark
 from shared.batch_store.chunks import JSONL
@@ -130,18 +130,6 @@ ZIP_ANSWERS: Answers = with_problems(
 )
 
 _NAME = {"name": "name", "in": "query", "description": "What you call the batch", "schema": {"type": "string"}}
-_CURSOR = {
-    "name": "cursor",
-    "in": "query",
-    "description": "`next` of the page before",
-    "schema": {"type": "string"},
-}
-_LIMIT = {
-    "name": "limit",
-    "in": "query",
-    "description": "At most so many",
-    "schema": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": USUALLY_LISTED},
-}
 _JSONL: dict[str, Any] = {"schema": {"type": "string"}, "example": _LINE}
 
 MAKE_BODY: dict[str, Any] = {
@@ -186,7 +174,7 @@ MAKE_BODY: dict[str, Any] = {
 
 
 LOOK_BATCH = LOOK_PARAMETERS
-LIST_BATCHES = {"parameters": [_CURSOR, _LIMIT]}
+LIST_BATCHES = {"parameters": [CURSOR, limit()]}
 LIST_ITEMS = {
     "parameters": [
         {
@@ -195,8 +183,8 @@ LIST_ITEMS = {
             "description": "Only lines in this status",
             "schema": {"type": "string", "enum": list(get_args(ItemStatus))},
         },
-        _CURSOR,
-        _LIMIT,
+        CURSOR,
+        limit(),
     ]
 }
 EVENTS_ANSWERS: Answers = with_problems(

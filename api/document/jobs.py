@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from api.document.openapi import BODY_ERRORS, ETAG, LOCATION, PICTURE_ERRORS, RETRY_AFTER, Answers, with_problems
+from api.document.openapi import (
+    BODY_ERRORS,
+    CURSOR,
+    ETAG,
+    LOCATION,
+    PICTURE_ERRORS,
+    RETRY_AFTER,
+    Answers,
+    limit,
+    with_problems,
+)
 from api.document.photos import CONSENT, FILE, PNG
 from api.service_views import AliveView, QueueView, ReadyView, WorkersView
 from api.views import (
-    MOST_LISTED,
-    USUALLY_LISTED,
     JobEstimate,
     JobPageView,
     JobView,
@@ -182,18 +190,8 @@ LIST_PARAMETERS = {
             "description": "Only jobs in this status",
             "schema": {"$ref": "#/components/schemas/Status"},
         },
-        {
-            "name": "cursor",
-            "in": "query",
-            "description": "`next` of the page before",
-            "schema": {"type": "string"},
-        },
-        {
-            "name": "limit",
-            "in": "query",
-            "description": "At most so many jobs",
-            "schema": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": USUALLY_LISTED},
-        },
+        CURSOR,
+        limit("jobs"),
     ]
 }
 LOOK_PARAMETERS = {

@@ -1,6 +1,6 @@
 """What the OpenAPI document says about all routes: the problems they tell by status and code, ids, keys and headers.
 
-What each route says of itself is in `openapi_jobs`, `openapi_batches` and `openapi_webhooks`.
+What each route says of itself is in the files beside this one, by what it is about.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from api.errors import PROBLEM_TYPE, ErrorRow, error_rows
+from api.views import MOST_LISTED, USUALLY_LISTED
 from shared import errors as tree
 from shared.errors import TroupeError
 
@@ -22,6 +23,12 @@ PICTURE_ERRORS = (tree.NotAPicture, tree.TruncatedPicture, tree.PictureTooLarge,
 LOCATION = {"Location": {"description": "Its address, relative to this server", "schema": {"type": "string"}}}
 RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth asking again", "schema": {"type": "integer"}}}
 ETAG = {"ETag": {"description": "Changes with what is seen; for `If-None-Match`", "schema": {"type": "string"}}}
+CURSOR = {
+    "name": "cursor",
+    "in": "query",
+    "description": "`next` of the page before",
+    "schema": {"type": "string"},
+}
 _REPLAYED = {
     "Idempotency-Replayed": {
         "description": "`true`: the first answer to this `Idempotency-Key`, given again",
@@ -61,6 +68,16 @@ _IDS = {
     "photo_id": ("Id of a photo, as its upload answered it", "^[0-9a-f]{64}$", "0b54a5b4c5d0b4c2" * 4),
 }
 _ROWS = {row.code: row for row in error_rows()}
+
+
+def limit(what: str = "") -> dict[str, Any]:
+    """The query parameter that says how much of a list a page holds. what: of which things."""
+    return {
+        "name": "limit",
+        "in": "query",
+        "description": f"At most so many {what}".rstrip(),
+        "schema": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": USUALLY_LISTED},
+    }
 
 
 def with_problems(answers: Answers, *kinds: type[TroupeError]) -> Answers:

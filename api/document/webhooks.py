@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api.document.openapi import BODY_ERRORS, LOCATION, with_problems
+from api.document.openapi import BODY_ERRORS, CURSOR, LOCATION, limit, with_problems
 from api.webhooks.views import (
     DeliveryPageView,
     DeliveryView,
@@ -40,18 +40,8 @@ LOG = with_problems({200: {"model": DeliveryPageView, "description": "As it is"}
 
 LOG_PARAMETERS = {
     "parameters": [
-        {
-            "name": "cursor",
-            "in": "query",
-            "description": "`next` of the page before",
-            "schema": {"type": "string"},
-        },
-        {
-            "name": "limit",
-            "in": "query",
-            "description": "At most so many deliveries",
-            "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
-        },
+        CURSOR,
+        limit("deliveries"),
     ]
 }
 

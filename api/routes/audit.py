@@ -8,7 +8,6 @@ from api import queries
 from api.access import tenant_of
 from api.context import context_of
 from api.document.audit import AUDIT_ANSWERS, AUDIT_PARAMETERS, page_body
-from api.views import MOST_LISTED, USUALLY_LISTED
 from shared.job_store import Action
 from shared.job_store.audit import is_mark
 
@@ -29,7 +28,7 @@ async def page(request: Request) -> Response:
     action = queries.choice(request, "action", Action)
     found = await context_of(request).audit.page(
         tenant_of(request),
-        limit=queries.whole(request, "limit", default=USUALLY_LISTED, most=MOST_LISTED),
+        limit=queries.limit(request),
         after=cursor,
         action=None if action is None else Action(action),
     )

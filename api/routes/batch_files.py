@@ -16,7 +16,6 @@ from api.context import context_of
 from api.document import batches as words
 from api.reads import AGAIN_S, Reading, note_reading
 from api.routes.batches import find_batch
-from api.views import MOST_LISTED, USUALLY_LISTED
 from shared.batch import Batch
 from shared.batch_store.chunks import JSONL
 from shared.errors import ZipTooLarge
@@ -36,7 +35,7 @@ async def items(request: Request, batch_id: str) -> Response:
     batch = await find_batch(request, batch_id)
     status = queries.choice(request, "status", get_args(ItemStatus))
     place = place_of(queries.text(request, "cursor"))
-    limit = queries.whole(request, "limit", default=USUALLY_LISTED, most=MOST_LISTED)
+    limit = queries.limit(request)
     found, following = await Items(context_of(request), batch).page(status, place, limit)
     if any(item.picture_url for item in found):
         await note_reading(request, _reading_of(batch, "items", once_s=AGAIN_S))

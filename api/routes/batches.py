@@ -27,7 +27,6 @@ from api.context import Context, context_of
 from api.document import batches as words
 from api.dry_run import weigh_batch
 from api.idempotency import Turn
-from api.views import MOST_LISTED, USUALLY_LISTED
 from shared.batch import Batch
 from shared.errors import BatchNotFound, InvalidField, UnsupportedMedia
 
@@ -69,7 +68,7 @@ async def page(request: Request) -> Response:
     cursor = queries.text(request, "cursor")
     if cursor is not None and not _MARK.fullmatch(cursor):
         raise queries.wrong("cursor", "not_a_cursor", "cursor must be the `next` of the page before")
-    limit = queries.whole(request, "limit", default=USUALLY_LISTED, most=MOST_LISTED)
+    limit = queries.limit(request)
     found = await context_of(request).batches.page(tenant_of(request), after=cursor, limit=limit)
     batches = b",".join(batch_body(batch) for batch in found.batches)
     return Response(b'{"batches":[%s],"next":%s}' % (batches, json.dumps(found.next).encode()), media_type=JSON)

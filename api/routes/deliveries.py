@@ -16,7 +16,6 @@ from api.webhooks.views import WEBHOOKS, DeliveryPageView, delivery_view
 router = APIRouter(prefix=WEBHOOKS, tags=["webhooks"])
 
 _ID = re.compile(r"[0-9a-f]{32}")
-_USUALLY_LISTED, _MOST_LISTED = 20, 100
 
 
 @router.get(
@@ -25,7 +24,7 @@ _USUALLY_LISTED, _MOST_LISTED = 20, 100
 async def log(request: Request, webhook_id: str) -> Response:
     """What was told to the webhook, the newest first, with every attempt: for seven days, and at most 10,000."""
     context = context_of(request)
-    limit = queries.whole(request, "limit", default=_USUALLY_LISTED, most=_MOST_LISTED)
+    limit = queries.limit(request)
     cursor = queries.text(request, "cursor")
     if cursor is not None and not _ID.fullmatch(cursor):
         raise queries.wrong("cursor", "not_a_cursor", "cursor must be the `next` of the page before")

@@ -13,7 +13,7 @@ from api import queries
 from api.access import tenant_of
 from api.context import context_of
 from api.document.jobs import LIST_ANSWERS, LIST_PARAMETERS
-from api.views import JOBS, MOST_LISTED, USUALLY_LISTED, job_body
+from api.views import JOBS, job_body
 from shared.job import Status
 from shared.job_store import Mark
 
@@ -33,7 +33,7 @@ async def page(request: Request) -> Response:
     status = queries.choice(request, "status", Status)
     found = await context.jobs.page(
         tenant=tenant_of(request),
-        limit=queries.whole(request, "limit", default=USUALLY_LISTED, most=MOST_LISTED),
+        limit=queries.limit(request),
         status=None if status is None else Status(status),
         after=_mark(request),
     )
