@@ -34,8 +34,7 @@ from tests.benchmarks.peers import Peer
 from tests.benchmarks.wall import networks
 from tests.published import published_networks
 from worker.models.bundle import Generation
-from worker.models.lean import store_in_8_bits
-from worker.models.sdxl import Sdxl
+from worker.models.pretrained import leaned
 from worker.stages.personalize import arrange, personalize
 from worker.stages.render import render
 
@@ -199,18 +198,6 @@ def schedules(device: Device, generation: Generation, row: Row) -> dict[str, flo
     }
 
 
-def make_lean(generation: Generation, kind: str) -> Generation:
-    """The generator as `TROUPE_MEMORY=lean` has it."""
-    generator = generation.generator
-    pipeline = generator.sdxl.pipeline
-    for network in (pipeline.unet, generator.instantid.identitynet):
-        store_in_8_bits(network, kind)
-    for part in (pipeline.text_encoder, pipeline.text_encoder_2):
-        part.to("cpu")
-    sdxl = Sdxl(pipeline=pipeline, words_on_host=True)
-    return replace(generation, generator=replace(generator, sdxl=sdxl))
-
-
 def rows_of(options: argparse.Namespace) -> tuple[Row, ...]:
     """The rows that were asked for, as large as was asked for."""
     named = [row for row in ROWS if not options.rows or row.name in options.rows]
@@ -275,7 +262,7 @@ def main() -> int:
     figures |= {f"ratio_to_{way}": figures[f"{way}_s"] / figures[f"{main_row.name}_s"] for way in ("omg", "paper")}
     print(f"OMG's schedule {figures['omg_s']:.2f} s, {figures['ratio_to_omg']:.2f} times as long; "
           f"the paper's {figures['paper_s']:.2f} s, {figures['ratio_to_paper']:.2f} times")  # fmt: skip
-    lean = make_lean(generation, options.device)
+    lean = replace(generation, generator=leaned(generation.generator, options.device))
     for row in dict.fromkeys((main_row, most)):
         table.add(f"{row.name}_lean", row, draw(device, lean, row))
     if options.json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from shared.job import Concept, JobSpec, Preset, Sampling
 from shared.limits import SDXL_LIMITS
 from shared.orders import PersonalizeOrder, Region
 from shared.presets import filled
+from tests.tiny import TINY
 from worker.drawings import personalize_order_of
 from worker.models.attention import attend_to_faces
 from worker.models.bundle import Generation
@@ -25,7 +25,7 @@ from worker.models.pretrained import Generator
 from worker.models.sdxl import Sdxl
 from worker.stages.personalize import Cast
 
-_TOKENIZER = Path(__file__).parents[1] / "golden" / "instantid-tiny" / "sdxl" / "tokenizer"
+_TOKENIZER = TINY / "sdxl" / "tokenizer"
 # A person 0.36 x 0.58 of the picture is one whose window with 0.4 more a side is 512 x 832 px of 1024 x 1024.
 APART = (0.36, 0.58)
 # The median of drawn couples of the mini world, who share the whole width.

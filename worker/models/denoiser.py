@@ -105,7 +105,7 @@ class Denoiser:
                 return self._forward(x, t, branches)
             except torch.OutOfMemoryError:
                 self._batched = False
-                self._known.clear()
+                self.release()
             # After the except clause: inside it the exception still holds the failed forward's activations.
             if x.is_cuda:
                 torch.cuda.empty_cache()

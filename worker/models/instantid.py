@@ -48,6 +48,11 @@ class InstantId:
         attend_to_tokens(identitynet)
         return cls(resampler=resampler, embedding=embedding, identitynet=identitynet)
 
+    def to(self, device: torch.device | str) -> None:
+        """Brings the networks to a device."""
+        for network in (self.resampler, self.embedding, self.identitynet):
+            network.to(device)
+
     @property
     def embedding_size(self) -> int:
         """Numbers of a face's embedding."""

@@ -65,15 +65,26 @@ def load_generator(
     path, tensors = folder_tensors(identitynet, "diffusion_pytorch_model")
     fill(controlnet, tensors, dtype=dtype, source=path)
     instantid = load_instantid(pipeline, adapter, controlnet)
-    instantid.embedding.to(device)
-    instantid.resampler.to(device=device, dtype=dtype).eval()
-    if not lean:
-        instantid.identitynet.to(device)
-        pipeline.to(device)
-        return Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid)
+    instantid.resampler.to(dtype=dtype).eval()
+    if lean:
+        return leaned(Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid), device)
+    instantid.to(device)
+    pipeline.to(device)
+    return Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid)
+
+
+def leaned(generator: Generator, device: torch.device | str) -> Generator:
+    """The generator on a device, with half of what it takes there: large networks in 8 bits, text encoders on the host.
+
+    The networks are those of the generator that is given, which is of no use any more.
+    """
+    pipeline, instantid = generator.sdxl.pipeline, generator.instantid
     for network in (pipeline.unet, instantid.identitynet):
         store_in_8_bits(network, device)
+    instantid.to(device)
     pipeline.vae.to(device)
+    for encoder in (pipeline.text_encoder, pipeline.text_encoder_2):
+        encoder.to("cpu")
     return Generator(sdxl=Sdxl(pipeline=pipeline, words_on_host=True), instantid=instantid)
 
 

@@ -12,24 +12,12 @@ from safetensors.torch import load_file, save_file
 
 from shared.errors import BundleError
 from shared.settings import Settings
+from tests.tiny import TINY, tiny_generator
 from tests.unit.models.single_file import second_text, unet_name, vae_tensor
 from worker.models.base import Base
 from worker.models.catalog import recipe_of
-from worker.models.pretrained import Generator, load_generator
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "instantid-tiny"
-SDXL = GOLDEN / "sdxl"
-
-
-def load(base: Base | None = None) -> Generator:
-    return load_generator(
-        sdxl=SDXL,
-        identitynet=GOLDEN / "identitynet",
-        adapter=GOLDEN / "ip-adapter.bin",
-        device="cpu",
-        dtype=torch.float32,
-        base=base,
-    )
+SDXL = TINY / "sdxl"
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +44,7 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_single_file_gives_the_same_networks(single: Path) -> None:
-    folder, file = load().sdxl.pipeline, load(Base(path=single)).sdxl.pipeline
+    folder, file = tiny_generator().sdxl.pipeline, tiny_generator(base=Base(path=single)).sdxl.pipeline
     for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
         wanted, found = getattr(folder, part).state_dict(), getattr(file, part).state_dict()
         assert wanted.keys() == found.keys()
@@ -71,7 +59,7 @@ def test_another_vae_brings_its_weights_and_its_configuration(tmp_path: Path) ->
     save_file(tensors, path)
     words = json.loads((vae / "config.json").read_text()) | {"force_upcast": False}
     (vae / "config.json").write_text(json.dumps(words))
-    loaded = load(Base(path=SDXL, vae=vae)).sdxl.pipeline.vae
+    loaded = tiny_generator(base=Base(path=SDXL, vae=vae)).sdxl.pipeline.vae
     assert loaded.decoder.conv_out.bias.tolist() == [7.0, 7.0, 7.0]
     assert not loaded.config.force_upcast
 
@@ -80,7 +68,7 @@ def test_a_file_of_something_else_is_named(tmp_path: Path) -> None:
     path = tmp_path / "lora.safetensors"
     save_file({"lora_unet_down.weight": torch.zeros(1)}, path)
     with pytest.raises(BundleError, match=r"lora\.safetensors"):
-        load(Base(path=path))
+        tiny_generator(base=Base(path=path))
 
 
 def test_a_base_changes_the_bundles_fingerprint_and_must_exist(single: Path) -> None:

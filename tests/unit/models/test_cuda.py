@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from shared.errors import OutOfMemory
+from tests.tiny import tiny_generator
 from tests.unit.models.test_half import branches_of
 from worker.models.denoiser import Branch, Denoiser
-from worker.models.pretrained import Generator, load_generator
+from worker.models.pretrained import Generator
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "instantid-tiny"
 SIDE_PX = 128
 
 
 def load(*, lean: bool = False) -> Generator:
-    return load_generator(
-        sdxl=GOLDEN / "sdxl",
-        identitynet=GOLDEN / "identitynet",
-        adapter=GOLDEN / "ip-adapter.bin",
-        device="cuda",
-        dtype=torch.float16,
-        lean=lean,
-    )
+    return tiny_generator(device="cuda", dtype=torch.float16, lean=lean)
 
 
 @pytest.fixture(scope="module")

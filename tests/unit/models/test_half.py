@@ -5,30 +5,22 @@ bfloat16 and float16 on the CPU are what every machine can run; a GPU's own kern
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
+from tests.tiny import tiny_generator
 from worker.models.denoiser import Branch, Denoiser
 from worker.models.instantid import Face
 from worker.models.keypoints import draw_keypoints
-from worker.models.pretrained import Generator, load_generator
+from worker.models.pretrained import Generator
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "instantid-tiny"
 POINTS = [(40.0, 50.0), (70.0, 50.0), (55.0, 66.0), (44.0, 80.0), (66.0, 80.0)]
 
 
 @pytest.fixture(scope="module", params=[torch.bfloat16, torch.float16], ids=["bfloat16", "float16"])
 def generator(request: pytest.FixtureRequest) -> Generator:
-    return load_generator(
-        sdxl=GOLDEN / "sdxl",
-        identitynet=GOLDEN / "identitynet",
-        adapter=GOLDEN / "ip-adapter.bin",
-        device="cpu",
-        dtype=request.param,
-    )
+    return tiny_generator(dtype=request.param)
 
 
 def branches_of(generator: Generator, denoiser: Denoiser) -> list[Branch]:

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from tests.tiny import tiny_generator
 from tests.unit.models.test_half import branches_of
 from worker.models.denoiser import Denoiser
 from worker.models.lean import EightBits, store_in_8_bits
-from worker.models.pretrained import Generator, load_generator
-
-GOLDEN = Path(__file__).parents[2] / "golden" / "instantid-tiny"
-
-
-def load(*, lean: bool) -> Generator:
-    return load_generator(
-        sdxl=GOLDEN / "sdxl",
-        identitynet=GOLDEN / "identitynet",
-        adapter=GOLDEN / "ip-adapter.bin",
-        device="cpu",
-        dtype=torch.float32,
-        lean=lean,
-    )
+from worker.models.pretrained import Generator
 
 
 def size_bytes(network: nn.Module) -> int:
@@ -66,7 +52,7 @@ def test_a_layer_in_8_bits_takes_a_quarter_of_float32_and_gives_nearly_the_same(
 
 
 def test_a_lean_generator_predicts_nearly_what_the_full_one_does() -> None:
-    full, lean = load(lean=False), load(lean=True)
+    full, lean = tiny_generator(lean=False), tiny_generator(lean=True)
     assert size_bytes(lean.sdxl.unet) < 0.35 * size_bytes(full.sdxl.unet)
     assert size_bytes(lean.instantid.identitynet) < 0.35 * size_bytes(full.instantid.identitynet)
     assert lean.sdxl.unet.dtype == torch.float32

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from tests.published import parameters, published_networks
+from tests.tiny import TINY
 from tests.unit.models.hollow import published_resampler, write_published_generator
 from worker.models.instantid import adapter_layout
 from worker.models.pretrained import load_generator
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "instantid-tiny"
 PUBLISHED = {
     "unet": 2_567_463_684,
     "identitynet": 1_251_014_160,
@@ -61,7 +61,7 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_generator_in_the_published_layout_loads_with_no_missing_and_no_unexpected_key(
     tmp_path: Path, adapter: Path
 ) -> None:
-    write_published_generator(tmp_path, GOLDEN / "sdxl")
+    write_published_generator(tmp_path, TINY / "sdxl")
     generator = load_generator(
         sdxl=tmp_path / "sdxl",
         identitynet=tmp_path / "identitynet",

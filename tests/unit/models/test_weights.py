@@ -14,26 +14,19 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from shared.errors import BundleError
-from worker.models.pretrained import load_generator
+from tests.tiny import TINY, tiny_generator
 from worker.models.weights import folder_tensors, pickled
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "instantid-tiny"
 UNET = "sdxl/unet/diffusion_pytorch_model.safetensors"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(GOLDEN, tmp_path / "tiny"))
+    return Path(shutil.copytree(TINY, tmp_path / "tiny"))
 
 
 def load(folder: Path) -> None:
-    load_generator(
-        sdxl=folder / "sdxl",
-        identitynet=folder / "identitynet",
-        adapter=folder / "ip-adapter.bin",
-        device="cpu",
-        dtype=torch.float32,
-    )
+    tiny_generator(folder)
 
 
 def changed(path: Path, change: Callable[[dict[str, Tensor]], object]) -> None:

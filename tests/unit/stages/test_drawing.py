@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,14 +14,13 @@ from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from shared.errors import JobCancelled
 from shared.job import Mode
 from shared.orders import BranchText, Drawing, PersonalizeOrder, Region
+from tests.tiny import tiny_generator
 from worker.blend.loop import one_by_one
 from worker.models.bundle import Generation
 from worker.models.pen import Pen
-from worker.models.pretrained import load_generator
 from worker.stages.personalize import Cast, arrange, personalize
 from worker.stages.render import Template, render
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "instantid-tiny"
 DRAWING = Drawing(
     prompt="two people", negative_prompt="", width_px=128, height_px=128, steps=4, seed=3, guidance_scale=3.0,
     scheduler="euler",
@@ -34,13 +32,7 @@ MODES: tuple[Mode, ...] = ("literal", "staged", "shared")
 
 @pytest.fixture(scope="module")
 def generation() -> Generation:
-    generator = load_generator(
-        sdxl=GOLDEN / "sdxl",
-        identitynet=GOLDEN / "identitynet",
-        adapter=GOLDEN / "ip-adapter.bin",
-        device="cpu",
-        dtype=torch.float32,
-    )
+    generator = tiny_generator()
     return Generation(generator=generator, pen=Pen(), batched=True)
 
 
