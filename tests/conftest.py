@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from shared.settings import Settings
-from tests.servers import ACCESS_KEY, SECRET_KEY, RedisServer, redis_server, s3_server
+from tests.servers import RedisServer, fresh_settings, redis_server, s3_server
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -47,12 +46,4 @@ def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def settings(redis_url: str, s3_url: str) -> Settings:
     """Settings for the real servers, with a key prefix and a bucket that only this test has."""
-    own = uuid.uuid4().hex[:12]
-    return Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-    )
+    return fresh_settings(redis_url, s3_url)

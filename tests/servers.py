@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pytest
 
 from compose.processes import Processes, Program, Running
 from compose.servers import HOST, free_port, listens, redis_answers, redis_program, s3_program
+from shared.settings import Settings
 
 ACCESS_KEY = "test-access"
 SECRET_KEY = "test-secret-of-no-value"
@@ -24,6 +26,14 @@ def missing(what: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"{what} is missing, and CI may skip nothing")
     pytest.skip(f"{what} is missing")
+
+
+def fresh_settings(redis_url: str, s3_url: str, **more: object) -> Settings:
+    """Settings for the real servers, with a key prefix and a bucket that nobody else has."""
+    own = f"t{uuid.uuid4().hex[:12]}"
+    servers = {"redis_url": redis_url, "s3_endpoint_url": s3_url}
+    names = {"key_prefix": own, "s3_bucket": own, "s3_access_key": ACCESS_KEY, "s3_secret_key": SECRET_KEY}
+    return Settings.model_validate({**servers, **names, **more})
 
 
 @dataclass(kw_only=True)

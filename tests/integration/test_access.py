@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -18,27 +18,15 @@ from api.keys import KeyTable, main
 from shared.errors import Unauthorized
 from shared.job_store import connect, connect_async, keys
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server, png_bytes
-from tests.servers import ACCESS_KEY, SECRET_KEY
+from tests.integration.api_server import ApiServer, png_bytes
 
 PATIENCE_S = 10.0
 NOWHERE = f"/v1/jobs/{'0' * 32}"
 
 
 @pytest.fixture(scope="module")
-def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-        auth=True,
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
+def more_settings() -> Mapping[str, object]:
+    return {"auth": True}
 
 
 def key_of(settings: Settings, tenant: str) -> str:

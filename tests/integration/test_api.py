@@ -6,7 +6,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,35 +16,14 @@ import pytest
 from api.pictures import photo_id
 from shared.job import Failure, Stage
 from shared.job_store import JobStore, connect
-from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server, png_bytes
-from tests.servers import ACCESS_KEY, SECRET_KEY
+from tests.integration.api_server import ApiServer, png_bytes
 
 PROBLEM = "application/problem+json"
 
 
 @pytest.fixture(scope="module")
-def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-        max_photo_bytes=200_000,
-        max_body_bytes=50_000,
-        max_wait_s=5,
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: ApiServer) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
+def more_settings() -> Mapping[str, object]:
+    return {"max_photo_bytes": 200_000, "max_body_bytes": 50_000, "max_wait_s": 5}
 
 
 def upload(client: httpx.Client, colour: str = "teal") -> str:

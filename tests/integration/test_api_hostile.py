@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import uuid
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -14,9 +13,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
-from shared.settings import Settings
 from tests.integration.api_server import ApiServer, api_server, png_bytes
-from tests.servers import ACCESS_KEY, SECRET_KEY
+from tests.servers import fresh_settings
 
 _BODY_BYTES = 50_000
 _ID = "0" * 32
@@ -24,14 +22,9 @@ _ID = "0" * 32
 
 @pytest.fixture(scope="module")
 def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
+    settings = fresh_settings(
+        redis_url,
+        s3_url,
         max_photo_bytes=200_000,
         max_body_bytes=_BODY_BYTES,
         max_wait_s=1,

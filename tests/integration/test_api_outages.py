@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 from compose.servers import HOST, free_port
 from shared.settings import Settings
 from tests.integration.api_server import ApiServer, api_server, png_bytes
-from tests.servers import ACCESS_KEY, SECRET_KEY, RedisServer, redis_server
+from tests.servers import RedisServer, fresh_settings, redis_server
 
 _PATIENCE_S = 20.0
 
@@ -29,13 +28,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def own_settings(own_redis: RedisServer, s3_url: str) -> Settings:
-    return Settings(
-        redis_url=own_redis.url,
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{uuid.uuid4().hex[:12]}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-    )
+    return fresh_settings(own_redis.url, s3_url)
 
 
 def until(true: Callable[[], bool]) -> None:

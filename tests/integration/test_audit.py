@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +19,6 @@ from shared.settings import Settings
 from tests.integration.api_server import ApiServer, api_server, png_bytes
 from tests.integration.queue_rig import rig
 from tests.integration.test_access import key_of, shown
-from tests.servers import ACCESS_KEY, SECRET_KEY
 
 T = TypeVar("T")
 PNG = {"Accept": "image/png"}
@@ -28,20 +27,8 @@ PROMPT = "a secret garden party"
 
 
 @pytest.fixture(scope="module")
-def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-        auth=True,
-        sweep_every_s=0.2,
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
+def more_settings() -> Mapping[str, object]:
+    return {"auth": True, "sweep_every_s": 0.2}
 
 
 @pytest.fixture

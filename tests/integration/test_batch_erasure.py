@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import httpx
 import pytest
@@ -13,28 +13,16 @@ from api.context import Context
 from shared.batch_store import LineChunks
 from shared.job_store import Erasing
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server
+from tests.integration.api_server import ApiServer
 from tests.integration.test_batch_records import TENANT, Batches, until_over
 from tests.integration.test_finished_lines import asked, names, work
-from tests.servers import ACCESS_KEY, SECRET_KEY
 
 KINDS = ("batch", "batches", "open", "ended", "log", "job", "uses", "faces", "intake")
 
 
 @pytest.fixture(scope="module")
-def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-        sweep_every_s=0.2,
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
+def more_settings() -> Mapping[str, object]:
+    return {"sweep_every_s": 0.2}
 
 
 @pytest.fixture
@@ -44,12 +32,6 @@ def batches(settings: Settings) -> Iterator[Batches]:
     made.blobs.delete(["warm"])
     yield made
     made.close()
-
-
-@pytest.fixture
-def client(server: ApiServer) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
 
 
 def left(batches: Batches) -> list[str]:

@@ -4,30 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
-from collections.abc import Iterator
 
-import pytest
-
-from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server, png_bytes
+from tests.integration.api_server import ApiServer, png_bytes
 from tests.integration.test_streams import watching_path
-from tests.servers import ACCESS_KEY, SECRET_KEY
-
-
-@pytest.fixture(scope="module")
-def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
 
 
 def make(server: ApiServer) -> str:

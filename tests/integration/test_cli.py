@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,28 +15,11 @@ import pytest
 from api.client import Client
 from api.pictures import photo_id
 from compose.processes import ROOT
-from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server, environment_of, png_bytes
-from tests.servers import ACCESS_KEY, SECRET_KEY
+from tests.integration.api_server import ApiServer, environment_of, png_bytes
 
 _PATIENCE_S = 60.0
 _JOBS = ("", "submit", "wait", "get", "cancel", "retry", "queue", "delete", "photo delete", "tenant delete", "audit")
 _COMMANDS = (*_JOBS, "batch", "batch run", "batch status", "batch cancel", "batch delete")
-
-
-@pytest.fixture(scope="module")
-def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
 
 
 def troupe(url: str, *words: str) -> subprocess.CompletedProcess[str]:

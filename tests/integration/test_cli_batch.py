@@ -18,10 +18,9 @@ from api.client import Client
 from compose.processes import ROOT, Processes, Program
 from shared.broker import WORKER_ARGS
 from shared.job_store import Fleet, connect
-from shared.settings import Settings
 from tests.integration.api_server import ApiServer, api_server, environment_of, png_bytes
 from tests.integration.test_cli import refused, troupe
-from tests.servers import ACCESS_KEY, SECRET_KEY
+from tests.servers import fresh_settings
 
 _LINES = 6
 _START_S = 90.0
@@ -29,17 +28,8 @@ _START_S = 90.0
 
 @pytest.fixture(scope="module")
 def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
     notes = tmp_path_factory.mktemp("notes")
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-        bundle_folder=str(notes),
-    )
+    settings = fresh_settings(redis_url, s3_url, bundle_folder=str(notes))
     folder = tmp_path_factory.mktemp("logs")
     with api_server(settings, folder) as running, Processes(folder / "workers") as processes:
         command = [sys.executable, "-m", "celery", "-A", "tests.faults.app", "worker", *WORKER_ARGS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,12 +18,10 @@ from api.pictures import photo_id
 from shared.blob_store import BlobStore, photo_key, upload_key
 from shared.errors import ConsentRequired
 from shared.job_store import connect, keys
-from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server, png_bytes
+from tests.integration.api_server import ApiServer, png_bytes
 from tests.integration.test_audit import entries
 from tests.integration.test_cli import refused, troupe
 from tests.integration.test_uploads import sent, why
-from tests.servers import ACCESS_KEY, SECRET_KEY
 
 PHOTOS = "/v1/photos"
 SAID = "written release 2026-11-03, A. Person"
@@ -32,29 +30,9 @@ IMAGE = {"Content-Type": "image/png"}
 
 
 @pytest.fixture(scope="module", params=["true", "false"])
-def server(
-    request: pytest.FixtureRequest, redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ApiServer]:
+def more_settings(request: pytest.FixtureRequest) -> Mapping[str, object]:
     """Once as a server that asks for consent, once as one that only takes it."""
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-        require_consent=request.param == "true",
-        sweep_every_s=0.2,
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: ApiServer) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
+    return {"require_consent": request.param == "true", "sweep_every_s": 0.2}
 
 
 def portrait() -> bytes:

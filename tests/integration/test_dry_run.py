@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,34 +10,11 @@ import pytest
 
 from shared.blob_store import BlobStore
 from shared.job_store import connect
-from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server, png_bytes
+from tests.integration.api_server import ApiServer, png_bytes
 from tests.integration.queue_records import Records
-from tests.servers import ACCESS_KEY, SECRET_KEY
 
 JSONL = {"Content-Type": "application/jsonl"}
 DRY = {"dry_run": "true"}
-
-
-@pytest.fixture(scope="module")
-def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: ApiServer) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
 
 
 def everything(server: ApiServer) -> set[str]:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -19,10 +19,8 @@ from shared.blob_store import BlobStore, photo_key, stage_key
 from shared.job import JobSpec, Stage
 from shared.job_store import JobStore, connect
 from shared.orders import STAGES
-from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server, png_bytes
+from tests.integration.api_server import ApiServer, png_bytes
 from tests.integration.queue_records import Records
-from tests.servers import ACCESS_KEY, SECRET_KEY
 
 T = TypeVar("T")
 _PATIENCE_S = 30.0
@@ -52,25 +50,8 @@ HARMLESS = {
 
 
 @pytest.fixture(scope="module")
-def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-        sweep_every_s=0.2,
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: ApiServer) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
+def more_settings() -> Mapping[str, object]:
+    return {"sweep_every_s": 0.2}
 
 
 @dataclass

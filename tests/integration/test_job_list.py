@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import httpx
@@ -13,25 +12,8 @@ from hypothesis import strategies as st
 
 from api.routes.job_list import cursor_of
 from shared.job_store import keys
-from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server
+from tests.integration.api_server import ApiServer
 from tests.integration.queue_records import Records
-from tests.servers import ACCESS_KEY, SECRET_KEY
-
-
-@pytest.fixture(scope="module")
-def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
 
 
 @pytest.fixture
@@ -41,12 +23,6 @@ def records(server: ApiServer) -> Iterator[Records]:
     made.redis.flushdb()
     yield made
     made.close()
-
-
-@pytest.fixture
-def client(server: ApiServer) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
 
 
 def ids(answer: httpx.Response) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import httpx
@@ -18,29 +18,16 @@ from shared.job import JobSpec
 from shared.job_store import Allowance, Receipt, Tenants, connect, keys, record
 from shared.settings import Settings
 from shared.tenant import TenantLimits
-from tests.integration.api_server import ApiServer, api_server, png_bytes
+from tests.integration.api_server import ApiServer, png_bytes
 from tests.integration.queue_records import Records, spec_of
-from tests.servers import ACCESS_KEY, SECRET_KEY
 
 PATIENCE_S = 10.0
 DAY_S = 86_400
 
 
 @pytest.fixture(scope="module")
-def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-        auth=True,
-        looks_per_s=20,
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
+def more_settings() -> Mapping[str, object]:
+    return {"auth": True, "looks_per_s": 20}
 
 
 @pytest.fixture

@@ -5,42 +5,21 @@ from __future__ import annotations
 import html
 import json
 import re
-import uuid
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import httpx
 import pytest
 
 from shared.limits import MINI_LIMITS
-from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server, png_bytes
+from tests.integration.api_server import ApiServer, png_bytes
 from tests.integration.test_access import key_of, shown
-from tests.servers import ACCESS_KEY, SECRET_KEY
 
 PNG = {"Accept": "image/png"}
 
 
 @pytest.fixture(scope="module")
-def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-        auth=True,
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: ApiServer) -> Iterator[httpx.Client]:
-    """Somebody without a key."""
-    with server.client() as client:
-        yield client
+def more_settings() -> Mapping[str, object]:
+    return {"auth": True}
 
 
 def files(client: httpx.Client) -> set[str]:

@@ -7,8 +7,7 @@ import queue
 import socket
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,25 +21,13 @@ from shared.job_store import Ending, Fleet, JobStore, Renewal, connect, keys
 from shared.orders import STAGES
 from shared.settings import Settings
 from tests.integration.api_server import ApiServer, api_server, png_bytes
-from tests.servers import ACCESS_KEY, SECRET_KEY
 
 _PATIENCE_S = 20.0
 
 
 @pytest.fixture(scope="module")
-def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-        max_streams=20,
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
+def more_settings() -> Mapping[str, object]:
+    return {"max_streams": 20}
 
 
 class Stream:

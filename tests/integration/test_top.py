@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -19,28 +18,16 @@ from compose.processes import ROOT
 from shared.gauge import Gauge
 from shared.job import Stage
 from shared.job_store import WorkerFacts
-from shared.settings import Settings
 from tests.integration.api_server import ApiServer, api_server
 from tests.integration.queue_records import Records
-from tests.servers import ACCESS_KEY, SECRET_KEY
+from tests.servers import fresh_settings
 
 DRAWS, LOADS, BROKEN = "celery@gpu-1.41", "celery@gpu-1.42", "celery@cpu-1.43"
 
 
 @pytest.fixture(scope="module")
 def records(redis_url: str, s3_url: str) -> Iterator[Records]:
-    own = uuid.uuid4().hex[:12]
-    made = Records(
-        settings=Settings(
-            redis_url=redis_url,
-            key_prefix=f"t{own}",
-            s3_endpoint_url=s3_url,
-            s3_bucket=f"t{own}",
-            s3_access_key=ACCESS_KEY,
-            s3_secret_key=SECRET_KEY,
-            auth=True,
-        )
-    )
+    made = Records(settings=fresh_settings(redis_url, s3_url, auth=True))
     yield made
     made.close()
 

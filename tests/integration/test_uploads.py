@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -17,34 +17,15 @@ from api.pictures import photo_id
 from api.uploads import accept_upload
 from shared.blob_store import BlobStore, photo_key, upload_key
 from shared.errors import RecordsUnavailable
-from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server, png_bytes
-from tests.servers import ACCESS_KEY, SECRET_KEY, redis_server
+from tests.integration.api_server import ApiServer, png_bytes
+from tests.servers import fresh_settings, redis_server
 
 UPLOADS = "/v1/photos/uploads"
 
 
 @pytest.fixture(scope="module")
-def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-        max_photo_bytes=100_000,
-        sweep_every_s=3600,
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: ApiServer) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
+def more_settings() -> Mapping[str, object]:
+    return {"max_photo_bytes": 100_000, "sweep_every_s": 3600}
 
 
 def sent(client: httpx.Client, data: bytes) -> str:
@@ -102,13 +83,7 @@ def test_an_upload_outlives_an_outage_and_is_taken_when_it_is_over(s3_url: str, 
     data, upload = png_bytes(), uuid.uuid4().hex
     body = json.dumps({"upload": upload}).encode()
     with redis_server(tmp_path) as redis:
-        settings = Settings(
-            redis_url=redis.url,
-            s3_endpoint_url=s3_url,
-            s3_bucket=f"t{uuid.uuid4().hex[:12]}",
-            s3_access_key=ACCESS_KEY,
-            s3_secret_key=SECRET_KEY,
-        )
+        settings = fresh_settings(redis.url, s3_url)
         blobs = BlobStore(settings)
         blobs.ensure_bucket()
         blobs.put(upload_key("default", upload), data, "image/png")

@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
 import pytest
 
-from shared.settings import Settings
 from shared.webhook import MAX_WEBHOOKS, Outcome
-from tests.integration.api_server import ApiServer, api_server
+from tests.integration.api_server import ApiServer
 from tests.integration.webhook_records import WebhookRecords
-from tests.servers import ACCESS_KEY, SECRET_KEY
 
 URL = "https://example.com/troupe?token=1"
 
 
 @pytest.fixture(scope="module")
-def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    own = uuid.uuid4().hex[:12]
-    settings = Settings(
-        redis_url=redis_url,
-        key_prefix=f"t{own}",
-        s3_endpoint_url=s3_url,
-        s3_bucket=f"t{own}",
-        s3_access_key=ACCESS_KEY,
-        s3_secret_key=SECRET_KEY,
-        webhook_networks="203.0.113.0/24",
-    )
-    with api_server(settings, tmp_path_factory.mktemp("api")) as running:
-        yield running
+def more_settings() -> Mapping[str, object]:
+    return {"webhook_networks": "203.0.113.0/24"}
 
 
 @pytest.fixture
