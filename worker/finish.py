@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from shared.limits import BundleLimits
 from shared.orders import Finish
 from shared.settings import Settings
 from worker.mark import engrave
-from worker.models.safety import SafetyCheck, load_safety
+from worker.models.safety import SafetyCheck, safety_of
 from worker.pngs import png
 from worker.provenance import Notary, notary_of
 from worker.stages.personalize import OnStep
@@ -69,11 +68,6 @@ class Finisher:
 
 def finisher_of(settings: Settings, bundle: str, device: torch.device) -> Finisher:
     """The finisher that the settings describe. bundle: name with fingerprint. Raises BundleError."""
-    folder = settings.safety_checkpoint
-    # A picture is looked at once; a card that is short of room has none for another network.
-    own = device if settings.memory == "full" else torch.device("cpu")
     return Finisher(
-        notary=notary_of(settings, bundle),
-        watermark=settings.watermark,
-        safety=load_safety(Path(folder), own) if folder else None,
+        notary=notary_of(settings, bundle), watermark=settings.watermark, safety=safety_of(settings, device)
     )

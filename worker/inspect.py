@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 
 from torch import nn
 
@@ -18,7 +17,7 @@ from shared.limits import limits_of
 from shared.orders import Drawing
 from shared.settings import Settings
 from worker.models.bundle import Bundle, Generation, load_bundle
-from worker.models.safety import load_safety
+from worker.models.safety import safety_of
 from worker.stages.render import render
 
 
@@ -70,10 +69,9 @@ def main() -> int:
     settings = Settings.read_or_exit()
     if asked.bundle:
         settings = settings.model_copy(update={"bundle": asked.bundle})
-    checker = settings.safety_checkpoint
     try:
         bundle = load_bundle(settings, "all")
-        safety = load_safety(Path(checker), bundle.device) if checker else None
+        safety = safety_of(settings, bundle.device)
     except BundleError as error:
         print(f"inspect: {error.message}", file=sys.stderr)
         return 1

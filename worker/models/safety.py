@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor
 
+from shared.settings import Settings
 from worker.models.catalog import fingerprint_of
 from worker.models.weights import Tensors, checkpoint, fill, folder_tensors, pickled
 
@@ -52,6 +53,14 @@ def squares_of(picture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
         np.linspace(0, length_px - side_px, count).round().astype(int) for length_px in (height_px, width_px)
     )
     return [picture[top : top + side_px, left : left + side_px] for top, left in zip(tops, lefts, strict=True)]
+
+
+def safety_of(settings: Settings, device: torch.device) -> SafetyCheck | None:
+    """The checker that the settings name, None where they name none. Raises BundleError."""
+    if not settings.safety_checkpoint:
+        return None
+    # A picture is looked at once; a card that is short of room has none for another network.
+    return load_safety(Path(settings.safety_checkpoint), device if settings.memory == "full" else torch.device("cpu"))
 
 
 def load_safety(folder: Path, device: torch.device) -> SafetyCheck:
