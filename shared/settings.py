@@ -103,7 +103,11 @@ class Settings(BaseSettings):
     )
     dino_engine: Literal["transformers", "original"] = Field("transformers", description="Which Grounding DINO runs")
     role: Role = Field("all", description="What a worker does: `detection`, `generation` or `all`")
-    device: str = Field("auto", description="`cpu`, `cuda`, `cuda:1`, or `auto`: CUDA where there is one")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="`cpu`, `cuda` (the first GPU), `cuda:1`, or `auto`: CUDA where there is one",
+    )
     gpu_folder: str = Field(
         "", description="Folder that the workers of a host share, so that each takes a GPU of its own; `cuda` only"
     )

@@ -9,7 +9,7 @@ import torch
 from shared.settings import Role, Settings
 from worker.models.base import Base
 from worker.models.catalog import Recipe, recipe_of
-from worker.models.device import device_of
+from worker.models.device import count_gpus, device_of
 from worker.models.dino import PhraseDetector, load_transformers_dino
 from worker.models.faces import FaceReader, load_faces
 from worker.models.lock import Lock
@@ -55,21 +55,24 @@ class Bundle:
 
 
 def load_bundle(settings: Settings, role: Role) -> Bundle:
-    """Loads what the role needs. Raises BundleError for files that are missing or do not fit."""
+    """Loads what the role needs. Raises BundleError for a device, or for files, that are missing or do not fit."""
     if settings.torch_threads:
         torch.set_num_threads(settings.torch_threads)
     recipe = recipe_of(settings)
     Lock.read(recipe.folder).check_sizes(recipe.folder)
-    device = device_of(settings)
+    device = device_of(settings, count_gpus())
+    if device.type == "cuda":
+        # Recordings, and whatever names no device, are for torch's current one.
+        torch.cuda.set_device(device)
     return Bundle(
         name=recipe.fingerprint(),
-        device=torch.device(device),
+        device=device,
         detection=_load_detection(settings, recipe, device) if role in {"detection", "all"} else None,
         generation=_load_generation(settings, recipe, device) if role in {"generation", "all"} else None,
     )
 
 
-def _load_detection(settings: Settings, recipe: Recipe, device: str) -> Detection:
+def _load_detection(settings: Settings, recipe: Recipe, device: torch.device) -> Detection:
     with checkpoint(recipe.path("faces")):
         faces = load_faces(recipe.path("faces"), recipe.pack, detection_px=recipe.detection_px, device=device)
     if settings.dino_engine == "original":
@@ -84,9 +87,9 @@ def _load_detection(settings: Settings, recipe: Recipe, device: str) -> Detectio
     return Detection(faces=faces, phrases=phrases, engine=settings.dino_engine)
 
 
-def _load_generation(settings: Settings, recipe: Recipe, device: str) -> Generation:
+def _load_generation(settings: Settings, recipe: Recipe, device: torch.device) -> Generation:
     if settings.dtype == "auto":
-        dtype = torch.float16 if device.startswith("cuda") else torch.float32
+        dtype = torch.float16 if device.type == "cuda" else torch.float32
     else:
         dtype = _DTYPES[settings.dtype]
     generator = load_generator(

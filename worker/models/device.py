@@ -12,17 +12,30 @@ from shared.errors import BundleError
 from shared.settings import Settings
 
 
-def device_of(settings: Settings) -> str:
+def device_of(settings: Settings, gpus: int) -> torch.device:
     """The device that the settings name; where workers share a host's GPUs, one that no other worker has.
 
-    Raises BundleError when every GPU is taken.
+    gpus: how many this host has. Raises BundleError when it lacks the one that is named, and when every one is taken.
     """
-    device = settings.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and settings.gpu_folder:
-        return f"cuda:{claim(Path(settings.gpu_folder), torch.cuda.device_count())}"
-    return device
+    device = torch.device(settings.device if settings.device != "auto" else "cuda" if gpus else "cpu")
+    if device.type == "cpu":
+        return device
+    # torch's own types forget that a device may have no number.
+    named: int | None = device.index
+    number = named or 0
+    if number >= gpus:
+        message = (
+            f"TROUPE_DEVICE is {settings.device}, and torch finds {gpus or 'no'} GPU{'s' * (gpus != 1)} on this host"
+        )
+        raise BundleError(message)
+    if named is None and settings.gpu_folder:
+        number = claim(Path(settings.gpu_folder), gpus)
+    return torch.device("cuda", number)
+
+
+def count_gpus() -> int:
+    """How many GPUs torch can use on this host; 0 where it has no driver for them."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def claim(folder: Path, count: int) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import onnxruntime
+import torch
 from insightface.app import FaceAnalysis
 from insightface.app.common import Face as FoundFace
 from numpy.typing import NDArray
@@ -19,6 +21,9 @@ from worker.concepts.boxes import Box
 
 # insightface's own threshold.
 _THRESHOLD = 0.5
+# A negative number would take the session off the GPU; which GPU it is stands in the providers.
+_PROVIDERS_AS_GIVEN = 0
+_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,32 +67,38 @@ class FaceReader:
         return np.asarray(found.embedding, dtype=np.float32)
 
 
-def load_faces(root: Path, pack: str, *, detection_px: Sequence[int], device: str) -> FaceReader:
+def load_faces(root: Path, pack: str, *, detection_px: Sequence[int], device: torch.device) -> FaceReader:
     """The pack under `root`/models/`pack`. Raises OSError for files that are missing or broken."""
     folder = root / "models" / pack
     if not folder.is_dir():
         message = f"there is no model pack {folder}"
         raise FileNotFoundError(message)
-    on_gpu = device.startswith("cuda")
-    providers = ["CUDAExecutionProvider"] if on_gpu else []
+    providers = providers_of(device, onnxruntime.get_available_providers())
     # insightface reports every model on standard output.
     with contextlib.redirect_stdout(io.StringIO()):
         try:
             analysis = FaceAnalysis(
                 name=str(folder),
                 allowed_modules=["detection", "recognition"],
-                providers=[*providers, "CPUExecutionProvider"],
+                providers=providers,
             )
         except Exception as error:
             # onnxruntime's errors share no class of their own, and insightface asserts what it misses.
             message = f"the model pack {folder} cannot be read: {error or 'it holds no face detector'}"
             raise OSError(message) from error
         side_px = detection_px[0]
-        analysis.prepare(ctx_id=0 if on_gpu else -1, det_thresh=_THRESHOLD, det_size=(side_px, side_px))
+        analysis.prepare(ctx_id=_PROVIDERS_AS_GIVEN, det_thresh=_THRESHOLD, det_size=(side_px, side_px))
     if "recognition" not in analysis.models:
         message = f"the model pack {folder} holds no recogniser"
         raise FileNotFoundError(message)
     return FaceReader(analysis=analysis, detection_px=tuple(detection_px))
+
+
+def providers_of(device: torch.device, available: Collection[str]) -> list[str | tuple[str, dict[str, int]]]:
+    """How onnxruntime runs the pack: on this very GPU where its build for CUDA is installed, else on the CPU."""
+    if device.type == "cuda" and _CUDA in available:
+        return [(_CUDA, {"device_id": device.index or 0}), _CPU]
+    return [_CPU]
 
 
 def _blue_first(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
