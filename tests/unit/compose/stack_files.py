@@ -11,7 +11,7 @@ import yaml
 from compose.processes import ROOT
 
 MAIN = "docker-compose.yml"
-OVERRIDES = ("compose/cpu.yml", "compose/api-host.yml", "compose/gpu-host.yml")
+OVERRIDES = ("compose/cpu.yml", "compose/api-host.yml", "compose/gpu-host.yml", "compose/gpu-detection.yml")
 MANIFESTS = sorted(path for path in (ROOT / "compose" / "kubernetes").glob("*.yaml") if path.stem != "kustomization")
 DOCKERFILES = {path.name: path.read_text() for path in sorted((ROOT / "compose").glob("*.Dockerfile"))}
 _VARIABLE = re.compile(r"\$\$|\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<more>[^}]*))?\}|\$(?P<bad>\S?)")

@@ -170,6 +170,17 @@ def test_without_a_gpu_none_is_asked_for_and_the_small_checkpoints_run() -> None
     assert generation["environment"] == {"TROUPE_BUNDLE": "mini", "TROUPE_DEVICE": "cpu"}
 
 
+def test_detection_moves_to_the_first_gpu_or_the_named_one_when_it_is_asked_to() -> None:
+    document = compose_file("compose/gpu-detection.yml")
+    assert SERVICES["detection"]["environment"]["TROUPE_DEVICE"] == "cpu"
+    for environment, device in (({}, "cuda"), ({"DETECTION_DEVICE": "cuda:1"}, "cuda:1")):
+        detection = resolved(document, environment)["services"]["detection"]
+        assert Settings(device=detection["environment"]["TROUPE_DEVICE"]).device == device
+        assert detection["deploy"] == {
+            "resources": {"reservations": SERVICES["generation"]["deploy"]["resources"]["reservations"]}
+        }
+
+
 def test_a_gpu_host_starts_workers_and_nothing_else() -> None:
     document: dict[str, Any] = compose_file("compose/gpu-host.yml")["services"]
     elsewhere = {name for name, service in document.items() if service.get("profiles") == ["elsewhere"]}
