@@ -12,7 +12,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMES = ("api", "queue", "backlog", "batch", "fairness", "denoise", "flops", "wall", "streams", "polling", "marks")
+NAMES = (
+    "api",
+    "queue",
+    "backlog",
+    "batch",
+    "fairness",
+    "denoise",
+    "flops",
+    "memory",
+    "wall",
+    "streams",
+    "polling",
+    "marks",
+)
 KNOWN = (*NAMES, "gpu")
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from shared.orders import PersonalizeOrder
-from tests.benchmarks.large import APART, CLOSE, cast_of, generation_of, order_of
+from tests.benchmarks.large import APART, CLOSE, cast_of, generation_of, kind_of, order_of
 from tests.published import published_networks
 from worker.blend.loop import Composition, denoise
 from worker.models.bundle import Generation
@@ -45,7 +45,7 @@ class Counted:
 
     def __call__(self, x: Tensor, t: Tensor, branches: Sequence[Branch], /) -> Tensor:
         """Predictions without numbers."""
-        kind = tuple((one.guided(t), one.face is None, one.window) for one in branches)
+        kind = kind_of(branches, t)
         self.steps[kind] += 1
         if kind not in self.tflop:
             # The first also works out what stays the same in all of its kind.

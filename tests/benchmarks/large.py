@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from tests.tiny import TINY
 from worker.drawings import personalize_order_of
 from worker.models.attention import attend_to_faces
 from worker.models.bundle import Generation
+from worker.models.denoiser import Branch
 from worker.models.instantid import InstantId
 from worker.models.pen import Pen
 from worker.models.pretrained import Generator
@@ -68,6 +69,11 @@ def _give_adapter(unet: Any) -> None:
             ).to(device=weight.device, dtype=weight.dtype)
     unet.set_attn_processor(processors)
     attend_to_faces(unet)
+
+
+def kind_of(branches: Sequence[Branch], t: torch.Tensor) -> tuple[object, ...]:
+    """What a step's forwards depend on: which branches, guided or not, in which windows."""
+    return tuple((one.guided(t), one.face is None, one.window) for one in branches)
 
 
 def order_of(preset: Preset, *, steps: int | None, side_px: int, people: int = 2, **asked: object) -> PersonalizeOrder:
