@@ -53,13 +53,16 @@ def stop_on_signals() -> Iterator[None]:
 
 
 def supervise(folder: Path, api_port: int) -> None:
-    """Runs the stack until a signal comes. Raises StackFailed when a part dies, AlreadyUp when the folder is in use."""
+    """Runs the stack until a signal comes; what ends is started again.
+
+    Raises StackFailed when a part cannot go on, AlreadyUp when the folder is in use.
+    """
     state = folder / "state.json"
     with stop_on_signals(), running_stack(folder, api_port=api_port, say=_say, webhooks=True) as stack:
         _write_state(state, stack)
         try:
             while True:
-                stack.check()
+                stack.mend(_say)
                 time.sleep(_POLL_S)
         finally:
             state.unlink()

@@ -139,12 +139,12 @@ class Processes:
         """The programs that were started and not stopped."""
         return tuple(self._running)
 
-    def start(self, program: Program) -> Running:
-        """Starts a program in its own process group, with its output in `{logs}/{name}.log`."""
+    def start(self, program: Program, *, again: bool = False) -> Running:
+        """Starts a program in its own process group, with its output in `{logs}/{name}.log`: anew, or going on."""
         ear = self._ear()
         log = self._logs / f"{program.name}.log"
         # A process that was started but not yet noted would be left behind by a handler that raises in between.
-        with log.open("wb") as out, signals_wait():
+        with log.open("ab" if again else "wb") as out, signals_wait():
             process = subprocess.Popen(
                 list(program.command),
                 cwd=ROOT,
@@ -173,6 +173,12 @@ class Processes:
         for one in ones:
             one.stop()
             self._running.remove(one)
+
+    def start_again(self, ended: Running) -> Running:
+        """Starts the program of one that ended, in whose place it is from then on."""
+        # Its children may have outlived it.
+        self.stop(ended)
+        return self.start(ended.program, again=True)
 
     def stop_all(self) -> None:
         """Stops what is left, the last started first."""

@@ -13,17 +13,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
 from compose.certificate import own_certificate
-from compose.processes import Processes, Program, Running, StackFailed
+from compose.processes import Processes, Program, StackFailed
 from compose.servers import HOST, first_free_port, listens, redis_answers, redis_program, s3_program
 from shared.broker import WORKER_ARGS
 from shared.environment import SettingsWrong
-from shared.settings import Settings
+from shared.settings import EXIT_CONFIG, Settings
 
 Say = Callable[[str], None]
 
@@ -31,6 +31,9 @@ WORKERS = ("detection", "generation")
 # A worker gives its job back at the next denoising step, so it needs one step of the slowest bundle and a little.
 _WORKER_GRACE_S = 30.0
 _SERVER_START_S = 30.0
+# What ends once more after as many ends in this time will not go on by itself.
+_OFTEN = 3
+_OFTEN_S = 600.0
 # Reading a published bundle from a slow disk takes minutes.
 _MODELS_START_S = 600.0
 
@@ -51,11 +54,27 @@ class Stack:
     redis_url: str
     s3_url: str
     processes: Processes
+    _ends: dict[str, list[float]] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raises StackFailed when one of the processes is gone."""
         for one in self.processes.running:
             one.check()
+
+    def mend(self, say: Say) -> None:
+        """Starts again what ended. Raises StackFailed where that is of no use: for wrong settings, or too often."""
+        for one in self.processes.running:
+            status = one.process.poll()
+            if status is None:
+                continue
+            now = time.monotonic()
+            before = [at for at in self._ends.get(one.program.name, []) if now - at < _OFTEN_S]
+            if status == EXIT_CONFIG or len(before) == _OFTEN:
+                one.check()
+            self._ends[one.program.name] = [*before, now]
+            say(f"{one.program.name} ended with status {status} and is started again; the end of {one.log}:")
+            say(one.tail())
+            self.processes.start_again(one)
 
 
 @contextmanager
@@ -123,10 +142,11 @@ def running_stack(
         if "s3_endpoint_url" not in settings.model_fields_set:
             environment["TROUPE_S3_ENDPOINT_URL"] = _start_s3(processes, folder, settings, say)
         say(f"starting a detection worker, a generation worker (bundle {settings.bundle}) and the API")
-        workers = [processes.start(_worker(role, environment)) for role in WORKERS]
+        for role in WORKERS:
+            processes.start(_worker(role, environment))
         if webhooks:
-            workers.append(processes.start(_deliverer(environment)))
-        api = processes.start(_api(api_port, environment))
+            processes.start(_deliverer(environment))
+        processes.start(_api(api_port, environment))
         stack = Stack(
             url=url,
             redis_url=environment.get("TROUPE_REDIS_URL", settings.redis_url),
@@ -137,7 +157,7 @@ def running_stack(
             _wait_until_ready(stack, say)
             yield stack
         finally:
-            _stop(processes, workers, api, say)
+            _stop(processes, say)
 
 
 def _start_redis(processes: Processes, folder: Path, say: Say) -> str:
@@ -225,9 +245,9 @@ def not_ready(client: httpx.Client) -> str:
     return ", ".join(f"{check['name']} ({check['detail']})" for check in checks if not check["ok"])
 
 
-def _stop(processes: Processes, workers: list[Running], api: Running, say: Say) -> None:
+def _stop(processes: Processes, say: Say) -> None:
     """The door first, then the workers, which give their jobs back; the servers they write to go last."""
     say("stopping")
-    processes.stop(api)
-    processes.stop(*workers)
+    for names in ({"api"}, {*WORKERS, "webhooks"}):
+        processes.stop(*(one for one in processes.running if one.program.name in names))
     processes.stop_all()

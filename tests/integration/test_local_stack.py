@@ -111,6 +111,19 @@ def test_up_serves_up_again_changes_nothing_and_down_ends_everything(mark: Mark,
     assert local(mark, tmp_path, "status").returncode == 3
 
 
+def test_a_worker_that_ends_is_started_again_and_the_stack_serves_on(mark: Mark, tmp_path: Path) -> None:
+    started = local(mark, tmp_path, "up")
+    assert started.returncode == 0, started.stdout + started.stderr
+    worker = next(pid for pid, words in mark.processes().items() if "celery" in words and "-n generation@" in words)
+    os.kill(worker, signal.SIGKILL)
+    log = tmp_path / "stack.log"
+    assert eventually(lambda: "generation ended with status -9 and is started again" in log.read_text(), within_s=60)
+    assert eventually(lambda: "waiting for generation" in local(mark, tmp_path, "status").stdout, within_s=60)
+    assert eventually(lambda: "ready" in local(mark, tmp_path, "status").stdout, within_s=START_S)
+    assert local(mark, tmp_path, "down").stdout == "stopped\n"
+    assert mark.processes() == {}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_models_load_ends_everything(mark: Mark, tmp_path: Path, number: signal.Signals) -> None:
     process = supervisor(mark, tmp_path)
