@@ -131,7 +131,9 @@ def _counts_itself(scope: Scope) -> bool:
     """
     if scope["path"] != JOBS or scope["method"] != "POST":
         return False
-    return any(name == b"content-type" and value.startswith(b"application/json") for name, value in scope["headers"])
+    # The first of several is the one that is read as.
+    kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+    return kind.startswith(b"application/json")
 
 
 async def _asking(scope: Scope, context: Context) -> tuple[str, str]:

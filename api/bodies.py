@@ -45,6 +45,10 @@ async def read_form(
     except MultiPartException as error:
         message = f"the multipart body is not readable: {error.message}"
         raise MalformedBody(message) from error
+    except UnicodeError as error:
+        # Texts are read in whatever charset the body says it has.
+        message = f"the multipart body is not readable in its charset: {error}"
+        raise MalformedBody(message) from error
     try:
         yield form
     finally:

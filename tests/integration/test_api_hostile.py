@@ -56,6 +56,9 @@ def raw(server: ApiServer, request: bytes, *, read: bool = True) -> bytes:
         return b"".join(iter(lambda: connection.recv(65_536), b"")) if read else b""
 
 
+_ONE_FIELD = b'--b\r\nContent-Disposition: form-data; name="prompt"\r\n\r\nx\r\n--b--\r\n'
+
+
 @pytest.mark.parametrize(
     ("content_type", "body", "code"),
     [
@@ -77,6 +80,8 @@ def raw(server: ApiServer, request: bytes, *, read: bool = True) -> bytes:
             b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n",
             "malformed_body",
         ),
+        ("multipart/form-data; boundary=b; charset=undefined", _ONE_FIELD, "malformed_body"),
+        ("multipart/form-data; boundary=b; charset=nothing-of-the-kind", _ONE_FIELD, "invalid_field"),
         ("multipart/form-data; boundary=" + "b" * 5_000, b"x", "malformed_body"),
         ("multipart/form-data; boundary=b", b"--b--\r\n", "invalid_field"),
         ("\xff\xfe", b"x", "unsupported_media"),

@@ -150,6 +150,14 @@ def test_a_refused_form_is_not_even_read(server: ApiServer) -> None:
         refused(caller.post("/v1/jobs", data=form, files={"photo": ("me.png", b"no picture")}), "rate_limited")
 
 
+def test_a_form_that_also_says_it_is_json_is_refused_unread_as_well(server: ApiServer) -> None:
+    with Caller(server, rate=1, rate_window_s=3600) as caller:
+        caller.submit()
+        form = httpx.Request("POST", "http://x", data={"prompt": "a man"}, files={"photo": ("me.png", b"no picture")})
+        types = [("Content-Type", form.headers["content-type"]), ("Content-Type", "application/json")]
+        refused(caller.post("/v1/jobs", content=form.read(), headers=types), "rate_limited")
+
+
 def test_a_day_has_so_many_units_and_what_is_refused_costs_none(server: ApiServer) -> None:
     with Caller(server, daily_units=5) as caller:
         one = caller.units()
