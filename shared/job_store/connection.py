@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,14 @@ import redis.asyncio
 import redis.asyncio.retry
 import redis.retry
 from redis.backoff import ConstantBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, OutOfMemoryError, ReadOnlyError, TimeoutError  # noqa: A004
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,  # noqa: A004
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,  # noqa: A004
+)
 
 from shared.errors import RecordsUnavailable
 from shared.metrics import meters
@@ -19,6 +27,10 @@ from shared.settings import Settings
 
 # What may pass by itself. Any other answer of Redis is a bug of ours and is shown as one.
 _PASSING = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError, OSError)
+
+# The same, for which the client has no class: a full disk, too few replicas, a script that takes long. In a pipeline
+# the client puts words of its own before them.
+_REFUSALS = re.compile(r"(^|caused error: )(MISCONF|NOREPLICAS|MASTERDOWN|BUSY) ")
 
 # One more try covers a connection that was cut while it idled. An outage is the caller's to decide about: a denoising
 # step must not stand still for the client's own ten tries.
@@ -62,6 +74,13 @@ def redis_errors() -> Iterator[None]:
     try:
         yield
     except _PASSING as error:
-        meters().redis_errors.inc()
-        message = f"Redis does not answer: {error or type(error).__name__}"
-        raise RecordsUnavailable(message) from error
+        raise _unavailable(error) from error
+    except ResponseError as error:
+        if _REFUSALS.search(str(error)):
+            raise _unavailable(error) from error
+        raise
+
+
+def _unavailable(error: Exception) -> RecordsUnavailable:
+    meters().redis_errors.inc()
+    return RecordsUnavailable(f"Redis does not answer: {error or type(error).__name__}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import redis.asyncio
 
@@ -37,7 +37,8 @@ class EventReader:
     async def start(self) -> None:
         """Starts reading at the newest event. Raises RecordsUnavailable."""
         if self._task is None:
-            self._task = asyncio.create_task(self._read(await self._newest()), name="job events")
+            newest = await self._newest()
+            self._task = asyncio.create_task(go_on(lambda: self._read(newest)), name="job events")
 
     async def stop(self) -> None:
         """Stops reading and wakes everybody."""
@@ -92,6 +93,16 @@ class EventReader:
         for listeners in self._listening.values():
             for wake in listeners:
                 wake()
+
+
+async def go_on(work: Callable[[], Awaitable[None]]) -> None:
+    """Does what never ends, and again after a pause when it broke: those who wait for it would wait for ever."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("task_broke")
+        await asyncio.sleep(_PAUSE_S)
 
 
 async def end(task: asyncio.Task[None]) -> None:

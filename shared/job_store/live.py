@@ -15,7 +15,7 @@ from functools import partial
 from shared.errors import RecordsUnavailable
 from shared.job import Job, Status
 from shared.job_store.async_store import AsyncJobStore
-from shared.job_store.events import end
+from shared.job_store.events import end, go_on
 from shared.job_store.facts import QueuePlace
 from shared.log import get_logger
 
@@ -99,9 +99,9 @@ class LiveJobs:
     def start(self) -> None:
         """Starts the tasks: one reads, one looks after places in the queue, one asks for previews."""
         self._tasks = [
-            asyncio.create_task(self._read(), name="live jobs"),
-            asyncio.create_task(self._look_after_places(), name="live places"),
-            asyncio.create_task(self._ask_for_previews(), name="live previews"),
+            asyncio.create_task(go_on(self._read), name="live jobs"),
+            asyncio.create_task(go_on(self._look_after_places), name="live places"),
+            asyncio.create_task(go_on(self._ask_for_previews), name="live previews"),
         ]
 
     async def stop(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from shared.job_store.events import EventReader
+from shared.job_store.events import EventReader, end, go_on
 
 
 class LosesTheFirstCancel:
@@ -40,3 +40,25 @@ def test_a_cancel_that_gets_lost_in_the_client_is_sent_again() -> None:
         return client.lost
 
     assert asyncio.run(run()) == 1
+
+
+def test_what_never_ends_goes_on_after_it_broke() -> None:
+    async def run() -> list[int]:
+        done: list[int] = []
+        again = asyncio.Event()
+
+        async def work() -> None:
+            done.append(len(done))
+            if len(done) == 1:
+                message = "something nobody thought of"
+                raise ValueError(message)
+            again.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(go_on(work))
+        await asyncio.wait_for(again.wait(), timeout=10)
+        await end(task)
+        assert task.cancelled()
+        return done
+
+    assert asyncio.run(run()) == [0, 1]
