@@ -149,7 +149,14 @@ def test_retry_after_is_read_in_both_its_forms(other: Receiver) -> None:
     ):
         other.answer = lambda _, text=text: Answer(status=503, headers={"Retry-After": text})  # type: ignore[misc]
         assert send(other.url).asked_s == pytest.approx(seconds, abs=3)
-    for text in ("soon", "-5", "1.5", "٣"):
+    for text in (
+        "soon",
+        "-5",
+        "1.5",
+        "٣",
+        f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT",
+        "Mon, 06 Nov 2000 08:49:37 +999999999",
+    ):
         other.answer = lambda _, text=text: Answer(
             status=503, headers={"X-Was": "x", "Retry-After": text.encode().decode("latin-1")}
         )  # type: ignore[misc]

@@ -164,6 +164,6 @@ def _asked_s(headers: Sequence[tuple[bytes, bytes]]) -> float | None:
         return float(text[:_MOST_DIGITS])
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - time.time())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - time.time())
