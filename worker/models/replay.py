@@ -26,6 +26,7 @@ class Replay:
         self._graph: torch.cuda.CUDAGraph | None = None
         self._warm = False
         self._has_room = True
+        self._done = torch.cuda.Event()
 
     @torch.inference_mode()
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
@@ -36,9 +37,13 @@ class Replay:
             # Libraries set themselves up the first time, which a recording cannot hold.
             self._warm = True
             return self._work(x, t)
+        # One at a time: nothing else in a step waits for the card, and the host would be through all steps, and deaf to
+        # whoever takes the job back, before the card has done the second.
+        self._done.synchronize()
         self._x.copy_(x)
         self._t.fill_(float(t))
         self._graph.replay()
+        self._done.record()
         return self._out.clone()
 
     def _record(self, x: Tensor, t: Tensor) -> None:
