@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Self
 
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
@@ -47,6 +48,7 @@ class Denoiser:
     """The networks of a job's steps. `batched`: all branches in one forward, until memory says otherwise.
 
     latent_px: side of a latent in pixels, 8 for SDXL's VAE. replayed: forwards on CUDA are recorded once and replayed.
+    As a context it releases at the end what the steps hold.
     """
 
     def __init__(
@@ -67,6 +69,12 @@ class Denoiser:
         self._batched = batched
         self._replayed = replayed
         self._known: dict[tuple[tuple[Branch, bool], ...], Work] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_how: object) -> None:
+        self.release()
 
     def release(self) -> None:
         """Lets go of what was put together and recorded for the steps; a further step begins anew."""

@@ -58,11 +58,11 @@ def personalize(generation: Generation, order: PersonalizeOrder, cast: Cast, on_
     generation.loras.wear(order.drawing.loras)
     ready = arrange(generation, order, cast)
     sdxl = generation.generator.sdxl
-    denoised = denoise(
-        ready.x, ready.solver, ready.composition, ready.plan, lambda i, n: _sketched(sdxl, on_step(i, n))
-    )
-    # Decoding needs the room.
-    ready.composition.background.denoiser.release()
+    # Decoding needs the room, and so does the next job where this one is taken back.
+    with ready.composition.background.denoiser:
+        denoised = denoise(
+            ready.x, ready.solver, ready.composition, ready.plan, lambda i, n: _sketched(sdxl, on_step(i, n))
+        )
     picture = sdxl.decode(denoised.latents)
     if denoised.background is None:
         return picture

@@ -42,9 +42,9 @@ def render(generation: Generation, drawing: Drawing, on_step: OnStep) -> Templat
         # Nobody is shown the template before it is whole.
         on_step(i, n)
 
-    denoised = denoise(noisy, solver, Composition(background=background), on_step=told)
-    # Decoding needs the room.
-    background.denoiser.release()
+    # Decoding needs the room, and so does the next job where this one is taken back.
+    with background.denoiser:
+        denoised = denoise(noisy, solver, Composition(background=background), on_step=told)
     return Template(picture=sdxl.decode(denoised.latents), predictions=denoised.predictions)
 
 

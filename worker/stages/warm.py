@@ -44,8 +44,9 @@ def warm_up_generation(generation: Generation, limits: BundleLimits) -> None:
         ),
     )
     seen = solver.scale(x, 0)
-    for branch in (scene, person):
-        x = branch(seen, solver.timesteps[0])
+    with scene.denoiser:
+        for branch in (scene, person):
+            x = branch(seen, solver.timesteps[0])
     sdxl.decode(x.to(seen.dtype))
 
 

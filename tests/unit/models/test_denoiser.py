@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import suppress
+
 import torch
 
+from shared.errors import JobCancelled
+from shared.orders import PersonalizeOrder
+from tests.benchmarks.large import APART, cast_of, order_of
 from tests.tiny import tiny_generator
 from tests.unit.models.test_half import branches_of
+from worker.models.bundle import Generation
 from worker.models.denoiser import Denoiser
+from worker.models.pen import Pen
+from worker.stages.personalize import personalize
+from worker.stages.render import render
 
 
 def test_keys_of_the_words_are_worked_out_once_and_anew_after_a_release() -> None:
@@ -25,3 +35,35 @@ def test_keys_of_the_words_are_worked_out_once_and_anew_after_a_release() -> Non
     after = denoiser.predict(x, torch.tensor(500.0), branches)
     assert len(asked) == 2
     torch.testing.assert_close(after, before[1])
+
+
+def test_a_job_that_is_taken_back_leaves_nothing_of_its_steps() -> None:
+    generation = Generation(generator=tiny_generator(), pen=Pen(), batched=True)
+    order = order_of("best", steps=2, side_px=128)
+    held = denoisers()
+    gc.disable()
+    try:
+        for step in (1, 2):
+            take_back(generation, order, step)
+            assert denoisers() == held
+    finally:
+        gc.enable()
+
+
+def take_back(generation: Generation, order: PersonalizeOrder, at: int) -> None:
+    """Both stages of a job, each of which ends at a step with an error."""
+
+    def stop(step: int, _steps: int) -> None:
+        if step == at:
+            raise JobCancelled("taken back")
+
+    cast = cast_of(order, APART, torch.zeros(2, 4, 16, 16))
+    with suppress(JobCancelled):
+        render(generation, order.drawing, stop)
+    with suppress(JobCancelled):
+        personalize(generation, order, cast, stop)
+
+
+def denoisers() -> int:
+    """How many there are, whether somebody still knows them or not."""
+    return sum(type(one) is Denoiser for one in gc.get_objects())
