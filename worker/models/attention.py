@@ -18,19 +18,27 @@ _Pair = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Faces:
-    """The faces that rows wear. rows: (k,), their numbers; tokens: (k, n, d); scales: (k, 1, 1), how strongly."""
+    """The faces that rows wear. rows: (k,), their numbers; tokens: (k, n, d); scales: (k, 1, 1), how strongly.
+
+    seen: (k, 1, 1, n), which tokens are a face's own and not there to fill the row up; None where all are.
+    """
 
     rows: Tensor
     tokens: Tensor
     scales: Tensor
+    seen: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Context:
-    """What the rows of a network attend to. states: (rows, tokens, d); known: keys and values by attention."""
+    """What the rows of a network attend to. states: (rows, tokens, d); known: keys and values by attention.
+
+    seen: which of the states, as a face's `seen`.
+    """
 
     states: Tensor
     faces: Faces | None = None
+    seen: Tensor | None = None
     known: dict[nn.Module, tuple[_Pair, _Pair | None]] = field(default_factory=dict)
 
 
@@ -51,10 +59,10 @@ class ContextAttention(nn.Module):
         context = encoder_hidden_states
         words, worn = self._pairs(attn, context)
         query = _heads(attn.to_q(hidden_states), attn.heads)
-        seen = scaled_dot_product_attention(query, *words)
+        seen = scaled_dot_product_attention(query, *words, attn_mask=context.seen)
         if context.faces is not None and worn is not None:
             faces = context.faces
-            face = scaled_dot_product_attention(query[faces.rows], *worn)
+            face = scaled_dot_product_attention(query[faces.rows], *worn, attn_mask=faces.seen)
             seen = seen.index_add(0, faces.rows, face * faces.scales[..., None].to(face.dtype))
         rows, _, length, _ = seen.shape
         out: Tensor = attn.to_out[0](seen.transpose(1, 2).reshape(rows, length, -1))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from worker.blend.windows import Window
 from worker.models.attention import Context, Faces
@@ -110,12 +110,15 @@ def _faces(parts: Sequence[Part], device: torch.device) -> Faces | None:
         at += part.count
     if not rows:
         return None
-    # Persons with fewer photos have shorter sequences. Repeating one whole leaves attention over it as it was.
-    length = math.lcm(*(own.shape[1] for own in tokens))
+    # Persons with fewer photos have shorter sequences.
+    lengths = [own.shape[1] for own in tokens for _ in range(len(own))]
+    longest = max(lengths)
+    seen = torch.arange(longest) < torch.tensor(lengths)[:, None]
     return Faces(
         rows=torch.tensor(rows, device=device),
-        tokens=torch.cat([own.repeat(1, length // own.shape[1], 1) for own in tokens]),
+        tokens=torch.cat([pad(own, (0, 0, 0, longest - own.shape[1])) for own in tokens]),
         scales=torch.tensor(scales).view(-1, 1, 1).to(tokens[0]),
+        seen=None if seen.all() else seen[:, None, None].to(device),
     )
 
 
@@ -125,7 +128,7 @@ def _worn(parts: Sequence[Part], faces: Faces, added: dict[str, Tensor]) -> Worn
     return WornFaces(
         rows=faces.rows,
         # InstantID's one departure from a ControlNet: it reads the face tokens, not the text.
-        context=Context(states=faces.tokens),
+        context=Context(states=faces.tokens, seen=faces.seen),
         added={name: value[faces.rows] for name, value in added.items()},
         hints=torch.cat([face.hint for face in worn]),
         scales=torch.tensor([face.identity_scale for face in worn]).view(-1, 1, 1, 1).to(faces.tokens),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 from contextlib import suppress
+from dataclasses import replace
 
+import numpy as np
 import torch
 
 from shared.errors import JobCancelled
@@ -15,7 +17,8 @@ from tests.unit.models.test_half import branches_of
 from worker.models.bundle import Generation
 from worker.models.denoiser import Denoiser
 from worker.models.pen import Pen
-from worker.stages.personalize import personalize
+from worker.models.rows import Part, rows_of
+from worker.stages.personalize import arrange, personalize
 from worker.stages.render import render
 
 
@@ -35,6 +38,25 @@ def test_keys_of_the_words_are_worked_out_once_and_anew_after_a_release() -> Non
     after = denoiser.predict(x, torch.tensor(500.0), branches)
     assert len(asked) == 2
     torch.testing.assert_close(after, before[1])
+
+
+def test_people_with_more_and_fewer_photos_are_drawn_together_as_alone_and_none_makes_the_others_longer() -> None:
+    generation = Generation(generator=tiny_generator(), pen=Pen(), batched=True)
+    order = order_of("best", steps=2, side_px=128, people=3)
+    cast = cast_of(order, APART, torch.zeros(2, 4, 16, 16))
+    rng = np.random.default_rng(0)
+    photos = [rng.standard_normal((count, 512), dtype=np.float32) for count in (1, 3, 2)]
+    ready = arrange(generation, order, replace(cast, identities=photos))
+    branches = [layer.predictor for layer in ready.composition.layers]
+    x, t = ready.x.expand(3, -1, -1, -1), torch.tensor(500.0)
+    together = ready.composition.together(x, t, branches)
+    alone = torch.cat([branch(x[:1], t) for branch in branches])
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+    parts = [Part(text=one.text, face=one.face, window=None, guided=True) for one in branches]
+    faces = rows_of(parts, width_px=128, height_px=128, latent_px=8).context.faces
+    assert faces is not None
+    assert branches[1].face is not None
+    assert faces.tokens.shape[1] == branches[1].face.tokens.shape[1]
 
 
 def test_a_job_that_is_taken_back_leaves_nothing_of_its_steps() -> None:
