@@ -48,6 +48,7 @@ class Child:
         self._load_stages = load_stages
         self._said = Readiness(ready=False)
         self._gauge: Callable[[], Gauge] = Gauge
+        self._answers: Callable[[], bool] = lambda: True
         self._paces: deque[tuple[int, float]] = deque(maxlen=_PACED_STAGES)
         self._reminds = threading.Thread(target=self._remind, name="reminder", daemon=True)
 
@@ -59,7 +60,7 @@ class Child:
         started_s = time.monotonic()
         try:
             loaded = self._load_stages(self.settings, self.settings.role)
-            self._gauge = loaded.gauge
+            self._gauge, self._answers = loaded.gauge, loaded.answers
             self._tell(ready=False, reason="warming up")
             loaded.warm_up()
             self.stages = loaded.stages
@@ -73,6 +74,12 @@ class Child:
         else:
             log.info("bundle_loaded", worker=self.name, seconds=round(time.monotonic() - started_s, 2))
             self._tell(ready=True, reason="")
+
+    def give_up_where_the_device_did(self) -> None:
+        """Ends this process when its device answers nobody in it any more: it would fail every job that it gets."""
+        if not self._answers():
+            log.critical("device_does_not_answer", worker=self.name)
+            end_process()
 
     def note_pace(self, steps: int, seconds: float) -> None:
         """Takes down how fast a stage denoised."""
@@ -103,6 +110,9 @@ class Child:
                 self._fleet.remind(self.name, self._said, self.gauge())
             except RecordsUnavailable as error:
                 log.warning("reminder_not_told", worker=self.name, error=error.message)
+            except Exception:
+                # A device that broke says nothing of its memory; the next job finds out.
+                log.exception("reminder_broke", worker=self.name)
 
 
 def worker_name(hostname: str, parent_pid: int) -> str:

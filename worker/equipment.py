@@ -7,7 +7,7 @@ from shared.limits import limits_of
 from shared.settings import Settings
 from worker.models.bundle import Bundle
 from worker.models.memory import with_room
-from worker.models.room import memory_mb, name_of, peak_mb
+from worker.models.room import answers, memory_mb, name_of, peak_mb
 from worker.stages.warm import warm_up_detection, warm_up_generation
 
 
@@ -39,6 +39,10 @@ class Equipment:
         """The device as it is now."""
         free_mb, all_mb = memory_mb(self._device)
         return Gauge(device=name_of(self._device), memory_mb=all_mb, free_mb=free_mb, max_pixels=self._max_pixels)
+
+    def answers(self) -> bool:
+        """Whether the device still does."""
+        return answers(self._device)
 
     def _allowed(self, room: int | None) -> int:
         """Pixels of the largest picture: as the setting says, or as there is room for, within the bundle's own."""

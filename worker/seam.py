@@ -62,16 +62,23 @@ def _nothing() -> None:
     """Nothing needs to get warm."""
 
 
+def _always() -> bool:
+    """There is no device that could stop to answer."""
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
     """A role's stages over loaded models.
 
     warm_up: runs every network once, so that no job waits for it; raises OutOfMemory. gauge: the device as it is now.
+    answers: whether the device still does; some errors of a GPU leave nothing but a new process.
     """
 
     stages: Mapping[Stage, StageFunction]
     warm_up: Callable[[], None] = _nothing
     gauge: Callable[[], Gauge] = Gauge
+    answers: Callable[[], bool] = _always
 
 
 LoadStages = Callable[[Settings, Role], Loaded]

@@ -61,7 +61,7 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
         if finisher is not None:
             finisher.warm_up(limits_of(settings.bundle))
 
-    return Loaded(stages=stages, warm_up=warm_up, gauge=equipment.gauge)
+    return Loaded(stages=stages, warm_up=warm_up, gauge=equipment.gauge, answers=equipment.answers)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -196,6 +196,8 @@ def _settle(child: Child, stage: Stage, claim: Claim, error: Exception, told: At
         else:
             if not isinstance(error, RequestError):
                 log.error("stage_broke", attempt=attempt, exc_info=error)
+                # The job then counts as one that lost its worker.
+                child.give_up_where_the_device_did()
             failure, became = _failure(error, stage), "failed"
             faces = error.faces if isinstance(error, NoFace) else ()
             ending = persist(lambda: jobs.fail(job_id, attempt, failure, faces=faces), for_s=child.settings.lease_s)

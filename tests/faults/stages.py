@@ -47,7 +47,10 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
         raise BundleError(message)
     blobs = BlobStore(settings)
     stages = {stage: partial(assign, stage, folder, blobs) for stage in STAGES if role in ("all", QUEUE_OF[stage])}
-    return Loaded(stages=stages, warm_up=partial(warm_up, folder), gauge=lambda: GAUGE)
+    broken = folder / f"{os.getpid()}.device_broken"
+    return Loaded(
+        stages=stages, warm_up=partial(warm_up, folder), gauge=lambda: GAUGE, answers=lambda: not broken.exists()
+    )
 
 
 def warm_up(folder: Path) -> None:
@@ -133,6 +136,11 @@ def run(stage: Stage, folder: Path, job: Job, on_step: OnStep) -> None:
         raise NoFace(message)
     elif act == "bug":
         message = "a secret that only the log may hold"
+        raise RuntimeError(message)
+    elif act == "break_device_first" and not gate.exists():
+        gate.touch()
+        (folder / f"{os.getpid()}.device_broken").touch()
+        message = "an illegal memory access was encountered"
         raise RuntimeError(message)
     elif act == "outage_first" and not gate.exists():
         gate.touch()

@@ -41,6 +41,15 @@ def test_a_job_that_kills_its_worker_every_time_fails_after_three(crew: Crew) ->
     stand.check_one_picture(innocent)
 
 
+def test_a_child_whose_device_answers_no_more_ends_and_its_job_runs_on_in_a_fresh_one(crew: Crew) -> None:
+    stand = crew.rig
+    job_id, others = stand.submit("render=break_device_first"), [stand.submit() for _ in range(4)]
+    for other in (job_id, *others):
+        stand.check_one_picture(other)
+    first, again = [run for run in stand.runs(job_id) if run.stage is Stage.RENDER]
+    assert again.pid != first.pid
+
+
 def test_a_stage_that_hangs_is_ended_and_its_job_runs_again(crew: Crew) -> None:
     stand = crew.rig
     job_id = stand.submit("identify=hang")

@@ -1,4 +1,4 @@
-"""The room that a device has: what it is called, what is left of its memory, and how much a work takes."""
+"""A device: what it is called, whether it answers, what is left of its memory, and how much a work takes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ def name_of(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type}, {torch.get_num_threads()} threads"
+
+
+def answers(device: torch.device) -> bool:
+    """Whether the device computes. After an illegal access or a hardware fault CUDA refuses a process everything."""
+    try:
+        return bool(torch.ones(1, device=device).item())
+    except RuntimeError:
+        return False
 
 
 def memory_mb(device: torch.device) -> tuple[int, int]:

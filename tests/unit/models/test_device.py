@@ -13,6 +13,7 @@ from shared.errors import BundleError
 from shared.settings import Settings
 from worker.models.device import claim, device_of
 from worker.models.faces import providers_of
+from worker.models.room import answers
 
 CLAIM = (
     "import sys; from pathlib import Path; from worker.models.device import claim; "
@@ -71,3 +72,9 @@ def test_faces_are_read_on_the_workers_own_gpu_where_onnxruntime_has_one_and_els
     assert providers_of(torch.device("cuda:3"), cuda) == [(cuda[0], {"device_id": 3}), cuda[1]]
     assert providers_of(torch.device("cuda:3"), cuda[1:]) == [cuda[1]]
     assert providers_of(torch.device("cpu"), cuda) == [cuda[1]]
+
+
+def test_a_device_that_computes_answers_and_one_that_refuses_does_not() -> None:
+    assert answers(torch.device("cpu"))
+    # What a device without numbers says to whoever wants one, it says for good.
+    assert not answers(torch.device("meta"))
