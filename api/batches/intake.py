@@ -145,8 +145,7 @@ class BatchIntake:
             self._check()
             await self._good.close()
             await self._bad.close()
-            await context.jobs.admit(self._tenant, receipt, units=self._units)
-            await self._start(receipt.by)
+            await self._start(receipt)
         except BaseException:
             # A caller that went away is no reason to leave the rest of its batch behind.
             await asyncio.shield(self._drop())
@@ -225,7 +224,7 @@ class BatchIntake:
             message = f"{count} lines are not valid, and the batch is strict; line {self._first[0].number} is the first"
             raise Refusal(BatchRefused, message, fields)
 
-    async def _start(self, by: str) -> None:
+    async def _start(self, receipt: Receipt) -> None:
         started = await self._context.batches.start(
             self._id,
             source=self._source,
@@ -234,7 +233,7 @@ class BatchIntake:
             invalid=self._counts["bad"],
             units=self._units,
             errors=self._bad.names,
-            by=by,
+            receipt=receipt,
         )
         if not started:
             raise _given_up()
@@ -245,11 +244,12 @@ class BatchIntake:
 
     async def _drop(self) -> None:
         try:
-            await self._context.batches.drop(self._id)
-            await self._good.drop()
-            await self._bad.drop()
+            # The answer to its start may have got lost: then it runs, and its lines are its own.
+            if await self._context.batches.drop(self._id):
+                await self._good.drop()
+                await self._bad.drop()
         except TroupeError as error:
-            # The feeder drops the record, too.
+            # The feeder drops the record, too, and what is left of a batch that never was is collected.
             _log.warning("batch_not_dropped", batch=self._id, code=error.code)
 
 

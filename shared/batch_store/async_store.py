@@ -12,7 +12,7 @@ import redis.asyncio
 from shared.batch import Batch, Log
 from shared.batch_store.record import decode
 from shared.job import Job, Status
-from shared.job_store import Erasing, keys, record, scripts
+from shared.job_store import Erasing, Receipt, keys, record, scripts
 from shared.job_store.audit import noted_for
 from shared.job_store.connection import Word, redis_errors
 from shared.job_store.events import EventReader
@@ -85,15 +85,19 @@ class AsyncBatchStore:
         invalid: int,
         units: float,
         errors: Sequence[str],
-        by: str = "",
+        receipt: Receipt | None = None,
     ) -> bool:
-        """All lines are read: the batch runs. False when it was given up in the meantime."""
-        words: list[Word] = [source, chunks, good, invalid, units, noted_for(by, self._settings), *errors]
-        return bool(await self._run("batch_start", batch_id, *words))
+        """All lines are read: the batch runs. False when it was given up in the meantime.
 
-    async def drop(self, batch_id: str) -> None:
-        """The batch never was. Does nothing to one that runs."""
-        await self._run("batch_drop", batch_id)
+        With a receipt the batch counts against the tenant's limits, and only if it runs. Raises RateLimited or
+        QuotaExceeded.
+        """
+        words: list[Word] = [source, chunks, good, invalid, units, *self._counted(receipt), *errors]
+        return _noted(await self._run("batch_start", batch_id, *words), receipt)
+
+    async def drop(self, batch_id: str) -> bool:
+        """The batch never was. False, and nothing is done, when it runs: then it needs its lines."""
+        return bool(await self._run("batch_drop", batch_id))
 
     async def get(self, tenant: str, batch_id: str) -> Batch | None:
         """The tenant's batch of this id, or None."""
@@ -239,6 +243,10 @@ class AsyncBatchStore:
         ]
         return sorted(jobs, key=lambda job: job.line)
 
+    def _counted(self, receipt: Receipt | None) -> tuple[Word, Word]:
+        """What a script counts a request as, and who asks."""
+        return ("", "") if receipt is None else (receipt.requests, noted_for(receipt.by, self._settings))
+
     async def _stop(self, batch_id: str, tenant: str, by: str = "") -> None:
         asked_by = noted_for(by, self._settings)
         await self._run("batch_stop", batch_id, tenant, "canceled", self._settings.job_expiry_s, asked_by)
@@ -256,6 +264,14 @@ class AsyncBatchStore:
     async def _run(self, name: str, *values: Word) -> Any:
         with redis_errors():
             return await self._scripts[name](args=[self._prefix, *values])
+
+
+def _noted(answer: Sequence[Any], receipt: Receipt | None) -> bool:
+    """Whether a script did what it was asked for; the receipt takes down what it counted, and raises as it does."""
+    done, *charged = answer
+    if charged:
+        (receipt or Receipt()).note(charged)
+    return bool(done)
 
 
 def _is_gone(batch: Batch) -> bool:
