@@ -13,22 +13,30 @@ from api.context import Context
 from shared.batch import Batch
 from shared.batch_store import ChunkLog, LineChunks, Retry
 from shared.batch_store.chunks import CHUNK_LINES, decode_line
-from shared.errors import BatchNotOver, NothingToRetry
+from shared.errors import BatchNotOver, NothingToRetry, RateLimited
 from shared.job import Status
+from shared.job_store import Receipt
 from shared.job_store.record import units
 
 
-async def retry_failed(context: Context, batch: Batch, *, by: str = "") -> None:
+async def retry_failed(context: Context, batch: Batch, receipt: Receipt | None = None) -> None:
     """Runs the lines again that failed, were canceled or expired; what has a picture stays as it is.
 
-    by: the key that asks. Raises BatchNotOver, NothingToRetry, RecordsUnavailable or BlobsUnavailable.
+    With a receipt, lines that a worker had begun count as a new job of theirs would; a batch's own units were for all
+    its lines, once each. Raises BatchNotOver, NothingToRetry, QuotaExceeded, RecordsUnavailable or BlobsUnavailable.
     """
     if not batch.done:
         message = f"the batch is {batch.status}: wait for its end, or cancel it"
         raise BatchNotOver(message)
     names = await context.batches.names(batch, "errors")
     lines = await asyncio.to_thread(_collected, context, batch, names)
-    if not await context.batches.retry(batch, lines, by):
+    try:
+        runs = await context.batches.retry(batch, lines, receipt)
+    except RateLimited:
+        # Only the lines: by their content, the names of the log may be those of the chunks that stand.
+        await asyncio.to_thread(_lines(context, batch, lines.source).delete, range(lines.chunks))
+        raise
+    if not runs:
         raise BatchNotOver("the batch runs again already")
     old = [name for name in names if name not in lines.errors]
     await asyncio.to_thread(_log(context, batch).delete, old)
@@ -62,10 +70,7 @@ def _collected(context: Context, batch: Batch, names: Sequence[str]) -> Retry:
 
 def _copied(context: Context, batch: Batch, again: set[int], source: str) -> tuple[int, float]:
     """Writes the lines of these numbers as a source of their own; gives how many chunks and units that makes."""
-    old, new = (
-        LineChunks(blobs=context.blobs, tenant=batch.tenant, batch_id=batch.id, source=name)
-        for name in (batch.cursor.source, source)
-    )
+    old, new = _lines(context, batch, batch.cursor.source), _lines(context, batch, source)
     chunks, size = 0, 0.0
     for number in range(batch.cursor.chunks):
         rows = [row for row in old.read(number) if from_json(row)["line"] in again]
@@ -74,6 +79,10 @@ def _copied(context: Context, batch: Batch, again: set[int], source: str) -> tup
             chunks += 1
             size += sum(units(decode_line(row).spec) for row in rows)
     return chunks, size
+
+
+def _lines(context: Context, batch: Batch, source: str) -> LineChunks:
+    return LineChunks(blobs=context.blobs, tenant=batch.tenant, batch_id=batch.id, source=source)
 
 
 def _log(context: Context, batch: Batch) -> ChunkLog:

@@ -105,6 +105,7 @@ RETRY_ANSWERS: Answers = with_problems(
     tree.BatchNotFound,
     tree.BatchNotOver,
     tree.NothingToRetry,
+    tree.QuotaExceeded,
     *_STORES,
 )
 FILE_ANSWERS: Answers = with_problems(

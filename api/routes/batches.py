@@ -102,9 +102,13 @@ async def cancel(request: Request, batch_id: str) -> Response:
     "/{batch_id}/retry_failed", status_code=202, responses=words.RETRY_ANSWERS, summary="Ask for failed lines again"
 )
 async def again(request: Request, batch_id: str) -> Response:
-    """Runs the lines again that ended without a picture: failed, canceled, expired. `expires_after_s` begins anew."""
+    """Runs the lines again that ended without a picture: failed, canceled, expired. `expires_after_s` begins anew.
+
+    Lines that a worker had begun cost their units again, as `POST /v1/jobs/{id}/retry` does; those that only waited do
+    not. When fewer units are left, nothing runs (`quota_exceeded`).
+    """
     context = context_of(request)
-    await retry_failed(context, await find_batch(request, batch_id), by=key_of(request))
+    await retry_failed(context, await find_batch(request, batch_id), receipt_of(request))
     return _answer(await find_batch(request, batch_id), 202, {"Location": batch_path(batch_id)})
 
 

@@ -199,12 +199,16 @@ class AsyncBatchStore:
             found: Any = await self._redis.zrange(keys.batches_key(self._prefix, tenant), 0, -1)
         return list(found)
 
-    async def retry(self, batch: Batch, lines: Retry, by: str = "") -> bool:
-        """Runs a batch that is over again, for these lines. False when somebody else was faster."""
+    async def retry(self, batch: Batch, lines: Retry, receipt: Receipt | None = None) -> bool:
+        """Runs a batch that is over again, for these lines. False when somebody else was faster.
+
+        With a receipt, lines that were begun count against the tenant's limits. Raises RateLimited or QuotaExceeded,
+        and then nothing has changed.
+        """
         counts = [lines.counts.get(status, 0) for status in (Status.FAILED, Status.CANCELED, Status.EXPIRED)]
         words: list[Word] = [batch.round, lines.source, lines.chunks, *counts, lines.units]
-        words += [noted_for(by, self._settings), *lines.errors]
-        return bool(await self._run("batch_retry", batch.id, *words))
+        words += [*self._counted(receipt), *lines.errors]
+        return _noted(await self._run("batch_retry", batch.id, *words), receipt)
 
     async def names(self, batch: Batch, log: Log) -> list[str]:
         """Names of the chunks of a log."""

@@ -101,6 +101,7 @@ Fields of a batch's record.
     good, bad, source, chunks         lines to run and lines that could not be read; where the lines lie (batch_store)
     chunk, at                         the cursor: the next line to queue
     left                              units of the lines from there on
+    owed                              units of the lines over without a picture that were begun: they count again
     stop, round                       why no more lines are queued (canceled, expired); how often it was asked for again
     open, running, n:{status}         jobs queued or running, running; lines over by state
     saved                             stages of finished jobs that were found instead of made

@@ -101,11 +101,14 @@ local function leave_batch(job, status)
   redis.call('HINCRBY', b, 'open', -1)
   redis.call('HINCRBY', b, 'n:' .. status, 1)
   if job.status == 'running' then redis.call('HINCRBY', b, 'running', -1) end
-  local reused = 0
+  local reused, begun = 0, false
   for _, field in ipairs(redis.call('HKEYS', record(job.id))) do
     if field:sub(1, 2) == 'r:' then reused = reused + 1 end
+    begun = begun or field == 'started'
   end
   if reused > 0 then redis.call('HINCRBY', b, 'saved', reused) end
+  -- What it was submitted for is used up: to be run again it counts again.
+  if begun and status ~= 'succeeded' then redis.call('HINCRBYFLOAT', b, 'owed', job.units) end
   redis.call('RPUSH', ended(job.batch, status == 'succeeded' and 'output' or 'errors'), job.id)
   mark_rate(job.batch)
   announce_batch(job.batch)

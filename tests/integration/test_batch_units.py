@@ -1,0 +1,100 @@
+"""What it costs to ask for the lines of a batch again: the units of those that a worker had begun."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from api.batches.retry import retry_failed
+from api.context import Context
+from shared.job import Failure
+from shared.job_store import Receipt
+from shared.settings import Settings
+from tests.integration.api_server import ApiServer
+from tests.integration.lossy import lossy_redis
+from tests.integration.test_batch_lost_answers import spent
+from tests.integration.test_batch_records import TENANT, UNITS, Batches, until_over
+from tests.integration.test_finished_lines import asked
+
+NO_FACE = Failure(code="no_face", message="no face", retryable=False)
+
+
+@pytest.fixture
+def batches(settings: Settings) -> Iterator[Batches]:
+    made = Batches(settings=settings)
+    made.limit(TENANT, daily_units=10_000)
+    yield made
+    made.close()
+
+
+def ended(batches: Batches, *, failed: int = 0, drawn: int = 0, begun: int = 0, waiting: int = 0) -> str:
+    """A batch that was taken back when so many lines had failed, had a picture, were begun, and waited."""
+    batch_id = batches.start(failed + drawn + begun + waiting)
+    batches.step(batch_id)
+    jobs = batches.jobs_of(batch_id, failed + drawn + begun)
+    batches.fleet.hand_out("test", 100)
+    for job_id in jobs[:failed]:
+        batches.jobs.fail(job_id, batches.claim(job_id).attempt, NO_FACE)
+    for job_id in jobs[failed : failed + drawn]:
+        batches.finish(job_id)
+    claims = [batches.claim(job_id) for job_id in jobs[failed + drawn :]]
+    batches.store.stop(batch_id, "canceled")
+    for claim in claims:
+        batches.jobs.canceled(claim.job.id, claim.attempt)
+    until_over(batches, batch_id)
+    return batch_id
+
+
+def again(batches: Batches, batch_id: str) -> Receipt:
+    """Asks for the lines again as the API does; gives what was counted."""
+    receipt = Receipt(requests=0)
+
+    async def act(context: Context) -> None:
+        batch = await context.batches.get(TENANT, batch_id)
+        assert batch is not None
+        await retry_failed(context, batch, receipt)
+
+    asked(batches, act)
+    return receipt
+
+
+def test_lines_that_were_begun_cost_their_units_again_and_no_others(batches: Batches) -> None:
+    batch_id = ended(batches, failed=2, drawn=1, begun=1, waiting=3)
+    receipt = again(batches, batch_id)
+    assert spent(batches) == pytest.approx(3 * UNITS)
+    assert [one.left for one in receipt.allowances] == [int(10_000 - 3 * UNITS)]
+    # They wait again, and what only waited costs nothing.
+    batches.store.stop(batch_id, "canceled")
+    until_over(batches, batch_id)
+    again(batches, batch_id)
+    assert spent(batches) == pytest.approx(3 * UNITS)
+
+
+def test_lines_that_need_more_units_than_are_left_do_not_run_again(server: ApiServer, client: httpx.Client) -> None:
+    batches = Batches(settings=server.settings)
+    batch_id = ended(batches, failed=2, waiting=1)
+    batches.limit(TENANT, daily_units=int(2 * UNITS))
+    before = batches.fields_of(batch_id), sorted(blob.key for blob in batches.blobs.listed(""))
+    for _ in range(2):
+        answer = client.post(f"/v1/batches/{batch_id}/retry_failed")
+        assert (answer.status_code, answer.json()["code"]) == (429, "quota_exceeded")
+        assert int(answer.headers["retry-after"]) > 0
+    assert (batches.fields_of(batch_id), sorted(blob.key for blob in batches.blobs.listed(""))) == before
+    batches.limit(TENANT, daily_units=int(2 * UNITS) + 1)
+    answer = client.post(f"/v1/batches/{batch_id}/retry_failed")
+    assert (answer.status_code, answer.json()["counts"]["waiting"]) == (202, 3)
+    assert '"units";r=0;' in answer.headers["ratelimit"]
+    batches.close()
+
+
+def test_lines_that_are_asked_for_again_are_counted_once_when_the_answer_gets_lost(batches: Batches) -> None:
+    batch_id = ended(batches, failed=2)
+    with lossy_redis(batches.settings, "batch_retry") as way:
+        way.lose = ["batch_retry"]
+        theirs = Batches(settings=batches.settings.model_copy(update={"redis_url": way.url}))
+        again(theirs, batch_id)
+        assert way.lose == []
+    assert spent(batches) == pytest.approx(2 * UNITS)
+    assert batches.batch(batch_id).round == 1
