@@ -113,7 +113,7 @@ class AsyncBatchStore:
                 changed.clear()
                 batch = await self.get(tenant, batch_id)
                 left_s = deadline - loop.time()
-                if batch is None or batch.done or batch.sequence > after or left_s <= 0:
+                if batch is None or batch.done or batch.sequence > after or left_s <= 0 or self._events.stopped:
                     return batch
                 try:
                     await asyncio.wait_for(changed.wait(), left_s)

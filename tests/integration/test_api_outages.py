@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,7 @@ import pytest
 from compose.servers import HOST, free_port
 from shared.settings import Settings
 from tests.integration.api_server import ApiServer, api_server, png_bytes
+from tests.integration.test_batch_streams import make
 from tests.servers import RedisServer, fresh_settings, redis_server
 
 _PATIENCE_S = 20.0
@@ -120,6 +122,17 @@ def test_the_api_goes_away_in_time_although_somebody_waits(settings: Settings, t
         server.running.process.wait(10)
         waits.join()
         assert time.monotonic() - began < 6
+
+
+def test_who_waits_for_a_batch_is_answered_when_the_api_goes(settings: Settings, tmp_path: Path) -> None:
+    with api_server(settings, tmp_path) as server, ThreadPoolExecutor(1) as pool:
+        path = f"{server.url}/v1/batches/{make(server)}"
+        tag = httpx.get(path).headers["etag"]
+        until(lambda: _connections(server) == 0)
+        answer = pool.submit(httpx.get, f"{path}?wait=30", headers={"If-None-Match": tag}, timeout=40)
+        until(lambda: _connections(server) == 1)
+        server.running.process.send_signal(signal.SIGTERM)
+        assert answer.result().status_code == 304
 
 
 def _wait_for(server: ApiServer, job_id: str) -> None:
