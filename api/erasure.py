@@ -51,16 +51,12 @@ class Eraser:
             await self._erase(await self.records.left(job_id))
         return answer
 
-    async def erase_photo(self, photo_id: str, tenant: str, by: str = "") -> bool:
-        """The photo and every embedding of its faces. False when there is none."""
-        digests = await self.records.drop_photo(tenant, photo_id, by)
-        if digests is None:
-            return False
+    async def erase_photo(self, photo_id: str, tenant: str, by: str = "") -> Erasing:
+        """The photo and the embeddings of its faces. Where there are many, the sweep goes on with them."""
+        if not await self.records.drop_photo(tenant, photo_id, by):
+            return Erasing.NONE
         await self._delete(photo_key(tenant, photo_id))
-        for digest in digests:
-            await self._delete(stage_folder(tenant, "identify", digest))
-        await self.records.forget_faces(tenant, photo_id)
-        return True
+        return Erasing.OVER if await self._erase_faces(tenant, photo_id) else Erasing.RUNNING
 
     async def erase_tenant(self, tenant: str, by: str = "") -> bool:
         """All that the tenant has. False while jobs of it are being worked on: the sweep goes on until none is.
@@ -78,6 +74,8 @@ class Eraser:
         folder = photos_folder(tenant)
         for blob in await asyncio.to_thread(lambda: list(self.blobs.listed(folder))):
             await self.erase_photo(blob.key.removeprefix(folder).removesuffix(".png"), tenant)
+        for photo_id in await self.records.fading_of(tenant):
+            await self._erase_all_faces(tenant, photo_id)
         if Erasing.RUNNING in answers:
             return False
         await self.batches.forget_all(tenant)
@@ -117,6 +115,8 @@ class Eraser:
             tenant, stage, digest = result.split("/")
             await self._delete(stage_folder(tenant, stage, digest))
             await self.records.forget_stray(result)
+        for tenant, photo_id in await self.records.fading(_AT_ONCE):
+            await self._erase_all_faces(tenant, photo_id)
         for tenant in await self.records.leaving():
             await self.erase_tenant(tenant)
 
@@ -182,6 +182,19 @@ class Eraser:
                 if stage == Stage.IDENTIFY:
                     await self.records.forget_faces_of(left, digest)
         await self.records.forget(left.job_id)
+
+    async def _erase_faces(self, tenant: str, photo_id: str) -> bool:
+        """Some of the identify results with faces of an erased photo. True when there are no more."""
+        # No more than are deleted long before the marks that the records set with them run out.
+        digests = await self.records.fade(tenant, photo_id, _AT_ONCE)
+        for start in range(0, len(digests), _TOGETHER):
+            some = (stage_folder(tenant, Stage.IDENTIFY, digest) for digest in digests[start : start + _TOGETHER])
+            await asyncio.gather(*(self._delete(folder) for folder in some))
+        return await self.records.faded(tenant, photo_id, digests)
+
+    async def _erase_all_faces(self, tenant: str, photo_id: str) -> None:
+        while not await self._erase_faces(tenant, photo_id):
+            pass
 
     async def _delete(self, prefix: str) -> None:
         await asyncio.to_thread(self.blobs.erase, prefix)

@@ -10,6 +10,7 @@ from api.cli import show
 from api.cli.connection import client_of
 
 _LATER = "goes as soon as nothing of it runs"
+_REST = "is gone, and the last of its faces go in a while"
 
 photo = typer.Typer(no_args_is_help=True, help="Photos that are kept.")
 tenant = typer.Typer(no_args_is_help=True, help="All that is yours.")
@@ -39,7 +40,7 @@ def delete_photo(
 ) -> None:
     """Erase a photo and the embeddings of its faces; pictures made with it stay."""
     with client_of(context) as client:
-        tell(photo_id, gone=client.delete_photo(photo_id))
+        tell(photo_id, gone=client.delete_photo(photo_id), later=_REST)
 
 
 def delete_tenant(
@@ -56,6 +57,6 @@ def delete_tenant(
         tell(f"all of {name}", gone=client.delete_tenant(name))
 
 
-def tell(what: str, *, gone: bool) -> None:
+def tell(what: str, *, gone: bool, later: str = _LATER) -> None:
     """Says what became of it."""
-    show.out.print(f"{what} {'is gone' if gone else _LATER}", markup=False)
+    show.out.print(f"{what} {'is gone' if gone else later}", markup=False)

@@ -111,7 +111,7 @@ class Client:
         return self.run(self._do.erase(job_path(job_id)))
 
     def delete_photo(self, photo_id: str) -> bool:
-        """Erases a photo and the embeddings of its faces."""
+        """Erases a photo and the embeddings of its faces. False: it was in many casts, and the rest goes by itself."""
         return self.run(self._do.erase(photo_path(photo_id)))
 
     def delete_batch(self, batch_id: str) -> bool:

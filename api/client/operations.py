@@ -119,7 +119,7 @@ class Operations:
         return Job.model_validate_json(answer.content)
 
     def erase(self, path: str, **params: str) -> Steps[bool]:
-        """Whether what is at the path is gone; if not, it goes as soon as nothing of it runs."""
+        """Whether what is at the path is gone; if not, it goes by itself, as soon as nothing of it runs."""
         answer = yield from self.effort.send(Call(method="DELETE", path=path, params=params, timeout_s=_UPLOAD_S))
         return answer.status_code == httpx.codes.NO_CONTENT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.consent import FIELD, HEADER, MOST_CHARS
-from api.document.openapi import BODY_ERRORS, PICTURE_ERRORS, Answers, with_problems
+from api.document.openapi import BODY_ERRORS, PICTURE_ERRORS, RETRY_AFTER, Answers, with_problems
 from api.uploads import NewUpload, UploadedPhoto, UploadView
 from api.views import PhotoRecordView, PhotoView
 from shared import errors as tree
@@ -47,7 +47,14 @@ PHOTO_ANSWERS = with_problems(
     tree.ConsentRequired,
     *_STORES,
 )
-ERASE_PHOTO_ANSWERS = with_problems({204: {"description": "Gone"}}, tree.PhotoNotFound, *_STORES)
+ERASE_PHOTO_ANSWERS = with_problems(
+    {
+        204: {"description": "Gone"},
+        202: {"description": "Gone but for faces in many casts, which go by themselves", "headers": RETRY_AFTER},
+    },
+    tree.PhotoNotFound,
+    *_STORES,
+)
 UPLOAD_ANSWERS = with_problems(
     {201: {"model": UploadView, "description": "Send the photo there"}}, *BODY_ERRORS, tree.PictureTooLarge
 )

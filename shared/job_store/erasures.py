@@ -14,12 +14,12 @@ from shared.job_store.audit import noted_for
 from shared.job_store.connection import Word, redis_errors
 from shared.settings import Settings
 
-_SCRIPTS = ("erase", "unuse", "forget", "drop_photo")
+_SCRIPTS = ("erase", "unuse", "forget", "drop_photo", "fade", "faded")
 _SCANNED_AT_ONCE = 500
 
 
 class Erasing(StrEnum):
-    """How it is with a job that is to be erased."""
+    """How it is with what is to be erased: there is none, it is gone, or it goes by itself in a while."""
 
     NONE = "none"
     OVER = "over"
@@ -95,16 +95,31 @@ class Erasures:
         """The job is gone; call it when its blobs are."""
         await self._run("forget", job_id)
 
-    async def drop_photo(self, tenant: str, photo_id: str, by: str = "") -> list[str] | None:
-        """Digests of the identify results with faces of the photo; None when there was no such photo."""
+    async def drop_photo(self, tenant: str, photo_id: str, by: str = "") -> bool:
+        """The photo is to go: from now on nobody may use it. False when there is nothing of it."""
         asked_by = noted_for(by, self._settings)
-        there, *digests = await self._run("drop_photo", tenant, photo_id, self._settings.job_expiry_s, asked_by)
-        return digests if there or digests else None
+        return bool(await self._run("drop_photo", tenant, photo_id, self._settings.job_expiry_s, asked_by))
 
-    async def forget_faces(self, tenant: str, photo_id: str) -> None:
-        """The faces of the photo are gone."""
+    async def fade(self, tenant: str, photo_id: str, most: int) -> list[str]:
+        """Digests of some identify results with faces of an erased photo: they are to be deleted within a minute."""
+        return list(await self._run("fade", tenant, photo_id, most))
+
+    async def faded(self, tenant: str, photo_id: str, digests: Sequence[str]) -> bool:
+        """Those are deleted. True when there are no more."""
+        return bool(await self._run("faded", tenant, photo_id, *digests))
+
+    async def fading(self, most: int) -> list[tuple[str, str]]:
+        """Some (tenant, photo id) of erased photos of whose faces some are still to be erased."""
         with redis_errors():
-            await self._redis.delete(keys.faces_key(self._prefix, tenant, photo_id))
+            found: Any = await self._redis.srandmember(self._key("fading"), most)
+        return [(tenant, photo_id) for tenant, _, photo_id in (name.partition("/") for name in found)]
+
+    async def fading_of(self, tenant: str) -> list[str]:
+        """Ids of such photos of one tenant."""
+        with redis_errors():
+            names = self._redis.sscan_iter(self._key("fading"), match=f"{tenant}/*", count=_SCANNED_AT_ONCE)
+            found = {str(name).partition("/")[2] async for name in names}
+        return sorted(found)
 
     async def strays(self) -> list[str]:
         """Results (`{tenant}/{stage}/{digest}`) to erase whoever has them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ from shared.blob_store import BlobStore, photo_key, stage_key
 from shared.job import JobSpec, Stage
 from shared.job_store import JobStore, connect
 from shared.orders import STAGES
+from shared.settings import Settings
 from tests.integration.api_server import ApiServer, png_bytes
 from tests.integration.queue_records import Records
 
@@ -96,6 +98,15 @@ def house(server: ApiServer) -> Iterator[House]:
     made.close()
 
 
+@pytest.fixture
+def still(settings: Settings) -> Iterator[House]:
+    """Records and a bucket in which nothing goes by itself."""
+    made = House(settings=settings)
+    made.blobs().ensure_bucket()
+    yield made
+    made.close()
+
+
 def upload(client: httpx.Client, colour: str) -> str:
     photo_id: str = client.post("/v1/photos", files={"photo": png_bytes(colour=colour)}).json()["id"]
     return photo_id
@@ -116,6 +127,13 @@ def until_gone(client: httpx.Client, job_id: str) -> None:
         if client.get(f"/v1/jobs/{job_id}?wait=0.1", headers={"If-None-Match": "*"}).status_code == 404:
             return
     pytest.fail("the job is still there")
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline_s, pause = time.monotonic() + _PATIENCE_S, threading.Event()
+    while not true():
+        assert time.monotonic() < deadline_s, "it did not become true in time"
+        pause.wait(0.2)
 
 
 def test_a_job_that_is_over_goes_with_all_it_left(house: House, client: httpx.Client) -> None:
@@ -233,6 +251,42 @@ def test_a_photo_goes_with_its_faces_and_stays_gone(house: House, client: httpx.
     assert house.everything() == before
     assert (upload(client, "plum"), house.everything()) == (photo, with_photo)
     client.delete(f"/v1/photos/{photo}")
+
+
+def test_a_photo_in_thousands_of_casts_goes_at_once_and_its_faces_by_themselves(
+    house: House, client: httpx.Client
+) -> None:
+    before = house.everything()
+    photo = upload(client, "khaki")
+    digests = [uuid.uuid4().hex for _ in range(9000)]
+    house.redis.sadd(f"{house.settings.key_prefix}:faces:default:{photo}", *digests)
+    for digest in digests[:300:60]:
+        house.blobs().put(stage_key("default", Stage.IDENTIFY, digest, "output.json"), b"{}", "application/json")
+    assert client.delete(f"/v1/photos/{photo}").status_code == 202
+    assert photo_key("default", photo) not in house.everything()
+    assert client.get(f"/v1/photos/{photo}").status_code == 404
+    # Thousands more of the same would show nothing new, in a minute.
+    house.redis.srem(f"{house.settings.key_prefix}:fading:default:{photo}", *digests[300:])
+    until(lambda: house.everything() == before)
+    assert client.delete(f"/v1/photos/{photo}").status_code == 404
+
+
+def test_faces_that_a_job_found_since_the_photo_came_again_stay(still: House) -> None:
+    names = {name: stage_key("default", Stage.IDENTIFY, name, "output.json") for name in ("old", "found")}
+    for key in names.values():
+        still.blobs().put(key, b"{}", "application/json")
+    faces = f"{still.settings.key_prefix}:faces:default:{'a' * 64}"
+    still.redis.sadd(faces, *names)
+
+    async def scene(eraser: Eraser) -> None:
+        assert await eraser.records.drop_photo("default", "a" * 64)
+        still.redis.set(f"{still.settings.key_prefix}:photo:default:{'a' * 64}", 1)
+        still.redis.sadd(faces, "found")
+        await eraser.sweep()
+
+    still.erasing(scene)
+    assert [blob.key for blob in still.blobs().listed("")] == [names["found"]]
+    assert still.redis.smembers(faces) == {"found"}
 
 
 def test_all_of_a_tenant_goes_and_nothing_of_another(house: House, client: httpx.Client) -> None:

@@ -1,10 +1,16 @@
 -- ARGV: prefix, tenant, photo, marked_s, by. From now on no job can begin with the photo, and none that has begun can keep its faces.
--- Returns {1 when it was there, digest of an identify result with faces of it, ...}.
+-- The identify results with faces of it, however many, are set aside: fade.lua hands them out. Returns 1 when there is anything of it.
+local name, seen, aside = ARGV[2] .. '/' .. ARGV[3], faces(ARGV[2], ARGV[3]), fading(ARGV[2], ARGV[3])
 local there = redis.call('DEL', p .. ':photo:' .. ARGV[2] .. ':' .. ARGV[3])
-local digests = redis.call('SMEMBERS', faces(ARGV[2], ARGV[3]))
-for _, digest in ipairs(digests) do redis.call('SET', erased(ARGV[2], 'identify', digest), 1, 'EX', ERASED_S) end
-if there == 1 or #digests > 0 then
-  redis.call('SET', erased(ARGV[2], 'photo', ARGV[3]), 1, 'EX', ARGV[4])
-  note(ARGV[2], ARGV[5], 'photo.deleted', ARGV[3])
+if redis.call('EXISTS', seen) == 1 then
+  there = 1
+  if redis.call('RENAMENX', seen, aside) == 0 then
+    redis.call('SUNIONSTORE', aside, aside, seen)
+    redis.call('UNLINK', seen)
+  end
+  redis.call('SADD', p .. ':fading', name)
 end
-return {there, unpack(digests)}
+if there == 0 then return redis.call('SISMEMBER', p .. ':fading', name) end
+redis.call('SET', erased(ARGV[2], 'photo', ARGV[3]), 1, 'EX', ARGV[4])
+note(ARGV[2], ARGV[5], 'photo.deleted', ARGV[3])
+return 1

@@ -16,6 +16,7 @@ local ERASED_S = 60
 local function uses(tenant, stage, digest) return p .. ':uses:' .. tenant .. '/' .. stage .. '/' .. digest end
 local function erased(tenant, stage, digest) return p .. ':erased:' .. tenant .. '/' .. stage .. '/' .. digest end
 local function faces(tenant, photo) return p .. ':faces:' .. tenant .. ':' .. photo end
+local function fading(tenant, photo) return p .. ':fading:' .. tenant .. ':' .. photo end
 
 -- Calls with every photo that a job asks for.
 local function each_photo(id, call)
