@@ -55,7 +55,7 @@ class Eraser:
         """The photo and the embeddings of its faces. Where there are many, the sweep goes on with them."""
         if not await self.records.drop_photo(tenant, photo_id, by):
             return Erasing.NONE
-        await self._delete(photo_key(tenant, photo_id))
+        await self._clear(tenant, photo_id)
         return Erasing.OVER if await self._erase_faces(tenant, photo_id) else Erasing.RUNNING
 
     async def erase_tenant(self, tenant: str, by: str = "") -> bool:
@@ -115,6 +115,8 @@ class Eraser:
             tenant, stage, digest = result.split("/")
             await self._delete(stage_folder(tenant, stage, digest))
             await self.records.forget_stray(result)
+        for tenant, photo_id in await self.records.going(_AT_ONCE):
+            await self._clear(tenant, photo_id)
         for tenant, photo_id in await self.records.fading(_AT_ONCE):
             await self._erase_all_faces(tenant, photo_id)
         for tenant in await self.records.leaving():
@@ -182,6 +184,18 @@ class Eraser:
                 if stage == Stage.IDENTIFY:
                     await self.records.forget_faces_of(left, digest)
         await self.records.forget(left.job_id)
+
+    async def _clear(self, tenant: str, photo_id: str) -> bool:
+        """Deletes the bytes of a photo that nobody may use. False when it was uploaded again: then it stays."""
+        if not await self.records.clear(tenant, photo_id):
+            return False
+        try:
+            await self._delete(photo_key(tenant, photo_id))
+        except TransientError:
+            await self.records.cleared(tenant, photo_id, gone=False)
+            raise
+        await self.records.cleared(tenant, photo_id, gone=True)
+        return True
 
     async def _erase_faces(self, tenant: str, photo_id: str) -> bool:
         """Some of the identify results with faces of an erased photo. True when there are no more."""

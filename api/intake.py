@@ -16,13 +16,16 @@ from api.context import Context
 from api.errors import FieldError, Refusal, fields_of, pointer_to
 from api.pictures import Photo, photo_id, read_photo
 from shared.blob_store import photo_key
-from shared.errors import InvalidField, MalformedBody, UnknownPhoto
+from shared.errors import BlobsUnavailable, InvalidField, MalformedBody, UnknownPhoto
 from shared.job import Job, JobSpec, Sampling
 from shared.job_store import Receipt
 from shared.limits import BundleLimits
 from shared.presets import filled
 
 SEEDS = 2**32
+# How often, and how far apart, who keeps a photo asks whether its old bytes are gone: deleting them takes moments.
+_ASKED = 50
+_ASKED_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +75,12 @@ async def accept_photo(
     """
     name = await asyncio.to_thread(photo_id, data)
     known = not await context.jobs.unknown_photos(tenant, [name])
-    if known and await asyncio.to_thread(context.blobs.exists, photo_key(tenant, name)):
-        await context.jobs.remember_photo(tenant, name, sending.by, sending.consent)
+    if (
+        known
+        and await asyncio.to_thread(context.blobs.exists, photo_key(tenant, name))
+        # Not if it was erased meanwhile: then it is kept like a new one.
+        and await context.jobs.remember_photo(tenant, name, sending.by, sending.consent, known=True)
+    ):
         return name, False
     photo = await decode_photo(context, data, pointer=pointer)
     await _keep(context, tenant, replace(photo, consent=sending.consent), sending.by)
@@ -120,8 +127,17 @@ async def checked_job(context: Context, tenant: str, spec: JobSpec, brought: Con
 
 async def _keep(context: Context, tenant: str, photo: Photo, by: str) -> None:
     # Bytes first: an id that is remembered has bytes.
-    await asyncio.to_thread(context.blobs.put, photo_key(tenant, photo.id), photo.png, "image/png")
-    await context.jobs.remember_photo(tenant, photo.id, by, photo.consent)
+    key = photo_key(tenant, photo.id)
+    await asyncio.to_thread(context.blobs.put, key, photo.png, "image/png")
+    for _ in range(_ASKED):
+        if await context.jobs.remember_photo(tenant, photo.id, by, photo.consent):
+            break
+        await asyncio.sleep(_ASKED_EVERY_S)
+    else:
+        raise BlobsUnavailable(f"photo {photo.id} is being erased just now")
+    # Whoever erased the photo until then took these bytes for the old ones. From now on nobody does.
+    if not await asyncio.to_thread(context.blobs.exists, key):
+        await asyncio.to_thread(context.blobs.put, key, photo.png, "image/png")
 
 
 async def _check_photos(context: Context, tenant: str, spec: JobSpec, brought: Container[str]) -> None:

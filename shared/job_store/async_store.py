@@ -221,13 +221,17 @@ class AsyncJobStore:
         """Slots that draw pictures, of workers that are ready. Raises RecordsUnavailable."""
         return sum(facts.slots for facts in await self._recent_workers() if facts.ready and facts.role != "detection")
 
-    async def remember_photo(self, tenant: str, photo_id: str, by: str = "", consent: str = "") -> None:
+    async def remember_photo(
+        self, tenant: str, photo_id: str, by: str = "", consent: str = "", *, known: bool = False
+    ) -> bool:
         """Notes that a tenant's photo is stored, for as long as photos are kept, and what was said of consent.
 
-        Raises RecordsUnavailable.
+        known: only if it is noted already. False when not, or when its bytes are being deleted just now: then nothing
+        changes. Raises RecordsUnavailable.
         """
         expiry_s, asked_by = self._settings.photo_expiry_s, noted_for(by, self._settings)
-        await self._run(self._keep_photo, tenant, photo_id, expiry_s, asked_by, consent)
+        only = 1 if known else ""
+        return bool(await self._run(self._keep_photo, tenant, photo_id, expiry_s, asked_by, consent, only))
 
     async def consent(self, tenant: str, photo_id: str) -> str | None:
         """What was said of consent with a tenant's photo, "" for nothing; None when there is no such photo.

@@ -14,7 +14,7 @@ from shared.job_store.audit import noted_for
 from shared.job_store.connection import Word, redis_errors
 from shared.settings import Settings
 
-_SCRIPTS = ("erase", "unuse", "forget", "drop_photo", "fade", "faded")
+_SCRIPTS = ("erase", "unuse", "forget", "drop_photo", "clear", "cleared", "fade", "faded")
 _SCANNED_AT_ONCE = 500
 
 
@@ -100,6 +100,21 @@ class Erasures:
         asked_by = noted_for(by, self._settings)
         return bool(await self._run("drop_photo", tenant, photo_id, self._settings.job_expiry_s, asked_by))
 
+    async def clear(self, tenant: str, photo_id: str) -> bool:
+        """Nobody may use the photo: its bytes are to be deleted within a minute. False when it was uploaded again.
+
+        Until `cleared` nobody keeps it anew.
+        """
+        return bool(await self._run("clear", tenant, photo_id))
+
+    async def cleared(self, tenant: str, photo_id: str, *, gone: bool) -> None:
+        """The photo's bytes are deleted, or that failed."""
+        await self._run("cleared", tenant, photo_id, 1 if gone else "")
+
+    async def going(self, most: int) -> list[tuple[str, str]]:
+        """Some (tenant, photo id) of erased photos whose bytes are still to be deleted."""
+        return await self._some_photos("going", most)
+
     async def fade(self, tenant: str, photo_id: str, most: int) -> list[str]:
         """Digests of some identify results with faces of an erased photo: they are to be deleted within a minute."""
         return list(await self._run("fade", tenant, photo_id, most))
@@ -110,9 +125,7 @@ class Erasures:
 
     async def fading(self, most: int) -> list[tuple[str, str]]:
         """Some (tenant, photo id) of erased photos of whose faces some are still to be erased."""
-        with redis_errors():
-            found: Any = await self._redis.srandmember(self._key("fading"), most)
-        return [(tenant, photo_id) for tenant, _, photo_id in (name.partition("/") for name in found)]
+        return await self._some_photos("fading", most)
 
     async def fading_of(self, tenant: str) -> list[str]:
         """Ids of such photos of one tenant."""
@@ -196,6 +209,11 @@ class Erasures:
         """Whether nobody has done this for so long; whoever hears yes must do it now."""
         with redis_errors():
             return bool(await self._redis.set(self._key(what), 1, nx=True, px=max(1, int(every_s * 900))))
+
+    async def _some_photos(self, name: str, most: int) -> list[tuple[str, str]]:
+        with redis_errors():
+            found: Any = await self._redis.srandmember(self._key(name), most)
+        return [(tenant, photo_id) for tenant, _, photo_id in (one.partition("/") for one in found)]
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}:{name}"

@@ -7,6 +7,8 @@
     {p}:uses:{t}/{stage}/{digest}   set   jobs that have this result of a stage: it is erased with the last of them
     {p}:erased:{t}/{stage}/{digest} string  the result is being erased just now; expires
     {p}:faces:{tenant}:{photo}    set     digests of identify results with faces of this photo
+    {p}:going                     set     {t}/{photo} of erased photos whose bytes are still to be deleted
+    {p}:clearing:{tenant}:{photo} string  how many are deleting a photo's bytes just now: it is not kept anew; expires
     {p}:fading                    set     {t}/{photo} of erased photos of whose faces some are still to be erased
     {p}:fading:{tenant}:{photo}   set     digests of those identify results
     {p}:strays                    set     {t}/{stage}/{digest} of results to erase whoever has them

@@ -8,17 +8,20 @@ import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import httpx
 import pytest
 
-from api.context import open_context
+from api.context import Context, open_context
 from api.erasure import Eraser
+from api.intake import Sending, accept_photo
 from shared.blob_store import BlobStore, photo_key, stage_key
+from shared.errors import BlobsUnavailable
 from shared.job import JobSpec, Stage
-from shared.job_store import JobStore, connect
+from shared.job_store import Erasing, JobStore, connect
 from shared.orders import STAGES
 from shared.settings import Settings
 from tests.integration.api_server import ApiServer, png_bytes
@@ -83,10 +86,14 @@ class House(Records):
 
     def erasing(self, act: Callable[[Eraser], Awaitable[T]]) -> T:
         """Acts as the API's sweeper does."""
+        return self.acting(lambda context: act(context.eraser))
+
+    def acting(self, act: Callable[[Context], Awaitable[T]]) -> T:
+        """Acts as the API does."""
 
         async def scene() -> T:
             async with open_context(self.settings) as context:
-                return await act(context.eraser)
+                return await act(context)
 
         return asyncio.run(scene())
 
@@ -251,6 +258,87 @@ def test_a_photo_goes_with_its_faces_and_stays_gone(house: House, client: httpx.
     assert house.everything() == before
     assert (upload(client, "plum"), house.everything()) == (photo, with_photo)
     client.delete(f"/v1/photos/{photo}")
+
+
+class Away(BlobStore):
+    """Does not answer."""
+
+    def erase(self, prefix: str) -> int:
+        raise BlobsUnavailable(prefix)
+
+
+async def kept(context: Context, colour: str = "teal") -> str:
+    """Keeps a photo of this colour; gives its id."""
+    return (await accept_photo(context, "default", png_bytes(colour=colour), Sending(by="")))[0]
+
+
+async def fail_to_erase(context: Context, photo: str) -> None:
+    with pytest.raises(BlobsUnavailable):
+        await replace(context.eraser, blobs=Away(context.settings)).erase_photo(photo, "default")
+
+
+def test_erasing_a_photo_may_be_asked_again_after_an_outage(still: House) -> None:
+    async def scene(context: Context) -> list[Erasing]:
+        photo = await kept(context)
+        await fail_to_erase(context, photo)
+        return [await context.eraser.erase_photo(photo, "default") for _ in range(2)]
+
+    assert still.acting(scene) == [Erasing.OVER, Erasing.NONE]
+    assert still.everything() == set()
+
+
+def test_a_photo_that_was_to_go_goes_by_itself_after_an_outage(still: House) -> None:
+    async def scene(context: Context) -> None:
+        await fail_to_erase(context, await kept(context))
+        await context.eraser.sweep()
+
+    still.acting(scene)
+    assert still.everything() == set()
+
+
+def test_a_photo_goes_although_nobody_heard_that_its_record_went(still: House) -> None:
+    async def scene(context: Context) -> Erasing:
+        photo = await kept(context)
+        assert await context.eraser.records.drop_photo("default", photo)
+        return await context.eraser.erase_photo(photo, "default")
+
+    assert still.acting(scene) is Erasing.OVER
+    assert still.everything() == set()
+
+
+def test_a_photo_that_was_to_go_and_is_uploaded_again_stays(still: House) -> None:
+    async def scene(context: Context) -> str:
+        await fail_to_erase(context, await kept(context))
+        photo = await kept(context)
+        await context.eraser.sweep()
+        return photo
+
+    photo = still.acting(scene)
+    assert still.everything() == {photo_key("default", photo), f"photo:default:{photo}"}
+
+
+def test_a_photo_that_is_uploaded_while_its_bytes_go_stays(still: House) -> None:
+    async def scene(context: Context) -> None:
+        photo = await kept(context)
+        loop = asyncio.get_running_loop()
+        uploads: list[Future[str]] = []
+
+        class Slow(BlobStore):
+            def erase(self, prefix: str) -> int:
+                first = super().erase(prefix)
+                if prefix == photo_key("default", photo):
+                    uploads.append(asyncio.run_coroutine_threadsafe(kept(context), loop))
+                    until(lambda: self.exists(prefix))
+                    # What S3 was asked for before is done after the photo came again.
+                    return first + super().erase(prefix)
+                return first
+
+        await replace(context.eraser, blobs=Slow(context.settings)).erase_photo(photo, "default")
+        assert await asyncio.wrap_future(uploads[0]) == photo
+        assert context.blobs.exists(photo_key("default", photo))
+        assert await context.jobs.unknown_photos("default", [photo]) == set()
+
+    still.acting(scene)
 
 
 def test_a_photo_in_thousands_of_casts_goes_at_once_and_its_faces_by_themselves(

@@ -10,12 +10,14 @@ local function pace(lane, tenant, made)
   return rate
 end
 
--- How long it may take to delete a result's blobs once nobody has it.
+-- How long it may take to delete a result's blobs once nobody has it, or a photo's.
 local ERASED_S = 60
 
 local function uses(tenant, stage, digest) return p .. ':uses:' .. tenant .. '/' .. stage .. '/' .. digest end
 local function erased(tenant, stage, digest) return p .. ':erased:' .. tenant .. '/' .. stage .. '/' .. digest end
 local function faces(tenant, photo) return p .. ':faces:' .. tenant .. ':' .. photo end
+local function photo_of(tenant, photo) return p .. ':photo:' .. tenant .. ':' .. photo end
+local function clearing(tenant, photo) return p .. ':clearing:' .. tenant .. ':' .. photo end
 local function fading(tenant, photo) return p .. ':fading:' .. tenant .. ':' .. photo end
 
 -- Calls with every photo that a job asks for.
