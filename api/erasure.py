@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import get_args
 
 from pydantic_core import from_json
 
+from api.inventory import Kind, things_in
 from shared.batch import Batch, Log, job_id_of
 from shared.batch_store import AsyncBatchStore, ChunkLog
-from shared.blob_store import BlobStore, batch_folder, is_upload, photo_key, photos_folder, stage_folder
+from shared.blob_store import BlobStore, batch_folder, photo_key, photos_folder, stage_folder
 from shared.errors import TransientError
 from shared.job import Stage
 from shared.job_store import Action, AuditLog, Erasing, Erasures, Left, WebhookStore
@@ -27,6 +30,7 @@ from shared.settings import Settings
 
 _AT_ONCE = 100
 _TOGETHER = 8
+_LOOKED_AT_ONCE = 1000
 _log = get_logger(__name__)
 
 
@@ -125,43 +129,43 @@ class Eraser:
     async def collect(self, *, older_than_s: float) -> int:
         """Erases stage results that no job has, files of no batch, expired photos and idle uploads, if they are older.
 
-        Gives how many results, batches, photos and uploads.
+        Gives how many results, batches, photos and uploads. What nobody has of one page goes before the next is looked
+        at.
         """
-        results: dict[str, float] = defaultdict(float)
-        photos: dict[tuple[str, str], float] = {}
-        batches: dict[tuple[str, str], float] = defaultdict(float)
-        blobs = await asyncio.to_thread(lambda: list(self.blobs.listed("")))
-        for blob in blobs:
-            match blob.key.split("/"):
-                case [tenant, "stages", stage, digest, _]:
-                    name = f"{tenant}/{stage}/{digest}"
-                    results[name] = max(results[name], blob.written_at)
-                case [tenant, "batches", batch_id, *_]:
-                    batches[tenant, batch_id] = max(batches[tenant, batch_id], blob.written_at)
-                case [tenant, "photos", file]:
-                    photos[tenant, file.removesuffix(".png")] = blob.written_at
-                case [tenant, "photos", faces, _]:
-                    # Seen by a worker after the photo had gone.
-                    photos.setdefault((tenant, faces.removesuffix(".png.faces")), blob.written_at)
         before = time.time() - older_than_s
-        old = [name for name, written_at in results.items() if written_at <= before]
-        expired = [name for name, written_at in photos.items() if written_at <= before]
-        lone, unknown = await self.records.orphans(old, expired)
-        for result in sorted(lone):
-            tenant, stage, digest = result.split("/")
-            await self._delete(stage_folder(tenant, stage, digest))
-        for tenant, photo_id in sorted(unknown):
-            await self._delete(photo_key(tenant, photo_id))
-        stale = [blob.key for blob in blobs if is_upload(blob.key) and blob.written_at <= before]
-        await asyncio.to_thread(self.blobs.delete, stale)
-        idle = {batch_id: tenant for (tenant, batch_id), written_at in batches.items() if written_at <= before}
-        dropped = await self.batches.orphans(sorted(idle))
-        for batch_id in sorted(dropped):
-            await self._delete(batch_folder(idle[batch_id], batch_id))
-        counts = {"results": len(lone), "photos": len(unknown), "batches": len(dropped), "uploads": len(stale)}
-        if any(counts.values()):
+        pages, counts = things_in(self.blobs.listed("")), Counter[str]()
+        while page := await asyncio.to_thread(lambda: list(islice(pages, _LOOKED_AT_ONCE))):
+            old = [thing for thing in page if thing.written_at <= before]
+            counts["results"] += await self._collect_results([one.name for one in old if one.kind is Kind.RESULT])
+            photos = [(one.tenant, one.name) for one in old if one.kind is Kind.PHOTO]
+            counts["photos"] += await self._collect_photos(photos)
+            batches = {one.name: one.tenant for one in old if one.kind is Kind.BATCH}
+            dropped = await self.batches.orphans(sorted(batches))
+            for batch_id in sorted(dropped):
+                await self._delete(batch_folder(batches[batch_id], batch_id))
+            counts["batches"] += len(dropped)
+            stale = [one.name for one in old if one.kind is Kind.UPLOAD]
+            await asyncio.to_thread(self.blobs.delete, stale)
+            counts["uploads"] += len(stale)
+        if counts.total():
             _log.info("orphans_erased", **counts)
-        return sum(counts.values())
+        return counts.total()
+
+    async def _collect_results(self, results: Sequence[str]) -> int:
+        """Deletes those of the results (`{tenant}/{stage}/{digest}`) that no job has; gives how many."""
+        count = 0
+        for result in await self.records.lone(results):
+            # Asked again: a job may have found it since.
+            if await self.records.abandon(result):
+                await self._delete(stage_folder(*result.split("/")))
+                count += 1
+        return count
+
+    async def _collect_photos(self, photos: Sequence[tuple[str, str]]) -> int:
+        """Deletes those of the photos (tenant, id) that nobody may use; gives how many."""
+        unknown = await self.records.unknown(photos)
+        # Asked again, one by one: it may have been uploaded since.
+        return sum([await self._clear(tenant, photo_id) for tenant, photo_id in unknown])
 
     async def _erase_batch(self, batch: Batch) -> None:
         """A batch that is over: the jobs of its lines, its files, and last its record."""

@@ -51,11 +51,6 @@ def upload_key(tenant: str, upload_id: str) -> str:
     return f"{tenant}/uploads/{upload_id}"
 
 
-def is_upload(key: str) -> bool:
-    """Whether this is the key of what was uploaded to a signed address."""
-    return key.split("/")[1:2] == ["uploads"]
-
-
 def stage_folder(tenant: str, stage: str, digest: str) -> str:
     """What the keys of all files of one order of a tenant begin with."""
     return f"{tenant}/stages/{stage}/{digest}/"

@@ -145,28 +145,24 @@ class Erasures:
         with redis_errors():
             await self._redis.srem(self._key("strays"), result)
 
-    async def orphans(
-        self, results: Sequence[str], photos: Sequence[tuple[str, str]]
-    ) -> tuple[set[str], set[tuple[str, str]]]:
-        """Those of the results (`{tenant}/{stage}/{digest}`) that no job has, and of the photos that nobody may use."""
-        with redis_errors():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for result in results:
-                    pipe.exists(keys.uses_key(self._prefix, result))
-                for tenant, photo_id in photos:
-                    pipe.exists(keys.photo_key(self._prefix, tenant, photo_id))
-                found = await pipe.execute()
-        lone = {one for one, known in zip(results, found, strict=False) if not known}
-        return lone, {one for one, known in zip(photos, found[len(results) :], strict=True) if not known}
+    async def lone(self, results: Sequence[str]) -> list[str]:
+        """Those of the results (`{tenant}/{stage}/{digest}`) that no job has."""
+        known = await self._known([keys.uses_key(self._prefix, result) for result in results])
+        return [one for one, is_known in zip(results, known, strict=True) if not is_known]
+
+    async def abandon(self, result: str) -> bool:
+        """True when no job has the result: its blobs are to be deleted within a minute."""
+        return bool(await self._run("unuse", "", *result.split("/")))
+
+    async def unknown(self, photos: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those of the photos (tenant, id) that nobody may use."""
+        known = await self._known([keys.photo_key(self._prefix, tenant, photo_id) for tenant, photo_id in photos])
+        return [one for one, is_known in zip(photos, known, strict=True) if not is_known]
 
     async def there(self, job_ids: Sequence[str]) -> list[str]:
         """Those of the ids that a job has."""
-        with redis_errors():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for job_id in job_ids:
-                    pipe.exists(keys.job_key(self._prefix, job_id))
-                found = await pipe.execute()
-        return [job_id for job_id, known in zip(job_ids, found, strict=True) if known]
+        known = await self._known([keys.job_key(self._prefix, job_id) for job_id in job_ids])
+        return [job_id for job_id, is_known in zip(job_ids, known, strict=True) if is_known]
 
     async def leave(self, tenant: str) -> None:
         """All that the tenant has is to go."""
@@ -209,6 +205,14 @@ class Erasures:
         """Whether nobody has done this for so long; whoever hears yes must do it now."""
         with redis_errors():
             return bool(await self._redis.set(self._key(what), 1, nx=True, px=max(1, int(every_s * 900))))
+
+    async def _known(self, names: Sequence[str]) -> list[bool]:
+        """Of each key whether it is there."""
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name in names:
+                    pipe.exists(name)
+                return [bool(found) for found in await pipe.execute()]
 
     async def _some_photos(self, name: str, most: int) -> list[tuple[str, str]]:
         with redis_errors():

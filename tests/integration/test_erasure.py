@@ -7,10 +7,10 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import httpx
 import pytest
@@ -18,7 +18,7 @@ import pytest
 from api.context import Context, open_context
 from api.erasure import Eraser
 from api.intake import Sending, accept_photo
-from shared.blob_store import BlobStore, photo_key, stage_key
+from shared.blob_store import Blob, BlobStore, photo_key, stage_key
 from shared.errors import BlobsUnavailable
 from shared.job import JobSpec, Stage
 from shared.job_store import Erasing, JobStore, connect
@@ -454,6 +454,91 @@ def test_an_expired_photo_goes_from_the_bucket(house: House, client: httpx.Clien
     house.redis.delete(f"{house.settings.key_prefix}:photo:default:{photo}")
     assert house.erasing(lambda eraser: eraser.collect(older_than_s=-5)) == 1
     assert house.everything() == before
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Lone results as a bucket would list them, and how far the list was read when each was erased."""
+
+    results: int
+    read: list[str]
+    read_at_erasing: list[int]
+
+    def listed(self, prefix: str) -> Iterator[Blob]:
+        for number in range(self.results):
+            key = stage_key("default", Stage.IDENTIFY, f"{number:08}", "output.json")
+            self.read.append(key)
+            yield Blob(key=key, written_at=1)
+
+    def erase(self, prefix: str) -> int:
+        self.read_at_erasing.append(len(self.read))
+        return 1
+
+    def delete(self, names: Sequence[str]) -> None:
+        assert not names
+
+
+def test_what_nobody_has_goes_before_the_whole_bucket_is_listed(still: House) -> None:
+    page = Page(results=2500, read=[], read_at_erasing=[])
+    eraser = cast("BlobStore", page)
+    count = still.erasing(lambda real: replace(real, blobs=eraser).collect(older_than_s=0))
+    assert count == len(page.read_at_erasing) == page.results
+    # The first of the next result says that the one before it is whole.
+    assert page.read_at_erasing[0] <= 1001
+    assert page.read_at_erasing[-1] == page.results
+
+
+@dataclass(kw_only=True)
+class Hooked:
+    """Does something as soon as the first thing has been erased."""
+
+    then: Callable[[], object]
+    count: int = 0
+
+    def store(self, settings: Settings) -> BlobStore:
+        hooked = self
+
+        class Store(BlobStore):
+            def erase(self, prefix: str) -> int:
+                erased = super().erase(prefix)
+                hooked.count += 1
+                if hooked.count == 1:
+                    hooked.then()
+                return erased
+
+        return Store(settings)
+
+
+def test_an_expired_photo_that_is_uploaded_again_while_others_go_stays(still: House) -> None:
+    async def scene(context: Context) -> str:
+        colours = {await kept(context, colour): colour for colour in ("red", "blue")}
+        last = max(colours)
+        for photo in colours:
+            still.redis.delete(f"{still.settings.key_prefix}:photo:default:{photo}")
+        loop = asyncio.get_running_loop()
+        upload = Hooked(
+            then=lambda: asyncio.run_coroutine_threadsafe(kept(context, colours[last]), loop).result(_PATIENCE_S)
+        )
+        eraser = replace(context.eraser, blobs=upload.store(context.settings))
+        assert await eraser.collect(older_than_s=-5) == 1
+        return last
+
+    photo = still.acting(scene)
+    assert still.everything() == {photo_key("default", photo), f"photo:default:{photo}"}
+
+
+def test_a_result_that_a_job_finds_while_others_go_stays_and_one_that_goes_is_marked(still: House) -> None:
+    for name in ("first", "last"):
+        still.blobs().put(stage_key("default", Stage.DETECT, name, "output.json"), b"{}", "application/json")
+    prefix = still.settings.key_prefix
+    find = Hooked(then=lambda: still.redis.sadd(f"{prefix}:uses:default/detect/last", "job"))
+
+    async def collect(eraser: Eraser) -> int:
+        return await replace(eraser, blobs=find.store(eraser.settings)).collect(older_than_s=-5)
+
+    assert still.erasing(collect) == 1
+    assert [blob.key for blob in still.blobs().listed("")] == ["default/stages/detect/last/output.json"]
+    assert list(still.redis.scan_iter(f"{prefix}:erased:*")) == [f"{prefix}:erased:default/detect/first"]
 
 
 def test_a_job_that_does_not_begin_in_time_expires(house: House, client: httpx.Client) -> None:
