@@ -72,11 +72,11 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
 
 
 @contextmanager
-def s3_server(folder: Path) -> Iterator[str]:
-    """The address of an S3 server with its files under the folder."""
+def s3_server(folder: Path, port: int = 0) -> Iterator[str]:
+    """The address of an S3 server with its files under the folder. port: a free one when 0."""
     if importlib.util.find_spec("nanio") is None:
         missing("nanio")
-    port = free_port()
+    port = port or free_port()
     with Processes(folder) as processes:
         processes.start(s3_program(folder / "s3", port, access_key=ACCESS_KEY, secret_key=SECRET_KEY))
         processes.wait_until("s3", lambda: listens(port), timeout_s=_START_S)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from shared import log as logs
-from shared.errors import BundleError, OutOfMemory, RecordsUnavailable
+from shared.errors import BundleError, RecordsUnavailable, TransientError
 from shared.gauge import Gauge
 from shared.job import Stage
 from shared.job_store import Fleet, JobStore, Readiness, connect
@@ -22,6 +22,7 @@ from worker.seam import LoadStages, StageFunction
 _PAUSE_S = 0.5
 # How the device is, is told anew so often; a Redis that has forgotten what the child said learns it again then.
 _REMIND_EVERY_S = 2.0
+_REACH_EVERY_S = 2.0
 _PACED_STAGES = 8
 Answer = TypeVar("Answer")
 
@@ -53,7 +54,10 @@ class Child:
         self._reminds = threading.Thread(target=self._remind, name="reminder", daemon=True)
 
     def open(self, hostname: str) -> None:
-        """Loads the models of the role, warms them up and tells the fleet: ready, or why not; then it gets no jobs."""
+        """Loads the models of the role, warms them up and tells the fleet: ready, or why not; then it gets no jobs.
+
+        What may pass is tried again, in threads: the child must hear when its worker stops.
+        """
         self.name = worker_name(hostname, os.getppid())
         self.attempts.open()
         self._tell(ready=False, reason="loading")
@@ -64,7 +68,15 @@ class Child:
             self._tell(ready=False, reason="warming up")
             loaded.warm_up()
             self.stages = loaded.stages
-        except (BundleError, OutOfMemory) as error:
+        except TransientError as error:
+            # As a neighbour that still leaves the device. Half-loaded models go only with their process.
+            pause_s = self.settings.lease_s
+            log.error("bundle_not_loaded_yet", worker=self.name, reason=error.message, again_in_s=pause_s)  # noqa: TRY400
+            self._tell(ready=False, reason=error.message)
+            timer = threading.Timer(pause_s, end_process)
+            timer.daemon = True
+            timer.start()
+        except BundleError as error:
             # Not a bug of ours, so without a traceback.
             log.error("bundle_unusable", worker=self.name, reason=error.message)  # noqa: TRY400
             self._tell(ready=False, reason=error.message)
@@ -73,7 +85,7 @@ class Child:
             self._tell(ready=False, reason=f"{type(error).__name__}: see the worker's log")
         else:
             log.info("bundle_loaded", worker=self.name, seconds=round(time.monotonic() - started_s, 2))
-            self._tell(ready=True, reason="")
+            threading.Thread(target=self._reach, args=(loaded.reach,), name="reach", daemon=True).start()
 
     def give_up_where_the_device_did(self) -> None:
         """Ends this process when its device answers nobody in it any more: it would fail every job that it gets."""
@@ -92,6 +104,23 @@ class Child:
         seconds = sum(seconds for _, seconds in paces)
         pace = sum(steps for steps, _ in paces) / seconds if seconds else 0.0
         return self._gauge().model_copy(update={"steps_per_s": round(pace, 2)})
+
+    def _reach(self, reach: Callable[[], None]) -> None:
+        """Says that it is ready once the servers of its stages answer. The models stay loaded meanwhile."""
+        while True:
+            try:
+                reach()
+            except TransientError as error:
+                log.warning("stages_not_reached", worker=self.name, reason=error.message)
+                self._tell(ready=False, reason=error.message)
+            except Exception as error:
+                log.exception("stages_not_reached", worker=self.name)
+                self._tell(ready=False, reason=f"{type(error).__name__}: see the worker's log")
+                return
+            else:
+                self._tell(ready=True, reason="")
+                return
+            time.sleep(_REACH_EVERY_S)
 
     def _tell(self, *, ready: bool, reason: str) -> None:
         """Says it once, and again whenever Redis has forgotten it: nobody else knows."""
@@ -133,5 +162,5 @@ def persist(tell: Callable[[], Answer], *, for_s: float) -> Answer:
 
 
 def end_process() -> None:
-    """Ends this process at once, because it hangs. Of a child's the parent sees it, and starts a fresh one."""
+    """Ends this process at once, as when it hangs. Of a child's the parent sees it, and starts a fresh one."""
     os.kill(os.getpid(), signal.SIGKILL)

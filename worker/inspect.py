@@ -12,7 +12,7 @@ import time
 
 from torch import nn
 
-from shared.errors import BundleError
+from shared.errors import BundleError, TransientError
 from shared.limits import limits_of
 from shared.orders import Drawing
 from shared.settings import Settings
@@ -72,7 +72,7 @@ def main() -> int:
     try:
         bundle = load_bundle(settings, "all")
         safety = safety_of(settings, bundle.device)
-    except BundleError as error:
+    except (BundleError, TransientError) as error:
         print(f"inspect: {error.message}", file=sys.stderr)
         return 1
     print(bundle.name)

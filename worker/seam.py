@@ -59,7 +59,7 @@ StageFunction = Callable[[Job], Assignment]
 
 
 def _nothing() -> None:
-    """Nothing needs to get warm."""
+    """Nothing needs to get warm, and nobody to be reached."""
 
 
 def _always() -> bool:
@@ -71,15 +71,20 @@ def _always() -> bool:
 class Loaded:
     """A role's stages over loaded models.
 
-    warm_up: runs every network once, so that no job waits for it; raises OutOfMemory. gauge: the device as it is now.
-    answers: whether the device still does; some errors of a GPU leave nothing but a new process.
+    warm_up: runs every network once, so that no job waits for it; raises OutOfMemory. reach: asks the servers that the
+    stages work with; raises TransientError. gauge: the device as it is now. answers: whether the device still does;
+    some errors of a GPU leave nothing but a new process.
     """
 
     stages: Mapping[Stage, StageFunction]
     warm_up: Callable[[], None] = _nothing
+    reach: Callable[[], None] = _nothing
     gauge: Callable[[], Gauge] = Gauge
     answers: Callable[[], bool] = _always
 
 
 LoadStages = Callable[[Settings, Role], Loaded]
-"""Loads a bundle for a role. Raises BundleError. Called in the pool child, and picklable."""
+"""Loads a bundle for a role. Raises BundleError, or TransientError for what another try may find otherwise.
+
+Called in the pool child, and picklable.
+"""

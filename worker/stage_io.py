@@ -40,11 +40,9 @@ from worker.stages.verify import verify
 
 
 def load_stages(settings: Settings, role: Role) -> Loaded:
-    """The stages of a role over freshly loaded models. Raises BundleError, or BlobsUnavailable without a bucket."""
-    bundle = load_bundle(settings, role)
-    finisher = finisher_of(settings, bundle.name, bundle.device) if bundle.generation else None
+    """The stages of a role over freshly loaded models. Raises BundleError, or TransientError without a free device."""
+    bundle, finisher = with_room(lambda: _models(settings, role), "the models of the bundle")
     blobs = BlobStore(settings)
-    blobs.ensure_bucket()
     rooms = Rooms(blobs=blobs, bundle=bundle, finisher=finisher)
     work = {
         Stage.IDENTIFY: rooms.identify,
@@ -61,7 +59,18 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
         if finisher is not None:
             finisher.warm_up(limits_of(settings.bundle))
 
-    return Loaded(stages=stages, warm_up=warm_up, gauge=equipment.gauge, answers=equipment.answers)
+    return Loaded(
+        stages=stages,
+        warm_up=warm_up,
+        reach=blobs.ensure_bucket,
+        gauge=equipment.gauge,
+        answers=equipment.answers,
+    )
+
+
+def _models(settings: Settings, role: Role) -> tuple[Bundle, Finisher | None]:
+    bundle = load_bundle(settings, role)
+    return bundle, finisher_of(settings, bundle.name, bundle.device) if bundle.generation else None
 
 
 @dataclass(frozen=True, kw_only=True)

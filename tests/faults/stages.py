@@ -49,7 +49,11 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
     stages = {stage: partial(assign, stage, folder, blobs) for stage in STAGES if role in ("all", QUEUE_OF[stage])}
     broken = folder / f"{os.getpid()}.device_broken"
     return Loaded(
-        stages=stages, warm_up=partial(warm_up, folder), gauge=lambda: GAUGE, answers=lambda: not broken.exists()
+        stages=stages,
+        warm_up=partial(warm_up, folder),
+        reach=blobs.ensure_bucket,
+        gauge=lambda: GAUGE,
+        answers=lambda: not broken.exists(),
     )
 
 

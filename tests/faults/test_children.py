@@ -8,9 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+from compose.servers import HOST, free_port
 from shared.job import Stage
 from tests.faults.conftest import Crew
 from tests.integration.queue_rig import Rig
+from tests.servers import s3_server
 
 
 def test_a_child_killed_in_the_middle_of_a_job_costs_one_attempt(crew: Crew) -> None:
@@ -78,6 +80,50 @@ def test_a_worker_without_room_to_warm_up_takes_no_job_and_says_why(stand: Rig) 
     assert stand.ready() == []
 
 
+def test_a_worker_that_had_no_room_to_warm_up_loads_again_and_is_ready_once_there_is_room(stand: Rig) -> None:
+    (stand.folder / "cramped").touch()
+    worker = stand.start_worker()
+    stand.until("two tries", lambda: told(stand, "bundle_not_loaded_yet") > 1)
+    assert stand.ready() == []
+    (stand.folder / "cramped").unlink()
+    stand.until("a ready worker", stand.ready)
+    assert worker.process.poll() is None
+
+
+def test_a_worker_whose_checkpoint_is_wrong_loads_it_once(stand: Rig) -> None:
+    (stand.folder / "broken").touch()
+    stand.start_worker()
+    stand.until("the bundle's own words", lambda: "says so" in reasons(stand))
+    # Meanwhile one whose device has no room loads again.
+    cramped = stand.folder / "small"
+    cramped.mkdir()
+    (cramped / "cramped").touch()
+    stand.start_worker(bundle_folder=str(cramped))
+    stand.until("another's second try", lambda: told(stand, "bundle_not_loaded_yet") > 1)
+    assert told(stand, "bundle_unusable") == 1
+
+
+def test_a_worker_that_loads_while_s3_is_away_is_ready_once_s3_is_back_without_loading_again(
+    stand: Rig, tmp_path: Path
+) -> None:
+    port = free_port()
+    away = {"bundle": "mini", "s3_endpoint_url": f"http://{HOST}:{port}"}
+    worker = stand.start_worker("detection", app="worker.app", **away)
+    stand.until("that S3 is missed", lambda: "S3 server did not open the bucket" in reasons(stand))
+    assert stand.ready() == []
+    with s3_server(tmp_path / "late", port):
+        stand.until("a ready worker", stand.ready)
+    assert worker.process.poll() is None
+    assert told(stand, "bundle_loaded") == 1
+
+
+def test_a_worker_that_waits_for_s3_stops_when_it_is_asked_to(stand: Rig) -> None:
+    worker = stand.start_worker(s3_endpoint_url=f"http://{HOST}:{free_port()}")
+    stand.until("that S3 is missed", lambda: "S3 server did not open the bucket" in reasons(stand))
+    stand.stop_worker(worker)
+    assert worker.process.returncode == 0
+
+
 def test_a_worker_tells_of_its_device_and_its_pace(stand: Rig) -> None:
     stand.start_workers("all")
     stand.check_one_picture(stand.submit())
@@ -91,6 +137,11 @@ def test_the_celery_command_in_a_checkout_starts_children_that_find_the_worker(s
     worker = stand.start_worker(celery=[celery], app="worker.app", bundle="mini")
     stand.until("a child's word", lambda: "loading" in reasons(stand))
     stand.kill_worker(worker)
+
+
+def told(stand: Rig, event: str) -> int:
+    """How often workers logged this."""
+    return sum(line.get("event") == event for line in stand.log_lines())
 
 
 def reasons(stand: Rig) -> str:

@@ -55,7 +55,10 @@ class Bundle:
 
 
 def load_bundle(settings: Settings, role: Role) -> Bundle:
-    """Loads what the role needs. Raises BundleError for a device, or for files, that are missing or do not fit."""
+    """Loads what the role needs.
+
+    Raises BundleError for a device, or for files, that are missing or do not fit; TransientError while no GPU is free.
+    """
     if settings.torch_threads:
         torch.set_num_threads(settings.torch_threads)
     recipe = recipe_of(settings)

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import torch
 
-from shared.errors import BundleError
+from shared.errors import BundleError, TransientError
 from shared.settings import Settings
 
 
 def device_of(settings: Settings, gpus: int) -> torch.device:
     """The device that the settings name; where workers share a host's GPUs, one that no other worker has.
 
-    gpus: how many this host has. Raises BundleError when it lacks the one that is named, and when every one is taken.
+    gpus: how many this host has. Raises BundleError when it lacks the one that is named, and TransientError while every
+    one is taken.
     """
     device = torch.device(settings.device if settings.device != "auto" else "cuda" if gpus else "cpu")
     if device.type == "cpu":
@@ -39,7 +40,7 @@ def count_gpus() -> int:
 
 
 def claim(folder: Path, count: int) -> int:
-    """A GPU's number that is this process's as long as it lives.
+    """A GPU's number that is this process's as long as it lives. Raises TransientError while every one is taken.
 
     A lock of the kernel's on a file in a folder that all workers of the host see: it goes with the process, however
     that ends, and containers share it. Docker itself gives the same first GPU to everybody who asks for one.
@@ -55,4 +56,4 @@ def claim(folder: Path, count: int) -> int:
         else:
             return number
     message = f"all {count} GPUs of this host are taken by other workers ({folder}): start fewer of them"
-    raise BundleError(message)
+    raise TransientError(message)

@@ -120,6 +120,9 @@ def checkpoint(path: Path) -> Iterator[None]:
         raise BundleError(f"checkpoint {path} is missing")
     try:
         yield
+    except torch.OutOfMemoryError:
+        # The device's fault and not the file's, though it is a RuntimeError.
+        raise
     except _UNREADABLE as error:
         raise BundleError(f"checkpoint {path} cannot be used: {error}") from error
 

@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from compose.processes import ROOT
-from shared.errors import BundleError
+from shared.errors import BundleError, TransientError
 from shared.settings import Settings
 from worker.models.device import claim, device_of
 from worker.models.faces import providers_of
@@ -30,7 +30,7 @@ def test_workers_of_a_host_have_a_gpu_each_and_give_it_back_when_they_are_killed
     with other, other.stdin, other.stdout:
         assert other.stdout.readline() == "0\n"
         assert claim(tmp_path, 2) == 1
-        with pytest.raises(BundleError, match="all 2 GPUs of this host are taken"):
+        with pytest.raises(TransientError, match="all 2 GPUs of this host are taken"):
             claim(tmp_path, 2)
         other.kill()
         other.wait()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from shared.errors import BundleError
 from tests.tiny import TINY, tiny_generator
-from worker.models.weights import folder_tensors, pickled
+from worker.models.weights import checkpoint, folder_tensors, pickled
 
 UNET = "sdxl/unet/diffusion_pytorch_model.safetensors"
 
@@ -109,3 +109,8 @@ def test_half_weights_are_taken_where_there_are_no_whole_ones(tmp_path: Path) ->
     assert folder_tensors(tmp_path, "model")[0].name == "model.fp16.safetensors"
     save_file({"w": torch.zeros(1)}, tmp_path / "model.safetensors")
     assert folder_tensors(tmp_path, "model")[0].name == "model.safetensors"
+
+
+def test_a_device_without_room_for_a_checkpoint_is_not_the_files_fault(folder: Path) -> None:
+    with pytest.raises(torch.OutOfMemoryError), checkpoint(folder):
+        raise torch.OutOfMemoryError
