@@ -67,7 +67,7 @@ class Finisher:
 
 
 def finisher_of(settings: Settings, bundle: str, device: torch.device) -> Finisher:
-    """The finisher that the settings describe. bundle: name with fingerprint. Raises BundleError."""
+    """The finisher that the settings describe. bundle: name with fingerprint and how it is held. Raises BundleError."""
     return Finisher(
         notary=notary_of(settings, bundle), watermark=settings.watermark, safety=safety_of(settings, device)
     )

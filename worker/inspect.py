@@ -75,7 +75,7 @@ def main() -> int:
     except (BundleError, TransientError) as error:
         print(f"inspect: {error.message}", file=sys.stderr)
         return 1
-    print(bundle.name)
+    print(bundle.generation.name if bundle.generation else bundle.name)
     print("\n".join(lines_of(bundle)))
     if safety is not None:
         print(_line("safety", safety.network))

@@ -70,7 +70,7 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
 
 def _models(settings: Settings, role: Role) -> tuple[Bundle, Finisher | None]:
     bundle = load_bundle(settings, role)
-    return bundle, finisher_of(settings, bundle.name, bundle.device) if bundle.generation else None
+    return bundle, finisher_of(settings, bundle.generation.name, bundle.device) if bundle.generation else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +121,7 @@ class Rooms:
     def render(self, job: Job) -> tuple[RenderOrder, Work]:
         """The template and the predictions that led to it."""
         drawing = drawing_of(spec_of_try(job), self._generation.loras.files)
-        order = RenderOrder(bundle=self.bundle.name, drawing=drawing, finish=self._finisher.wish())
+        order = RenderOrder(bundle=self._generation.name, drawing=drawing, finish=self._finisher.wish())
 
         def work(place: Place, on_step: OnStep) -> dict[str, Any]:
             template = render(self._generation, order.drawing, on_step)
@@ -153,10 +153,10 @@ class Rooms:
     def personalize(self, job: Job) -> tuple[PersonalizeOrder, Work]:
         """The final picture."""
         spec = spec_of_try(job)
-        caption = caption_of(spec, self.bundle.name) if spec.embed_settings else ""
+        caption = caption_of(spec, self._generation.name) if spec.embed_settings else ""
         order = personalize_order_of(
             spec,
-            bundle=self.bundle.name,
+            bundle=self._generation.name,
             identities=job.outputs[Stage.IDENTIFY],
             template=job.outputs[Stage.RENDER],
             regions=job.outputs[Stage.DETECT],

@@ -32,11 +32,12 @@ class Detection:
 
 @dataclass(frozen=True, kw_only=True)
 class Generation:
-    """What the generation role works with.
+    """What the generation role works with. name: of the bundle, with how its weights are held.
 
     batched: all branches of a step in one forward; replayed: on CUDA a forward is recorded once and replayed.
     """
 
+    name: str = ""
     generator: Generator
     pen: Pen
     batched: bool
@@ -67,11 +68,12 @@ def load_bundle(settings: Settings, role: Role) -> Bundle:
     if device.type == "cuda":
         # Recordings, and whatever names no device, are for torch's current one.
         torch.cuda.set_device(device)
+    name = recipe.fingerprint()
     return Bundle(
-        name=recipe.fingerprint(),
+        name=name,
         device=device,
         detection=_load_detection(settings, recipe, device) if role in {"detection", "all"} else None,
-        generation=_load_generation(settings, recipe, device) if role in {"generation", "all"} else None,
+        generation=_load_generation(settings, recipe, name, device) if role in {"generation", "all"} else None,
     )
 
 
@@ -90,7 +92,7 @@ def _load_detection(settings: Settings, recipe: Recipe, device: torch.device) ->
     return Detection(faces=faces, phrases=phrases, engine=settings.dino_engine)
 
 
-def _load_generation(settings: Settings, recipe: Recipe, device: torch.device) -> Generation:
+def _load_generation(settings: Settings, recipe: Recipe, bundle: str, device: torch.device) -> Generation:
     if settings.dtype == "auto":
         dtype = torch.float16 if device.type == "cuda" else torch.float32
     else:
@@ -106,9 +108,15 @@ def _load_generation(settings: Settings, recipe: Recipe, device: torch.device) -
     )
     loras = load_loras(generator.sdxl.pipeline, settings.allowed_loras)
     return Generation(
+        name=_held(bundle, dtype, settings),
         generator=generator,
         pen=recipe.pen,
         batched=settings.batch_branches,
         replayed=settings.cuda_graphs,
         loras=loras,
     )
+
+
+def _held(bundle: str, dtype: torch.dtype, settings: Settings) -> str:
+    """The bundle's name with how the weights are held: halves and 8 bits draw other pictures than whole ones."""
+    return f"{bundle}+{str(dtype).removeprefix('torch.')}{'+lean' * (settings.memory == 'lean')}"

@@ -11,6 +11,10 @@ from shared.errors import BundleError
 from shared.settings import Settings
 from worker.models.catalog import recipe_of
 
+MIB = 2**20
+# 640 x 640 numbers of two bytes.
+SMALL_ATTENTION_BYTES = 819_200
+
 
 def laid_out(folder: Path) -> Path:
     """A bundle's folder with something in every place."""
@@ -44,6 +48,28 @@ def test_other_weights_are_another_bundle_and_a_copy_is_the_same_one(tmp_path: P
     assert recipe_at(copy) == before
     (copy / "ip-adapter.bin").write_bytes(b"Weights")
     assert recipe_at(copy) != before
+
+
+@pytest.mark.parametrize("at_mib", [0.1, 1.2, 7.0, 39.3])
+def test_a_tensor_that_differs_anywhere_in_a_large_file_makes_another_bundle(tmp_path: Path, at_mib: float) -> None:
+    folder = laid_out(tmp_path / "one")
+    weights = folder / "sdxl" / "unet.safetensors"
+    with weights.open("wb") as file:
+        file.truncate(40 * MIB)
+    before = recipe_at(folder)
+    with weights.open("r+b") as file:
+        file.seek(int(at_mib * MIB))
+        file.write(b"1" * SMALL_ATTENTION_BYTES)
+        file.truncate(40 * MIB)
+    assert recipe_at(folder) != before
+
+
+def test_a_base_of_another_name_or_in_another_place_makes_another_bundle(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
+    for path in (one, two):
+        path.write_bytes(b"weights")
+    choices = [{}, {"base": str(one)}, {"base": str(two)}, {"vae": str(one)}]
+    assert len({recipe_of(Settings.model_validate(choice)).fingerprint() for choice in choices}) == len(choices)
 
 
 @pytest.mark.parametrize("number", [0, 2])
