@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,9 @@ from worker.models.weights import Tensors, checkpoint, file_tensors, folder_tens
 Part = Literal["unet", "vae", "text_encoder", "text_encoder_2"]
 _STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
 # Prefixes of the text encoders in a single file of SDXL (Stability-AI/generative-models, sd_xl_base.yaml).
+_SCHEDULER = "scheduler_config.json"
+# Of Playground v2.5 and of CosXL (the same file).
+_OTHER_NOISE = {"edm_mean", "edm_std", "edm_vpred.sigma_max", "edm_vpred.sigma_min"}
 _FIRST, _SECOND = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
 
 
@@ -29,11 +33,39 @@ class Base:
         own = _vae_folder(self.vae) if part == "vae" and self.vae is not None else None
         return own if own is not None and (own / "config.json").is_file() else folder / part
 
+    def scheduler(self) -> dict[str, Any] | None:
+        """What of the scheduler's configuration is the base's own; None where it says nothing. Raises BundleError.
+
+        A folder brings a whole configuration. A single file that predicts v holds an empty tensor of this name, and one
+        whose noise ends at no signal another (comfyanonymous/ComfyUI, comfy/supported_models.py, SDXL.model_type); the
+        latter begins there only with trailing timesteps (arXiv 2305.08891, section 3.3).
+        """
+        if self.path.is_dir():
+            folder = self.path / "scheduler"
+            return _checked(folder) if (folder / _SCHEDULER).is_file() else None
+        names = file_tensors(self.path).keys()
+        if wrong := sorted(names & _OTHER_NOISE):
+            raise BundleError(f"checkpoint {self.path} was trained on another noise than SDXL: it holds {wrong[0]}")
+        if "v_pred" not in names:
+            return None
+        own: dict[str, Any] = {"prediction_type": "v_prediction"}
+        return own | ({"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"} if "ztsnr" in names else {})
+
     def tensors(self, part: Part, network: Any) -> tuple[Path, Tensors]:
         """The weights of a part as `network` names them, and the file that they come from. Raises BundleError."""
         if part == "vae" and self.vae is not None:
             return _vae_tensors(self.vae, network)
         return _part_tensors(self.path, part, network)
+
+
+def _checked(folder: Path) -> dict[str, Any]:
+    path = folder / _SCHEDULER
+    with checkpoint(path):
+        own: dict[str, Any] = json.loads(path.read_text())
+    kind = own.get("prediction_type", "epsilon")
+    if kind not in {"epsilon", "v_prediction"} or "beta_start" not in own:
+        raise BundleError(f"checkpoint {path} is no scheduler of SDXL: {own.get('_class_name')}, prediction {kind}")
+    return own
 
 
 def _vae_tensors(path: Path, network: Any) -> tuple[Path, Tensors]:

@@ -17,6 +17,11 @@ from worker.models.attention import attend_to_faces, attend_to_tokens
 from worker.models.keypoints import Canvas
 from worker.models.weights import check_fit, checkpoint, pickled
 
+# Numbers of a face's embedding: what insightface's recognisers give (glintr100 of antelopev2, and the mini one) and
+# InstantID's Resampler was trained on (instantX-research/InstantID, pipeline_stable_diffusion_xl_instantid.py,
+# `image_emb_dim`).
+EMBEDDING_SIZE = 512
+
 
 @dataclass(frozen=True, kw_only=True)
 class Face:
@@ -53,11 +58,6 @@ class InstantId:
         for network in (self.resampler, self.embedding, self.identitynet):
             network.to(device)
 
-    @property
-    def embedding_size(self) -> int:
-        """Numbers of a face's embedding."""
-        return self.resampler.get_parameter("proj_in.weight").shape[1]
-
     @torch.inference_mode()
     def face_tokens(self, embeddings: NDArray[np.float32]) -> Tensor:
         """Tokens of one person, (2, photos * 16, d): row 0 unconditional. embeddings: (photos, 512), raw.
@@ -88,7 +88,7 @@ def load_instantid(pipeline: StableDiffusionXLPipeline, adapter: Path, identityn
 
     The UNet then expects finished tokens in a `Context`: they are constant over the steps, so the Resampler runs once a
     job, not in every forward. Raises BundleError for a file that is missing, holds more than tensors, or was made for
-    another UNet.
+    another UNet or other embeddings.
     """
     unet = pipeline.unet
     weights = pickled(adapter)
@@ -103,6 +103,10 @@ def load_instantid(pipeline: StableDiffusionXLPipeline, adapter: Path, identityn
     wide = unet.config.cross_attention_dim
     if resampler.proj_out.out_features != wide:
         raise BundleError(f"checkpoint {adapter} gives tokens of {resampler.proj_out.out_features}, not of {wide}")
+    size = resampler.proj_in.in_features
+    if size != EMBEDDING_SIZE:
+        # As an IP-Adapter of pictures, whose layout is the same: it would load, and every job fail.
+        raise BundleError(f"checkpoint {adapter} reads embeddings of {size}, not a face's of {EMBEDDING_SIZE}")
     attend_to_faces(unet)
     return InstantId.of(resampler, identitynet)
 

@@ -8,7 +8,13 @@ from typing import Any
 
 import torch
 from accelerate import init_empty_weights
-from diffusers import AutoencoderKL, ControlNetModel, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    ControlNetModel,
+    EulerDiscreteScheduler,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
 from diffusers.utils import logging as diffusers_logging
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 from transformers.utils import logging as transformers_logging
@@ -47,7 +53,8 @@ def load_generator(
 ) -> Generator:
     """SDXL, IdentityNet and the adapter, ready to run. Raises BundleError for files that are missing or do not fit.
 
-    base: where SDXL's weights come from, when not from the folder; configurations, tokenizers and scheduler do anyhow.
+    base: where SDXL's weights come from, when not from the folder, and how they predict, where it says so;
+    configurations and tokenizers are the folder's anyhow.
     lean: so that it takes half of the device's memory.
     """
     _quieten()
@@ -61,6 +68,11 @@ def load_generator(
         pipeline = StableDiffusionXLPipeline.from_pretrained(
             sdxl, **networks, local_files_only=True, add_watermarker=False
         )
+    own = source.scheduler()
+    if own is not None:
+        # Only its configuration is read (`make_solver`), whichever scheduler it is.
+        whole = own if source.path.is_dir() else {**pipeline.scheduler.config, **own}
+        pipeline.scheduler = EulerDiscreteScheduler.from_config(whole)
     controlnet = _empty(ControlNetModel, identitynet)
     path, tensors = folder_tensors(identitynet, "diffusion_pytorch_model")
     fill(controlnet, tensors, dtype=dtype, source=path)

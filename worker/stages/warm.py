@@ -9,7 +9,7 @@ from shared.limits import BundleLimits
 from shared.orders import Drawing
 from worker.models.bundle import Detection, Generation
 from worker.models.denoiser import Branch
-from worker.models.instantid import Face
+from worker.models.instantid import EMBEDDING_SIZE, Face
 from worker.models.keypoints import draw_keypoints
 from worker.stages.render import background_of, start_of
 
@@ -31,7 +31,7 @@ def warm_up_generation(generation: Generation, limits: BundleLimits) -> None:
     instantid, sdxl = generation.generator.instantid, generation.generator.sdxl
     scene = background_of(generation, drawing)
     solver, x = start_of(generation, drawing)
-    embedding = np.zeros((1, instantid.embedding_size), np.float32)
+    embedding = np.zeros((1, EMBEDDING_SIZE), np.float32)
     person = Branch(
         denoiser=scene.denoiser,
         text=scene.text,

@@ -16,6 +16,7 @@ from tests.tiny import TINY, tiny_generator
 from tests.unit.models.single_file import second_text, unet_name, vae_tensor
 from worker.models.base import Base
 from worker.models.catalog import recipe_of
+from worker.models.schedulers import make_solver
 
 SDXL = TINY / "sdxl"
 
@@ -77,3 +78,51 @@ def test_a_base_changes_the_bundles_fingerprint_and_must_exist(single: Path) -> 
     assert plain.fingerprint() != tuned.fingerprint()
     with pytest.raises(BundleError, match="nowhere"):
         recipe_of(Settings(vae="nowhere"))
+
+
+def test_a_folder_that_predicts_v_is_sampled_as_its_own_scheduler_says(tmp_path: Path) -> None:
+    base = Path(shutil.copytree(SDXL, tmp_path / "tuned"))
+    reschedule(base, prediction_type="v_prediction", rescale_betas_zero_snr=True, timestep_spacing="trailing")
+    configuration = tiny_generator(base=Base(path=base)).sdxl.pipeline.scheduler.config
+    solver = make_solver(configuration, "euler", steps=4, seed=0)
+    assert solver.timesteps[0] == 999
+    x, v = torch.full((1, 4, 2, 2), 3.0), torch.full((1, 4, 2, 2), 5.0)
+    # Where no signal is left, v is the clean picture's opposite.
+    assert torch.allclose(solver.clean(v, 0, x), -v, atol=0.01)
+
+
+@pytest.mark.parametrize("changed", [{"prediction_type": "sample"}, {"beta_start": None}])
+def test_a_folder_with_a_scheduler_that_no_solver_of_ours_follows_is_named(
+    tmp_path: Path, changed: dict[str, str | None]
+) -> None:
+    base = Path(shutil.copytree(SDXL, tmp_path / "tuned"))
+    reschedule(base, **changed)
+    with pytest.raises(BundleError, match=r"tuned/scheduler/scheduler_config\.json is no scheduler of SDXL"):
+        tiny_generator(base=Base(path=base))
+
+
+@pytest.mark.parametrize("markers", [("v_pred",), ("v_pred", "ztsnr"), ()])
+def test_a_single_file_that_says_it_predicts_v_is_sampled_so(
+    single: Path, tmp_path: Path, markers: tuple[str, ...]
+) -> None:
+    path = tmp_path / "tuned.safetensors"
+    save_file(load_file(single) | {name: torch.zeros(0) for name in markers}, path)
+    found = tiny_generator(base=Base(path=path)).sdxl.pipeline.scheduler.config
+    assert (found.prediction_type == "v_prediction") == ("v_pred" in markers)
+    assert found.rescale_betas_zero_snr == ("ztsnr" in markers)
+    assert (found.timestep_spacing == "trailing") == ("ztsnr" in markers)
+    assert found.beta_end == 0.012
+
+
+def test_a_single_file_trained_on_another_noise_is_named(single: Path, tmp_path: Path) -> None:
+    path = tmp_path / "playground.safetensors"
+    save_file(load_file(single) | {"edm_mean": torch.zeros(4)}, path)
+    with pytest.raises(BundleError, match=r"playground\.safetensors was trained on another noise.* edm_mean"):
+        tiny_generator(base=Base(path=path))
+
+
+def reschedule(folder: Path, **changed: object) -> None:
+    """Changes the scheduler's configuration of an SDXL folder; None takes an entry out."""
+    path = folder / "scheduler" / "scheduler_config.json"
+    words = json.loads(path.read_text()) | changed
+    path.write_text(json.dumps({name: value for name, value in words.items() if value is not None}))

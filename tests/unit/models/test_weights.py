@@ -114,3 +114,13 @@ def test_half_weights_are_taken_where_there_are_no_whole_ones(tmp_path: Path) ->
 def test_a_device_without_room_for_a_checkpoint_is_not_the_files_fault(folder: Path) -> None:
     with pytest.raises(torch.OutOfMemoryError), checkpoint(folder):
         raise torch.OutOfMemoryError
+
+
+def test_an_adapter_for_other_embeddings_than_faces_is_named_though_its_layout_is_the_same(folder: Path) -> None:
+    path = folder / "ip-adapter.bin"
+    weights = torch.load(path, weights_only=True)
+    width = weights["image_proj"]["proj_in.weight"].shape[0]
+    weights["image_proj"]["proj_in.weight"] = torch.zeros(width, 1280)
+    torch.save(weights, path)
+    with pytest.raises(BundleError, match=r"ip-adapter\.bin reads embeddings of 1280, not a face's of 512"):
+        tiny_generator(folder)
