@@ -14,10 +14,10 @@ from worker.models.weights import Tensors, checkpoint, file_tensors, folder_tens
 
 Part = Literal["unet", "vae", "text_encoder", "text_encoder_2"]
 _STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
-# Prefixes of the text encoders in a single file of SDXL (Stability-AI/generative-models, sd_xl_base.yaml).
 _SCHEDULER = "scheduler_config.json"
 # Of Playground v2.5 and of CosXL (the same file).
 _OTHER_NOISE = {"edm_mean", "edm_std", "edm_vpred.sigma_max", "edm_vpred.sigma_min"}
+# Prefixes of the text encoders in a single file of SDXL (Stability-AI/generative-models, sd_xl_base.yaml).
 _FIRST, _SECOND = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
 
 
