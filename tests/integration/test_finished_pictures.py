@@ -28,7 +28,9 @@ def own(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def play_with(settings: Settings, **changed: str) -> Play:
-    return Play(stages=load_stages(settings.model_copy(update=changed), "all").stages, blobs=BlobStore(settings))
+    loaded = load_stages(settings.model_copy(update=changed), "all")
+    loaded.reach()
+    return Play(stages=loaded.stages, blobs=BlobStore(settings))
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,9 @@ def settings_of_mini(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> S
 
 @pytest.fixture(scope="module")
 def loaded(settings_of_mini: Settings) -> Loaded:
-    return load_stages(settings_of_mini, "all")
+    loaded = load_stages(settings_of_mini, "all")
+    loaded.reach()
+    return loaded
 
 
 @pytest.fixture(scope="module")
