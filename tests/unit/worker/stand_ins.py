@@ -143,6 +143,10 @@ class Holder:
     name: str = "worker"
     attempts: Attempts = field(default_factory=lambda: Attempts(QUICK))
     paces: list[tuple[int, float]] = field(default_factory=list)
+    asked: int = 0
+
+    def give_up_where_the_device_did(self) -> None:
+        self.asked += 1
 
     def note_pace(self, steps: int, seconds: float) -> None:
         self.paces.append((steps, seconds))

@@ -125,6 +125,14 @@ def test_the_text_of_a_bug_stays_in_the_log() -> None:
     assert "hunter2" not in jobs.failure.model_dump_json()
 
 
+@pytest.mark.parametrize(("error", "asked"), [(RuntimeError("an illegal memory access"), 1), (NoFace("no face"), 0)])
+def test_only_what_nobody_expected_is_a_reason_to_ask_whether_the_device_answers(error: Exception, asked: int) -> None:
+    held = Holder(Jobs(), {Stage.RENDER: lone(stops(error))})
+    with pytest.raises(Ignore):
+        perform(cast("Child", held), Stage.RENDER, "a job")
+    assert held.asked == asked
+
+
 def test_a_finish_that_redis_did_not_hear_is_said_again() -> None:
     jobs = Jobs()
 
