@@ -273,8 +273,8 @@ class AsyncBatchStore:
 def _noted(answer: Sequence[Any], receipt: Receipt | None) -> bool:
     """Whether a script did what it was asked for; the receipt takes down what it counted, and raises as it does."""
     done, *charged = answer
-    if charged:
-        (receipt or Receipt()).note(charged)
+    if receipt is not None and charged:
+        receipt.note(charged)
     return bool(done)
 
 

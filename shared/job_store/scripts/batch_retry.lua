@@ -10,11 +10,8 @@ if not is_again then
   if not f[1] or f[1] == 'validating' or f[1] == 'running' or f[1] == 'finalizing' then return {0} end
   if f[6] or tonumber(f[2] or 0) ~= tonumber(ARGV[3]) then return {0} end
 end
-local charged = {}
-if ARGV[10] ~= '' then
-  charged = charge(f[3], is_again and 0 or tonumber(ARGV[10]), is_again and 0 or tonumber(f[8] or 0))
-  if charged[1] ~= '' then return {2, unpack(charged)} end
-end
+local charged = charge_once(f[3], ARGV[10], f[8] or 0, is_again)
+if (charged[1] or '') ~= '' then return {2, unpack(charged)} end
 if is_again then return {1, unpack(charged)} end
 local errors, t = p .. ':log:errors:' .. id, now()
 redis.call('ZREM', p .. ':keptbatches', id)

@@ -6,11 +6,8 @@ local id = ARGV[2]
 local f = redis.call('HMGET', batch(id), 's', 'source', 'tenant')
 local is_again = f[1] and f[1] ~= 'validating' and f[2] == ARGV[3]
 if f[1] ~= 'validating' and not is_again then return {0} end
-local charged = {}
-if ARGV[8] ~= '' then
-  charged = charge(f[3], is_again and 0 or tonumber(ARGV[8]), is_again and 0 or tonumber(ARGV[7]))
-  if charged[1] ~= '' then return {2, unpack(charged)} end
-end
+local charged = charge_once(f[3], ARGV[8], ARGV[7], is_again)
+if (charged[1] or '') ~= '' then return {2, unpack(charged)} end
 if is_again then return {1, unpack(charged)} end
 local t = now()
 redis.call('HSET', batch(id), 's', 'running', 'at:running', stamp(), 'source', ARGV[3], 'chunks', ARGV[4], 'chunk', 0,

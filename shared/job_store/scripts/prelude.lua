@@ -186,6 +186,14 @@ local function charge(tenant, requests, units)
   return reply
 end
 
+-- The same where requests is not '', and of a request that came again, its first answer lost, nothing counts: it only hears how it
+-- is. Returns {} where nothing is to count.
+local function charge_once(tenant, requests, units, is_again)
+  if requests == '' then return {} end
+  if is_again then requests, units = 0, 0 end
+  return charge(tenant, tonumber(requests), tonumber(units))
+end
+
 -- Units that were asked for before it was known that they would be drawn: they count, and are never refused.
 local function spend(tenant, units)
   if not redis.call('HGET', limits(tenant), 'daily_units') then return end
