@@ -17,7 +17,7 @@ from shared.job import Stage
 from shared.job_store import Fleet, JobStore, Readiness, connect
 from shared.settings import Settings
 from worker.attempts import Attempts
-from worker.seam import LoadStages, StageFunction
+from worker.seam import Loaded, LoadStages, StageFunction
 
 _PAUSE_S = 0.5
 # How the device is, is told anew so often; a Redis that has forgotten what the child said learns it again then.
@@ -48,8 +48,7 @@ class Child:
         self._fleet = Fleet(redis, settings)
         self._load_stages = load_stages
         self._said = Readiness(ready=False)
-        self._gauge: Callable[[], Gauge] = Gauge
-        self._answers: Callable[[], bool] = lambda: True
+        self._loaded = Loaded(stages={})
         self._paces: deque[tuple[int, float]] = deque(maxlen=_PACED_STAGES)
         self._reminds = threading.Thread(target=self._remind, name="reminder", daemon=True)
 
@@ -63,11 +62,10 @@ class Child:
         self._tell(ready=False, reason="loading")
         started_s = time.monotonic()
         try:
-            loaded = self._load_stages(self.settings, self.settings.role)
-            self._gauge, self._answers = loaded.gauge, loaded.answers
+            self._loaded = self._load_stages(self.settings, self.settings.role)
             self._tell(ready=False, reason="warming up")
-            loaded.warm_up()
-            self.stages = loaded.stages
+            self._loaded.warm_up()
+            self.stages = self._loaded.stages
         except TransientError as error:
             # As a neighbour that still leaves the device. Half-loaded models go only with their process.
             pause_s = self.settings.lease_s
@@ -85,11 +83,11 @@ class Child:
             self._tell(ready=False, reason=f"{type(error).__name__}: see the worker's log")
         else:
             log.info("bundle_loaded", worker=self.name, seconds=round(time.monotonic() - started_s, 2))
-            threading.Thread(target=self._reach, args=(loaded.reach,), name="reach", daemon=True).start()
+            threading.Thread(target=self._reach, name="reach", daemon=True).start()
 
     def give_up_where_the_device_did(self) -> None:
         """Ends this process when its device answers nobody in it any more: it would fail every job that it gets."""
-        if not self._answers():
+        if not self._loaded.answers():
             log.critical("device_does_not_answer", worker=self.name)
             end_process()
 
@@ -103,13 +101,13 @@ class Child:
         paces = list(self._paces)
         seconds = sum(seconds for _, seconds in paces)
         pace = sum(steps for steps, _ in paces) / seconds if seconds else 0.0
-        return self._gauge().model_copy(update={"steps_per_s": round(pace, 2)})
+        return self._loaded.gauge().model_copy(update={"steps_per_s": round(pace, 2)})
 
-    def _reach(self, reach: Callable[[], None]) -> None:
+    def _reach(self) -> None:
         """Says that it is ready once the servers of its stages answer. The models stay loaded meanwhile."""
         while True:
             try:
-                reach()
+                self._loaded.reach()
             except TransientError as error:
                 log.warning("stages_not_reached", worker=self.name, reason=error.message)
                 self._tell(ready=False, reason=error.message)
