@@ -54,7 +54,7 @@ class Stack:
     redis_url: str
     s3_url: str
     processes: Processes
-    _ends: dict[str, list[float]] = field(default_factory=dict)
+    _ends: dict[str, list[float]] = field(default_factory=dict, init=False)
 
     def check(self) -> None:
         """Raises StackFailed when one of the processes is gone."""
