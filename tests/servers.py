@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from socketserver import BaseServer
 
 import pytest
 
@@ -69,6 +71,19 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
         running = processes.start(program)
         processes.wait_until("redis", lambda: redis_answers(url), timeout_s=_START_S)
         yield RedisServer(processes=processes, program=program, running=running, url=url)
+
+
+@contextmanager
+def serving(server: BaseServer) -> Iterator[None]:
+    """Serves in a thread of this process until the context ends, and closes the server then."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager

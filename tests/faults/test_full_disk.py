@@ -22,8 +22,8 @@ def full_disk(crew: Crew) -> Iterator[None]:
     place = client.config_get("dir", "dbfilename")
     dump = Path(str(place["dir"]), str(place["dbfilename"]))
     dump.mkdir()
-    crew.rig.until("a failed snapshot", lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
     try:
+        crew.rig.until("a failed snapshot", lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
         yield
     finally:
         dump.rmdir()

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from compose.servers import HOST
 from shared.job_store import connect, scripts
 from shared.settings import Settings
+from tests.servers import serving
 
 _READ_BYTES = 65_536
 
@@ -58,16 +59,11 @@ def lossy_redis(settings: Settings, *names: str) -> Iterator[Lossy]:
                     far.sendall(data)
             _shut(far)
 
-    with ThreadingTCPServer((HOST, 0), Connection) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        made.url = f"redis://{HOST}:{server.server_address[1]}/0"
-        try:
-            yield made
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingTCPServer((HOST, 0), Connection)
+    server.daemon_threads = True
+    made.url = f"redis://{HOST}:{server.server_address[1]}/0"
+    with serving(server):
+        yield made
 
 
 def _shut(end: socket.socket) -> None:

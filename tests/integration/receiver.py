@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.servers import serving
+
 _PATIENCE_S = 30.0
 
 
@@ -81,19 +83,16 @@ def receiver(host: str = "127.0.0.1", *, tls: ssl.SSLContext | None = None) -> I
         def handle_error(self, *_: Any) -> None:
             """A client that went away is what some tests are about."""
 
-    with Server((host, 0), Handler) as server:
-        if tls is not None:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        port = server.server_address[1]
-        made = Receiver(url=f"{'https' if tls else 'http'}://{host}:{port}/hook", port=port)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
+    server = Server((host, 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    port = server.server_address[1]
+    made = Receiver(url=f"{'https' if tls else 'http'}://{host}:{port}/hook", port=port)
+    with serving(server):
         try:
             yield made
         finally:
             made.over.set()
-            server.shutdown()
-            thread.join()
 
 
 def _take(made: Receiver, handler: BaseHTTPRequestHandler) -> None:
