@@ -10,9 +10,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
-from shared.log import configure
 from shared.settings import EXIT_CONFIG, Settings
 from shared.startup import Startup
+from shared.telemetry.log import configure
 
 _NOT_STARTED = 3
 

@@ -12,40 +12,32 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from api.access import LOOKS, OPEN, Access
+from api.auth.middleware import LOOKS, OPEN, Access
+from api.batches import downloads
+from api.batches import events as batch_events
+from api.batches import routes as batches
+from api.batches.document import batch_example, product_schemas
 from api.context import open_context
-from api.direct import serve_directly
-from api.document.audit import audit_example
-from api.document.batches import batch_example, product_schemas
-from api.document.jobs import job_example
-from api.document.messages import message_schemas, messages
-from api.document.openapi import complete, description
-from api.document.reference import add_reference
-from api.errors import add_error_answers
-from api.exposition import Exposition
+from api.http.direct import serve_directly
+from api.http.openapi import complete, description
+from api.http.problems import add_error_answers
+from api.http.reference import add_reference
 from api.idempotency import Once
-from api.measure import Measured
-from api.routes import (
-    audit,
-    batch_events,
-    batch_files,
-    batches,
-    deliveries,
-    erase,
-    events,
-    health,
-    job_list,
-    jobs,
-    metrics,
-    page,
-    photos,
-    pictures,
-    previews,
-    queue,
-    uploads,
-    webhooks,
-    workers,
-)
+from api.jobs import events, listing, pictures
+from api.jobs import routes as jobs
+from api.jobs.document import job_example
+from api.page.routes import add_page
+from api.photos import routes as photos
+from api.photos import upload_routes
+from api.service import health, metrics, queue
+from api.service.http_metrics import Measured
+from api.service.metrics import Exposition
+from api.tenants import audit
+from api.tenants import routes as tenants
+from api.tenants.audit_document import audit_example
+from api.webhooks import deliveries
+from api.webhooks import routes as webhooks
+from api.webhooks.messages import message_schemas, messages
 from shared.blob_store import BlobStore
 from shared.settings import Settings
 from shared.startup import Startup, look_at_servers
@@ -57,8 +49,8 @@ def create_app(settings: Settings) -> FastAPI:
     """The API for these settings. Makes no connection before the app starts."""
     spans = None
     if settings.traces_url:
-        from api.traced import Traced  # noqa: PLC0415 - costs nothing where traces are off
-        from shared.spans import Spans  # noqa: PLC0415
+        from api.http.tracing import Traced  # noqa: PLC0415 - costs nothing where traces are off
+        from shared.telemetry.spans import Spans  # noqa: PLC0415
 
         spans = Spans(settings, room="api")
 
@@ -85,28 +77,26 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.startup = Startup(lambda: look_at_servers(settings, BlobStore(settings)))
     exposition = app.state.exposition = Exposition()
     here = settings.metrics and not settings.metrics_port
-    for room in (
+    for subject in (
         jobs,
-        job_list,
+        listing,
         events,
         pictures,
-        previews,
         photos,
-        uploads,
+        upload_routes,
         batches,
-        batch_files,
+        downloads,
         batch_events,
-        erase,
+        tenants,
         audit,
         webhooks,
         deliveries,
         queue,
-        workers,
         health,
         *([metrics] if here else []),
     ):
-        # Not include_router: it keeps a router of its own per room, and every request pays for the way through it.
-        app.router.routes.extend(room.router.routes)
+        # Not include_router: it keeps a router of its own per subject, and every request pays for the way through it.
+        app.router.routes.extend(subject.router.routes)
     # At the end, so that a GET never passes them.
     app.router.routes.extend(_heads(app.routes))
     for route in app.routes:
@@ -115,7 +105,7 @@ def create_app(settings: Settings) -> FastAPI:
             if "POST" in (route.methods or ()):
                 route.app = Once(route.app)
     add_reference(app)
-    page.add_page(app, settings)
+    add_page(app, settings)
     add_error_answers(app)
     app.add_middleware(Access)
     if spans is not None:

@@ -15,27 +15,26 @@ from fastapi import Request
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 
-from api.credentials import KeyRing
+from api.auth.keys import KeyRing
+from api.auth.read_limit import Looks
 from api.erasure import Eraser
-from api.looks import Looks
-from shared.batch_store import AsyncBatchStore, originals_in
+from shared.batch_files import line_reader
 from shared.blob_store import BlobStore
-from shared.errors import BlobsUnavailable, RecordsUnavailable
-from shared.job_store import (
-    Answers,
-    AsyncJobStore,
-    AuditLog,
-    Crew,
-    Erasures,
-    LiveJobs,
-    QueueStates,
-    QueueTotals,
-    WebhookStore,
-    connect_async,
-)
+from shared.errors import BlobsUnavailable, RecordsUnavailable, TooManyStreams
 from shared.limits import BundleLimits, limits_of
-from shared.log import get_logger
 from shared.settings import Settings
+from shared.store.batches.store import AsyncBatchStore
+from shared.store.connection import connect_async
+from shared.store.jobs.erasure import Erasures
+from shared.store.jobs.live import LiveJobs
+from shared.store.jobs.store import AsyncJobStore
+from shared.store.queue.state import QueueStates
+from shared.store.queue.totals import QueueTotals
+from shared.store.queue.workers import Crew
+from shared.store.tenants.audit import AuditLog
+from shared.store.tenants.idempotency import Answers
+from shared.store.webhooks.store import WebhookStore
+from shared.telemetry.log import get_logger
 
 # A picture of 50 megapixels needs 150 MB while it is decoded: this many at once, the others wait their turn.
 _DECODED_AT_ONCE = 4
@@ -78,6 +77,13 @@ class Context:
         """Runs work on a picture in a thread, a bounded number at once."""
         return await run_sync(read, limiter=self.decoding)
 
+    def check_streams(self) -> None:
+        """Raises TooManyStreams when this process serves as many event streams as it may."""
+        most = self.settings.max_streams
+        if self.live.count >= most:
+            message = f"{most} streams are open here; poll the job instead, or come back"
+            raise TooManyStreams(message)
+
     async def checked(self, read: Callable[[], _T]) -> _T:
         """Runs work on the lines of a batch in a thread, one batch's at a time."""
         return await run_sync(read, limiter=self.checking)
@@ -96,8 +102,8 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
     # One more try covers a connection that was cut while it idled; then the caller hears 503 and decides.
     client.set_retry(Retry(ConstantBackoff(0.05), 1))
     blobs = BlobStore(settings)
-    originals = originals_in(blobs)
-    jobs = AsyncJobStore(client, settings, originals)
+    read_line = line_reader(blobs)
+    jobs = AsyncJobStore(client, settings, read_line)
     live = LiveJobs(jobs)
     live.start()
     opening = asyncio.gather(
@@ -108,7 +114,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
     audit = AuditLog(client, settings)
     eraser = Eraser(
         audit=audit,
-        records=Erasures(client, settings, originals),
+        records=Erasures(client, settings, read_line),
         batches=batches,
         webhooks=webhooks,
         blobs=blobs,

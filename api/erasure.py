@@ -10,24 +10,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from enum import StrEnum
+from itertools import groupby, islice
 from typing import get_args
 
 from pydantic_core import from_json
 
-from api.inventory import Kind, things_in
 from shared.batch import Batch, Log, job_id_of
-from shared.batch_store import AsyncBatchStore, ChunkLog
-from shared.blob_store import BlobStore, batch_folder, photo_key, photos_folder, stage_folder
+from shared.batch_files import ChunkLog
+from shared.blob_store import Blob, BlobStore, batch_folder, photo_key, photos_folder, stage_folder
 from shared.errors import TransientError
 from shared.job import Stage
-from shared.job_store import Action, AuditLog, Erasing, Erasures, Left, WebhookStore
-from shared.log import get_logger
 from shared.settings import Settings
+from shared.store.batches.store import AsyncBatchStore
+from shared.store.jobs.erasure import Erasing, Erasures, Left
+from shared.store.tenants.audit import Action, AuditLog
+from shared.store.webhooks.store import WebhookStore
+from shared.telemetry.log import get_logger
 
+# What an answer says while something is still to go.
+LATER = {"Retry-After": "2"}
 _AT_ONCE = 100
 _TOGETHER = 8
 _LOOKED_AT_ONCE = 1000
@@ -216,3 +221,48 @@ class Eraser:
 
     async def _delete(self, prefix: str) -> None:
         await asyncio.to_thread(self.blobs.erase, prefix)
+
+
+class Kind(StrEnum):
+    """What a thing is."""
+
+    RESULT = "result"
+    PHOTO = "photo"
+    BATCH = "batch"
+    UPLOAD = "upload"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thing:
+    """Blobs that go together.
+
+    name: a result's `{tenant}/{stage}/{digest}`, an upload's key, the id of a photo or batch; written_at: the newest.
+    """
+
+    kind: Kind
+    tenant: str
+    name: str
+    written_at: float
+
+
+def things_in(blobs: Iterable[Blob]) -> Iterator[Thing]:
+    """What these blobs are, in the order of their keys; what belongs to nothing is left out. Holds one at a time."""
+    for place, some in groupby(blobs, key=lambda blob: _place_of(blob.key)):
+        if place is not None:
+            kind, tenant, name = place
+            yield Thing(kind=kind, tenant=tenant, name=name, written_at=max(blob.written_at for blob in some))
+
+
+def _place_of(key: str) -> tuple[Kind, str, str] | None:
+    match key.split("/"):
+        case [tenant, "stages", stage, digest, _]:
+            return Kind.RESULT, tenant, f"{tenant}/{stage}/{digest}"
+        case [tenant, "batches", batch_id, *_]:
+            return Kind.BATCH, tenant, batch_id
+        # What was seen in a photo lies beside it, and may have been seen after the photo had gone.
+        case [tenant, "photos", file] | [tenant, "photos", file, _]:
+            return Kind.PHOTO, tenant, file.removesuffix(".faces").removesuffix(".png")
+        case [tenant, "uploads", *_]:
+            return Kind.UPLOAD, tenant, key
+        case _:
+            return None

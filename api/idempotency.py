@@ -18,15 +18,14 @@ from dataclasses import dataclass
 from fastapi import Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.access import tenant_of
-from api.consent import HEADER as CONSENT
+from api.auth.middleware import tenant_of
 from api.context import context_of
-from api.errors import FieldError, answer_to, problem
-from api.fingerprint import Fingerprint
+from api.http.fingerprint import Fingerprint
+from api.http.parameters import CONSENT
+from api.http.problems import FieldError, answer_to, problem
 from shared.errors import IdempotencyMismatch, IdempotencyRunning, InvalidField, RecordsUnavailable
-from shared.job_store import Answer, Answers, Kept
-from shared.job_store.answers import LEASE_S
-from shared.log import get_logger
+from shared.store.tenants.idempotency import LEASE_S, Answer, Answers, Kept
+from shared.telemetry.log import get_logger
 
 KEY = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"

@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from api.errors import error_rows
+from api.http.problems import error_rows
 from compose.processes import ROOT
 from shared.settings import Settings
 

@@ -1,11 +1,11 @@
-"""`python -m compose.keys ...`: `python -m api.keys` on the stack that `./run up` started, else by the settings."""
+"""API keys (`api.auth.commands`) of the stack that `./run up` started, or of the servers that the settings name."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from api.keys import main
+from api.auth.commands import main
 from compose.local import FOLDER, addresses
 from shared.settings import Settings
 

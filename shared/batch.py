@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from shared.findings import PhotoFaces, Whereabout
 from shared.job import Job, JobSpec, Stage, Status
-from shared.verification import Verification, best_of, shortfalls
+from shared.verification import PhotoFaces, Verification, Whereabout, best_of, shortfalls
 
 MAX_CUSTOM_ID_CHARS = 128
 
@@ -183,3 +184,17 @@ def outcome_of(job: Job) -> Outcome:
             "errors": () if error is None else (LineError.model_validate(error.model_dump()),),
         }
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineSource:
+    """Where the line of a batch lies that asked for a job. chunk: source and number, as the feeder noted them."""
+
+    tenant: str
+    batch: str
+    chunk: str
+    line: int
+
+
+# Gives the fields (spec, custom) that the record of a finished line does without; None when its line is gone.
+ReadLine = Callable[[LineSource], Awaitable[Mapping[str, str] | None]]

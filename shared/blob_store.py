@@ -6,7 +6,7 @@ The keys and what lies under them; every key begins with the tenant, and no tena
     {tenant}/photos/{photo id}.png.faces/{bundle}   what a bundle saw in it; it goes with it: the same prefix
     {tenant}/uploads/{upload id}                    a photo as it came to a signed address, until it is taken in
     {tenant}/stages/{stage}/{order digest}/{file}   what a stage made; `output.json` is written last: then it is whole
-    {tenant}/batches/{batch id}/...                 lines and logs of a batch, see batch_store/chunks.py
+    {tenant}/batches/{batch id}/...                 lines and logs of a batch, see shared/batch_files.py
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import BlobsUnavailable
 from shared.job import Stage
-from shared.metrics import meters
 from shared.settings import Settings
+from shared.telemetry.metrics import meters
 
 # How long a signed address takes an upload.
 UPLOAD_S = 900
@@ -67,7 +67,7 @@ def stage_key(tenant: str, stage: Stage, digest: str, file: str) -> str:
 
 
 def batch_key(tenant: str, batch_id: str, file: str) -> str:
-    """Key of one file of a batch; `batch_store/chunks.py` says which there are."""
+    """Key of one file of a batch; `shared/batch_files.py` says which there are."""
     return f"{tenant}/batches/{batch_id}/{file}"
 
 

@@ -1,6 +1,6 @@
 """Celery in one place: task names, queues, priorities, and every delivery option with its reason.
 
-A message is a doorbell that carries only a job's id; the job's record decides what happens (shared/job_store).
+A message is a doorbell that carries only a job's id; the job's record decides what happens (shared/store).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from shared.job import Stage
-from shared.job_store.facts import Ring, Waiting
 from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Role, Settings
+from shared.store.queue.values import Ring, Waiting
 
 # Plain strings: celery.signature breaks on an Enum.
 TASK_OF: dict[Stage, str] = {stage: f"troupe.{stage.value}" for stage in STAGES}
@@ -66,7 +66,7 @@ def options(settings: Settings) -> dict[str, Any]:
         # One job at a time on a device, in a child: the parent survives whatever happens to the child and can say so.
         # CUDA does not survive a fork, so a child is a fresh interpreter that loads its models itself.
         # It is Celery's `prefork`; its module says what was mended.
-        "worker_pool": "worker.pool:Pool",
+        "worker_pool": "worker.queue.pool:Pool",
         "worker_concurrency": 1,
         "worker_pool_start_method": "spawn",
         # A child counts as up when its models are loaded; Celery would kill it after four seconds.

@@ -63,7 +63,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from shared.findings import PhotoFaces
+from shared.verification import PhotoFaces
 
 
 class TroupeError(Exception):

@@ -18,9 +18,9 @@ import redis
 from redis.exceptions import AuthenticationError, ResponseError
 
 from shared.errors import BlobsUnavailable, RecordsUnavailable
-from shared.job_store.connection import connect, redis_errors
-from shared.log import get_logger
 from shared.settings import EXIT_CONFIG, Settings
+from shared.store.connection import connect, redis_errors
+from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     # boto3 is not for those who have no blobs.

@@ -12,7 +12,12 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from shared.settings import Settings
-from tests.servers import RedisServer, fresh_settings, redis_server, s3_server
+from tests.support.servers import (
+    RedisServer,
+    fresh_settings,
+    redis_server,
+    s3_server,
+)
 
 
 @pytest.fixture(autouse=True, scope="session")

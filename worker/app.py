@@ -14,16 +14,16 @@ from celery.worker.consumer.tasks import Tasks
 
 from shared import broker
 from shared.blob_store import BlobStore
-from shared.log import bring_home
 from shared.settings import Role, Settings
 from shared.startup import Flaw, look_at_servers
-from worker.child import Child
-from worker.exposition import Exposition
+from shared.telemetry.log import bring_home
 from worker.logs import log_as
-from worker.parent import Parent
-from worker.seam import Loaded, LoadStages
+from worker.metrics_server import Exposition
+from worker.queue.executor import Child
+from worker.queue.supervisor import Parent
+from worker.queue.tasks import add_tasks
+from worker.runner.stage import Loaded, LoadStages
 from worker.startup import look_around
-from worker.tasks import add_tasks
 
 
 class TroupeCelery(Celery):
@@ -132,7 +132,7 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
     # Checkpoints are files of the bundle's folder. The model libraries read this once, when they are imported.
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    from worker.stage_io import load_stages as load  # noqa: PLC0415
+    from worker.runner.runner import load_stages as load  # noqa: PLC0415
 
     bring_home()
     return load(settings, role)

@@ -10,8 +10,8 @@ from typing import Any
 from celery import signals
 from celery.apps import worker as celery_worker
 
-from shared.log import configure
 from shared.settings import Settings
+from shared.telemetry.log import configure
 
 # Two lines a message that say less than the task's own line.
 _TALKATIVE = ("celery.worker.strategy", "celery.app.trace")

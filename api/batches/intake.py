@@ -15,17 +15,15 @@ from dataclasses import dataclass, field
 
 from api.batches.lines import BadLine, GoodLine, ReadLine
 from api.context import Context
-from api.errors import FieldError, Refusal, pointer_to
+from api.http.problems import FieldError, Refusal, pointer_to
 from shared.batch import LineError, Outcome
-from shared.batch_store import ChunkLog, LineChunks
-from shared.batch_store.async_store import INTAKE_S
-from shared.batch_store.chunks import CHUNK_BYTES, CHUNK_LINES, encode_outcome
+from shared.batch_files import CHUNK_BYTES, CHUNK_LINES, ChunkLog, LineChunks, encode_outcome
 from shared.errors import BatchRefused, BatchTooLarge, InvalidField, MalformedBody, TroupeError, UnknownPhoto
-from shared.job import JobSpec
-from shared.job_store import Receipt
-from shared.job_store.receipt import too_large
-from shared.job_store.record import encode_spec, pixels, units
-from shared.log import get_logger
+from shared.job import JobSpec, encode_spec
+from shared.store.batches.store import INTAKE_S
+from shared.store.jobs.record import pixels, units
+from shared.store.tenants.charge import Receipt, too_large
+from shared.telemetry.log import get_logger
 
 MOST_EXPIRES_AFTER_S = 31_536_000
 _SHOWN_ERRORS = 20

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 from pydantic_core import from_json
 
-from api import queries
 from api.batches.views import Item
 from api.context import Context
+from api.http import parameters
 from shared.batch import Batch, Log, Outcome, outcome_of
-from shared.batch_store import ChunkLog, LineChunks
-from shared.batch_store.chunks import encode_outcome, lines_in
+from shared.batch_files import ChunkLog, LineChunks, encode_outcome, lines_in
 
 _CURSOR = re.compile(r"(output|errors|open|waiting)\.([0-9]{1,9})\.([0-9]{1,9})")
 # So much is looked through for one page, which may hold fewer items then.
@@ -40,7 +39,7 @@ def place_of(cursor: str | None) -> Place:
         return Place(part="output")
     found = _CURSOR.fullmatch(cursor)
     if found is None:
-        raise queries.wrong("cursor", "not_a_cursor", "cursor must be the `next` of the page before")
+        raise parameters.wrong("cursor", "not_a_cursor", "cursor must be the `next` of the page before")
     return Place(part=found[1], first=int(found[2]), second=int(found[3]))
 
 

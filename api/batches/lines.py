@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from api.errors import FieldError, Refusal, fields_of
-from api.intake import completed
+from api.http.problems import FieldError, Refusal, fields_of
+from api.jobs.intake import completed
 from shared.batch import MAX_CUSTOM_ID_CHARS, CustomId, LineError
 from shared.errors import RequestError
 from shared.job import JobSpec, Lane

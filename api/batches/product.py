@@ -10,7 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError, ValidationInfo, field_validator, model_validator
 
 from api.batches.lines import LineReader, ReadLine
-from api.intake import SEEDS, refusal_of
+from api.http.problems import refusal_of
+from api.jobs.intake import SEEDS
 from shared.job import (
     MAX_CONCEPTS,
     Asked,

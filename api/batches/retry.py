@@ -11,12 +11,12 @@ from pydantic_core import from_json
 
 from api.context import Context
 from shared.batch import Batch
-from shared.batch_store import ChunkLog, LineChunks, Retry
-from shared.batch_store.chunks import CHUNK_LINES, decode_line
+from shared.batch_files import CHUNK_LINES, ChunkLog, LineChunks, decode_line
 from shared.errors import BatchNotOver, NothingToRetry, RateLimited
 from shared.job import Status
-from shared.job_store import Receipt
-from shared.job_store.record import units
+from shared.store.batches.store import Retry
+from shared.store.jobs.record import units
+from shared.store.tenants.charge import Receipt
 
 
 async def retry_failed(context: Context, batch: Batch, receipt: Receipt | None = None) -> None:

@@ -10,11 +10,11 @@ from pydantic import BaseModel, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from api.batches.lines import BadLine
-from api.views import WrongLine
+from api.http.paths import BATCHES
+from api.jobs.views import WrongLine
 from shared.batch import Batch, BatchStatus, Outcome
 from shared.job import Status
 
-BATCHES = "/v1/batches"
 # A rate over less than this says nothing.
 _LEAST_WINDOW_S = 1.0
 

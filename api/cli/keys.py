@@ -1,4 +1,4 @@
-"""`troupe keys`: the command of api/keys.py, where the server's libraries are installed."""
+"""`troupe keys`: the command of api/auth/commands.py, where the server's libraries are installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def keys(context: typer.Context) -> None:
     """Make, list, disable and rotate API keys, beside the server: needs its Redis (TROUPE_REDIS_URL)."""
     try:
         # Whoever only talks to a server has none of what this needs.
-        from api.keys import main  # noqa: PLC0415
+        from api.auth.commands import main  # noqa: PLC0415
     except ModuleNotFoundError as error:
         fail(f"keys are made beside the server: {error.name} is not installed here", FAILED)
     sys.exit(main(context.args))

@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 from shared.job import Asked
 from shared.webhook import MAX_URL_CHARS, Attempt, Delivery, DeliveryStatus, Event, Outcome, Webhook
 
-WEBHOOKS = "/v1/webhooks"
 _ID = "9b2d6a0c4e8f4d53a1c7e0b5f2d86a94"
 _DAY_S = 86_400
 

@@ -25,8 +25,18 @@ import httpx
 from compose.processes import Processes, Program
 from compose.servers import HOST, free_port
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server, environment_of, png_bytes
-from tests.servers import ACCESS_KEY, SECRET_KEY, redis_server, s3_server
+from tests.support.api_server import (
+    ApiServer,
+    api_server,
+    environment_of,
+    png_bytes,
+)
+from tests.support.servers import (
+    ACCESS_KEY,
+    SECRET_KEY,
+    redis_server,
+    s3_server,
+)
 
 _CONNECTIONS = 16
 _TURN_S = 1.0

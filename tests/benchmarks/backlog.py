@@ -24,19 +24,20 @@ from typing import Any
 import redis
 from celery import Celery
 
-from api.intake import completed
+from api.jobs.intake import completed
 from compose.processes import Processes, Program
 from shared.broker import WORKER_ARGS
 from shared.job import Concept, Job, JobSpec, Lane, Sampling, Stage
-from shared.job_store import AsyncJobStore, connect, connect_async
 from shared.limits import SDXL_LIMITS
 from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Role, Settings
-from tests.integration.api_server import environment_of
-from tests.integration.lone_stages import lone
-from tests.servers import redis_server
+from shared.store.connection import connect, connect_async
+from shared.store.jobs.store import AsyncJobStore
+from tests.support.api_server import environment_of
+from tests.support.lone_stages import lone
+from tests.support.servers import redis_server
 from worker.app import create_app
-from worker.seam import Loaded, OnStep, StageOutput
+from worker.runner.stage import Loaded, OnStep, StageOutput
 
 _JOBS = 100_000
 # Fewer than the client has connections: whoever waits for one while the others never pause waits for long.

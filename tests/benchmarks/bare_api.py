@@ -13,9 +13,10 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from shared.job_store import NO_KEY, connect_async, keys, scripts
-from shared.job_store.audit import noted_for
 from shared.settings import Settings
+from shared.store import keys, scripts
+from shared.store.connection import connect_async
+from shared.store.tenants.audit import NO_KEY, noted_for
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -23,8 +24,8 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI()
     redis: Any = connect_async(settings)
     prefix = settings.key_prefix
-    submit_script = redis.register_script(scripts.source("submit"))
-    place_script = redis.register_script(scripts.source("place"))
+    submit_script = redis.register_script(scripts.source("jobs/submit"))
+    place_script = redis.register_script(scripts.source("queue/position"))
 
     @app.post("/v1/jobs", status_code=202)
     async def submit(spec: dict[str, Any]) -> dict[str, Any]:

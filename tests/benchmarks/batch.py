@@ -21,15 +21,20 @@ from typing import Self
 
 import httpx
 
-from shared.batch_store import BatchStore
 from shared.job import JobSpec
-from shared.job_store import connect
 from shared.settings import Settings
+from shared.store.batches.feed import BatchStore
+from shared.store.connection import connect
 from tests.benchmarks import shared_work
 from tests.benchmarks.backlog import draw_spec
-from tests.integration.api_server import ApiServer, api_server, png_bytes
-from tests.servers import ACCESS_KEY, SECRET_KEY, redis_server, s3_server
-from worker.feeder import Feeder
+from tests.support.api_server import ApiServer, api_server, png_bytes
+from tests.support.servers import (
+    ACCESS_KEY,
+    SECRET_KEY,
+    redis_server,
+    s3_server,
+)
+from worker.queue.batch_feeder import Feeder
 
 _LINES = 100_000
 _SPECS = 1000

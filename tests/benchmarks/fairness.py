@@ -22,13 +22,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from shared.job_store import AsyncJobStore, Tenants, connect, connect_async, record
 from shared.settings import Settings
+from shared.store.connection import connect, connect_async
+from shared.store.jobs import record
+from shared.store.jobs.store import AsyncJobStore
+from shared.store.tenants.limits import Tenants
 from shared.tenant import TenantLimits
 from tests.benchmarks import backlog
 from tests.benchmarks.queue import workers
-from tests.integration.queue_records import spec_of
-from tests.servers import redis_server
+from tests.support.queue_records import spec_of
+from tests.support.servers import redis_server
 
 _JOBS = 100_000
 _TRIES = 12

@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from shared.orders import PersonalizeOrder
 from tests.benchmarks.large import APART, CLOSE, cast_of, generation_of, kind_of, order_of
-from tests.published import published_networks
+from tests.support.published import published_networks
 from worker.blend.loop import Composition, denoise
 from worker.models.bundle import Generation
 from worker.models.denoiser import Branch, Denoiser

@@ -32,7 +32,7 @@ from tests.benchmarks.flops import cost_of
 from tests.benchmarks.large import APART, cast_of, generation_of, order_of
 from tests.benchmarks.peers import Peer
 from tests.benchmarks.wall import networks
-from tests.published import published_networks
+from tests.support.published import published_networks
 from worker.models.bundle import Generation
 from worker.models.pretrained import leaned
 from worker.stages.personalize import arrange, personalize

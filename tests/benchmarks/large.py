@@ -15,15 +15,15 @@ from shared.job import Concept, JobSpec, Preset, Sampling
 from shared.limits import SDXL_LIMITS
 from shared.orders import PersonalizeOrder, Region
 from shared.presets import filled
-from tests.tiny import TINY
-from worker.drawings import personalize_order_of
+from tests.support.tiny import TINY
 from worker.models.attention import attend_to_faces
 from worker.models.bundle import Generation
 from worker.models.denoiser import Branch
 from worker.models.instantid import InstantId
-from worker.models.pen import Pen
+from worker.models.keypoints import Pen
 from worker.models.pretrained import Generator
 from worker.models.sdxl import Sdxl
+from worker.runner.orders import personalize_order_of
 from worker.stages.personalize import Cast
 
 _TOKENIZER = TINY / "sdxl" / "tokenizer"

@@ -21,8 +21,13 @@ from imwatermark.dwtDctSvd import EmbedDwtDctSvd
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.mark import BITS, agreement, engrave, read
 from worker.mini.world import draw_scene
+from worker.output.watermark import (
+    BITS,
+    agreement,
+    engrave,
+    read,
+)
 
 Picture = NDArray[np.uint8]
 TEXT = "example.org"

@@ -1,9 +1,8 @@
 """`python -m tests.benchmarks.memory [--json FILE]`: what a GPU must hold for a picture of 1024 x 1024, counted.
 
-The product's own stages over the published networks in float16, without numbers, as if on a card (tests/card.py). Every
-tensor counts from the operation that makes it until nobody holds it any more; attention runs in one kernel. Not in it:
-what CUDA itself, its libraries' workspaces and gaps between tensors take.
-"""
+The product's own stages over the published networks in float16, without numbers, as if on a card
+(tests/support/card.py). Every tensor counts from the operation that makes it until nobody holds it any more;
+attention runs in one kernel. What CUDA itself, its libraries' workspaces and gaps between tensors take is not counted.
 
 from __future__ import annotations
 
@@ -24,12 +23,12 @@ from torch.utils._pytree import tree_leaves
 
 from shared.job import Preset
 from tests.benchmarks.large import APART, cast_of, generation_of, kind_of, order_of
-from tests.card import CUDA, Card
-from tests.published import published_networks
+from tests.support.card import CUDA, Card
+from tests.support.published import published_networks
 from worker.blend.loop import Composition, denoise
 from worker.models.bundle import Generation
 from worker.models.denoiser import Branch, Denoiser
-from worker.models.lean import store_in_8_bits
+from worker.models.quantize import store_in_8_bits
 from worker.stages.personalize import arrange
 from worker.stages.render import background_of, start_of
 

@@ -26,16 +26,18 @@ from celery import Celery
 from compose.processes import Processes, Program
 from shared.broker import WORKER_ARGS
 from shared.job import Job, Stage
-from shared.job_store import AsyncJobStore, Fleet, connect, connect_async
 from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Role, Settings
+from shared.store.connection import connect, connect_async
+from shared.store.jobs.store import AsyncJobStore
+from shared.store.queue.dispatch import Fleet
 from tests.benchmarks import bare_queue
-from tests.integration.api_server import environment_of
-from tests.integration.lone_stages import lone
-from tests.integration.queue_records import spec_of
-from tests.servers import redis_server
+from tests.support.api_server import environment_of
+from tests.support.lone_stages import lone
+from tests.support.queue_records import spec_of
+from tests.support.servers import redis_server
 from worker.app import create_app
-from worker.seam import Loaded, OnStep, StageOutput
+from worker.runner.stage import Loaded, OnStep, StageOutput
 
 ROLES = ("detection", "generation")
 _JOBS = 200

@@ -19,8 +19,9 @@ import redis
 
 from compose.processes import Processes, Program
 from shared.broker import WORKER_ARGS
-from shared.job_store import Fleet, connect
-from tests.integration.api_server import ApiServer, environment_of
+from shared.store.connection import connect
+from shared.store.queue.dispatch import Fleet
+from tests.support.api_server import ApiServer, environment_of
 
 JOBS, SCENES, STEPS = 200, 10, 8
 _PORTRAITS = Path("worker/mini/portraits")

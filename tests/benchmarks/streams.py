@@ -24,11 +24,20 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from shared.job import Stage
-from shared.job_store import AsyncJobStore, Fleet, JobStore, Refusal, connect, connect_async
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server
-from tests.integration.queue_records import spec_of
-from tests.servers import ACCESS_KEY, SECRET_KEY, redis_server, s3_server
+from shared.store.connection import connect, connect_async
+from shared.store.jobs.leases import JobStore
+from shared.store.jobs.store import AsyncJobStore
+from shared.store.queue.dispatch import Fleet
+from shared.store.queue.values import Refusal
+from tests.support.api_server import ApiServer, api_server
+from tests.support.queue_records import spec_of
+from tests.support.servers import (
+    ACCESS_KEY,
+    SECRET_KEY,
+    redis_server,
+    s3_server,
+)
 
 _STREAMS = 1000
 _STEPS_PER_S = 200.0

@@ -24,7 +24,12 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from shared.orders import PersonalizeOrder
 from tests.benchmarks.large import APART, cast_of, generation_of, order_of
 from tests.benchmarks.peers import Peer
-from tests.published import IDENTITYNET, RESAMPLER, UNET, parameters
+from tests.support.published import (
+    IDENTITYNET,
+    RESAMPLER,
+    UNET,
+    parameters,
+)
 from worker.blend.loop import Composition, denoise
 from worker.models.bundle import Generation
 from worker.stages.personalize import arrange

@@ -9,7 +9,12 @@ from playwright.sync_api import Browser, expect
 
 from compose.servers import free_port
 from compose.stack import Stack, running_stack
-from tests.e2e.browser import PATIENCE_MS, SHOTS, Visit, chromium
+from tests.support.browser import (
+    PATIENCE_MS,
+    SHOTS,
+    Visit,
+    chromium,
+)
 
 
 @pytest.fixture(scope="module")

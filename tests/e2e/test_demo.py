@@ -17,7 +17,7 @@ from compose.demo import FOLDER, PORTRAITS, STATE
 from compose.processes import ROOT
 from shared.settings import Settings
 from tests.integration.test_local_stack import Mark, eventually
-from tests.provenance import validated
+from tests.support.provenance import validated
 from worker.models.bundle import load_bundle
 
 PICTURES = {"portrait-1-ben", "portrait-2-anna", "template", "masks", "picture", "contact"}

@@ -13,10 +13,15 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
-from api.keys import KeyTable
-from shared.job_store import connect
+from api.auth.commands import KeyTable
 from shared.settings import Settings
-from tests.e2e.browser import Visit, door, submit, upload
+from shared.store.connection import connect
+from tests.support.browser import (
+    Visit,
+    door,
+    submit,
+    upload,
+)
 from worker.mini.portraits import FOLDER as PORTRAITS
 
 # Long enough to be looked at, taken back, and left in the middle.

@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 
 from shared.settings import Settings
-from tests.integration.queue_rig import Rig, rig
-from tests.servers import ACCESS_KEY, SECRET_KEY, RedisServer, redis_server
+from tests.support.queue_rig import Rig, rig
+from tests.support.servers import (
+    ACCESS_KEY,
+    SECRET_KEY,
+    RedisServer,
+    redis_server,
+)
 
 CREW = 2
 # As in production, only sooner: a lease of 4 s that is renewed every second, and a reaper that looks twice a second.

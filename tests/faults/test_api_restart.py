@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared.job import Stage
 from tests.faults.conftest import Crew
-from tests.integration.api_server import api_server, png_bytes
+from tests.support.api_server import api_server, png_bytes
 
 
 def test_jobs_go_on_while_the_api_is_away(crew: Crew, tmp_path: Path) -> None:

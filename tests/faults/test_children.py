@@ -11,8 +11,8 @@ from pathlib import Path
 from compose.servers import HOST, free_port
 from shared.job import Stage
 from tests.faults.conftest import Crew
-from tests.integration.queue_rig import Rig
-from tests.servers import s3_server
+from tests.support.queue_rig import Rig
+from tests.support.servers import s3_server
 
 
 def test_a_child_killed_in_the_middle_of_a_job_costs_one_attempt(crew: Crew) -> None:

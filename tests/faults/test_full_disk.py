@@ -9,8 +9,8 @@ from pathlib import Path
 from compose.processes import Running
 from shared.job import Stage
 from tests.faults.conftest import CREW, Crew
-from tests.integration.api_server import api_server, png_bytes
-from tests.integration.queue_rig import Rig
+from tests.support.api_server import api_server, png_bytes
+from tests.support.queue_rig import Rig
 
 
 @contextmanager

@@ -7,8 +7,8 @@ import signal
 
 from compose.servers import HOST, free_port
 from shared.job import Stage
-from tests.integration.queue_rig import Rig
-from tests.integration.scrape import scrape
+from tests.support.queue_rig import Rig
+from tests.support.scrape import scrape
 
 
 def test_parent_and_children_are_told_together_and_a_killed_child_takes_nothing_with_it(stand: Rig) -> None:

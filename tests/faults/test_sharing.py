@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from shared.job import Job, Stage
 from shared.orders import STAGES
 from tests.faults.conftest import Crew
-from tests.integration.queue_rig import Rig, Run
+from tests.support.queue_rig import Rig, Run
 
 
 def made(stand: Rig, jobs: Sequence[str]) -> Counter[Stage]:

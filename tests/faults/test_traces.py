@@ -14,9 +14,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from shared.orders import STAGES
 from shared.settings import Settings
-from tests.integration.api_server import api_server, png_bytes
-from tests.integration.queue_rig import Rig, rig
-from tests.integration.receiver import Receiver, receiver
+from tests.support.api_server import api_server, png_bytes
+from tests.support.queue_rig import Rig, rig
+from tests.support.receiver import Receiver, receiver
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 WORD = "quetzalcoatl"
@@ -113,10 +113,11 @@ def test_without_an_address_nothing_is_kept_and_the_library_is_not_loaded(stand:
         "from api.app import create_app\n"
         "from shared.settings import Settings\n"
         "from worker.app import create_app as create_worker\n"
-        "from worker.attempts import Attempts\n"
+        "from worker.queue.attempts import Attempts\n"
         "create_app(Settings()), create_worker(Settings(), dict), Attempts(Settings()).open()\n"
         # redis-py looks for parts of the library by itself.
-        "print([name for name in sys.modules if name == 'shared.spans' or name.startswith('opentelemetry.exporter')])\n"
+        "spans = ('shared.telemetry.spans', 'opentelemetry.exporter')\n"
+        "print([name for name in sys.modules if name.startswith(spans)])\n"
     )
     seen = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert seen.stdout.strip() == "[]"

@@ -10,7 +10,7 @@ from collections import Counter
 from shared.job import Job, Stage
 from shared.orders import REDRAWN
 from tests.faults.conftest import Crew
-from tests.integration.queue_rig import Rig
+from tests.support.queue_rig import Rig
 
 # Sooner than the reaper rings again for a doorbell that got lost.
 SOON_S = 8.0

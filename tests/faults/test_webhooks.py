@@ -19,10 +19,10 @@ from compose.processes import Processes, Program, Running
 from shared.broker import WORKER_ARGS
 from shared.settings import Settings
 from shared.webhook import Delivery, DeliveryStatus, Outcome
-from tests.integration.api_server import api_server, environment_of
-from tests.integration.receiver import Answer, Receiver, receiver
-from tests.integration.webhook_records import SECRET, WebhookRecords
-from tests.servers import redis_server
+from tests.support.api_server import api_server, environment_of
+from tests.support.receiver import Answer, Receiver, receiver
+from tests.support.servers import redis_server
+from tests.support.webhook_records import SECRET, WebhookRecords
 
 PATIENCE_S = 60.0
 # As in production, only sooner.

@@ -8,7 +8,7 @@ from pathlib import Path
 from shared.job import Stage
 from shared.settings import Settings
 from tests.faults.conftest import Crew
-from tests.integration.queue_rig import Rig, rig
+from tests.support.queue_rig import Rig, rig
 
 
 def test_a_worker_killed_with_its_child_loses_its_job_to_another(crew: Crew) -> None:

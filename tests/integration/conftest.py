@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 import httpx
 import pytest
 
-from tests.integration.api_server import ApiServer, api_server
-from tests.servers import fresh_settings
+from tests.support.api_server import ApiServer, api_server
+from tests.support.servers import fresh_settings
 
 
 @pytest.fixture(scope="module")

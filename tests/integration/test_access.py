@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from api.access import OPEN
 from api.app import create_app
-from api.credentials import KeyRing, token
-from api.keys import KeyTable, main
+from api.auth.commands import KeyTable, main
+from api.auth.keys import KeyRing, token
+from api.auth.middleware import OPEN
 from shared.errors import Unauthorized
-from shared.job_store import connect, connect_async, keys
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer, png_bytes
+from shared.store import keys
+from shared.store.connection import connect, connect_async
+from tests.support.api_server import ApiServer, png_bytes
 
 PATIENCE_S = 10.0
 NOWHERE = f"/v1/jobs/{'0' * 32}"

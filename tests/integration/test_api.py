@@ -13,10 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from api.pictures import photo_id
+from api.photos.decode import photo_id
 from shared.job import Failure, Stage
-from shared.job_store import JobStore, connect
-from tests.integration.api_server import ApiServer, png_bytes
+from shared.store.connection import connect
+from shared.store.jobs.leases import JobStore
+from tests.support.api_server import ApiServer, png_bytes
 
 PROBLEM = "application/problem+json"
 

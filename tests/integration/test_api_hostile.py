@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
-from tests.integration.api_server import ApiServer, api_server, png_bytes
-from tests.servers import fresh_settings
+from tests.support.api_server import ApiServer, api_server, png_bytes
+from tests.support.servers import fresh_settings
 
 _BODY_BYTES = 50_000
 _ID = "0" * 32

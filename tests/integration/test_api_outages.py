@@ -14,9 +14,9 @@ import pytest
 
 from compose.servers import HOST, free_port
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server, png_bytes
 from tests.integration.test_batch_streams import make
-from tests.servers import RedisServer, fresh_settings, redis_server
+from tests.support.api_server import ApiServer, api_server, png_bytes
+from tests.support.servers import RedisServer, fresh_settings, redis_server
 
 _PATIENCE_S = 20.0
 

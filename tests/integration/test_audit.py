@@ -12,13 +12,15 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from api.batches.views import BATCHES
+from api.http.paths import BATCHES
 from shared.job import Stage
-from shared.job_store import Action, AuditLog, AuditPage, connect, connect_async, keys
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server, png_bytes
-from tests.integration.queue_rig import rig
+from shared.store import keys
+from shared.store.connection import connect, connect_async
+from shared.store.tenants.audit import Action, AuditLog, AuditPage
 from tests.integration.test_access import key_of, shown
+from tests.support.api_server import ApiServer, api_server, png_bytes
+from tests.support.queue_rig import rig
 
 T = TypeVar("T")
 PNG = {"Accept": "image/png"}

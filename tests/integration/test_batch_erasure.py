@@ -10,12 +10,12 @@ import pytest
 
 from api.batches.retry import retry_failed
 from api.context import Context
-from shared.batch_store import LineChunks
-from shared.job_store import Erasing
+from shared.batch_files import LineChunks
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer
+from shared.store.jobs.erasure import Erasing
 from tests.integration.test_batch_records import TENANT, Batches, until_over
 from tests.integration.test_finished_lines import asked, names, work
+from tests.support.api_server import ApiServer
 
 KINDS = ("batch", "batches", "open", "ended", "log", "job", "uses", "faces", "intake")
 

@@ -17,12 +17,12 @@ from api.batches.lines import GoodLine, ReadLine
 from api.context import Context, open_context
 from shared.batch import BatchStatus
 from shared.errors import MalformedBody, QuotaExceeded, RecordsUnavailable
-from shared.job_store import Receipt
 from shared.settings import Settings
-from tests.integration.api_server import api_server, png_bytes
-from tests.integration.lossy import Lossy, lossy_redis
-from tests.integration.queue_records import spec_of
+from shared.store.tenants.charge import Receipt
 from tests.integration.test_batch_records import TENANT, UNITS, Batches
+from tests.support.api_server import api_server, png_bytes
+from tests.support.lossy import Lossy, lossy_redis
+from tests.support.queue_records import spec_of
 
 LINES = 3
 JSONL = {"Content-Type": "application/jsonl"}
@@ -41,7 +41,7 @@ def batches(settings: Settings) -> Iterator[Batches]:
 @pytest.fixture
 def way(settings: Settings) -> Iterator[Lossy]:
     """The API's way to Redis."""
-    with lossy_redis(settings, "batch_start", "batch_drop") as made:
+    with lossy_redis(settings, "batches/start", "batches/drop") as made:
         yield made
 
 
@@ -99,7 +99,7 @@ def files(batches: Batches) -> list[str]:
 def test_a_batch_of_whose_start_one_answer_got_lost_is_answered_and_keeps_its_lines(
     batches: Batches, way: Lossy, client: httpx.Client
 ) -> None:
-    way.lose = ["batch_start"]
+    way.lose = ["batches/start"]
     answer = make(client, "mine")
     assert way.lose == []
     assert (answer.status_code, answer.json()["status"]) == (202, BatchStatus.RUNNING), answer.text
@@ -109,7 +109,7 @@ def test_a_batch_of_whose_start_one_answer_got_lost_is_answered_and_keeps_its_li
 def test_a_batch_of_whose_start_every_answer_got_lost_has_its_lines_when_it_is_asked_for_again(
     batches: Batches, way: Lossy, client: httpx.Client
 ) -> None:
-    way.lose = ["batch_start", "batch_start"]
+    way.lose = ["batches/start", "batches/start"]
     first = make(client, "mine")
     assert (first.status_code, first.json()["code"], way.lose) == (503, "records_unavailable", [])
     before = spent(batches)
@@ -120,7 +120,7 @@ def test_a_batch_of_whose_start_every_answer_got_lost_has_its_lines_when_it_is_a
 
 
 def test_a_batch_that_may_run_keeps_its_lines_when_it_cannot_be_dropped(batches: Batches, way: Lossy) -> None:
-    way.lose = ["batch_start"] * 2 + ["batch_drop"] * 2
+    way.lose = ["batches/start"] * 2 + ["batches/drop"] * 2
     with pytest.raises(RecordsUnavailable):
         take(batches, way.url)
     assert way.lose == []
@@ -129,7 +129,7 @@ def test_a_batch_that_may_run_keeps_its_lines_when_it_cannot_be_dropped(batches:
 
 
 def test_units_of_a_batch_are_counted_once_however_often_its_start_was_asked_for(batches: Batches, way: Lossy) -> None:
-    way.lose = ["batch_start"]
+    way.lose = ["batches/start"]
     take(batches, way.url)
     assert spent(batches) == pytest.approx(LINES * UNITS)
 

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 
 from shared.batch import Batch, BatchStatus, Line, Outcome, job_id_of
-from shared.batch_store import BatchStore, ChunkLog, LineChunks
-from shared.batch_store.async_store import AsyncBatchStore
-from shared.batch_store.store import Chunk
+from shared.batch_files import ChunkLog, LineChunks
 from shared.blob_store import BlobStore
 from shared.job import Stage, Status
-from shared.job_store import connect_async
-from shared.job_store.events import EventReader
-from shared.job_store.record import units
 from shared.settings import Settings
-from tests.integration.queue_records import Records, spec_of
-from worker.feeder import Feeder
+from shared.store.batches.feed import BatchStore, Chunk
+from shared.store.batches.store import AsyncBatchStore
+from shared.store.connection import connect_async
+from shared.store.jobs.events import EventReader
+from shared.store.jobs.record import units
+from tests.support.queue_records import Records, spec_of
+from worker.queue.batch_feeder import Feeder
 
 TENANT = "default"
 UNITS = units(spec_of("a scene", lane="batch"))

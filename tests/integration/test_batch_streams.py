@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 
-from tests.integration.api_server import ApiServer, png_bytes
 from tests.integration.test_streams import watching_path
+from tests.support.api_server import ApiServer, png_bytes
 
 
 def make(server: ApiServer) -> str:

@@ -10,13 +10,13 @@ import pytest
 from api.batches.retry import retry_failed
 from api.context import Context
 from shared.job import Failure
-from shared.job_store import Receipt
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer
-from tests.integration.lossy import lossy_redis
+from shared.store.tenants.charge import Receipt
 from tests.integration.test_batch_lost_answers import spent
 from tests.integration.test_batch_records import TENANT, UNITS, Batches, until_over
 from tests.integration.test_finished_lines import asked
+from tests.support.api_server import ApiServer
+from tests.support.lossy import lossy_redis
 
 NO_FACE = Failure(code="no_face", message="no face", retryable=False)
 
@@ -91,8 +91,8 @@ def test_lines_that_need_more_units_than_are_left_do_not_run_again(server: ApiSe
 
 def test_lines_that_are_asked_for_again_are_counted_once_when_the_answer_gets_lost(batches: Batches) -> None:
     batch_id = ended(batches, failed=2)
-    with lossy_redis(batches.settings, "batch_retry") as way:
-        way.lose = ["batch_retry"]
+    with lossy_redis(batches.settings, "batches/retry") as way:
+        way.lose = ["batches/retry"]
         theirs = Batches(settings=batches.settings.model_copy(update={"redis_url": way.url}))
         again(theirs, batch_id)
         assert way.lose == []

@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
-from api.keys import KeyTable
-from shared.job_store import connect
+from api.auth.commands import KeyTable
 from shared.settings import Settings
-from tests.faults.stages import VERIFICATION
-from tests.integration.api_server import ApiServer, api_server, png_bytes
-from tests.integration.queue_rig import Rig, rig
+from shared.store.connection import connect
+from tests.support.api_server import ApiServer, api_server, png_bytes
+from tests.support.fault_stages import VERIFICATION
+from tests.support.queue_rig import Rig, rig
 
 JSONL = {"Content-Type": "application/jsonl"}
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from api.client import Client
-from api.pictures import photo_id
+from api.photos.decode import photo_id
 from compose.processes import ROOT
-from tests.integration.api_server import ApiServer, environment_of, png_bytes
+from tests.support.api_server import ApiServer, environment_of, png_bytes
 
 _PATIENCE_S = 60.0
 _JOBS = ("", "submit", "wait", "get", "cancel", "retry", "queue", "delete", "photo delete", "tenant delete", "audit")
@@ -25,7 +25,7 @@ _COMMANDS = (*_JOBS, "batch", "batch run", "batch status", "batch cancel", "batc
 def troupe(url: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "tests.integration.bare_client", "--url", url, *words],
+        [sys.executable, "-m", "tests.support.bare_client", "--url", url, *words],
         cwd=ROOT,
         env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
         capture_output=True,

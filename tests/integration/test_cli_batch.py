@@ -17,10 +17,16 @@ import pytest
 from api.client import Client
 from compose.processes import ROOT, Processes, Program
 from shared.broker import WORKER_ARGS
-from shared.job_store import Fleet, connect
-from tests.integration.api_server import ApiServer, api_server, environment_of, png_bytes
+from shared.store.connection import connect
+from shared.store.queue.dispatch import Fleet
 from tests.integration.test_cli import refused, troupe
-from tests.servers import fresh_settings
+from tests.support.api_server import (
+    ApiServer,
+    api_server,
+    environment_of,
+    png_bytes,
+)
+from tests.support.servers import fresh_settings
 
 _LINES = 6
 _START_S = 90.0
@@ -32,7 +38,7 @@ def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory
     settings = fresh_settings(redis_url, s3_url, bundle_folder=str(notes))
     folder = tmp_path_factory.mktemp("logs")
     with api_server(settings, folder) as running, Processes(folder / "workers") as processes:
-        command = [sys.executable, "-m", "celery", "-A", "tests.faults.app", "worker", *WORKER_ARGS]
+        command = [sys.executable, "-m", "celery", "-A", "tests.support.fault_app", "worker", *WORKER_ARGS]
         environment = {**environment_of(settings), "TROUPE_ROLE": "all"}
         processes.start(Program(name="all", command=command, environment=environment))
         with connect(settings) as client:
@@ -96,7 +102,7 @@ def test_ctrl_c_leaves_the_batch_running_and_the_same_command_goes_on(server: Ap
     # The last line waits until it is let go, so that the batch cannot be over before Ctrl-C comes.
     lines.write_text(lines.read_text().replace(f"a man, {_LINES - 1}", "render=wait"))
     earlier = made(server)
-    command = [sys.executable, "-m", "tests.integration.bare_client", "--url", server.url, "batch", "run", str(lines)]
+    command = [sys.executable, "-m", "tests.support.bare_client", "--url", server.url, "batch", "run", str(lines)]
     environment = {**os.environ, "NO_COLOR": "1"}
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

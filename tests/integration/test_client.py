@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from api.client import AsyncClient, Client, Photo, scene
-from api.pictures import photo_id
+from api.photos.decode import photo_id
 from shared.errors import (
     JobNotFound,
     NotReadyYet,
@@ -27,7 +27,13 @@ from shared.errors import (
 )
 from shared.job import Concept, JobSpec, Stage
 from shared.settings import Settings
-from tests.integration.api_server import FACE, REGION, ApiServer, api_server, png_bytes
+from tests.support.api_server import (
+    FACE,
+    REGION,
+    ApiServer,
+    api_server,
+    png_bytes,
+)
 
 _PATIENCE_S = 30.0
 

@@ -19,7 +19,7 @@ import redis
 from compose.processes import ROOT, Processes, Program
 from compose.servers import HOST, free_port, listens, redis_binary, s3_program
 from shared.settings import EXIT_CONFIG
-from tests.unit.compose.stack_files import compose_file, resolved, services
+from tests.support.stack_files import compose_file, resolved, services
 
 WAITED_FOR = ("api", "detection", "generation", "webhooks")
 # Loading the small checkpoints on a busy machine of two cores.

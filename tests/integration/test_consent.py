@@ -14,14 +14,15 @@ import pytest
 
 from api.cli.batch_folder import BatchFolder
 from api.client import AsyncClient, Client, scene
-from api.pictures import photo_id
+from api.photos.decode import photo_id
 from shared.blob_store import BlobStore, photo_key, upload_key
 from shared.errors import ConsentRequired
-from shared.job_store import connect, keys
-from tests.integration.api_server import ApiServer, png_bytes
+from shared.store import keys
+from shared.store.connection import connect
 from tests.integration.test_audit import entries
 from tests.integration.test_cli import refused, troupe
 from tests.integration.test_uploads import sent, why
+from tests.support.api_server import ApiServer, png_bytes
 
 PHOTOS = "/v1/photos"
 SAID = "written release 2026-11-03, A. Person"

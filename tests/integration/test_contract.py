@@ -22,7 +22,7 @@ from schemathesis.specs.openapi import checks
 
 from api.app import create_app
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer, png_bytes
+from tests.support.api_server import ApiServer, png_bytes
 
 Sent = Case[Any]
 

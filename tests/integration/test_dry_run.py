@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from shared.blob_store import BlobStore
-from shared.job_store import connect
-from tests.integration.api_server import ApiServer, png_bytes
-from tests.integration.queue_records import Records
+from shared.store.connection import connect
+from tests.support.api_server import ApiServer, png_bytes
+from tests.support.queue_records import Records
 
 JSONL = {"Content-Type": "application/jsonl"}
 DRY = {"dry_run": "true"}

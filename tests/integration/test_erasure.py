@@ -17,15 +17,17 @@ import pytest
 
 from api.context import Context, open_context
 from api.erasure import Eraser
-from api.intake import Sending, accept_photo
+from api.photos.intake import Sending, accept_photo
 from shared.blob_store import Blob, BlobStore, photo_key, stage_key
 from shared.errors import BlobsUnavailable
 from shared.job import JobSpec, Stage
-from shared.job_store import Erasing, JobStore, connect
 from shared.orders import STAGES
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer, png_bytes
-from tests.integration.queue_records import Records
+from shared.store.connection import connect
+from shared.store.jobs.erasure import Erasing
+from shared.store.jobs.leases import JobStore
+from tests.support.api_server import ApiServer, png_bytes
+from tests.support.queue_records import Records
 
 T = TypeVar("T")
 _PATIENCE_S = 30.0

@@ -16,10 +16,10 @@ import pytest
 from compose.processes import ROOT
 from shared.errors import BundleError
 from shared.settings import Settings
-from tests.integration.hub import COMMIT, Hub, hub
+from tests.support.hub import COMMIT, Hub, hub
 from worker.models.bundle import load_bundle
 from worker.models.catalog import FACES, HUB_SOURCES, INSTANTID, SAFETY, SDXL, Source, recipe_of
-from worker.models.lock import NAME
+from worker.models.lock_file import NAME
 
 UNET = "unet/diffusion_pytorch_model.fp16.safetensors"
 
@@ -48,7 +48,7 @@ def served() -> Iterator[Hub]:
 
 
 def fetch(served: Hub, folder: Path, what: str = "sdxl") -> subprocess.CompletedProcess[str]:
-    words = ["-m", "worker.fetch", what, "--folder", str(folder), "--pack", f"{served.url}/pack.zip"]
+    words = ["-m", "worker.commands.fetch", what, "--folder", str(folder), "--pack", f"{served.url}/pack.zip"]
     environment = os.environ | {"HF_ENDPOINT": served.url, "HF_HUB_DOWNLOAD_TIMEOUT": "5"}
     return subprocess.run(
         [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False

@@ -11,14 +11,13 @@ import pytest
 
 from api.batches.retry import retry_failed
 from api.context import Context, open_context
-from shared.batch_store import LineChunks
+from shared.batch_files import LineChunks
 from shared.blob_store import stage_key
-from shared.findings import PhotoFaces, Whereabout
 from shared.job import Failure, Job, Stage
-from shared.job_store import Erasing
 from shared.orders import STAGES
 from shared.settings import Settings
-from shared.verification import Verification, VerifiedFace
+from shared.store.jobs.erasure import Erasing
+from shared.verification import PhotoFaces, Verification, VerifiedFace, Whereabout
 from tests.benchmarks.shared_work import left_bytes
 from tests.integration.test_batch_records import TENANT, Batches, until_over
 

@@ -11,15 +11,20 @@ from shared.errors import UnsafeContent
 from shared.job import JobSpec, Sampling, Stage
 from shared.orders import STAGES
 from shared.settings import Settings
-from tests.integration.play import Play, couple, draw, signing_settings
-from tests.integration.queue_records import Records
-from tests.provenance import validated
-from tests.safety import ALWAYS, NEVER, write_safety
-from worker.mark import read
-from worker.pngs import pixels
-from worker.results import PICTURE, TEMPLATE
-from worker.seam import Show
-from worker.stage_io import load_stages
+from tests.support.play import (
+    Play,
+    couple,
+    draw,
+    signing_settings,
+)
+from tests.support.provenance import validated
+from tests.support.queue_records import Records
+from tests.support.safety import ALWAYS, NEVER, write_safety
+from worker.output.png import pixels
+from worker.output.watermark import read
+from worker.runner.results import PICTURE, TEMPLATE
+from worker.runner.runner import load_stages
+from worker.runner.stage import Show
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ import pytest
 from compose.processes import ROOT, Processes, Program, Running
 from compose.servers import redis_program, s3_program
 from shared.broker import WORKER_ARGS
-from tests.integration.api_server import png_bytes
-from tests.servers import ACCESS_KEY, SECRET_KEY, missing
+from tests.support.api_server import png_bytes
+from tests.support.servers import ACCESS_KEY, SECRET_KEY, missing
 
 _START_S = 60.0
 _PASSWORD = "between-hosts"
@@ -138,7 +138,7 @@ def test_a_job_of_one_host_is_worked_on_others_and_fetched_from_a_third(tmp_path
     if shutil.which("ip") is None:
         missing("ip")
     with hosts(4) as (front, one, other, desk), site(front, tmp_path) as made:
-        words = [sys.executable, "-m", "celery", "-A", "tests.faults.app", "worker", *WORKER_ARGS]
+        words = [sys.executable, "-m", "celery", "-A", "tests.support.fault_app", "worker", *WORKER_ARGS]
         crew = [(one, "detection"), (one, "generation"), (other, "generation")]
         for number, (host, role) in enumerate(crew):
             made.start(host, f"{role}-{number}", [*words, "-n", f"{role}{number}@%h"], TROUPE_ROLE=role)

@@ -13,12 +13,12 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 
-from api.access import Access
+from api.auth.middleware import Access
 from api.context import open_context
 from api.idempotency import Once, new_id
-from shared.job_store import connect
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer, png_bytes
+from shared.store.connection import connect
+from tests.support.api_server import ApiServer, png_bytes
 
 KEY = "Idempotency-Key"
 Reply = Callable[[Request], Response]

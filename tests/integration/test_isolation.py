@@ -9,11 +9,13 @@ import httpx
 import pytest
 
 from api.app import create_app
-from api.pictures import photo_id
-from shared.job_store import AsyncJobStore, connect, connect_async, keys
+from api.photos.decode import photo_id
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer, png_bytes
-from tests.integration.queue_records import spec_of
+from shared.store import keys
+from shared.store.connection import connect, connect_async
+from shared.store.jobs.store import AsyncJobStore
+from tests.support.api_server import ApiServer, png_bytes
+from tests.support.queue_records import spec_of
 
 
 def of_another(server: ApiServer) -> str:

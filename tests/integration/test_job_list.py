@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
-from api.routes.job_list import cursor_of
-from shared.job_store import keys
-from tests.integration.api_server import ApiServer
-from tests.integration.queue_records import Records
+from api.jobs.listing import cursor_of
+from shared.store import keys
+from tests.support.api_server import ApiServer
+from tests.support.queue_records import Records
 
 
 @pytest.fixture

@@ -11,15 +11,19 @@ from typing import Any, Self
 import httpx
 import pytest
 
-from api.access import rate_limit_headers
-from api.keys import KeyTable
+from api.auth.commands import KeyTable
+from api.auth.middleware import rate_limit_headers
 from shared.errors import QuotaExceeded, RateLimited
 from shared.job import JobSpec
-from shared.job_store import Allowance, Receipt, Tenants, connect, keys, record
 from shared.settings import Settings
+from shared.store import keys
+from shared.store.connection import connect
+from shared.store.jobs import record
+from shared.store.tenants.charge import Allowance, Receipt
+from shared.store.tenants.limits import Tenants
 from shared.tenant import TenantLimits
-from tests.integration.api_server import ApiServer, png_bytes
-from tests.integration.queue_records import Records, spec_of
+from tests.support.api_server import ApiServer, png_bytes
+from tests.support.queue_records import Records, spec_of
 
 PATIENCE_S = 10.0
 DAY_S = 86_400

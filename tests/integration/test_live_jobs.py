@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from shared.job import Stage
-from shared.job_store import AsyncJobStore, LiveJobs, Watch, connect_async
 from shared.settings import Settings
-from tests.integration.queue_records import Records
+from shared.store.connection import connect_async
+from shared.store.jobs.live import LiveJobs, Watch
+from shared.store.jobs.store import AsyncJobStore
+from tests.support.queue_records import Records
 
 _PATIENCE_S = 20.0
 _STEPS = 50

@@ -10,15 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
+from api.auth.commands import KeyTable
 from api.client import Client, scene
-from api.keys import KeyTable
 from compose.servers import free_port
 from compose.stack import running_stack
-from shared.job_store import connect
 from shared.settings import Settings
-from tests.integration.api_server import environment_of
-from tests.integration.receiver import receiver
-from tests.servers import SECRET_KEY
+from shared.store.connection import connect
+from tests.support.api_server import environment_of
+from tests.support.receiver import receiver
+from tests.support.servers import SECRET_KEY
 from worker.mini.portraits import FOLDER as PORTRAITS
 
 # More words than CLIP reads: what is cut off is told by the library, in the words that were cut off.
@@ -131,7 +131,7 @@ def test_celery_says_that_it_stops_in_a_line_like_any_other(night: Night, name: 
 
 @pytest.mark.parametrize(("role", "stages"), [("detection", 3), ("generation", 2)])
 def test_what_a_task_logs_names_its_job_and_stage(night: Night, role: str, stages: int) -> None:
-    lines = [line for line in night.lines(role) if line["logger"] in {"worker.tasks", "worker.lease"}]
+    lines = [line for line in night.lines(role) if line["logger"] in {"worker.queue.tasks", "worker.queue.lease"}]
     assert {line["job_id"] for line in lines} == {night.job}
     assert len({line["stage"] for line in lines}) == stages
 

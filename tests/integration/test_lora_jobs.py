@@ -14,9 +14,9 @@ from api.client import Client, Job
 from compose.servers import free_port
 from compose.stack import running_stack
 from shared.errors import InvalidField
-from tests.unit.models.test_loras import diffusers_layout, fresh, kohya_layout
+from tests.unit.worker.models.test_loras import diffusers_layout, fresh, kohya_layout
 from worker.mini.portraits import FOLDER as PORTRAITS
-from worker.pngs import pixels
+from worker.output.png import pixels
 
 
 @pytest.fixture(scope="module")

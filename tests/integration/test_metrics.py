@@ -9,15 +9,14 @@ import httpx
 import pytest
 
 from compose.servers import HOST, free_port
-from shared.gauge import Gauge
 from shared.job import Failure
-from shared.job_store import WorkerFacts
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server
-from tests.integration.queue_records import Records
-from tests.integration.scrape import scrape
+from shared.store.queue.values import Gauge, WorkerFacts
 from tests.integration.test_local_stack import eventually
-from tests.servers import redis_server
+from tests.support.api_server import ApiServer, api_server
+from tests.support.queue_records import Records
+from tests.support.scrape import scrape
+from tests.support.servers import redis_server
 
 
 @pytest.fixture

@@ -15,16 +15,21 @@ from shared.errors import NoFace, RequestError, SamePerson, UnknownPhoto
 from shared.job import Concept, JobSpec, Sampling, Stage
 from shared.orders import STAGES
 from shared.settings import Settings
-from tests.integration.play import Play, couple, draw, signing_settings
-from tests.integration.queue_records import Records
-from tests.provenance import text_in, validated
+from tests.support.play import (
+    Play,
+    couple,
+    draw,
+    signing_settings,
+)
+from tests.support.provenance import text_in, validated
+from tests.support.queue_records import Records
 from worker.mini.portraits import FOLDER as PORTRAITS
 from worker.models.bundle import load_bundle
 from worker.models.faces import FaceReader
-from worker.pngs import pixels, png
-from worker.results import MASKS, PICTURE, TEMPLATE
-from worker.seam import Loaded
-from worker.stage_io import load_stages
+from worker.output.png import pixels, png
+from worker.runner.results import MASKS, PICTURE, TEMPLATE
+from worker.runner.runner import load_stages
+from worker.runner.stage import Loaded
 
 SEEDS = (1, 2, 3)
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from shared.limits import MINI_LIMITS
-from tests.integration.api_server import ApiServer, png_bytes
 from tests.integration.test_access import key_of, shown
+from tests.support.api_server import ApiServer, png_bytes
 
 PNG = {"Accept": "image/png"}
 

@@ -9,8 +9,8 @@ import pytest
 from api.batches.retry import retry_failed
 from api.context import Context
 from shared.job import Stage
-from shared.job_store import Wish
 from shared.settings import Settings
+from shared.store.queue.values import Wish
 from tests.integration.test_batch_records import TENANT, UNITS, Batches, until_over
 from tests.integration.test_finished_lines import asked
 from tests.integration.test_queue_state import state, worker

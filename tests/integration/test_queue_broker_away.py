@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from shared.job import Stage
-from shared.job_store import WorkerFacts
 from shared.settings import Settings
-from tests.integration.queue_records import Records
-from tests.unit.worker.stand_ins import no_stages
+from shared.store.queue.values import WorkerFacts
+from tests.support.queue_records import Records
+from tests.support.stand_ins import no_stages
 from worker.app import create_app
-from worker.pump import Pump
-from worker.reaper import Reaper
+from worker.queue.dispatcher import Pump
+from worker.queue.reaper import Reaper
 
 # Nobody listens there.
 NOBODY = "redis://127.0.0.1:1/0"

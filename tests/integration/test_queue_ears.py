@@ -11,13 +11,13 @@ from celery import Celery
 
 from shared import broker
 from shared.job import Stage
-from shared.job_store import Ring
 from shared.settings import Settings
-from tests.integration.queue_records import Records
-from tests.servers import redis_server
-from tests.unit.worker.stand_ins import no_stages
+from shared.store.queue.values import Ring
+from tests.support.queue_records import Records
+from tests.support.servers import redis_server
+from tests.support.stand_ins import no_stages
 from worker.app import create_app
-from worker.ears import Ears
+from worker.queue.stuck import Ears
 
 NAME = "detection@here.7"
 DEAF_AFTER_S, LOOK_EVERY_S = 60.0, 5.0

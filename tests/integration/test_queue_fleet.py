@@ -7,14 +7,19 @@ from collections.abc import Iterator
 import pytest
 
 from shared import broker
-from shared.gauge import Gauge
 from shared.job import Stage
-from shared.job_store import Readiness, Ring, Waiting, WorkerFacts
-from shared.job_store.fleet import MOST_AT_ONCE
 from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Settings
-from tests.faults.stages import load_stages
-from tests.integration.queue_records import Records
+from shared.store.queue.dispatch import MOST_AT_ONCE
+from shared.store.queue.values import (
+    Gauge,
+    Readiness,
+    Ring,
+    Waiting,
+    WorkerFacts,
+)
+from tests.support.fault_stages import load_stages
+from tests.support.queue_records import Records
 from worker.app import create_app
 
 LONG_S = 60.0

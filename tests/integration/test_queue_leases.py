@@ -8,10 +8,15 @@ import pytest
 
 from shared.errors import JobNotFound, NoFace, RecordsUnavailable
 from shared.job import Failure, Stage
-from shared.job_store import Ending, Refusal, Renewal, WorkerFacts
 from shared.orders import STAGES
 from shared.settings import Settings
-from tests.integration.queue_records import Records
+from shared.store.queue.values import (
+    Ending,
+    Refusal,
+    Renewal,
+    WorkerFacts,
+)
+from tests.support.queue_records import Records
 
 FAILURE = Failure(code=NoFace.code, message="no face", retryable=False, stage=Stage.IDENTIFY)
 

@@ -11,9 +11,11 @@ import pytest
 import redis.asyncio
 
 from shared.job import Failure, Stage
-from shared.job_store import AsyncJobStore, QueuePlace, WorkerFacts, connect_async
 from shared.settings import Settings
-from tests.integration.queue_records import Records, spec_of
+from shared.store.connection import connect_async
+from shared.store.jobs.store import AsyncJobStore
+from shared.store.queue.values import QueuePlace, WorkerFacts
+from tests.support.queue_records import Records, spec_of
 
 PATIENCE_S = 30.0
 

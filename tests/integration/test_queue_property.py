@@ -22,10 +22,15 @@ from hypothesis.stateful import (
 )
 
 from shared.job import Failure, Lane, Stage
-from shared.job_store import Claim, Ending, Refusal, Renewal
 from shared.orders import STAGES
 from shared.settings import Settings
-from tests.integration.queue_records import Records
+from shared.store.queue.values import (
+    Claim,
+    Ending,
+    Refusal,
+    Renewal,
+)
+from tests.support.queue_records import Records
 
 FAILURE = Failure(code="blobs_unavailable", message="S3 is away", retryable=True)
 TERMINAL = ("succeeded", "failed", "canceled")

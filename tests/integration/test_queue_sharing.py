@@ -8,12 +8,11 @@ import pytest
 
 from shared.errors import NoFace
 from shared.job import Failure, Job, Lane, Stage
-from shared.job_store import Claim, Ending, WorkerFacts
-from shared.job_store.facts import Wish
 from shared.orders import STAGES
 from shared.settings import Settings
+from shared.store.queue.values import Claim, Ending, Wish, WorkerFacts
 from shared.verification import Verification, VerifiedFace
-from tests.integration.queue_records import Records
+from tests.support.queue_records import Records
 
 FAILURE = Failure(code=NoFace.code, message="no face", retryable=False, stage=Stage.IDENTIFY)
 OUTAGE = Failure(code="blobs_unavailable", message="S3 is away", retryable=True, stage=Stage.IDENTIFY)

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from shared.job import Failure, Lane, Stage
-from shared.job_store import Claim, Refusal
-from shared.job_store.facts import Wish
 from shared.orders import STAGES
 from shared.settings import Settings
-from tests.integration.queue_records import Records
+from shared.store.queue.values import Claim, Refusal, Wish
+from tests.support.queue_records import Records
 
 OUTAGE = Failure(code="blobs_unavailable", message="S3 is away", retryable=True)
 PLACES = 4

@@ -12,9 +12,12 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.context import open_context
 from shared.job import Lane, Stage
-from shared.job_store import AsyncJobStore, LaneState, QueueStates, WorkerFacts, connect_async
 from shared.settings import Settings
-from tests.integration.queue_records import Records
+from shared.store.connection import connect_async
+from shared.store.jobs.store import AsyncJobStore
+from shared.store.queue.state import LaneState, QueueStates
+from shared.store.queue.values import WorkerFacts
+from tests.support.queue_records import Records
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from shared.job import Lane, Stage
-from shared.job_store import Refusal, WorkerFacts, record
 from shared.settings import Settings
-from tests.integration.queue_records import Records, spec_of
+from shared.store.jobs import record
+from shared.store.queue.values import Refusal, WorkerFacts
+from tests.support.queue_records import Records, spec_of
 
 LANES: tuple[Lane, ...] = ("interactive", "batch")
 TENANTS = ("a", "b", "c")

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.findings import Whereabout
 from shared.job import Stage
-from shared.job_store import Ending, connect_async
-from shared.job_store.erasures import Erasures, Left
 from shared.orders import REDRAWN, STAGES
 from shared.settings import Settings
-from shared.verification import Try, Verification, VerifiedFace
-from tests.integration.queue_records import Records
+from shared.store.connection import connect_async
+from shared.store.jobs.erasure import Erasures, Left
+from shared.store.queue.values import Ending
+from shared.verification import Try, Verification, VerifiedFace, Whereabout
+from tests.support.queue_records import Records
 
 
 @pytest.fixture

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from shared.errors import NoFace
-from shared.findings import PhotoFaces, Whereabout
 from shared.job import Failure, Job, Stage
-from shared.job_store import Claim, Ending, Refusal
-from shared.job_store.facts import Wish
 from shared.orders import STAGES
 from shared.settings import Settings
-from tests.integration.queue_records import Records
+from shared.store.queue.values import Claim, Ending, Refusal, Wish
+from shared.verification import PhotoFaces, Whereabout
+from tests.support.queue_records import Records
 
 FACES = ((PhotoFaces(found=2, box_px=(1.0, 2.0, 30.5, 40.0)),), (PhotoFaces(found=0),))
 REGIONS = (

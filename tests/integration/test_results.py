@@ -15,10 +15,16 @@ from shared.errors import BlobsUnavailable, UnknownPhoto
 from shared.job import Stage
 from shared.orders import Region
 from shared.settings import Settings
-from tests.servers import ACCESS_KEY, SECRET_KEY
-from worker.pngs import png
-from worker.results import PICTURE, TEMPLATE, Place, Results, StoredWork
-from worker.seam import OnStep
+from tests.support.servers import ACCESS_KEY, SECRET_KEY
+from worker.output.png import png
+from worker.runner.results import (
+    PICTURE,
+    TEMPLATE,
+    Place,
+    Results,
+    StoredWork,
+)
+from worker.runner.stage import OnStep
 
 TENANT, DIGEST = "default", "d" * 32
 GREY, BLACK = (np.full((8, 8, 3), shade, np.uint8) for shade in (128, 0))

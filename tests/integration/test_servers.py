@@ -11,7 +11,7 @@ import redis
 
 from shared.blob_store import BlobStore
 from shared.settings import Settings
-from tests.servers import redis_server
+from tests.support.servers import redis_server
 
 
 def test_redis_keeps_its_records_over_a_kill(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from compose.processes import ROOT
 from shared.blob_store import BlobStore
 from shared.settings import EXIT_CONFIG, Settings
 from shared.startup import look_at_bucket, look_at_servers
-from tests.integration.api_server import api_server, environment_of
-from tests.servers import RedisServer, redis_server
+from tests.support.api_server import api_server, environment_of
+from tests.support.servers import RedisServer, redis_server
 
 API = [sys.executable, "-m", "api"]
 WORKER = [sys.executable, "-m", "celery", "-A", "worker.app", "worker"]

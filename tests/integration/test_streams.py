@@ -17,10 +17,14 @@ import pytest
 
 from shared.blob_store import BlobStore
 from shared.job import Stage
-from shared.job_store import Ending, Fleet, JobStore, Renewal, connect, keys
 from shared.orders import STAGES
 from shared.settings import Settings
-from tests.integration.api_server import ApiServer, api_server, png_bytes
+from shared.store import keys
+from shared.store.connection import connect
+from shared.store.jobs.leases import JobStore
+from shared.store.queue.dispatch import Fleet
+from shared.store.queue.values import Ending, Renewal
+from tests.support.api_server import ApiServer, api_server, png_bytes
 
 _PATIENCE_S = 20.0
 

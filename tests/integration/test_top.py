@@ -12,15 +12,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from api.auth.commands import KeyTable
 from api.client import Client
-from api.keys import KeyTable
 from compose.processes import ROOT
-from shared.gauge import Gauge
 from shared.job import Stage
-from shared.job_store import WorkerFacts
-from tests.integration.api_server import ApiServer, api_server
-from tests.integration.queue_records import Records
-from tests.servers import fresh_settings
+from shared.store.queue.values import Gauge, WorkerFacts
+from tests.support.api_server import ApiServer, api_server
+from tests.support.queue_records import Records
+from tests.support.servers import fresh_settings
 
 DRAWS, LOADS, BROKEN = "celery@gpu-1.41", "celery@gpu-1.42", "celery@cpu-1.43"
 
@@ -84,7 +83,7 @@ def test_any_key_sees_the_workers_and_only_its_own_jobs(server: ApiServer, keys:
 def test_one_frame_fits_into_80_columns(server: ApiServer, keys: dict[str, str], fleet: str) -> None:
     words = ["--url", server.url, "--key", keys["ours"], "top", "--once"]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.integration.bare_client", *words],
+        [sys.executable, "-m", "tests.support.bare_client", *words],
         cwd=ROOT,
         env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1"},
         capture_output=True,
@@ -108,7 +107,7 @@ def test_it_goes_on_until_control_c_and_says_when_nobody_answers(
     ours, theirs = pty.openpty()
     words = ["--url", server.url, "--key", keys["ours"], "top"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.bare_client", *words],
+        [sys.executable, "-m", "tests.support.bare_client", *words],
         cwd=ROOT,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
         stdin=theirs,

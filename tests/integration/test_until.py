@@ -9,7 +9,12 @@ import httpx
 import pytest
 
 from shared.job import Stage
-from tests.integration.api_server import FACE, REGION, ApiServer, png_bytes
+from tests.support.api_server import (
+    FACE,
+    REGION,
+    ApiServer,
+    png_bytes,
+)
 
 
 def asked(client: httpx.Client, **wishes: object) -> dict[str, Any]:

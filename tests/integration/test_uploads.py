@@ -12,13 +12,13 @@ import httpx
 import pytest
 
 from api.context import open_context
-from api.intake import Sending
-from api.pictures import photo_id
-from api.uploads import accept_upload
+from api.photos.decode import photo_id
+from api.photos.intake import Sending
+from api.photos.uploads import accept_upload
 from shared.blob_store import BlobStore, photo_key, upload_key
 from shared.errors import RecordsUnavailable
-from tests.integration.api_server import ApiServer, png_bytes
-from tests.servers import fresh_settings, redis_server
+from tests.support.api_server import ApiServer, png_bytes
+from tests.support.servers import fresh_settings, redis_server
 
 UPLOADS = "/v1/photos/uploads"
 

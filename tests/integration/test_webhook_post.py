@@ -22,7 +22,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from shared.addresses import Destinations
 from shared.webhook import Delivery, DeliveryStatus, Outcome, Webhook
-from tests.integration.receiver import Answer, Receiver, receiver
+from tests.support.receiver import Answer, Receiver, receiver
 from worker.webhooks.network import Resolve
 from worker.webhooks.post import Post, Reply
 from worker.webhooks.resolver import Resolver, system_addresses

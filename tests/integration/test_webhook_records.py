@@ -11,11 +11,11 @@ import pytest
 
 from api.app import create_app
 from shared.job import Failure, Stage
-from shared.job_store import Posting
 from shared.orders import STAGES
 from shared.settings import Settings
+from shared.store.webhooks.deliveries import Posting
 from shared.webhook import MAX_WEBHOOKS, Attempt, DeliveryStatus, Event, Outcome
-from tests.integration.webhook_records import URL, WebhookRecords
+from tests.support.webhook_records import URL, WebhookRecords
 from worker.webhooks.post import body_of
 
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from shared.webhook import MAX_WEBHOOKS, Outcome
-from tests.integration.api_server import ApiServer
-from tests.integration.webhook_records import WebhookRecords
+from tests.support.api_server import ApiServer
+from tests.support.webhook_records import WebhookRecords
 
 URL = "https://example.com/troupe?token=1"
 

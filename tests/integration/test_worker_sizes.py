@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from shared.errors import NoWorkerForSize
-from shared.gauge import Gauge
-from shared.job_store import Receipt, WorkerFacts
 from shared.settings import Settings
-from tests.integration.api_server import api_server, png_bytes
-from tests.integration.queue_records import Records
+from shared.store.queue.values import Gauge, WorkerFacts
+from shared.store.tenants.charge import Receipt
+from tests.support.api_server import api_server, png_bytes
+from tests.support.queue_records import Records
 
 SMALL, LARGE = {"width_px": 512, "height_px": 512}, {"width_px": 1024, "height_px": 512}
 ROOM = 512 * 512

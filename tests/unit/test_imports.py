@@ -26,7 +26,7 @@ def test_the_tree_passes(check: str) -> None:
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("name", ["api.app", "shared.job_store", "shared.broker"])
+@pytest.mark.parametrize("name", ["api.app", "shared.store.jobs.store", "shared.broker"])
 def test_importing_makes_no_connection_and_needs_no_model_library(name: str) -> None:
     program = (
         "import socket, sys\n"

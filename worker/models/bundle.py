@@ -12,9 +12,9 @@ from worker.models.catalog import Recipe, recipe_of
 from worker.models.device import count_gpus, device_of
 from worker.models.dino import PhraseDetector, load_transformers_dino
 from worker.models.faces import FaceReader, load_faces
-from worker.models.lock import Lock
+from worker.models.keypoints import Pen
+from worker.models.lock_file import Lock
 from worker.models.loras import Loras, load_loras
-from worker.models.pen import Pen
 from worker.models.pretrained import Generator, load_generator
 from worker.models.weights import checkpoint
 

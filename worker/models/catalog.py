@@ -20,8 +20,8 @@ from pathlib import Path
 
 from shared.errors import BundleError
 from shared.settings import Settings
-from worker.models.lock import NAME as LOCK_NAME
-from worker.models.pen import Pen
+from worker.models.keypoints import Pen
+from worker.models.lock_file import NAME as LOCK_NAME
 
 MINI = Path(__file__).resolve().parent.parent / "mini" / "checkpoints"
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from shared.errors import OutOfMemory
 from worker.blend.windows import Window
+from worker.models.cuda_graph import Replay, Work
 from worker.models.instantid import Face
-from worker.models.replay import Replay, Work
 from worker.models.rows import Part, Rows, WornFaces, among, rows_of
 from worker.models.sdxl import Text
 

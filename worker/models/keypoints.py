@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from worker.models.pen import Pen
 
 Keypoints = Sequence[tuple[float, float]]
 Canvas = NDArray[np.uint8]
@@ -20,6 +19,16 @@ Canvas = NDArray[np.uint8]
 _COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255))
 _STICKS = ((0, 2), (1, 2), (3, 2), (4, 2))
 _STICK_BRIGHTNESS = 0.6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pen:
+    """Sizes of the drawing in pixels; the defaults are the ones InstantID was trained with."""
+
+    stick_width_px: int = 4
+    radius_px: int = 10
+
+
 _PEN = Pen()
 
 

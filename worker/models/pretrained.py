@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from worker.models.base import Base, Part
 from worker.models.instantid import InstantId, load_instantid
-from worker.models.lean import store_in_8_bits
+from worker.models.quantize import store_in_8_bits
 from worker.models.sdxl import Sdxl
 from worker.models.weights import checkpoint, fill, folder_tensors
 

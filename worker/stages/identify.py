@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import NoFace
-from shared.findings import FaceBoxPx, PhotoFaces, rounded
+from shared.verification import FaceBoxPx, PhotoFaces, rounded
 from worker.models.bundle import Detection
 
 OnStep = Callable[[int, int], object]

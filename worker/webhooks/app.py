@@ -9,11 +9,12 @@ import httpx
 from celery import Celery, bootsteps, signals
 
 from shared import broker
-from shared.job_store import DeliveryStore, connect
 from shared.settings import Settings
 from shared.startup import look_at_servers
-from worker.exposition import Exposition
+from shared.store.connection import connect
+from shared.store.webhooks.deliveries import DeliveryStore
 from worker.logs import log_as
+from worker.metrics_server import Exposition
 from worker.startup import look_around
 from worker.webhooks.desk import Desk
 from worker.webhooks.post import Post

@@ -12,11 +12,11 @@ from kombu.exceptions import OperationalError
 
 from shared import broker
 from shared.errors import RecordsUnavailable
-from shared.job_store import DeliveryStore, Posting
-from shared.log import get_logger
-from shared.metrics import meters
 from shared.settings import Settings
-from worker.child import persist
+from shared.store.webhooks.deliveries import DeliveryStore, Posting
+from shared.telemetry.log import get_logger
+from shared.telemetry.metrics import meters
+from worker.queue.executor import persist
 from worker.webhooks.post import Post, Reply
 
 _PAUSE_S = 1.0

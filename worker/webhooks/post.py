@@ -19,7 +19,7 @@ from standardwebhooks import Webhook as Signer
 
 from shared.addresses import Destinations
 from shared.errors import AddressNotAllowed
-from shared.log import get_logger
+from shared.telemetry.log import get_logger
 from shared.webhook import Attempt, Delivery, Outcome, Webhook
 from worker.webhooks.network import CheckedNetwork, Resolve
 

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from api.app import create_app
-from api.errors import PROBLEM_TYPE
+from api.http.problems import PROBLEM_TYPE
 from compose.servers import HOST, free_port
 from shared.settings import Settings
 

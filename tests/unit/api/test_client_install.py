@@ -6,7 +6,7 @@ import tomllib
 from typing import Any
 
 from compose.processes import ROOT
-from tests.integration.bare_client import MISSING
+from tests.support.bare_client import MISSING
 
 
 def test_the_client_installs_nothing_of_the_server() -> None:

@@ -13,7 +13,7 @@ import pytest
 from compose.processes import ROOT
 from shared.environment import check_names
 from shared.settings import Settings
-from tests.unit.compose.stack_files import (
+from tests.support.stack_files import (
     MAIN,
     OVERRIDES,
     Unresolved,

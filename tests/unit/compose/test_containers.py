@@ -15,8 +15,13 @@ import pytest
 
 from compose.processes import ROOT
 from shared.broker import WORKER_ARGS
-from tests.servers import missing
-from tests.unit.compose.stack_files import DOCKERFILES, ours, pods, services
+from tests.support.servers import missing
+from tests.support.stack_files import (
+    DOCKERFILES,
+    ours,
+    pods,
+    services,
+)
 
 SERVICES = services()
 HADOLINT = ROOT / ".venv" / "bin" / "hadolint"

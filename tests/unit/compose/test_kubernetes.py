@@ -10,11 +10,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from api.service_views import QueueView
+from api.service.views import QueueView
 from compose.processes import ROOT
 from shared.environment import check_names
 from shared.settings import Settings
-from tests.unit.compose.stack_files import MANIFESTS, manifests, pods
+from tests.support.stack_files import MANIFESTS, manifests, pods
 
 VERSION = "1.33"
 OURS = [one for one in manifests() if not one["apiVersion"].startswith("keda.sh/")]

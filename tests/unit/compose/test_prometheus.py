@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
-from api.gauges import OWN_FAULTS, families
-from api.measure import Requests
+from api.service.http_metrics import Requests
+from api.service.queue_metrics import OWN_FAULTS, families
 from compose.processes import ROOT
 from shared.errors import RequestError, TroupeError
-from shared.job_store import Totals, WorkerFacts
-from shared.metrics import meters
+from shared.store.queue.totals import Totals
+from shared.store.queue.values import WorkerFacts
+from shared.telemetry.metrics import meters
 
 PROMETHEUS = ROOT / "compose" / "prometheus"
 DASHBOARD = ROOT / "compose" / "grafana" / "dashboards" / "troupe.json"

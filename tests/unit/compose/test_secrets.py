@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from compose.processes import ROOT
-from tests.unit.compose.stack_files import MAIN, compose_file
+from tests.support.stack_files import MAIN, compose_file
 
 
 def make(folder: Path) -> str:

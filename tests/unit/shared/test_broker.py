@@ -9,11 +9,11 @@ from kombu.transport.redis import Channel
 
 from shared import broker
 from shared.job import Stage
-from shared.job_store import Ring
 from shared.orders import STAGES
 from shared.settings import Role, Settings
+from shared.store.queue.values import Ring
 from worker.app import create_app
-from worker.seam import Loaded
+from worker.runner.stage import Loaded
 
 SETTINGS = Settings(broker_url="memory://")
 
@@ -50,7 +50,7 @@ def test_kombu_knows_the_name_of_every_transport_option() -> None:
         ("task_acks_late", False),
         ("worker_disable_prefetch", True),
         ("task_ignore_result", True),
-        ("worker_pool", "worker.pool:Pool"),
+        ("worker_pool", "worker.queue.pool:Pool"),
         ("worker_concurrency", 1),
         ("worker_pool_start_method", "spawn"),
         ("task_create_missing_queues", False),

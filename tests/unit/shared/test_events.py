@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from shared.job_store.events import EventReader, end, go_on
+from shared.store.jobs.events import EventReader, end, go_on
 
 
 class LosesTheFirstCancel:

@@ -7,7 +7,7 @@ import sys
 def test_threads_that_count_for_the_first_time_at_once_count_with_the_same_meters() -> None:
     # In a process of its own: in this one they may have been made before.
     code = (
-        "from concurrent.futures import ThreadPoolExecutor; from shared.metrics import meters\n"
+        "from concurrent.futures import ThreadPoolExecutor; from shared.telemetry.metrics import meters\n"
         "with ThreadPoolExecutor(16) as pool: made = list(pool.map(lambda _: id(meters()), range(64)))\n"
         "print(len(set(made)))"
     )

@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.findings import PhotoFaces, Whereabout
-from shared.job import Concept, Failure, JobSpec, Sampling, Stage, Status
-from shared.job_store import findings, record
+from shared.job import Concept, Failure, JobSpec, Sampling, Stage, Status, encode_spec
 from shared.settings import Settings
-from shared.verification import Swap, Verification, VerifiedFace
+from shared.store.jobs import findings, record
+from shared.verification import PhotoFaces, Swap, Verification, VerifiedFace, Whereabout
 
 PEOPLE = (Concept(phrase="the man", photos=("0" * 64,)), Concept(phrase="the woman", photos=("1" * 64,)))
 WAITS = {"lane": "interactive", "tenant": "someone", "units": "94.37", "at": "1700000000.123456"}
@@ -22,7 +21,7 @@ def spec(**changed: object) -> JobSpec:
 
 
 def test_a_job_that_waits_needs_no_field_beyond_its_request() -> None:
-    job = record.decode("an id", {**WAITS, "spec": record.encode_spec(spec())})
+    job = record.decode("an id", {**WAITS, "spec": encode_spec(spec())})
     assert (job.id, job.status, job.stage, job.sequence, job.attempt) == ("an id", Status.QUEUED, None, 1, 0)
     assert (job.tenant, job.created_at) == ("someone", 1700000000.123456)
     assert (job.outputs, job.warnings, job.picture, job.error) == ({}, (), None, None)
@@ -32,7 +31,7 @@ def test_a_job_that_is_over_is_read_whole() -> None:
     failure = Failure(code="no_face", message="no face", retryable=False, stage=Stage.IDENTIFY)
     fields = {
         **WAITS,
-        "spec": record.encode_spec(spec()),
+        "spec": encode_spec(spec()),
         "s": "failed",
         "seq": "7",
         "n": "3",
@@ -56,8 +55,8 @@ def test_a_job_that_is_over_is_read_whole() -> None:
 
 
 def test_defaults_take_no_room() -> None:
-    assert "sampling" not in record.encode_spec(spec())
-    assert len(record.encode_spec(spec())) < 300
+    assert "sampling" not in encode_spec(spec())
+    assert len(encode_spec(spec())) < 300
 
 
 @given(
@@ -68,7 +67,7 @@ def test_defaults_take_no_room() -> None:
 )
 def test_a_request_is_read_as_it_was_written(prompt: str, steps: int | None, seed: int | None, split: float) -> None:
     asked = spec(prompt=prompt, sampling=Sampling(steps=steps, seed=seed, split=split))
-    assert record.decode("an id", {**WAITS, "spec": record.encode_spec(asked)}).spec == asked
+    assert record.decode("an id", {**WAITS, "spec": encode_spec(asked)}).spec == asked
 
 
 @pytest.mark.parametrize(
@@ -95,7 +94,7 @@ def test_only_the_stages_that_run_count(until: Stage, units: float) -> None:
 
 def test_a_request_that_ends_with_the_last_stage_costs_a_record_no_byte() -> None:
     assert record.wishes(spec(), Settings()) == []
-    assert "until" not in record.encode_spec(spec(until=Stage.VERIFY))
+    assert "until" not in encode_spec(spec(until=Stage.VERIFY))
     early = spec(until=Stage.DETECT, retention_s=9, expires_after_s=8)
     assert record.wishes(early, Settings()) == ["keep", 9, "expires", 8, "until", "detect"]
 
@@ -121,7 +120,7 @@ def test_what_was_found_is_read_as_it_was_written(
 ) -> None:
     fields = {**findings.encode_faces(faces), **findings.encode_regions(regions)}
     assert max(map(len, fields.values())) <= 64
-    job = record.decode("an id", {**WAITS, "spec": record.encode_spec(spec()), **fields})
+    job = record.decode("an id", {**WAITS, "spec": encode_spec(spec()), **fields})
     assert (job.faces, job.regions) == (faces, regions)
 
 
@@ -148,5 +147,5 @@ def test_a_verification_is_read_as_it_was_written(drawn: list[tuple[int, int] | 
     fields = findings.encode_verification(found)
     # Longer values would make Redis keep the record in twice the room.
     assert max(map(len, fields.values())) <= 64
-    assert record.decode("an id", {**WAITS, "spec": record.encode_spec(spec()), **fields}).verification == found
-    assert record.decode("an id", {**WAITS, "spec": record.encode_spec(spec())}).verification is None
+    assert record.decode("an id", {**WAITS, "spec": encode_spec(spec()), **fields}).verification == found
+    assert record.decode("an id", {**WAITS, "spec": encode_spec(spec())}).verification is None

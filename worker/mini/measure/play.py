@@ -16,11 +16,11 @@ from shared.limits import MINI_LIMITS
 from shared.orders import DetectConcept, Drawing
 from shared.presets import filled
 from worker.concepts.boxes import iou
-from worker.drawings import drawing_of, personalize_order_of
 from worker.mini.measure.baselines import draw_together, paste_each
 from worker.mini.measure.casts import Case
 from worker.mini.measure.rows import Row
 from worker.models.bundle import Detection, Generation
+from worker.runner.orders import drawing_of, personalize_order_of
 from worker.stages.detect import Whereabouts, detect
 from worker.stages.identify import identify
 from worker.stages.personalize import Cast, personalize

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from api.batches.lines import MAX_LINE_BYTES, BadLine, GoodLine, LineReader, LineSplitter, RawLine
 from api.batches.product import lines_of, product_of
-from api.errors import Refusal
+from api.http.problems import Refusal
 from shared.limits import MINI_LIMITS
 
 PHOTO = "0" * 64

@@ -1,0 +1,223 @@
+"""What the OpenAPI document says about batches beyond the routes' own words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+from api.batches.product import ProductBatch
+from api.batches.views import BatchPageView, BatchView, ItemPageView, ItemStatus, batch_body
+from api.http.openapi import (
+    BODY_ERRORS,
+    CURSOR,
+    DRY_RUN,
+    ETAG,
+    LOCATION,
+    LOOK_PARAMETERS,
+    RETRY_AFTER,
+    STORES,
+    Answers,
+    limit,
+    with_problems,
+)
+from api.jobs.views import BatchEstimate
+from shared import errors as tree
+from shared.batch import Batch, BatchStatus, RateMark
+from shared.batch_files import JSONL
+from shared.job import Status
+
+_LINE = (
+    '{"custom_id": "beach-1", "prompt": "a man and a woman on the beach", "concepts": [{"phrase": "the man", '
+    '"photos": ["0b54a5b4c5d0b4c2bd5b5d6bd1a0c8f7c6a4a5a9d4a7e6c1b2f3d4e5f6a7b8c9"]}], "sampling": {"seed": 7}}\n'
+)
+_PRODUCT = {
+    "scenes": [{"name": "beach", "prompt": "a man on the beach"}, {"name": "market", "prompt": "a man at a market"}],
+    "casts": [
+        {
+            "name": "ben",
+            "concepts": [
+                {
+                    "phrase": "the man",
+                    "photos": ["0b54a5b4c5d0b4c2bd5b5d6bd1a0c8f7c6a4a5a9d4a7e6c1b2f3d4e5f6a7b8c9"],
+                }
+            ],
+        }
+    ],
+    "mode": "product",
+}
+_OUTCOME = (
+    '{"line":1,"custom_id":"beach-1","job":"5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c","status":"succeeded",'
+    '"picture":"default/stages/personalize/.../picture.png","seed":7,'
+    '"verification":{"min_identity":0.71,"faces":[{"concept":0,"identity":0.71,"face_box_px":[40.1,22.5,71.9,60.2]}],'
+    '"swaps":[],"missing":[]},"tries":1}\n'
+)
+
+_EVENT = (
+    'id: 12\nevent: batch\nretry: 2000\ndata: {"id": "9b1f7b0e4c2a4d6f8e0a1b2c3d4e5f60", "status": "running", '
+    '"done": false, "lines": 1000, "counts": {"succeeded": 120}, "sequence": 12}\n\n'
+)
+
+_RUNNING = Batch(
+    id="9b1f7b0e4c2a4d6f8e0a1b2c3d4e5f60",
+    tenant="default",
+    name="postcards",
+    status=BatchStatus.RUNNING,
+    sequence=12,
+    good=999,
+    invalid=1,
+    open=64,
+    running=2,
+    over={Status.SUCCEEDED: 120},
+    saved=230,
+    stamps={BatchStatus.VALIDATING: 1767225600.0, BatchStatus.RUNNING: 1767225602.0},
+    mark=RateMark(at_s=1767225842.0, over=60, succeeded=60),
+    now_s=1767225962.0,
+)
+_AS_IT_IS = {"model": BatchView, "description": "As it is", "headers": ETAG}
+_BATCH: Answers = {200: _AS_IT_IS}
+
+MAKE_ANSWERS: Answers = with_problems(
+    {
+        202: {
+            "model": BatchView,
+            "description": "It runs; `Location` is the batch's address",
+            "headers": {**LOCATION, **RETRY_AFTER, **ETAG},
+        },
+        200: {"model": BatchEstimate, "description": "What it would cost (`dry_run=true`)"},
+    },
+    *BODY_ERRORS,
+    tree.BatchRefused,
+    tree.BatchTooLarge,
+    # While its lines were read, somebody erased it.
+    tree.BatchNotFound,
+    *STORES,
+)
+LOOK_ANSWERS: Answers = with_problems(
+    {**_BATCH, 304: {"description": "Not changed", "headers": ETAG}},
+    tree.BatchNotFound,
+    tree.InvalidField,
+    tree.RecordsUnavailable,
+)
+LIST_ANSWERS: Answers = with_problems(
+    {200: {"model": BatchPageView, "description": "One page"}}, tree.InvalidField, tree.RecordsUnavailable
+)
+ITEMS_ANSWERS: Answers = with_problems(
+    {200: {"model": ItemPageView, "description": "One page"}}, tree.BatchNotFound, tree.InvalidField, *STORES
+)
+CANCEL_ANSWERS: Answers = with_problems(_BATCH, tree.BatchNotFound, tree.RecordsUnavailable)
+ERASE_BATCH_ANSWERS: Answers = with_problems(
+    {202: {"description": "It goes, if it runs as soon as it has stopped", "headers": RETRY_AFTER}},
+    tree.BatchNotFound,
+    tree.RecordsUnavailable,
+)
+RETRY_ANSWERS: Answers = with_problems(
+    {202: {"model": BatchView, "description": "It runs again", "headers": {**LOCATION, **ETAG}}},
+    tree.BatchNotFound,
+    tree.BatchNotOver,
+    tree.NothingToRetry,
+    tree.QuotaExceeded,
+    *STORES,
+)
+FILE_ANSWERS: Answers = with_problems(
+    {
+        200: {
+            "description": "A line of JSON each",
+            "content": {JSONL: {"schema": {"type": "string"}, "example": _OUTCOME}},
+        }
+    },
+    tree.BatchNotFound,
+    *STORES,
+)
+ZIP_ANSWERS: Answers = with_problems(
+    {
+        200: {
+            "description": "The pictures",
+            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+    tree.BatchNotFound,
+    tree.ZipTooLarge,
+    *STORES,
+)
+
+_NAME = {"name": "name", "in": "query", "description": "What you call the batch", "schema": {"type": "string"}}
+_JSONL: dict[str, Any] = {"schema": {"type": "string"}, "example": _LINE}
+
+MAKE_BODY: dict[str, Any] = {
+    "parameters": [
+        _NAME,
+        {
+            "name": "strict",
+            "in": "query",
+            "description": "Refuse the whole batch when a line is not valid",
+            "schema": {"type": "boolean", "default": False},
+        },
+        {
+            "name": "expires_after_s",
+            "in": "query",
+            "description": "Lines that have not ended by then never run; finished ones stay",
+            "schema": {"type": "integer", "minimum": 1, "maximum": 31_536_000},
+        },
+        DRY_RUN,
+        {
+            "name": "unsent_photos",
+            "in": "query",
+            "description": "With `dry_run=true`: photos that are not known are no error, but still to come",
+            "schema": {"type": "boolean", "default": False},
+        },
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/jsonl": _JSONL,
+            "application/x-ndjson": _JSONL,
+            "application/json": {"schema": {"$ref": "#/components/schemas/ProductBatch"}, "example": _PRODUCT},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary", "description": "JSONL"}},
+                }
+            },
+        },
+    },
+}
+
+
+LOOK_BATCH = LOOK_PARAMETERS
+LIST_BATCHES = {"parameters": [CURSOR, limit()]}
+LIST_ITEMS = {
+    "parameters": [
+        {
+            "name": "status",
+            "in": "query",
+            "description": "Only lines in this status",
+            "schema": {"type": "string", "enum": list(get_args(ItemStatus))},
+        },
+        CURSOR,
+        limit(),
+    ]
+}
+EVENTS_ANSWERS: Answers = with_problems(
+    {
+        200: {
+            "description": "Events `batch`: `id` is the batch's `sequence`, `data` the batch as JSON",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EVENT}},
+        },
+        204: {"description": "The batch is done, and `Last-Event-ID` was its last state"},
+    },
+    tree.BatchNotFound,
+    tree.TooManyStreams,
+    tree.RecordsUnavailable,
+)
+
+
+def product_schemas() -> dict[str, Any]:
+    """The schemas of a batch as scenes and casts, by name; no route declares them."""
+    whole = ProductBatch.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**whole.pop("$defs"), "ProductBatch": whole}
+
+
+def batch_example() -> Any:
+    """A batch as it is answered. FastAPI would leave out what is null."""
+    return json.loads(batch_body(_RUNNING))

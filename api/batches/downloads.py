@@ -1,0 +1,100 @@
+"""What the lines of a batch left: page by page, as files, as addresses, as one zip."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import get_args
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from api.auth.audit_trail import AGAIN_S, Reading, note_reading
+from api.batches import document as words
+from api.batches.files import MOST_ZIPPED, archive, manifest
+from api.batches.items import Items, place_of
+from api.batches.routes import find_batch
+from api.batches.views import ItemPageView, ItemStatus
+from api.context import context_of
+from api.http import parameters
+from api.http.paths import BATCHES
+from shared.batch import Batch
+from shared.batch_files import JSONL
+from shared.errors import ZipTooLarge
+from shared.job import Status
+from shared.store.tenants.audit import Action
+
+router = APIRouter(prefix=BATCHES, tags=["batches"])
+
+
+@router.get("/{batch_id}/items", responses=words.ITEMS_ANSWERS, openapi_extra=words.LIST_ITEMS, summary="List lines")
+async def items(request: Request, batch_id: str) -> Response:
+    """The batch's lines: first what ended, in that order, then what is queued or runs, then what waits.
+
+    A line that moves meanwhile may be seen twice or not at all. A page may hold fewer lines than `limit`: there are
+    more as long as `next` is given.
+    """
+    batch = await find_batch(request, batch_id)
+    status = parameters.choice(request, "status", get_args(ItemStatus))
+    place = place_of(parameters.text(request, "cursor"))
+    limit = parameters.limit(request)
+    found, following = await Items(context_of(request), batch).page(status, place, limit)
+    if any(item.picture_url for item in found):
+        await note_reading(request, _reading_of(batch, "items", once_s=AGAIN_S))
+    view = ItemPageView(items=tuple(found), next=None if following is None else str(following))
+    return Response(view.model_dump_json(), media_type="application/json")
+
+
+@router.get("/{batch_id}/output", response_class=Response, responses=words.FILE_ANSWERS, summary="The output file")
+async def output(request: Request, batch_id: str) -> Response:
+    """The lines with a picture as JSONL, in the order in which they ended; while the batch runs, those so far."""
+    batch = await find_batch(request, batch_id)
+    return await _file(request, Items(context_of(request), batch).lines("output"), _reading_of(batch, "output"))
+
+
+@router.get("/{batch_id}/errors", response_class=Response, responses=words.FILE_ANSWERS, summary="The errors file")
+async def errors(request: Request, batch_id: str) -> Response:
+    """The lines without a picture as JSONL: invalid, failed, canceled, expired; while the batch runs, those so far."""
+    batch = await find_batch(request, batch_id)
+    return await _file(request, Items(context_of(request), batch).lines("errors"), _reading_of(batch, "errors"))
+
+
+@router.get(
+    "/{batch_id}/manifest", response_class=Response, responses=words.FILE_ANSWERS, summary="Addresses of all pictures"
+)
+async def addresses(request: Request, batch_id: str) -> Response:
+    """A line of JSON a picture, with a signed address that expires."""
+    batch = await find_batch(request, batch_id)
+    context = context_of(request)
+    return await _file(request, manifest(context, Items(context, batch)), _reading_of(batch, "manifest"))
+
+
+@router.get("/{batch_id}/zip", response_class=Response, responses=words.ZIP_ANSWERS, summary="All pictures in one file")
+async def zipped(request: Request, batch_id: str) -> Response:
+    """The pictures so far as a zip file, made while it is sent; at most 10,000, the manifest has any number."""
+    batch = await find_batch(request, batch_id)
+    if batch.over.get(Status.SUCCEEDED, 0) > MOST_ZIPPED:
+        message = f"the batch has more than {MOST_ZIPPED} pictures: fetch them by its manifest"
+        raise ZipTooLarge(message)
+    context = context_of(request)
+    answer = await _file(request, archive(context, Items(context, batch)), _reading_of(batch, "zip"), "application/zip")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{batch_id}.zip"'
+    return answer
+
+
+async def _file(
+    request: Request, data: AsyncIterator[bytes], reading: Reading, type_: str = JSONL
+) -> StreamingResponse:
+    """The answer, once its first bytes are there: an outage before them is told as one."""
+    first = await anext(data, b"")
+    await note_reading(request, reading)
+
+    async def all_of_it() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in data:
+            yield piece
+
+    return StreamingResponse(all_of_it(), media_type=type_)
+
+
+def _reading_of(batch: Batch, name: str, *, once_s: int = 0) -> Reading:
+    return Reading(action=Action.BATCH_FILES_READ, subject=batch.id, detail=name, once_s=once_s)

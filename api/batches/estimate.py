@@ -1,0 +1,28 @@
+"""What a batch would cost: every check as in earnest, and nothing stored, queued or taken from a quota."""
+
+from __future__ import annotations
+
+from fastapi import Response
+
+from api.batches.intake import Weighed
+from api.context import Context
+from api.jobs.estimate import estimate_answer, eta_of
+from shared.store.tenants.charge import Receipt
+
+
+async def weigh_batch(context: Context, tenant: str, receipt: Receipt, found: Weighed) -> Response:
+    """The answer to a batch that is not to run. Raises RateLimited, QuotaExceeded or RecordsUnavailable."""
+    eta_s = await eta_of(context, tenant, receipt, "batch", found.units)
+    return estimate_answer(
+        {
+            "dry_run": True,
+            "lane": "batch",
+            "units": round(found.units, 3),
+            "eta_s": eta_s,
+            "lines": found.good + found.invalid,
+            "invalid": found.invalid,
+            "errors": tuple(
+                {"line": one.number, "custom_id": one.custom_id, "errors": one.errors} for one in found.first
+            ),
+        }
+    )

@@ -1,0 +1,274 @@
+"""What the OpenAPI document says about all routes: the problems they tell by status and code, ids, keys and headers.
+
+What each route says of itself is in the files beside this one, by what it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from api.http.parameters import MOST_LISTED, USUALLY_LISTED
+from api.http.problems import PROBLEM_TYPE, ErrorRow, error_rows
+from shared import errors as tree
+from shared.errors import TroupeError
+
+Answers = dict[int | str, dict[str, Any]]
+
+# What may be wrong with a body, and with a picture.
+BODY_ERRORS = (tree.MalformedBody, tree.InvalidField, tree.BodyTooLarge, tree.UnsupportedMedia)
+PICTURE_ERRORS = (tree.NotAPicture, tree.TruncatedPicture, tree.PictureTooLarge, tree.AnimatedPicture)
+
+LOCATION = {"Location": {"description": "Its address, relative to this server", "schema": {"type": "string"}}}
+RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth asking again", "schema": {"type": "integer"}}}
+ETAG = {"ETag": {"description": "Changes with what is seen; for `If-None-Match`", "schema": {"type": "string"}}}
+CURSOR = {
+    "name": "cursor",
+    "in": "query",
+    "description": "`next` of the page before",
+    "schema": {"type": "string"},
+}
+_REPLAYED = {
+    "Idempotency-Replayed": {
+        "description": "`true`: the first answer to this `Idempotency-Key`, given again",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+_LIMITS = {
+    "RateLimit-Policy": {
+        "description": "What the tenant may do (IETF draft), where it has limits",
+        "schema": {"type": "string"},
+        "example": '"requests";q=60;w=60, "units";q=5000;w=86400;qu="units"',
+    },
+    "RateLimit": {
+        "description": "What it has left: r, and t seconds until all of it is there again",
+        "schema": {"type": "string"},
+        "example": '"requests";r=0;t=60, "units";r=4711;t=3600',
+    },
+}
+_HEADERS: dict[int, dict[str, Any]] = {
+    HTTPStatus.UNAUTHORIZED: {
+        "WWW-Authenticate": {
+            "description": "How to say who asks",
+            "schema": {"type": "string"},
+            "example": 'Bearer realm="troupe"',
+        }
+    },
+    HTTPStatus.CONFLICT: RETRY_AFTER,
+    HTTPStatus.TOO_MANY_REQUESTS: {**RETRY_AFTER, **_LIMITS},
+    HTTPStatus.SERVICE_UNAVAILABLE: RETRY_AFTER,
+}
+_HEX32 = "[0-9a-f]{32}"
+_IDS = {
+    "job_id": ("Id of a job, as its submit answered it", f"^{_HEX32}$", "5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c"),
+    "batch_id": ("Id of a batch", f"^{_HEX32}$", "9b1f7b0e4c2a4d6f8e0a1b2c3d4e5f60"),
+    "webhook_id": ("Id of a webhook", f"^{_HEX32}$", "9b2d6a0c4e8f4d53a1c7e0b5f2d86a94"),
+    "delivery_id": ("Id of a delivery, from the webhook's log", f"^{_HEX32}$", "4c1f0a9be2d7436f8a5b3e6d9c0f1a72"),
+    "photo_id": ("Id of a photo, as its upload answered it", "^[0-9a-f]{64}$", "0b54a5b4c5d0b4c2" * 4),
+}
+_ROWS = {row.code: row for row in error_rows()}
+
+
+# What every answer may be while a server is away.
+STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable)
+
+
+def limit(what: str = "") -> dict[str, Any]:
+    """The query parameter that says how much of a list a page holds. what: of which things."""
+    return {
+        "name": "limit",
+        "in": "query",
+        "description": f"At most so many {what}".rstrip(),
+        "schema": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": USUALLY_LISTED},
+    }
+
+
+def with_problems(answers: Answers, *kinds: type[TroupeError]) -> Answers:
+    """The answers of an address: these, and the problems that it may tell."""
+    return {**answers, **_problems(kind.code for kind in kinds)}
+
+
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "description": "What went wrong (RFC 9457)",
+    "required": ["type", "title", "status", "detail", "code", "retryable"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "enum": [row.code for row in error_rows()]},
+        "retryable": {"type": "boolean", "description": "Whether sending the same request again can help"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["code", "message"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "RFC 6901, into the body"},
+                    "parameter": {"type": "string", "description": "Name of a query parameter or header"},
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A word of the caller's own, 1 to 255 characters: within 24 hours the same request with the "
+    "same key is done once and gives the first answer again, marked `Idempotency-Replayed: true`. A request that "
+    "was refused (4xx) or broke (5xx) leaves the key free.",
+    "schema": {"type": "string", "pattern": '^"?[!#-~]{1,255}"?$'},
+    "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+}
+_KEY_ERRORS = (tree.InvalidField, tree.IdempotencyMismatch, tree.IdempotencyRunning, tree.RecordsUnavailable)
+
+
+def complete(document: dict[str, Any], open_paths: Container[str], looks: Container[str]) -> None:
+    """Says what holds for many addresses: ids, `Idempotency-Key`, API keys and limits, and that a bug is `internal`.
+
+    open_paths need no key; methods in looks cost no units.
+    """
+    document["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
+    document["components"]["examples"] = {row.code: _example(row) for row in _ROWS.values()}
+    document["components"]["securitySchemes"] = {
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key, `troupe_..._...`; not asked for where `TROUPE_AUTH` is off",
+        }
+    }
+    # FastAPI's own words for parameters of a wrong type: all of them are text here, and our routes read them.
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if PROBLEM_TYPE not in operation["responses"].get("422", {}).get("content", {}):
+                operation["responses"].pop("422", None)
+            _add_ids(operation)
+            if method == "post":
+                operation.setdefault("parameters", []).append(_KEY)
+                _add_problems(operation["responses"], *_KEY_ERRORS)
+                _add_headers(operation["responses"], _REPLAYED)
+            if path not in open_paths:
+                operation["security"] = [{"key": []}]
+                _add_problems(operation["responses"], tree.Unauthorized, tree.RecordsUnavailable)
+                _add_problems(operation["responses"], tree.RateLimited)
+                if method.upper() not in looks:
+                    _add_problems(operation["responses"], tree.QuotaExceeded)
+                _add_headers(operation["responses"], _LIMITS)
+            _add_problems(operation["responses"], TroupeError)
+
+
+def _add_ids(operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path":
+            words, pattern, example = _IDS[parameter["name"]]
+            parameter |= {
+                "description": words,
+                "schema": {"type": "string", "pattern": pattern},
+                "example": example,
+            }
+
+
+def _add_problems(answers: dict[str, Any], *kinds: type[TroupeError]) -> None:
+    for status, answer in _problems(kind.code for kind in kinds).items():
+        known = answers.get(str(status), {}).get("content", {}).get(PROBLEM_TYPE, {}).get("examples", {})
+        new = answer["content"][PROBLEM_TYPE]["examples"]
+        answers.update({str(status): _problem(int(status), list({**known, **new}))})
+
+
+def _add_headers(answers: dict[str, Any], headers: dict[str, Any]) -> None:
+    for status, answer in answers.items():
+        if status.startswith("2"):
+            answer["headers"] = {**answer.get("headers", {}), **headers}
+
+
+def _problems(codes: Iterable[str]) -> Answers:
+    by_status: dict[int, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(int(_ROWS[code].status), []).append(code)
+    return {status: _problem(status, found) for status, found in by_status.items()}
+
+
+def _problem(status: int, codes: list[str]) -> dict[str, Any]:
+    """The answer of this status, which carries one of these codes."""
+    one_of = {"type": "object", "properties": {"code": {"enum": codes}}}
+    answer = {
+        "description": "; ".join(f"`{code}`" for code in codes),
+        "content": {
+            PROBLEM_TYPE: {
+                "schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, one_of]},
+                "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
+            }
+        },
+    }
+    return {**answer, "headers": _HEADERS[status]} if status in _HEADERS else answer
+
+
+def _example(row: ErrorRow) -> dict[str, Any]:
+    value = {
+        "type": f"urn:troupe:problem:{row.code}",
+        "title": row.meaning,
+        "status": int(row.status),
+        "detail": row.meaning,
+        "code": row.code,
+        "retryable": row.retryable,
+    }
+    return {"summary": row.meaning, "value": value}
+
+
+def description() -> str:
+    """The front page of the document: the states of a job and the table of codes."""
+    rows = [
+        f"| `{row.code}` | {row.status} | {'yes' if row.retryable else 'no'} | {row.meaning} |" for row in error_rows()
+    ]
+    table = "\n".join(["| Code | Status | Retry helps | Meaning |", "|---|---|---|---|", *rows])
+    return (
+        "One scene, a cast of people, one picture: `POST /v1/jobs`, then `GET` the job until it is `done`.\n\n"
+        "States: `queued`, `running`, and the terminal ones `succeeded`, `failed`, `canceled`, `expired`; a job in a "
+        "terminal state never changes again.\n\n"
+        "Photos are PNG, JPEG or WebP; they are turned upright, stripped of metadata, and scaled down to at most 2048 "
+        "pixels a side.\n\n"
+        "Every error is `application/problem+json`. A job that fails says the code in its `error`.\n\n"
+        f"{table}\n"
+    )
+
+
+LOOK_PARAMETERS = {
+    "parameters": [
+        {
+            "name": "wait",
+            "in": "query",
+            "description": "Seconds to wait for a change (long-poll); at most what the server allows",
+            "schema": {"type": "number", "minimum": 0, "default": 0},
+        },
+        {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "ETag of the job as it is known: 304 while it has not changed",
+            "schema": {"type": "string"},
+        },
+    ]
+}
+
+
+LAST_EVENT = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "Id of the last event that was received: it is not sent again",
+    "schema": {"type": "string"},
+}
+
+
+DRY_RUN = {
+    "name": "dry_run",
+    "in": "query",
+    "description": "Check everything and tell the cost; nothing is stored or queued, and no units are taken",
+    "schema": {"type": "boolean", "default": False},
+}

@@ -1,0 +1,243 @@
+"""One table: error class -> HTTP status. Everything that goes wrong leaves as application/problem+json (RFC 9457).
+
+The body: `type`, `title`, `status`, `detail`, `code` (stable, for programs), `retryable`, and `errors`, one entry per
+field that is wrong: `pointer` (RFC 6901, into the body) or `parameter` (query or header), `code` and `message`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from shared import errors as tree
+from shared.errors import InvalidField, MalformedBody, TroupeError
+from shared.telemetry.log import get_logger
+
+PROBLEM_TYPE = "application/problem+json"
+# How long to wait before the same request can help: an outage takes longer than a job's next stage.
+_PAUSE_S = {HTTPStatus.SERVICE_UNAVAILABLE: 5, HTTPStatus.CONFLICT: 1}
+_SHOWN_ERRORS = 20
+_SHOWN_CHARS = 100
+# What pydantic says in words of Python, in words of the request. The only pattern in one is a photo id's.
+_WORDS = {
+    "missing": "this field is required",
+    "extra_forbidden": "there is no field of this name",
+    "string_pattern_mismatch": "a photo id is 64 hexadecimal digits, as POST /v1/photos answers it",
+}
+_log = get_logger(__name__)
+
+STATUS: dict[type[TroupeError], HTTPStatus] = {
+    TroupeError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    tree.RequestError: HTTPStatus.BAD_REQUEST,
+    tree.MalformedBody: HTTPStatus.BAD_REQUEST,
+    tree.InvalidField: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.SizeNotAllowed: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.NoWorkerForSize: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    tree.NotAPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.TruncatedPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.PictureTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    tree.AnimatedPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.UnknownUpload: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.UnknownPhoto: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.ConsentRequired: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.Unauthorized: HTTPStatus.UNAUTHORIZED,
+    tree.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    tree.QuotaExceeded: HTTPStatus.TOO_MANY_REQUESTS,
+    tree.JobNotFound: HTTPStatus.NOT_FOUND,
+    tree.BatchNotFound: HTTPStatus.NOT_FOUND,
+    tree.BatchRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.BatchTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    tree.BatchNotOver: HTTPStatus.CONFLICT,
+    tree.NothingToRetry: HTTPStatus.CONFLICT,
+    tree.ZipTooLarge: HTTPStatus.CONFLICT,
+    tree.WebhookNotFound: HTTPStatus.NOT_FOUND,
+    tree.DeliveryNotFound: HTTPStatus.NOT_FOUND,
+    tree.WebhookDisabled: HTTPStatus.CONFLICT,
+    tree.TooManyWebhooks: HTTPStatus.CONFLICT,
+    tree.AddressNotAllowed: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.PhotoNotFound: HTTPStatus.NOT_FOUND,
+    tree.NotOver: HTTPStatus.CONFLICT,
+    tree.NotReadyYet: HTTPStatus.CONFLICT,
+    tree.NoPicture: HTTPStatus.CONFLICT,
+    tree.IdempotencyMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.IdempotencyRunning: HTTPStatus.CONFLICT,
+    tree.RouteNotFound: HTTPStatus.NOT_FOUND,
+    tree.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    tree.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    # What a job can fail with is shown inside the job, which is itself served with 200; should one of these ever be
+    # raised by a route, this is its status.
+    tree.NoFace: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.PhraseNotFound: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.SamePerson: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.NoTemplateFace: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.UnsafeContent: HTTPStatus.UNPROCESSABLE_ENTITY,
+    tree.TransientError: HTTPStatus.SERVICE_UNAVAILABLE,
+    tree.RecordsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    tree.BlobsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    tree.TooManyStreams: HTTPStatus.SERVICE_UNAVAILABLE,
+    tree.OutOfMemory: HTTPStatus.SERVICE_UNAVAILABLE,
+    tree.WorkerLost: HTTPStatus.INTERNAL_SERVER_ERROR,
+    tree.BundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    tree.CertificateUnusable: HTTPStatus.INTERNAL_SERVER_ERROR,
+    tree.Interruption: HTTPStatus.SERVICE_UNAVAILABLE,
+    tree.JobCancelled: HTTPStatus.CONFLICT,
+    tree.WorkerDraining: HTTPStatus.SERVICE_UNAVAILABLE,
+    tree.LeaseLost: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldError:
+    """One field that is wrong: where (in the body, or a parameter: query or header), a stable code, and words."""
+
+    code: str
+    message: str
+    pointer: str | None = None
+    parameter: str | None = None
+    line: int | None = None
+
+
+class Refusal(Exception):
+    """A request with one or several wrong fields of one kind, told all at once."""
+
+    def __init__(self, kind: type[TroupeError], message: str, fields: Sequence[FieldError]) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.fields = tuple(fields)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorRow:
+    """What the documentation says about one code."""
+
+    code: str
+    status: int
+    retryable: bool
+    meaning: str
+
+
+def error_rows() -> list[ErrorRow]:
+    """A row for every code of the error tree, in the order of the table."""
+    rows = [
+        ErrorRow(code=kind.code, status=status, retryable=kind.retryable, meaning=_meaning(kind))
+        for kind, status in STATUS.items()
+        if kind is not TroupeError
+    ]
+    return [*rows, ErrorRow(code="internal", status=500, retryable=False, meaning="A bug; details are in the log.")]
+
+
+def problem(kind: type[TroupeError], detail: str, fields: Sequence[FieldError] = ()) -> Response:
+    """The answer that says what went wrong; with Retry-After where waiting is what helps."""
+    status = STATUS[kind]
+    body: dict[str, object] = {
+        "type": f"urn:troupe:problem:{kind.code}",
+        "title": status.phrase if kind is TroupeError else _meaning(kind),
+        "status": status.value,
+        "detail": detail,
+        "code": kind.code,
+        "retryable": kind.retryable,
+    }
+    if fields:
+        body["errors"] = [_shown(field) for field in fields[:_SHOWN_ERRORS]]
+    headers = {"Retry-After": str(_PAUSE_S[status])} if kind.retryable and status in _PAUSE_S else None
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers = {"WWW-Authenticate": 'Bearer realm="troupe"'}
+    # ASCII JSON: a caller's lone surrogate inside a message must not break the answer that complains about it.
+    return Response(json.dumps(body), status, headers, PROBLEM_TYPE)
+
+
+def answer_to(error: TroupeError) -> Response:
+    """The answer to a request that met this error."""
+    if STATUS[type(error)] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        # The message names our hosts and keys: it is for the log, the caller hears the kind.
+        _log.warning("request_failed", code=error.code, detail=error.message)
+        return problem(type(error), _meaning(type(error)))
+    fields = [] if error.pointer is None else [_field_of(error, error.pointer)]
+    answer = problem(type(error), error.message, fields)
+    if isinstance(error, tree.RateLimited):
+        answer.headers["Retry-After"] = str(error.retry_after_s)
+    return answer
+
+
+def fields_of(details: Sequence[ErrorDetails]) -> Iterator[FieldError]:
+    """Pydantic's errors as ours: its `loc` becomes a pointer into the body."""
+    shown = details[:_SHOWN_ERRORS]
+    inside = {detail["loc"][:length] for detail in shown for length in range(len(detail["loc"]))}
+    for detail in shown:
+        if detail["type"] == "too_short" and detail["loc"] in inside:
+            # Items that are wrong are not counted, so their list seems too short as well: that is no second error.
+            continue
+        said = detail["msg"].removeprefix("Value error, ").replace("Tuple", "List").replace(" after validation", "")
+        message = _WORDS.get(detail["type"], said)
+        yield FieldError(code=detail["type"], message=message, pointer=pointer_to(*detail["loc"]))
+
+
+def pointer_to(*steps: str | int) -> str:
+    """An RFC 6901 pointer. Field names that a caller made up are cut short."""
+    return "".join("/" + str(step)[:_SHOWN_CHARS].replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def add_error_answers(app: FastAPI) -> None:
+    """Teaches the app to answer every error as a problem; what is not in the tree is `internal`, without details."""
+
+    @app.exception_handler(TroupeError)
+    async def known(_: Request, error: TroupeError) -> Response:
+        return answer_to(error)
+
+    @app.exception_handler(Refusal)
+    async def several(_: Request, refusal: Refusal) -> Response:
+        return problem(refusal.kind, refusal.message, refusal.fields)
+
+    @app.exception_handler(HTTPException)
+    async def routing(request: Request, error: HTTPException) -> Response:
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            answer = problem(tree.MethodNotAllowed, f"this address does not answer to {request.method[:_SHOWN_CHARS]}")
+            answer.headers.update(error.headers or {})
+            return answer
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            return problem(tree.RouteNotFound, "nothing is served at this address; /docs shows what is")
+        return problem(tree.RequestError, str(error.detail))
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        return problem(tree.MalformedBody, "the body ended before its end")
+
+    @app.exception_handler(Exception)
+    async def bug(_: Request, __: Exception) -> Response:
+        # The server logs the traceback; a caller learns nothing from it but our insides.
+        return problem(TroupeError, "something went wrong on our side")
+
+
+def _field_of(error: TroupeError, pointer: str) -> FieldError:
+    return FieldError(code=error.code, message=error.message, pointer=pointer)
+
+
+def _shown(field: FieldError) -> dict[str, str | int]:
+    where = {"parameter": field.parameter} if field.parameter is not None else {"pointer": field.pointer or ""}
+    line = {} if field.line is None else {"line": field.line}
+    return {**line, **where, "code": field.code, "message": field.message}
+
+
+def _meaning(kind: type[TroupeError]) -> str:
+    return (kind.__doc__ or "").strip().splitlines()[0]
+
+
+def refusal_of(error: ValidationError) -> Refusal | MalformedBody:
+    """What a body that was not valid is answered with."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    fields: Sequence[FieldError] = list(fields_of(details))
+    if details[0]["type"] == "json_invalid":
+        return MalformedBody(f"the body is not readable as JSON: {fields[0].message.removeprefix('Invalid JSON: ')}")
+    first = f"{fields[0].pointer or 'the body'}: {fields[0].message}"
+    message = first if len(fields) == 1 else f"{len(fields)} fields are not valid; {first}"
+    return Refusal(InvalidField, message, fields)

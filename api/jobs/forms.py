@@ -1,0 +1,168 @@
+"""A job as a multipart form, so that one curl does it all.
+
+Either the field `job` holds the whole request as JSON, or the fields do: `prompt`, `negative_prompt`, `lane`, `until`
+as text, `sampling`, `concepts`, `min_identity`, `max_tries` and `embed_settings` as JSON. Instead of `concepts`, pairs
+of `phrase` and `photo` may be repeated: the first photo belongs to the first phrase. Wherever the JSON names a photo,
+it may name a file of the same form instead of an id. `consent` says on what basis the photos of the form are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from pydantic_core import from_json
+from starlette.datastructures import FormData, UploadFile
+
+from api.context import Context
+from api.http.problems import pointer_to
+from api.photos.consent import FIELD, consent_in_field, required
+from api.photos.decode import Photo
+from api.photos.intake import decode_photo
+from shared.errors import BodyTooLarge, InvalidField, MalformedBody, PictureTooLarge
+
+_TEXTS = ("prompt", "negative_prompt", "lane", "until")
+_VALUES = ("sampling", "concepts", "min_identity", "max_tries", "embed_settings")
+_SETTLED = frozenset({"job", *_TEXTS, *_VALUES, "phrase"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormJob:
+    """A form, taken apart. value: the request as JSON would have held it, not yet checked; photos by id."""
+
+    value: object
+    photos: dict[str, Photo] = field(default_factory=dict)
+
+
+async def job_of(form: FormData, context: Context) -> FormJob:
+    """Reads the fields and decodes the files. Raises MalformedBody, InvalidField or the errors of `read_photo`."""
+    limit_bytes, consent = context.settings.max_body_bytes, _consent(form, context)
+    texts = {
+        name: [await _text(name, part, limit_bytes) for part in form.getlist(name)] for name in _SETTLED if name in form
+    }
+    _check_names(form, texts)
+    paired = "phrase" in texts
+    photos: dict[str, Photo] = {}
+    names: dict[str, str] = {}
+    pair_ids: list[str] = []
+    for name, part in form.multi_items():
+        if name in _SETTLED or name == FIELD:
+            continue
+        place = pointer_to(name, len(pair_ids)) if name == "photo" else pointer_to(name)
+        if isinstance(part, UploadFile):
+            if name in names and not paired:
+                message = f"two files of the form have the name {name[:40]!r}"
+                raise InvalidField(message, pointer=place)
+            photo = replace(await _photo(part, context, place), consent=consent)
+            photos[photo.id] = photo
+            names[name] = photo.id
+            identity = photo.id
+        elif paired and name == "photo":
+            identity = part
+        else:
+            message = f"the form has no field {name[:40]!r}; a file under this name would be a photo"
+            raise InvalidField(message, pointer=place)
+        if name == "photo":
+            pair_ids.append(identity)
+    whole = _json("job", texts["job"][0]) if "job" in texts else _assembled(texts, pair_ids)
+    used: set[str] = set()
+    value = _resolved(whole, names, used)
+    _check_use(names, used, paired=paired)
+    return FormJob(value=value, photos=photos)
+
+
+def _consent(form: FormData, context: Context) -> str:
+    """What is said of the photos that the form brings: nothing where it brings none."""
+    given = form.getlist(FIELD)
+    if len(given) > 1:
+        raise InvalidField(f"the field {FIELD} is given {len(given)} times", pointer=pointer_to(FIELD))
+    said = consent_in_field(given[0] if given else None)
+    if any(isinstance(part, UploadFile) and name not in _SETTLED for name, part in form.multi_items()):
+        return required(said, context.settings)
+    if said:
+        raise InvalidField("the form brings no photo that this could be said of", pointer=pointer_to(FIELD))
+    return said
+
+
+def _check_names(form: FormData, texts: dict[str, list[str]]) -> None:
+    for name, given in texts.items():
+        if len(given) > 1 and name != "phrase":
+            message = f"the field {name} is given {len(given)} times"
+            raise InvalidField(message, pointer=pointer_to(name))
+    if "job" in texts and len(texts) > 1:
+        extra = min(set(texts) - {"job"})
+        message = f"the field job holds the whole request, so {extra} cannot be given beside it"
+        raise InvalidField(message, pointer=pointer_to(extra))
+    if "phrase" in texts and "concepts" in texts:
+        message = "give either concepts, or pairs of phrase and photo"
+        raise InvalidField(message, pointer="/phrase")
+    if "phrase" in texts and len(texts["phrase"]) != len(form.getlist("photo")):
+        message = f"{len(texts['phrase'])} phrases and {len(form.getlist('photo'))} photos: each phrase needs one photo"
+        raise InvalidField(message, pointer="/photo")
+
+
+def _assembled(texts: dict[str, list[str]], pair_ids: Iterable[str]) -> dict[str, object]:
+    """The fields as one value. A field that is missing stays missing: the check of the whole says so."""
+    value: dict[str, object] = {name: texts[name][0] for name in _TEXTS if name in texts}
+    value |= {name: _json(name, texts[name][0]) for name in _VALUES if name in texts}
+    if "phrase" in texts:
+        pairs = zip(texts["phrase"], pair_ids, strict=True)
+        value["concepts"] = [{"phrase": phrase, "photos": [identity]} for phrase, identity in pairs]
+    return value
+
+
+def _resolved(value: object, names: dict[str, str], used: set[str]) -> object:
+    """The request with names of files replaced by photo ids; what is not shaped like a request is left as it is."""
+    if not isinstance(value, dict) or not isinstance(value.get("concepts"), list):
+        return value
+    concepts = [_with_ids(concept, names, used) for concept in value["concepts"]]
+    return {**value, "concepts": concepts}
+
+
+def _with_ids(concept: object, names: dict[str, str], used: set[str]) -> object:
+    if not isinstance(concept, dict) or not isinstance(concept.get("photos"), list):
+        return concept
+    used.update(name for name in concept["photos"] if isinstance(name, str) and name in names)
+    photos = [names.get(name, name) if isinstance(name, str) else name for name in concept["photos"]]
+    return {**concept, "photos": photos}
+
+
+def _check_use(names: dict[str, str], used: set[str], *, paired: bool) -> None:
+    unused = sorted(set(names) - used - ({"photo"} if paired else set()))
+    if unused == ["photo"]:
+        message = "the photo belongs to nobody: give a phrase for each photo, or name it in concepts"
+        raise InvalidField(message, pointer="/photo")
+    if unused:
+        message = f"no concept names the file {unused[0][:40]!r} among its photos"
+        raise InvalidField(message, pointer=pointer_to(unused[0]))
+
+
+async def _photo(part: UploadFile, context: Context, place: str) -> Photo:
+    limit_bytes = context.settings.max_photo_bytes
+    if (part.size or 0) > limit_bytes:
+        message = f"the photo has more than {limit_bytes} bytes"
+        raise PictureTooLarge(message, pointer=place)
+    return await decode_photo(context, await part.read(), pointer=place)
+
+
+async def _text(name: str, part: str | UploadFile, limit_bytes: int) -> str:
+    """A field's text; `-F job=@job.json` sends it as a file, which is as good."""
+    if isinstance(part, str):
+        return part
+    if (part.size or 0) > limit_bytes:
+        message = f"the field {name} has more than {limit_bytes} bytes"
+        raise BodyTooLarge(message, pointer=pointer_to(name))
+    try:
+        return (await part.read()).decode()
+    except UnicodeDecodeError as error:
+        message = f"the field {name} is not UTF-8 text"
+        raise MalformedBody(message, pointer=pointer_to(name)) from error
+
+
+def _json(name: str, text: str) -> object:
+    try:
+        value: object = from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        message = f"the field {name} is not readable as JSON: {error}"
+        raise MalformedBody(message, pointer=pointer_to(name)) from error
+    return value

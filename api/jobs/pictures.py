@@ -1,0 +1,157 @@
+"""The pictures of a job: redirects to signed addresses of the blob store, which serves the bytes itself.
+
+A page in a browser cannot follow them: an `<img>` carries no key, and another host's bytes are not the page's to read.
+It asks with `Accept: image/png` and gets the bytes from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NoReturn
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from api.auth.audit_trail import AGAIN_S, Reading, note_reading, png_answer
+from api.auth.middleware import tenant_of
+from api.context import context_of
+from api.http.paths import JOBS
+from api.jobs.document import PICTURE_ANSWERS, PREVIEW_ANSWERS
+from api.jobs.routes import find
+from api.photos.decode import small
+from shared.blob_store import stage_key
+from shared.errors import NoPicture, NotReadyYet
+from shared.job import Job, Stage
+from shared.orders import STAGES
+from shared.store.tenants.audit import Action
+
+router = APIRouter(prefix=JOBS)
+
+_WHOLE = "private, max-age=3600"
+
+
+@router.get(
+    "/{job_id}/picture",
+    tags=["pictures"],
+    status_code=307,
+    response_class=RedirectResponse,
+    responses=PICTURE_ANSWERS,
+    summary="The final picture",
+)
+async def picture(request: Request, job_id: str) -> Response:
+    """Redirects to the picture (PNG); sends it itself to whom asks with `Accept: image/png`."""
+    context = context_of(request)
+    job = await find(context, tenant_of(request), job_id)
+    key = job.picture or absent(job, "picture", Stage.PERSONALIZE)
+    return await png_answer(request, context, key, reading_of(job, "picture"))
+
+
+@router.get(
+    "/{job_id}/template",
+    tags=["pictures"],
+    status_code=307,
+    response_class=RedirectResponse,
+    responses=PICTURE_ANSWERS,
+    summary="The scene without identities",
+)
+async def template(request: Request, job_id: str) -> Response:
+    """Redirects to the template (PNG), or sends it itself: the scene before anybody was put in."""
+    context = context_of(request)
+    job = await find(context, tenant_of(request), job_id)
+    digest = job.outputs.get(Stage.RENDER) or absent(job, "template", Stage.RENDER)
+    key = stage_key(job.tenant, Stage.RENDER, digest, "template.png")
+    return await png_answer(request, context, key, reading_of(job, "template"))
+
+
+@router.get(
+    "/{job_id}/masks",
+    tags=["pictures"],
+    status_code=307,
+    response_class=RedirectResponse,
+    responses=PICTURE_ANSWERS,
+    summary="Who is where",
+)
+async def masks(request: Request, job_id: str) -> Response:
+    """Redirects to the masks (PNG), or sends them itself: which pixels of the template belong to which concept."""
+    context = context_of(request)
+    job = await find(context, tenant_of(request), job_id)
+    digest = job.outputs.get(Stage.DETECT) or absent(job, "masks", Stage.DETECT)
+    key = stage_key(job.tenant, Stage.DETECT, digest, "masks.png")
+    return await png_answer(request, context, key, reading_of(job, "masks"))
+
+
+def reading_of(job: Job, name: str, *, once_s: int = 0) -> Reading:
+    """Somebody reads a picture of the job."""
+    return Reading(action=Action.PICTURE_READ, subject=job.id, detail=name, once_s=once_s)
+
+
+def absent(job: Job, what: str, made_by: Stage) -> NoReturn:
+    """Raises NoPicture, or NotReadyYet while there may still be one. made_by: the stage that leaves it."""
+    if STAGES.index(job.spec.until) < STAGES.index(made_by):
+        message = f"the job ends after {job.spec.until}: it has no {what}"
+        raise NoPicture(message)
+    if job.done:
+        message = f"the job is {job.status} and has no {what}"
+        raise NoPicture(message)
+    message = f"the job is {job.status} and has no {what} yet"
+    raise NotReadyYet(message)
+
+
+@router.get(
+    "/{job_id}/previews/template",
+    tags=["events"],
+    responses=PREVIEW_ANSWERS,
+    response_class=Response,
+    summary="The template, small",
+)
+async def template_preview(request: Request, job_id: str) -> Response:
+    """The scene before anybody was put in (JPEG)."""
+    context = context_of(request)
+    job = await find(context, tenant_of(request), job_id)
+    digest = job.outputs.get(Stage.RENDER) or absent(job, "template", Stage.RENDER)
+    key = stage_key(job.tenant, Stage.RENDER, digest, "template.png")
+    return await _shrunk(request, key, reading_of(job, "template"))
+
+
+@router.get(
+    "/{job_id}/previews/masks",
+    tags=["events"],
+    responses=PREVIEW_ANSWERS,
+    response_class=Response,
+    summary="The masks, small",
+)
+async def masks_preview(request: Request, job_id: str) -> Response:
+    """Which pixels belong to which concept (JPEG)."""
+    context = context_of(request)
+    job = await find(context, tenant_of(request), job_id)
+    digest = job.outputs.get(Stage.DETECT) or absent(job, "masks", Stage.DETECT)
+    key = stage_key(job.tenant, Stage.DETECT, digest, "masks.png")
+    return await _shrunk(request, key, reading_of(job, "masks"))
+
+
+@router.get(
+    "/{job_id}/previews/picture",
+    tags=["events"],
+    responses=PREVIEW_ANSWERS,
+    response_class=Response,
+    summary="The picture, as it emerges",
+)
+async def picture_preview(request: Request, job_id: str) -> Response:
+    """The picture as it emerges (JPEG), while somebody watches the job with previews; then the final one, small."""
+    context = context_of(request)
+    job = await find(context, tenant_of(request), job_id)
+    if job.picture:
+        return await _shrunk(request, job.picture, reading_of(job, "picture"))
+    emerging = await context.jobs.preview(job_id) or absent(job, "picture", Stage.PERSONALIZE)
+    await note_reading(request, reading_of(job, "emerging", once_s=AGAIN_S))
+    return Response(emerging, 200, {"Cache-Control": "no-store"}, "image/jpeg")
+
+
+async def _shrunk(request: Request, key: str, reading: Reading) -> Response:
+    context = context_of(request)
+    data = await asyncio.to_thread(context.blobs.get, key)
+    if data is None:
+        raise NoPicture("the picture is no longer stored")
+    await note_reading(request, reading)
+    jpeg = await context.decoded(lambda: small(data))
+    return Response(jpeg, 200, {"Cache-Control": _WHOLE}, "image/jpeg")

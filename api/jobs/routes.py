@@ -1,0 +1,180 @@
+"""Jobs over HTTP: submit, read (with long-poll), cancel."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from fastapi import APIRouter, Request, Response
+
+from api.auth.middleware import key_of, receipt_of, tenant_of
+from api.context import Context, context_of
+from api.erasure import LATER
+from api.http import parameters
+from api.http.bodies import media_type, read_body, read_form
+from api.http.openapi import LOOK_PARAMETERS
+from api.http.paths import JOBS
+from api.http.problems import FieldError, Refusal
+from api.idempotency import new_id
+from api.jobs.document import CANCEL_ANSWERS, ERASE_JOB_ANSWERS, JOB_ANSWERS, RETRY_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
+from api.jobs.estimate import weigh_job
+from api.jobs.forms import job_of
+from api.jobs.intake import accept_job, spec_of, spec_of_value
+from api.jobs.views import job_body, job_path
+from api.photos.decode import Photo
+from shared.errors import InvalidField, JobNotFound, NotOver, UnsupportedMedia
+from shared.job import MAX_CONCEPTS, MAX_PHOTOS, Job, JobSpec, Status
+from shared.store.jobs.erasure import Erasing
+
+router = APIRouter(prefix=JOBS, tags=["jobs"])
+
+JSON = "application/json"
+_T = TypeVar("_T")
+_POLL_AFTER_S = 1
+_JOB_ID = re.compile(r"[0-9a-f]{32}")
+# RFC 7240; a preference that cannot be read is ignored, as that text asks.
+_PREFER_WAIT = re.compile(r"(?:^|[\s,;])wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])", re.IGNORECASE)
+
+
+@router.post("", status_code=202, responses=SUBMIT_ANSWERS, openapi_extra=SUBMIT_BODY, summary="Submit a job")
+async def submit(request: Request) -> Response:
+    """Queues one picture. `Prefer: wait=n` answers 200 with the finished job when it is done within n seconds."""
+    context, tenant, receipt = context_of(request), tenant_of(request), receipt_of(request)
+    if request.scope["query_string"] and parameters.flag(request, "dry_run"):
+        return await _taken(request, context, partial(weigh_job, context, tenant, receipt))
+    accept = partial(accept_job, context, tenant, job_id=new_id(request), receipt=receipt)
+    job = await _taken(request, context, accept)
+    preferred = _PREFER_WAIT.search(request.headers.get("prefer", ""))
+    if preferred is None:
+        return await _answer(context, job, 202)
+    wait_s = min(float(preferred[1]), context.settings.max_wait_s)
+    request.scope["waits"] = True
+    # No sequence is above this one: only the end is news.
+    job = _there(await context.jobs.wait(job.id, after=sys.maxsize, timeout_s=wait_s))
+    answer = await _answer(context, job, 200 if job.done else 202)
+    answer.headers["Preference-Applied"] = f"wait={preferred[1]}"
+    return answer
+
+
+@router.get("/{job_id}", responses=JOB_ANSWERS, openapi_extra=LOOK_PARAMETERS, summary="Look at a job")
+async def look(request: Request, job_id: str) -> Response:
+    """The job as it is; with `wait` as soon as it changes. `If-None-Match` answers 304 while it has not."""
+    wait_s = _wait_s(request) if request.scope["query_string"] else 0.0
+    context = context_of(request)
+    job = await find(context, tenant_of(request), job_id)
+    tags = request.headers.get("if-none-match")
+    if wait_s and not job.done and (tags is None or _same(tags, job)):
+        request.scope["waits"] = True
+        timeout_s = min(wait_s, context.settings.max_wait_s)
+        job = _there(await context.jobs.wait(job_id, after=job.sequence, timeout_s=timeout_s))
+    if tags is not None and _same(tags, job):
+        return Response(status_code=304, headers={"ETag": _tag(job), "Cache-Control": "private, no-cache"})
+    return await _answer(context, job, 200)
+
+
+@router.post("/{job_id}/cancel", responses=CANCEL_ANSWERS, summary="Take a job back")
+async def cancel(request: Request, job_id: str) -> Response:
+    """A queued job is canceled at once, a running one at its next step; one that is done stays as it is."""
+    context, tenant, key = context_of(request), tenant_of(request), key_of(request)
+    check_id(job_id)
+    return await _answer(context, _there(await context.jobs.cancel(job_id, tenant=tenant, by=key)), 200)
+
+
+@router.post("/{job_id}/retry", status_code=202, responses=RETRY_ANSWERS, summary="Do a job over")
+async def retry(request: Request, job_id: str) -> Response:
+    """A new job from the spec of one that failed, was canceled or expired. The old one stays: `retry_of` names it."""
+    context, tenant = context_of(request), tenant_of(request)
+    old = await find(context, tenant, job_id)
+    if not old.done or old.status is Status.SUCCEEDED:
+        raise NotOver(f"the job is {old.status}: only one that failed, was canceled or expired can be done over")
+    new, receipt = new_id(request), receipt_of(request)
+    job = await accept_job(context, tenant, old.spec, job_id=new, receipt=receipt, retry_of=job_id)
+    return await _answer(context, job, 202)
+
+
+async def find(context: Context, tenant: str, job_id: str) -> Job:
+    """The tenant's job of this id. Raises JobNotFound, for another tenant's job as well, or RecordsUnavailable."""
+    check_id(job_id)
+    job = await context.jobs.get(job_id)
+    return _there(job if job is not None and job.tenant == tenant else None)
+
+
+def check_id(job_id: str) -> None:
+    """Raises JobNotFound for what can be no job's id, without asking Redis."""
+    if not _JOB_ID.fullmatch(job_id):
+        raise JobNotFound("there is no job of this id: ids are 32 hexadecimal digits")
+
+
+def _wait_s(request: Request) -> float:
+    # By hand, like all query parameters: routes are called without FastAPI reading their arguments (api/http/direct).
+    text = request.query_params.get("wait", "0")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        wrong = FieldError(code="not_seconds", message="wait must be a number of seconds", parameter="wait")
+        raise Refusal(InvalidField, wrong.message, [wrong])
+    return seconds
+
+
+async def _taken(
+    request: Request, context: Context, take: Callable[[JobSpec, Mapping[str, Photo]], Awaitable[_T]]
+) -> _T:
+    """What `take` makes of the request: of its spec, and the photos that came along, by their ids."""
+    settings = context.settings
+    match media_type(request):
+        case "application/json":
+            spec = spec_of(await read_body(request, limit_bytes=settings.max_body_bytes))
+            return await take(spec, {})
+        case "multipart/form-data":
+            photos = MAX_CONCEPTS * MAX_PHOTOS
+            limit_bytes = settings.max_body_bytes + MAX_CONCEPTS * settings.max_photo_bytes
+            async with read_form(request, limit_bytes=limit_bytes, max_files=photos) as form, context.unpacking:
+                made = await job_of(form, context)
+                return await take(spec_of_value(made.value), made.photos)
+        case other:
+            message = f"send a job as application/json or multipart/form-data, not as {other[:80] or 'no type at all'}"
+            raise UnsupportedMedia(message)
+
+
+async def _answer(context: Context, job: Job, status: int) -> Response:
+    place = await context.jobs.queue_place(job.id) if job.status is Status.QUEUED and status != 202 else None
+    headers = {"ETag": _tag(job), "Cache-Control": "private, no-cache"}
+    if status == 202:
+        headers |= {"Location": job_path(job.id), "Retry-After": str(_POLL_AFTER_S)}
+    return Response(job_body(job, place), status, headers, JSON)
+
+
+def _there(job: Job | None) -> Job:
+    if job is None:
+        raise JobNotFound("there is no job of this id; records of finished jobs expire")
+    return job
+
+
+def _tag(job: Job) -> str:
+    # Weak: the place in the queue changes without a change of the job itself.
+    return f'W/"{job.sequence}"'
+
+
+def _same(tags: str, job: Job) -> bool:
+    """Whether If-None-Match names the job as it is (weak comparison, RFC 9110 section 13.1.2)."""
+    given = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
+    return "*" in given or f'"{job.sequence}"' in given
+
+
+@router.delete("/{job_id}", status_code=204, responses=ERASE_JOB_ANSWERS, summary="Erase a job")
+async def erase_job(request: Request, job_id: str) -> Response:
+    """Its record, its pictures and its stage results, but for those that other jobs of yours have.
+
+    A job that runs is canceled and erased when it stops: 202 until then, 404 after.
+    """
+    check_id(job_id)
+    answer = await context_of(request).eraser.erase_job(job_id, tenant_of(request), key_of(request))
+    if answer is Erasing.NONE:
+        raise JobNotFound("there is no job of this id; records of finished jobs expire")
+    return Response(status_code=202, headers=LATER) if answer is Erasing.RUNNING else Response(status_code=204)

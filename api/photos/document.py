@@ -1,0 +1,109 @@
+"""What the OpenAPI document says of photos beyond the routes' own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.http.openapi import (
+    BODY_ERRORS,
+    PICTURE_ERRORS,
+    RETRY_AFTER,
+    STORES,
+    Answers,
+    with_problems,
+)
+from api.http.parameters import CONSENT as CONSENT_HEADER
+from api.photos.consent import FIELD, MOST_CHARS
+from api.photos.uploads import NewUpload, UploadedPhoto, UploadView
+from api.photos.views import PhotoRecordView, PhotoView
+from shared import errors as tree
+
+FILE = {"type": "string", "format": "binary"}
+_PLACE = {
+    "Location": {"description": "A signed address, valid for a while", "schema": {"type": "string", "format": "uri"}}
+}
+PNG: Answers = {
+    307: {"description": "`Location` is a signed address of the picture", "headers": _PLACE},
+    200: {
+        "description": "The picture itself, asked for with `Accept: image/png`",
+        "content": {"image/png": {"schema": FILE}},
+    },
+}
+
+PHOTO_LOOK_ANSWERS = with_problems(
+    {
+        **PNG,
+        200: {
+            "model": PhotoRecordView,
+            "description": "What was said of consent, asked for with `Accept: application/json`; or the photo itself, "
+            "with `Accept: image/png`",
+            "content": {"image/png": {"schema": FILE}},
+        },
+    },
+    tree.PhotoNotFound,
+    *STORES,
+)
+PHOTO_ANSWERS = with_problems(
+    {
+        201: {"model": PhotoView, "description": "Stored"},
+        200: {"model": PhotoView, "description": "Was there already"},
+    },
+    *BODY_ERRORS,
+    *PICTURE_ERRORS,
+    tree.UnknownUpload,
+    tree.ConsentRequired,
+    *STORES,
+)
+ERASE_PHOTO_ANSWERS = with_problems(
+    {
+        204: {"description": "Gone"},
+        202: {"description": "Gone but for faces in many casts, which go by themselves", "headers": RETRY_AFTER},
+    },
+    tree.PhotoNotFound,
+    *STORES,
+)
+UPLOAD_ANSWERS = with_problems(
+    {201: {"model": UploadView, "description": "Send the photo there"}}, *BODY_ERRORS, tree.PictureTooLarge
+)
+UPLOAD_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": NewUpload.model_json_schema(), "example": {"bytes": 2_500_000}}},
+    }
+}
+CONSENT = {
+    "type": "string",
+    "maxLength": MOST_CHARS,
+    "description": "On what basis the photo is used: kept with it, and shown in the audit log",
+    "examples": ["written release 2026-11-03, A. Person"],
+}
+PHOTO_BODY: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": CONSENT_HEADER,
+            "in": "header",
+            "description": "The same as a form's field `consent`, for every other body; UTF-8 as it is, or "
+            "percent-encoded after `UTF-8''` (RFC 8187)",
+            "schema": {"type": "string"},
+            "example": "written release 2026-11-03, A. Person",
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["photo"],
+                    "properties": {"photo": FILE, FIELD: CONSENT},
+                    "additionalProperties": False,
+                }
+            },
+            "image/*": {"schema": FILE},
+            "application/json": {
+                "schema": UploadedPhoto.model_json_schema(),
+                "example": {"upload": "7c1f0a9be2d7436f8a5b3e6d9c0f1a72"},
+            },
+        },
+    },
+}

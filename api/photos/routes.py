@@ -1,0 +1,125 @@
+"""Reference photos over HTTP."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from starlette.datastructures import UploadFile
+
+from api.auth.audit_trail import Reading, png_answer
+from api.auth.middleware import key_of, tenant_of
+from api.context import Context, context_of
+from api.erasure import LATER
+from api.http.bodies import media_type, read_body, read_form
+from api.photos.consent import (
+    FIELD,
+    consent_in_field,
+    consent_in_header,
+    one_of,
+    required,
+)
+from api.photos.document import ERASE_PHOTO_ANSWERS, PHOTO_ANSWERS, PHOTO_BODY, PHOTO_LOOK_ANSWERS
+from api.photos.intake import Sending, accept_photo
+from api.photos.uploads import accept_upload
+from api.photos.views import PhotoRecordView, PhotoView
+from shared.blob_store import photo_key
+from shared.errors import (
+    InvalidField,
+    NoPicture,
+    PhotoNotFound,
+    PictureTooLarge,
+    UnsupportedMedia,
+)
+from shared.store.jobs.erasure import Erasing
+from shared.store.tenants.audit import Action
+
+router = APIRouter(prefix="/v1/photos", tags=["photos"])
+
+_JSON = "application/json"
+# Room for the boundaries and headers around the one file of a form.
+_FRAME_BYTES = 65_536
+_NAME_BYTES = 4096
+
+
+@router.post("", status_code=201, responses=PHOTO_ANSWERS, openapi_extra=PHOTO_BODY, summary="Upload a photo")
+async def upload(request: Request) -> Response:
+    """Keeps one reference photo: 201 with its id, or 200 when the same bytes were there already.
+
+    As the body itself, as a form, or, as JSON, one that was uploaded to a signed address. What is said of consent, in
+    the form's field `consent` or in `Troupe-Consent`, is kept with the photo; sent again without it, a photo keeps it.
+    """
+    context, tenant, key = context_of(request), tenant_of(request), key_of(request)
+    if media_type(request) == _JSON:
+        sending = Sending(by=key, consent=required(consent_in_header(request), context.settings))
+        body = await read_body(request, limit_bytes=_NAME_BYTES)
+        photo_id, is_new = await accept_upload(context, tenant, body, sending)
+    else:
+        data, consent = await _sent(request, context)
+        sending = Sending(by=key, consent=consent)
+        photo_id, is_new = await accept_photo(context, tenant, data, sending, pointer="/photo")
+    return Response(PhotoView(id=photo_id).model_dump_json(), 201 if is_new else 200, None, _JSON)
+
+
+@router.get("/{photo_id}", status_code=307, responses=PHOTO_LOOK_ANSWERS, response_class=Response, summary="A photo")
+async def look(request: Request, photo_id: str) -> Response:
+    """Redirects to the photo as it is kept (PNG); sends it itself to whom asks with `Accept: image/png`.
+
+    With `Accept: application/json`: what was said of consent, and no picture.
+    """
+    context, tenant = context_of(request), tenant_of(request)
+    if request.headers.get("accept") == _JSON:
+        return await _told(context, tenant, photo_id)
+    if not photo_id.isalnum() or await context.jobs.unknown_photos(tenant, [photo_id]):
+        raise PhotoNotFound("there is no photo of this id; photos expire")
+    try:
+        reading = Reading(action=Action.PHOTO_READ, subject=photo_id)
+        return await png_answer(request, context, photo_key(tenant, photo_id), reading)
+    except NoPicture as gone:
+        raise PhotoNotFound("the photo is no longer stored") from gone
+
+
+async def _told(context: Context, tenant: str, photo_id: str) -> Response:
+    consent = await context.jobs.consent(tenant, photo_id) if photo_id.isalnum() else None
+    if consent is None:
+        raise PhotoNotFound("there is no photo of this id; photos expire")
+    view = PhotoRecordView(id=photo_id, consent=consent or None)
+    return Response(view.model_dump_json(), 200, {"Cache-Control": "private, no-cache", "Vary": "Accept"}, _JSON)
+
+
+async def _sent(request: Request, context: Context) -> tuple[bytes, str]:
+    """The photo's bytes, and what is said of consent."""
+    limit_bytes, said = context.settings.max_photo_bytes, consent_in_header(request)
+    too_large = PictureTooLarge(f"the photo has more than {limit_bytes} bytes", pointer="/photo")
+    type_ = media_type(request)
+    if type_ == "multipart/form-data":
+        bound = limit_bytes + _FRAME_BYTES
+        async with read_form(request, limit_bytes=bound, max_files=1, refusal=too_large) as form:
+            photo, names = form.get("photo"), sorted(name for name, _ in form.multi_items())
+            if not isinstance(photo, UploadFile) or names not in (["photo"], [FIELD, "photo"]):
+                message = f"the form must hold one file, in the field photo, and may hold one field {FIELD}"
+                raise InvalidField(message, pointer="/photo")
+            consent = required(one_of(said, consent_in_field(form.get(FIELD))), context.settings)
+            data = await photo.read()
+        if len(data) > limit_bytes:
+            raise too_large
+        return data, consent
+    # What the bytes are is read from the bytes; the type only has to say that they are the body itself.
+    if type_.startswith("image/") or type_ == "application/octet-stream":
+        consent = required(said, context.settings)
+        return await read_body(request, limit_bytes=limit_bytes, refusal=too_large), consent
+    message = (
+        f"send a photo as image/* or multipart/form-data, or name its upload, not {type_[:80] or 'no type at all'}"
+    )
+    raise UnsupportedMedia(message)
+
+
+@router.delete("/{photo_id}", status_code=204, responses=ERASE_PHOTO_ANSWERS, summary="Erase a photo")
+async def erase_photo(request: Request, photo_id: str) -> Response:
+    """The photo and the embeddings of its faces. Jobs that still need it fail; pictures made with it stay.
+
+    The photo itself goes at once. 202 where its faces were in many casts: they go by themselves, 404 after.
+    """
+    eraser, tenant, key = context_of(request).eraser, tenant_of(request), key_of(request)
+    answer = await eraser.erase_photo(photo_id, tenant, key) if photo_id.isalnum() else Erasing.NONE
+    if answer is Erasing.NONE:
+        raise PhotoNotFound("there is no photo of this id; photos expire")
+    return Response(status_code=202, headers=LATER) if answer is Erasing.RUNNING else Response(status_code=204)

@@ -1,0 +1,93 @@
+"""Whether the process lives, and whether a job that is submitted now can be served."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+from fastapi import APIRouter, Request, Response
+
+from api.auth.middleware import is_known
+from api.context import Context, context_of
+from api.service.document import ALIVE_ANSWERS, READY_ANSWERS
+from api.service.views import CheckView, ReadyView
+from shared.errors import TroupeError
+from shared.startup import Startup
+from shared.store.queue.values import WorkerFacts
+
+router = APIRouter(tags=["health"])
+
+_CHECK_S = 3.0
+_ROLES = ("detection", "generation")
+
+
+@router.get("/healthz", responses=ALIVE_ANSWERS, summary="Is the process alive")
+async def healthz(_: Request) -> Response:
+    """Answers as long as the process does; asks nobody else."""
+    return Response(b'{"ok":true}', media_type="application/json")
+
+
+@router.get("/readyz", responses=READY_ANSWERS, summary="Can jobs be served")
+async def readyz(request: Request) -> Response:
+    """200 when Redis and S3 answer and every role has a worker that is ready; 503 otherwise. The body says which.
+
+    Why something is not ready names hosts, so where keys are asked for, only who shows one is told.
+    """
+    context = context_of(request)
+    redis, s3, workers = await asyncio.gather(
+        _check("redis", context.jobs.ping()),
+        _check("s3", asyncio.to_thread(context.blobs.ensure_bucket)),
+        _check_workers(context),
+    )
+    checks = (redis, s3, *workers)
+    startup: Startup = request.app.state.startup
+    warnings = tuple(flaw.words for flaw in startup.flaws)
+    if not is_known(request):
+        checks = tuple(CheckView(name=one.name, ok=one.ok, detail=_outline(one)) for one in checks)
+        warnings = ()
+    view = ReadyView(ready=all(check.ok for check in checks), checks=checks, warnings=warnings)
+    headers = None if view.ready else {"Retry-After": "2"}
+    return Response(view.model_dump_json(), 200 if view.ready else 503, headers, "application/json")
+
+
+def _outline(check: CheckView) -> str:
+    return "ready" if check.ok else "not ready"
+
+
+async def _check(name: str, answer: Awaitable[None]) -> CheckView:
+    try:
+        async with asyncio.timeout(_CHECK_S):
+            await answer
+    except TroupeError as error:
+        return CheckView(name=name, ok=False, detail=error.message)
+    except TimeoutError:
+        return CheckView(name=name, ok=False, detail=f"no answer within {_CHECK_S:g} s")
+    return CheckView(name=name, ok=True, detail="answers")
+
+
+async def _check_workers(context: Context) -> list[CheckView]:
+    try:
+        async with asyncio.timeout(_CHECK_S):
+            facts = await context.jobs.workers()
+    except (TroupeError, TimeoutError):
+        return [CheckView(name=role, ok=False, detail="unknown: Redis does not answer") for role in _ROLES]
+    return [role_check(role, facts, context.settings.bundle) for role in _ROLES]
+
+
+def role_check(role: str, facts: list[WorkerFacts], bundle: str) -> CheckView:
+    """Whether a worker of this role is ready to serve the API's bundle, and if none is, why."""
+    of_role = [worker for worker in facts if worker.role in (role, "all")]
+    serving = [worker for worker in of_role if worker.ready and not worker.draining and worker.bundle == bundle]
+    if serving:
+        return CheckView(name=role, ok=True, detail=f"{len(serving)} ready: {', '.join(w.name for w in serving)}")
+    if not of_role:
+        return CheckView(name=role, ok=False, detail="no worker gives a sign of life")
+    return CheckView(name=role, ok=False, detail="; ".join(_why_not(worker, bundle) for worker in of_role))
+
+
+def _why_not(worker: WorkerFacts, bundle: str) -> str:
+    if worker.bundle != bundle:
+        return f"{worker.name} has the bundle {worker.bundle}, the API {bundle}"
+    if worker.draining:
+        return f"{worker.name} is going away"
+    return f"{worker.name}: {worker.reason or 'loading'}"

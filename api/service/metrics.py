@@ -1,0 +1,107 @@
+"""`/metrics` of the API: its own counts, and the state of the queue as of the scrape."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, REGISTRY, CollectorRegistry, generate_latest, start_http_server
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from api.context import Context, context_of
+from api.service.document import METRICS_ANSWERS
+from api.service.http_metrics import Requests
+from api.service.queue_metrics import families
+from shared.errors import RecordsUnavailable
+from shared.telemetry.log import get_logger
+from shared.telemetry.metrics import meters
+
+# Prometheus gives up after ten seconds, and then knows nothing at all.
+_READ_S = 3.0
+_AGE_S = 1.0
+
+log = get_logger(__name__)
+router = APIRouter(tags=["health"])
+
+
+class Exposition:
+    """What is told at `/metrics`. One a process; `requests` counts the answers."""
+
+    def __init__(self) -> None:
+        self.requests = Requests()
+        self._reading = asyncio.Lock()
+        self._read: tuple[float, list[Metric]] = (float("-inf"), [])
+        # A count that is not there cannot be told from one that is nothing.
+        meters()
+
+    async def text(self, context: Context) -> bytes:
+        """All of it, in Prometheus's text format."""
+        found = _Found([*self.requests.collect(), *await self._queue(context)])
+        return generate_latest(REGISTRY) + generate_latest(found)
+
+    async def _queue(self, context: Context) -> list[Metric]:
+        """The queue as of at most a second ago: whoever asks again and again must not keep Redis busy."""
+        async with self._reading:
+            now_s = asyncio.get_running_loop().time()
+            if now_s - self._read[0] > _AGE_S:
+                self._read = (now_s, await _read(context))
+            return self._read[1]
+
+    @asynccontextmanager
+    async def own_port(self, context: Context) -> AsyncIterator[None]:
+        """Serves it on a port of its own, where the settings name one. Raises OSError when it is taken."""
+        settings = context.settings
+        if not settings.metrics or not settings.metrics_port:
+            yield
+            return
+        loop = asyncio.get_running_loop()
+
+        class Now(Collector):
+            """Asks the event loop, from the thread that serves."""
+
+            def collect(inside) -> Iterable[Metric]:  # noqa: N805 - self is the exposition here
+                yield from REGISTRY.collect()
+                yield from self.requests.collect()
+                yield from asyncio.run_coroutine_threadsafe(self._queue(context), loop).result(2 * _READ_S)
+
+        registry = CollectorRegistry()
+        registry.register(Now())
+        server, thread = start_http_server(settings.metrics_port, settings.metrics_host, registry)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(server.shutdown)
+            server.server_close()
+            thread.join()
+
+
+class _Found(CollectorRegistry):
+    """Metrics that are there already."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        super().__init__()
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        """As they are."""
+        return iter(self._metrics)
+
+
+async def _read(context: Context) -> list[Metric]:
+    try:
+        async with asyncio.timeout(_READ_S):
+            return list(families(await context.totals.read(), await context.jobs.workers()))
+    except (RecordsUnavailable, TimeoutError) as error:
+        log.warning("queue_not_read", error=str(error))
+        return list(families(None, []))
+
+
+@router.get("/metrics", responses=METRICS_ANSWERS, summary="Figures for Prometheus")
+async def metrics(request: Request) -> Response:
+    """The queue, the workers and this process in figures. They name no tenant, but belong inside the network."""
+    exposition: Exposition = request.app.state.exposition
+    text = await exposition.text(context_of(request))
+    return Response(text, headers={"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

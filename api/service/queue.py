@@ -1,0 +1,68 @@
+"""How busy the service is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Request, Response
+
+from api.auth.middleware import tenant_of
+from api.context import context_of
+from api.service.document import QUEUE_ANSWERS, WORKERS_ANSWERS
+from api.service.queue_metrics import state_of
+from api.service.views import LaneView, QueueView, WorkersView, WorkerView, WorkView
+from shared.store.queue.state import LaneState
+from shared.store.queue.values import WorkerFacts
+from shared.store.queue.workers import Work
+
+router = APIRouter(tags=["queue"])
+
+
+@router.get("/v1/queue", responses=QUEUE_ANSWERS, summary="How busy it is")
+async def queue(request: Request) -> Response:
+    """What of yours waits and runs in each lane, and how long everybody's backlog takes."""
+    states = await context_of(request).queue.of(tenant_of(request))
+    view = QueueView(lanes={state.lane: _lane(state) for state in states}, backlog_s=_together(states))
+    return Response(view.model_dump_json(), headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+
+def _lane(state: LaneState) -> LaneView:
+    return LaneView(
+        depth=state.depth,
+        running=state.running,
+        pictures_per_min=state.pictures_per_min,
+        eta_s=_rounded(state.eta_s),
+        backlog_s=_rounded(state.backlog_s),
+    )
+
+
+def _together(states: list[LaneState]) -> float | None:
+    backlogs = [state.backlog_s for state in states]
+    return None if None in backlogs else _rounded(sum(backlog or 0.0 for backlog in backlogs))
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+@router.get("/v1/workers", responses=WORKERS_ANSWERS, summary="The workers, and what they do")
+async def workers(request: Request) -> Response:
+    """Every worker that gives signs of life. Of another tenant's job only that there is one."""
+    context, tenant = context_of(request), tenant_of(request)
+    busy = {work.worker: work for work in await context.crew.busy()}
+    facts = sorted(await context.jobs.workers(), key=lambda one: (one.role, one.name))
+    view = WorkersView(workers=tuple(_worker(one, busy, tenant) for one in facts))
+    return Response(view.model_dump_json(), headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+
+def _worker(facts: WorkerFacts, busy: Mapping[str, Work], tenant: str) -> WorkerView:
+    work = busy.get(facts.name)
+    own = work if work is not None and work.tenant == tenant else None
+    # Named by Celery, and by us: celery@HOST.PID.
+    host = facts.name.rpartition("@")[2].rpartition(".")[0]
+    more = {"host": host, "state": state_of(facts), "busy": work is not None, "job": own and _work(own)}
+    return WorkerView.model_validate({**facts.model_dump(), **more})
+
+
+def _work(work: Work) -> WorkView:
+    return WorkView(id=work.job_id, stage=work.stage, step=work.progress.step, steps=work.progress.steps)

@@ -1,0 +1,129 @@
+"""The state of the queue as Prometheus's metrics: made at every scrape from one read of Redis."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from shared.job import Lane, Stage, Status
+from shared.store.queue.totals import TENANT_CLASSES, LaneTotals, Totals
+from shared.store.queue.values import WorkerFacts
+
+Rows = Sequence[tuple[Sequence[str], float]]
+
+LANES: tuple[Lane, ...] = ("interactive", "batch")
+ROLES = ("detection", "generation", "all")
+# Codes of failures that no job is to blame for. They are told from the start: an alert must see the first one come.
+OWN_FAULTS = ("internal", "worker_lost", "out_of_memory", "blobs_unavailable", "records_unavailable")
+WorkerState = Literal["ready", "loading", "broken", "draining"]
+_STATES: tuple[WorkerState, ...] = ("ready", "loading", "broken", "draining")
+# What a child says on its way to being ready (worker/queue/executor.py).
+_UNDER_WAY = frozenset({"", "loading", "warming up"})
+
+
+def state_of(worker: WorkerFacts) -> WorkerState:
+    """What a worker is up to, in a word."""
+    if worker.draining:
+        return "draining"
+    if worker.ready:
+        return "ready"
+    return "loading" if worker.reason in _UNDER_WAY else "broken"
+
+
+def families(totals: Totals | None, workers: list[WorkerFacts]) -> Iterator[Metric]:
+    """All of them; without totals, because Redis did not answer, only that it did not."""
+    yield _gauge("troupe_redis_up", "Whether Redis answered the scrape", [], [([], totals is not None)])
+    if totals is None:
+        return
+    memory = [(["used"], totals.memory.used), (["max"], totals.memory.max)]
+    yield _gauge("troupe_redis_memory_bytes", "Memory of Redis; max is 0 without a limit", ["kind"], memory)
+    yield from _workers(workers)
+    yield from _lanes(totals, workers)
+    yield _gauge("troupe_jobs_paused", "Jobs between two tries", [], [([], totals.paused)])
+    yield _gauge("troupe_batches", "Batches that are not over", [], [([], totals.batches)])
+    words = "How long ago a webhook delivery was due that nobody has taken"
+    yield _gauge("troupe_webhook_late_seconds", words, [], [([], totals.late_s)])
+    yield _gauge("troupe_speed_units", "Units a second of one generation worker", [], [([], totals.speed)])
+    yield from _counts(totals)
+
+
+def _lanes(totals: Totals, workers: list[WorkerFacts]) -> Iterator[Metric]:
+    lanes = totals.lanes
+    waiting = [(lane, kind, lanes[lane].waiting[kind]) for lane in LANES for kind in TENANT_CLASSES]
+    labels = ["lane", "tenant_class"]
+    jobs = [([lane, kind], one.jobs) for lane, kind, one in waiting]
+    yield _gauge("troupe_queue_jobs", "Jobs that wait for their turn, by their tenant's weight", labels, jobs)
+    ages = [([lane, kind], one.oldest_s) for lane, kind, one in waiting]
+    yield _gauge("troupe_queue_oldest_seconds", "Since when the oldest of them waits", labels, ages)
+    slots = max(1, sum(one.slots for one in workers if one.ready and one.role != "detection"))
+    units_per_s = totals.speed * slots
+
+    def of_lanes(name: str, words: str, number: str) -> Metric:
+        return _gauge(name, words, ["lane"], [([lane], _number(lanes[lane], number)) for lane in LANES])
+
+    yield of_lanes("troupe_queue_parked", "Jobs that wait for a result that another one makes", "parked")
+    yield of_lanes("troupe_queue_lines", "Lines of batches that no job was made of yet", "lines")
+    yield of_lanes("troupe_jobs_in_flight", "Jobs that were handed to Celery and nobody works on yet", "flight")
+    yield of_lanes("troupe_leases", "Jobs that a worker holds", "leases")
+    yield of_lanes("troupe_backlog_units", "Units of all that waits", "units")
+    if totals.speed:
+        words = "How long the ready workers need for all that waits"
+        seconds = [([lane], lanes[lane].units / units_per_s) for lane in LANES]
+        yield _gauge("troupe_backlog_seconds", words, ["lane"], seconds)
+
+
+def _workers(workers: list[WorkerFacts]) -> Iterator[Metric]:
+    found = Counter((worker.role, state_of(worker)) for worker in workers)
+    rows = [([role, state], found[role, state]) for role in ROLES for state in _STATES]
+    yield _gauge("troupe_workers", "Workers that give signs of life", ["role", "state"], rows)
+    # As many series as workers live: a name goes with its worker.
+    memory = [
+        ([worker.name, kind], megabytes * 1e6)
+        for worker in workers
+        if worker.memory_mb
+        for kind, megabytes in (("total", worker.memory_mb), ("free", worker.free_mb))
+    ]
+    yield _gauge("troupe_gpu_memory_bytes", "Memory of a worker's device", ["worker", "kind"], memory)
+    paces = [([worker.name], worker.steps_per_s) for worker in workers if worker.steps_per_s]
+    words = "Denoising steps a second, while a worker drew its last stages"
+    yield _gauge("troupe_steps_per_second", words, ["worker"], paces)
+
+
+def _counts(totals: Totals) -> Iterator[Metric]:
+    ended = totals.counted("ended")
+    over = [status.value for status in Status if status not in {Status.QUEUED, Status.RUNNING}]
+    rows = [([lane, status], ended.get((lane, status), 0)) for lane in LANES for status in over]
+    yield _counter("troupe_jobs_ended", "Jobs that are over", ["lane", "status"], rows)
+    codes = {**dict.fromkeys(OWN_FAULTS, 0), **{code: number for (code,), number in totals.counted("failed").items()}}
+    failed = [([code], number) for code, number in codes.items()]
+    yield _counter("troupe_jobs_failed", "Jobs that failed, by the code of their error", ["code"], failed)
+    done = totals.counted("done")
+    rows = [([stage.value, how], done.get((stage.value, how), 0)) for stage in Stage for how in ("made", "reused")]
+    yield _counter(
+        "troupe_stages_done", "Stages done; reused: an equal result was there or came", ["stage", "how"], rows
+    )
+    lost = totals.counted("lost")
+    rows = [([stage.value], lost.get((stage.value,), 0)) for stage in Stage]
+    yield _counter("troupe_leases_lost", "Jobs whose worker died or fell silent", ["stage"], rows)
+
+
+def _number(lane: LaneTotals, name: str) -> float:
+    number: float = getattr(lane, name)
+    return number
+
+
+def _gauge(name: str, words: str, labels: list[str], rows: Rows) -> Metric:
+    family = GaugeMetricFamily(name, words, labels=labels)
+    for values, number in rows:
+        family.add_metric(values, number)
+    return family
+
+
+def _counter(name: str, words: str, labels: list[str], rows: Rows) -> Metric:
+    family = CounterMetricFamily(name, words, labels=labels)
+    for values, number in rows:
+        family.add_metric(values, number)
+    return family

@@ -1,0 +1,118 @@
+"""What an audit log looks like to its tenant, and what the OpenAPI document says of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict
+
+from api.http.openapi import CURSOR, limit, with_problems
+from shared import errors as tree
+from shared.store.tenants.audit import Action, AuditEntry, AuditPage
+
+
+class AuditEntryView(TypedDict):
+    """Something that was done with one of the tenant's keys."""
+
+    id: Annotated[str, Field(description="Of the entry", examples=["1798675200000-0"])]
+    at: datetime
+    tenant: Annotated[str, Field(examples=["default"])]
+    key: Annotated[
+        str, Field(description="Id of the key, which is no secret; `-` where keys are not asked for", examples=["-"])
+    ]
+    action: Action
+    subject: Annotated[
+        str,
+        Field(
+            description="Id of the job, photo or batch, or the tenant's name",
+            examples=["5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c"],
+        ),
+    ]
+    detail: Annotated[
+        str | None,
+        Field(
+            description="Which picture (`picture`, `template`, `masks`, `emerging`) or file (`output`, `errors`, "
+            "`manifest`, `zip`, `items`) was read; of `job.retried`, the job that is done over",
+            examples=["picture"],
+        ),
+    ]
+    consent: Annotated[
+        str | None,
+        Field(
+            description="What an upload said of consent, if anything; gone once all of the tenant's was erased",
+            examples=["written release 2026-11-03, A. Person"],
+        ),
+    ]
+
+
+class AuditPageView(TypedDict):
+    """Some of the tenant's audit log, the newest entry first."""
+
+    entries: list[AuditEntryView]
+    next: Annotated[str | None, Field(description="`cursor` of the following page; null on the last one")]
+
+
+_PAGE_JSON = TypeAdapter(AuditPageView)
+
+
+def page_body(page: AuditPage) -> bytes:
+    """A page of an audit log as JSON."""
+    return _PAGE_JSON.dump_json({"entries": [_view(entry) for entry in page.entries], "next": page.next})
+
+
+def _view(entry: AuditEntry) -> AuditEntryView:
+    return {
+        "id": entry.id,
+        "at": datetime.fromtimestamp(entry.at, UTC),
+        "tenant": entry.tenant,
+        "key": entry.key,
+        "action": entry.action,
+        "subject": entry.subject,
+        "detail": entry.detail,
+        "consent": entry.consent,
+    }
+
+
+AUDIT_ANSWERS = with_problems(
+    {200: {"model": AuditPageView, "description": "One page"}}, tree.InvalidField, tree.RecordsUnavailable
+)
+AUDIT_PARAMETERS = {
+    "parameters": [
+        {
+            "name": "action",
+            "in": "query",
+            "description": "Only entries of this action",
+            "schema": {"$ref": "#/components/schemas/Action"},
+        },
+        CURSOR,
+        limit("entries"),
+    ]
+}
+
+
+def audit_example() -> Any:
+    """A page as it is answered. FastAPI would leave out what is null."""
+    key, tenant = "3f9a6c1e5d7b2480", "default"
+    upload = AuditEntry(
+        id="1798675200000-0",
+        at=1_798_675_200.0,
+        tenant=tenant,
+        key=key,
+        action=Action.PHOTO_UPLOADED,
+        subject="0b54a5b4c5d0b4c2" * 4,
+        detail=None,
+        consent="written release 2026-11-03, A. Person",
+    )
+    read = AuditEntry(
+        id="1798675260000-0",
+        at=1_798_675_260.0,
+        tenant=tenant,
+        key=key,
+        action=Action.PICTURE_READ,
+        subject="5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c",
+        detail="picture",
+    )
+    return json.loads(page_body(AuditPage(entries=(read, upload), next=None)))

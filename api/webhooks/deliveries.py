@@ -1,0 +1,57 @@
+"""The log of a webhook over HTTP: what was told, how it went, and the same message once more."""
+
+from __future__ import annotations
+
+import re
+
+from fastapi import APIRouter, Request, Response
+
+from api.auth.middleware import tenant_of
+from api.context import context_of
+from api.http import parameters
+from api.http.paths import WEBHOOKS
+from api.webhooks import document as said
+from api.webhooks.routes import (
+    answer,
+    find,
+    no_delivery,
+    sent,
+)
+from api.webhooks.views import DeliveryPageView, delivery_view
+
+router = APIRouter(prefix=WEBHOOKS, tags=["webhooks"])
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@router.get(
+    "/{webhook_id}/deliveries", responses=said.LOG, openapi_extra=said.LOG_PARAMETERS, summary="Read the delivery log"
+)
+async def log(request: Request, webhook_id: str) -> Response:
+    """What was told to the webhook, the newest first, with every attempt: for seven days, and at most 10,000."""
+    context = context_of(request)
+    limit = parameters.limit(request)
+    cursor = parameters.text(request, "cursor")
+    if cursor is not None and not _ID.fullmatch(cursor):
+        raise parameters.wrong("cursor", "not_a_cursor", "cursor must be the `next` of the page before")
+    webhook = await find(context, tenant_of(request), webhook_id)
+    found, following = await context.webhooks.deliveries(webhook.id, after=cursor, limit=limit)
+    return answer(DeliveryPageView(deliveries=tuple(delivery_view(one) for one in found), next=following))
+
+
+@router.post(
+    "/{webhook_id}/deliveries/{delivery_id}/replay",
+    status_code=202,
+    responses=said.REPLAYED,
+    summary="Deliver a message again",
+)
+async def replay(request: Request, webhook_id: str, delivery_id: str) -> Response:
+    """Sends the same message with the same `webhook-id` once more, at once; one that is under way goes on as it is."""
+    context, tenant = context_of(request), tenant_of(request)
+    await find(context, tenant, webhook_id)
+    if not _ID.fullmatch(delivery_id):
+        raise no_delivery()
+    found = await context.webhooks.replay(tenant, webhook_id, delivery_id)
+    if found is None:
+        raise no_delivery()
+    return await sent(context, webhook_id, found, delivery_id)

@@ -1,0 +1,159 @@
+"""Batches as the feeder in a worker's parent sees them: which are on, queue lines, take what ended, close."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import redis
+
+from shared.batch import Batch, BatchStatus, Cursor, Line, Log, job_id_of
+from shared.job import Job, Status, encode_spec
+from shared.settings import Settings
+from shared.store import keys, scripts
+from shared.store.batches.record import decode
+from shared.store.connection import Word, redis_errors
+from shared.store.jobs import record
+
+_SCRIPTS = ("batches/feed", "batches/stop", "batches/write", "batches/close", "batches/drop", "jobs/compact")
+_LOCK_S = 5.0
+# Redis does nothing else in the meantime.
+_SHRUNK_AT_ONCE = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """A chunk of a log that was written. last: name of the last chunk before it; jobs: ended jobs that are in it."""
+
+    log: Log
+    before: int
+    last: str
+    replaces: bool
+    name: str
+    jobs: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skip:
+    """Lines that end without a job: from where to where, as what, how many."""
+
+    at: Cursor
+    to: Cursor
+    status: Status
+    lines: int
+
+
+class BatchStore:
+    """Batches behind blocking calls. Every call may raise RecordsUnavailable.
+
+    Whatever changes a batch names what the caller saw of it, and has no effect when that is not so any more.
+    """
+
+    def __init__(self, redis: redis.Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._prefix = settings.key_prefix
+        self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
+
+    def lead(self, name: str) -> bool:
+        """Whether this worker feeds for the whole fleet now. Who hears yes must ask again within some seconds."""
+        key, lock_ms = keys.feed_key(self._prefix), int(_LOCK_S * 1000)
+        with redis_errors():
+            holder = self._redis.set(key, name, nx=True, px=lock_ms, get=True)
+            if holder == name:
+                self._redis.set(key, name, px=lock_ms)
+        return holder is None or holder == name
+
+    def leave(self, name: str) -> None:
+        """The worker goes: if it was the one that feeds, another may at once."""
+        key = keys.feed_key(self._prefix)
+        with redis_errors():
+            if self._redis.get(key) == name:
+                self._redis.delete(key)
+
+    def wait_for_bell(self, timeout_s: float) -> None:
+        """Returns when a batch has changed, or when the time is over."""
+        with redis_errors():
+            self._redis.blpop([keys.feedbell_key(self._prefix)], timeout=timeout_s)
+
+    def unfinished(self) -> list[Batch]:
+        """All batches that are not over, the oldest first."""
+        with redis_errors():
+            ids: Any = self._redis.zrange(keys.feeding_key(self._prefix), 0, -1)
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.time()
+                for batch_id in ids:
+                    pipe.hgetall(keys.batch_key(self._prefix, batch_id))
+                (seconds, micros), *found = pipe.execute()
+            gone = [batch_id for batch_id, fields in zip(ids, found, strict=True) if "tenant" not in fields]
+            if gone:
+                self._redis.zrem(keys.feeding_key(self._prefix), *gone)
+        now_s = seconds + micros / 1e6
+        return [decode(one, fields, now_s) for one, fields in zip(ids, found, strict=True) if "tenant" in fields]
+
+    def is_read(self, batch_id: str) -> bool:
+        """Whether somebody still reads the lines of a batch that is validating."""
+        with redis_errors():
+            return bool(self._redis.exists(keys.intake_key(self._prefix, batch_id)))
+
+    def feed(self, batch: Batch, lines: Sequence[Line], to: Cursor) -> bool:
+        """Queues the lines between the batch's cursor and `to`."""
+        words: list[Word] = [batch.cursor.source, batch.cursor.chunk, batch.cursor.at, to.chunk, to.at]
+        for one in lines:
+            job_id = job_id_of(batch.id, one.line, batch.round)
+            wishes = record.wishes(one.spec, self._settings)
+            words += [job_id, one.line, one.custom_id, record.units(one.spec), encode_spec(one.spec)]
+            words += [len(wishes), *wishes]
+        return bool(self._run("batches/feed", batch.id, *words))
+
+    def stop(self, batch_id: str, why: Literal["canceled", "expired"]) -> None:
+        """Queues nothing more and ends the jobs that are open."""
+        self._run("batches/stop", batch_id, "", why, self._settings.job_expiry_s)
+
+    def ended(self, batch: Batch, log: Log, most: int) -> list[tuple[str, Job | None]]:
+        """Jobs that are over and not yet written to this log, in the order of their ends; None for an erased one."""
+        with redis_errors():
+            ids: Any = self._redis.lrange(keys.ended_key(self._prefix, batch.id, log), 0, most - 1)
+            with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in ids:
+                    pipe.hgetall(keys.job_key(self._prefix, job_id))
+                found = pipe.execute()
+        return [
+            (job_id, record.decode(job_id, fields) if "spec" in fields else None)
+            for job_id, fields in zip(ids, found, strict=True)
+        ]
+
+    def names(self, batch: Batch, log: Log) -> tuple[int, str]:
+        """How many chunks a log has, and the name of the last one or ""."""
+        key = keys.log_key(self._prefix, batch.id, log)
+        with redis_errors(), self._redis.pipeline() as pipe:
+            pipe.llen(key)
+            pipe.lindex(key, -1)
+            count, last = pipe.execute()
+        return count, last or ""
+
+    def write(self, batch: Batch, chunk: Chunk, skip: Skip | None = None) -> bool:
+        """Notes that a chunk of a log is written, and the lines in it that were skipped."""
+        words: list[Word] = [chunk.log, chunk.before, chunk.last, int(chunk.replaces), chunk.name, chunk.jobs]
+        if skip is not None:
+            words += [skip.at.chunk, skip.at.at, skip.to.chunk, skip.to.at, skip.status.value, skip.lines]
+        return bool(self._run("batches/write", batch.id, *words))
+
+    def shrink(self, job_ids: Sequence[str]) -> None:
+        """A log tells of these jobs: of what the batch's lines say, their records keep nothing."""
+        for first in range(0, len(job_ids), _SHRUNK_AT_ONCE):
+            self._run("jobs/compact", *job_ids[first : first + _SHRUNK_AT_ONCE])
+
+    def close(self, batch_id: str) -> BatchStatus | None:
+        """Takes one step towards the batch's end if it is due; gives the state then, None without such a batch."""
+        status = self._run("batches/close", batch_id, self._settings.job_expiry_s)
+        return BatchStatus(status) if status else None
+
+    def drop(self, batch_id: str) -> None:
+        """Forgets a batch whose lines did not all come."""
+        self._run("batches/drop", batch_id)
+
+    def _run(self, name: str, *values: Word) -> Any:
+        with redis_errors():
+            return self._scripts[name](args=[self._prefix, *values])

@@ -1,0 +1,286 @@
+"""Batches as the API sees them: take in, read, wait, list, cancel, ask again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import redis.asyncio
+
+from shared.batch import Batch, Log
+from shared.job import Job, Status
+from shared.settings import Settings
+from shared.store import keys, scripts
+from shared.store.batches.record import decode
+from shared.store.connection import Word, redis_errors
+from shared.store.jobs import record
+from shared.store.jobs.erasure import Erasing
+from shared.store.jobs.events import EventReader
+from shared.store.tenants.audit import noted_for
+from shared.store.tenants.charge import Receipt
+
+_SCRIPTS = ("batches/open", "batches/start", "batches/drop", "batches/stop", "batches/retry", "batches/erase")
+# Whoever reads the lines of a batch must say so this often, or the feeder takes them for dead.
+INTAKE_S = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Batches, the newest first. next: where the next page begins, None at the end."""
+
+    batches: tuple[Batch, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """Lines that run again: where they lie, how many had ended how, their units; and what is left of the errors log."""
+
+    source: str
+    chunks: int
+    counts: Mapping[Status, int]
+    units: float
+    errors: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenJob:
+    """A job of a batch that is not over."""
+
+    id: str
+    line: int
+    custom_id: str
+    status: Status
+
+
+class AsyncBatchStore:
+    """Batches behind an event loop. Every call may raise RecordsUnavailable. events: the process's one reader.
+
+    by: the key that asks for something, for the audit log; empty where nobody does.
+    """
+
+    def __init__(self, redis: redis.asyncio.Redis, settings: Settings, events: EventReader) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._prefix = settings.key_prefix
+        self._events = events
+        self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
+
+    async def open(self, batch_id: str, *, tenant: str, name: str, expires_after_s: int | None) -> bool:
+        """Makes the record of a batch whose lines are about to be read. False when the batch runs already."""
+        made = await self._run("batches/open", batch_id, tenant, name, expires_after_s or "", INTAKE_S)
+        return bool(made)
+
+    async def hear(self, batch_id: str) -> bool:
+        """Says that the lines are still being read; False when the batch was given up in the meantime."""
+        with redis_errors():
+            return bool(await self._redis.set(keys.intake_key(self._prefix, batch_id), 1, ex=INTAKE_S, xx=True))
+
+    async def start(
+        self,
+        batch_id: str,
+        *,
+        source: str,
+        chunks: int,
+        good: int,
+        invalid: int,
+        units: float,
+        errors: Sequence[str],
+        receipt: Receipt | None = None,
+    ) -> bool:
+        """All lines are read: the batch runs. False when it was given up in the meantime.
+
+        With a receipt the batch counts against the tenant's limits, and only if it runs. Raises RateLimited or
+        QuotaExceeded.
+        """
+        words: list[Word] = [source, chunks, good, invalid, units, *self._counted(receipt), *errors]
+        return _noted(await self._run("batches/start", batch_id, *words), receipt)
+
+    async def drop(self, batch_id: str) -> bool:
+        """The batch never was. False, and nothing is done, when it runs: then it needs its lines."""
+        return bool(await self._run("batches/drop", batch_id))
+
+    async def get(self, tenant: str, batch_id: str) -> Batch | None:
+        """The tenant's batch of this id, or None."""
+        found = await self._read([batch_id])
+        return found[0] if found and found[0].tenant == tenant and not _is_gone(found[0]) else None
+
+    async def wait(self, tenant: str, batch_id: str, *, after: int, timeout_s: float) -> Batch | None:
+        """The batch once its sequence is above `after` or it is done, or as it is when the time is over."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        with self._events.changes(batch_id) as changed:
+            while True:
+                changed.clear()
+                batch = await self.get(tenant, batch_id)
+                left_s = deadline - loop.time()
+                if batch is None or batch.done or batch.sequence > after or left_s <= 0 or self._events.stopped:
+                    return batch
+                try:
+                    await asyncio.wait_for(changed.wait(), left_s)
+                except TimeoutError:
+                    return await self.get(tenant, batch_id)
+
+    async def page(self, tenant: str, *, after: str | None, limit: int) -> Page:
+        """The tenant's batches after this one (`next` of the page before), at most so many."""
+        key = keys.batches_key(self._prefix, tenant)
+        score, _, last = (after or "").partition("-")
+        start = float(score) if score else "+inf"
+        with redis_errors():
+            # Batches of one microsecond are as good as none, so a few more than asked for cover them.
+            rows: Any = await self._redis.zrevrangebyscore(key, start, "-inf", start=0, num=limit + 8, withscores=True)
+        ids = [str(name) for name, _ in rows]
+        if last in ids:
+            rows = rows[ids.index(last) + 1 :]
+        rows = rows[: limit + 1]
+        shown = [str(name) for name, _ in rows[:limit]]
+        batches = await self._read(shown)
+        gone = set(shown) - {batch.id for batch in batches}
+        if gone:
+            with redis_errors():
+                await self._redis.zrem(key, *gone)
+        following = f"{rows[limit - 1][1]:.6f}-{shown[-1]}" if len(rows) > limit else None
+        return Page(batches=tuple(batch for batch in batches if not _is_gone(batch)), next=following)
+
+    async def cancel(self, tenant: str, batch_id: str, by: str = "") -> Batch | None:
+        """Queues nothing more and takes the open jobs back; a batch that is over stays as it is. None without one."""
+        await self._stop(batch_id, tenant, by)
+        return await self.get(tenant, batch_id)
+
+    async def stop_all(self, tenant: str) -> None:
+        """Takes every batch of the tenant back."""
+        for batch_id in await self._ids(tenant):
+            await self._stop(batch_id, tenant)
+
+    async def forget_all(self, tenant: str) -> None:
+        """Every record of the tenant's batches goes; its jobs are gone already, so nothing writes one anew."""
+        for batch_id in await self._ids(tenant):
+            await self.forget(tenant, batch_id)
+
+    async def forget(self, tenant: str, batch_id: str) -> None:
+        """The batch's record goes; call it when its jobs and its files are gone."""
+        logs = get_args(Log)
+        of_logs = [name(self._prefix, batch_id, log) for name in (keys.ended_key, keys.log_key) for log in logs]
+        own = [name(self._prefix, batch_id) for name in (keys.batch_key, keys.intake_key, keys.members_key)]
+        with redis_errors():
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.delete(*own, *of_logs)
+                pipe.zrem(keys.feeding_key(self._prefix), batch_id)
+                pipe.zrem(keys.kept_batches_key(self._prefix), batch_id)
+                pipe.zrem(keys.batches_key(self._prefix, tenant), batch_id)
+                await pipe.execute()
+
+    async def erase(self, tenant: str, batch_id: str, by: str = "") -> Erasing:
+        """The tenant's batch is to go: now that it is over, or as soon as it is; one that runs is taken back."""
+        answer = Erasing(await self._run("batches/erase", batch_id, tenant, noted_for(by, self._settings)))
+        if answer is Erasing.RUNNING:
+            await self._stop(batch_id, tenant)
+        return answer
+
+    async def due(self, most: int) -> list[Batch]:
+        """Batches that are over and not to be kept any longer; from now on none of their lines runs again."""
+        with redis_errors():
+            seconds, _ = await self._redis.time()
+            key = keys.kept_batches_key(self._prefix)
+            ids: Any = await self._redis.zrangebyscore(key, "-inf", seconds, start=0, num=most)
+        going = [one for one in ids if await self._run("batches/erase", one, "") == Erasing.OVER]
+        return await self._read(going)
+
+    async def orphans(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that no batch has."""
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for batch_id in ids:
+                    pipe.exists(keys.batch_key(self._prefix, batch_id))
+                found = await pipe.execute()
+        return {batch_id for batch_id, known in zip(ids, found, strict=True) if not known}
+
+    async def _ids(self, tenant: str) -> list[str]:
+        with redis_errors():
+            found: Any = await self._redis.zrange(keys.batches_key(self._prefix, tenant), 0, -1)
+        return list(found)
+
+    async def retry(self, batch: Batch, lines: Retry, receipt: Receipt | None = None) -> bool:
+        """Runs a batch that is over again, for these lines. False when somebody else was faster.
+
+        With a receipt, lines that were begun count against the tenant's limits. Raises RateLimited or QuotaExceeded,
+        and then nothing has changed.
+        """
+        counts = [lines.counts.get(status, 0) for status in (Status.FAILED, Status.CANCELED, Status.EXPIRED)]
+        words: list[Word] = [batch.round, lines.source, lines.chunks, *counts, lines.units]
+        words += [*self._counted(receipt), *lines.errors]
+        return _noted(await self._run("batches/retry", batch.id, *words), receipt)
+
+    async def names(self, batch: Batch, log: Log) -> list[str]:
+        """Names of the chunks of a log."""
+        with redis_errors():
+            return [str(name) for name in await self._redis.lrange(keys.log_key(self._prefix, batch.id, log), 0, -1)]
+
+    async def ended(self, batch: Batch, log: Log) -> tuple[list[str], list[Job]]:
+        """Names of the chunks of a log, and the jobs that come after them, as both were at one moment."""
+        while True:
+            with redis_errors():
+                async with self._redis.pipeline(transaction=True) as pipe:
+                    pipe.lrange(keys.log_key(self._prefix, batch.id, log), 0, -1)
+                    pipe.lrange(keys.ended_key(self._prefix, batch.id, log), 0, -1)
+                    names, ids = await pipe.execute()
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for job_id in ids:
+                        pipe.hgetall(keys.job_key(self._prefix, job_id))
+                    found = await pipe.execute()
+            if not any(record.origin(fields) for fields in found):
+                jobs = [record.decode(one, fields) for one, fields in zip(ids, found, strict=True) if "spec" in fields]
+                return list(names), jobs
+            # Written into the log in between: it has a chunk now that tells of them.
+
+    async def open_jobs(self, batch: Batch) -> list[OpenJob]:
+        """The batch's jobs that are queued or running, in the order of their lines."""
+        with redis_errors():
+            ids: Any = await self._redis.smembers(keys.members_key(self._prefix, batch.id))
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in ids:
+                    pipe.hmget(keys.job_key(self._prefix, job_id), "line", "custom", "s")
+                found = await pipe.execute()
+        jobs = [
+            OpenJob(id=str(job_id), line=int(line), custom_id=custom_id, status=Status(status or Status.QUEUED))
+            for job_id, (line, custom_id, status) in zip(ids, found, strict=True)
+            if line
+        ]
+        return sorted(jobs, key=lambda job: job.line)
+
+    def _counted(self, receipt: Receipt | None) -> tuple[Word, Word]:
+        """What a script counts a request as, and who asks."""
+        return ("", "") if receipt is None else (receipt.requests, noted_for(receipt.by, self._settings))
+
+    async def _stop(self, batch_id: str, tenant: str, by: str = "") -> None:
+        asked_by = noted_for(by, self._settings)
+        await self._run("batches/stop", batch_id, tenant, "canceled", self._settings.job_expiry_s, asked_by)
+
+    async def _read(self, ids: Sequence[str]) -> list[Batch]:
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.time()
+                for batch_id in ids:
+                    pipe.hgetall(keys.batch_key(self._prefix, batch_id))
+                (seconds, micros), *found = await pipe.execute()
+        now_s = seconds + micros / 1e6
+        return [decode(one, fields, now_s) for one, fields in zip(ids, found, strict=True) if "tenant" in fields]
+
+    async def _run(self, name: str, *values: Word) -> Any:
+        with redis_errors():
+            return await self._scripts[name](args=[self._prefix, *values])
+
+
+def _noted(answer: Sequence[Any], receipt: Receipt | None) -> bool:
+    """Whether a script did what it was asked for; the receipt takes down what it counted, and raises as it does."""
+    done, *charged = answer
+    if receipt is not None and charged:
+        receipt.note(charged)
+    return bool(done)
+
+
+def _is_gone(batch: Batch) -> bool:
+    """Whether nobody may see the batch any more, because it is being erased."""
+    return batch.leaving and batch.done

@@ -1,0 +1,293 @@
+"""Job records as the API sees them: submit, read, wait, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import redis.asyncio
+from redis.client import NEVER_DECODE
+
+from shared.batch import ReadLine
+from shared.errors import RecordsUnavailable
+from shared.job import Job, JobSpec, Progress, Status, encode_spec
+from shared.settings import Settings
+from shared.store import keys, scripts
+from shared.store.connection import Word, redis_errors
+from shared.store.jobs import record
+from shared.store.jobs.events import EventReader
+from shared.store.queue.values import (
+    JobPage,
+    Mark,
+    QueuePlace,
+    WorkerFacts,
+)
+from shared.store.tenants.audit import noted_for
+from shared.store.tenants.charge import Receipt
+from shared.telemetry.context import traceparent
+from shared.tenant import DEFAULT_TENANT
+
+_FACTS_AGE_S = 1.0
+# How many jobs one page may be looked for among: Redis does nothing else in the meantime.
+_MOST_LISTED = 1000
+
+
+class AsyncJobStore:
+    """Job records behind an event loop. `start` before `wait`, `stop` at the end; both are cheap.
+
+    Attributes:
+        events: the one reader of changes of this process.
+    """
+
+    def __init__(self, redis: redis.asyncio.Redis, settings: Settings, read_line: ReadLine = record.no_lines) -> None:
+        if not redis.get_connection_kwargs().get("decode_responses"):
+            message = "the Redis client must decode responses: make it with connect_async"
+            raise ValueError(message)
+        self._redis = redis
+        self._read_line = read_line
+        self._settings = settings
+        self._prefix = settings.key_prefix
+        self.events = EventReader(redis, self._prefix)
+        self._submit = redis.register_script(scripts.source("jobs/submit"))
+        self._admit = redis.register_script(scripts.source("tenants/admit"))
+        self._largest = redis.register_script(scripts.source("queue/largest_pixels"))
+        self._cancel = redis.register_script(scripts.source("jobs/cancel"))
+        self._keep_photo = redis.register_script(scripts.source("photos/keep"))
+        self._list = redis.register_script(scripts.source("jobs/list"))
+        self._show = redis.register_script(scripts.source("jobs/request_preview"))
+        self._place = redis.register_script(scripts.source("queue/position"))
+        self._seen: tuple[float, list[WorkerFacts]] | None = None
+
+    async def start(self) -> None:
+        """Starts the one reader of events. Raises RecordsUnavailable."""
+        await self.events.start()
+
+    async def stop(self) -> None:
+        """Stops the reader and lets go of everybody who waits."""
+        await self.events.stop()
+
+    async def ping(self) -> None:
+        """Raises RecordsUnavailable when Redis does not answer."""
+        with redis_errors():
+            await self._redis.ping()
+
+    async def submit(
+        self,
+        job_id: str,
+        spec: JobSpec,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        receipt: Receipt | None = None,
+        retry_of: str | None = None,
+    ) -> Job:
+        """Queues the job in one step. The same id again changes nothing and gives the job that is there.
+
+        With a receipt the job counts against the tenant's limits. Raises NoWorkerForSize, RateLimited, QuotaExceeded
+        or RecordsUnavailable.
+        """
+        values = (job_id, spec.lane, tenant, record.units(spec), encode_spec(spec))
+        requests, by = ("", "") if receipt is None else (receipt.requests, noted_for(receipt.by, self._settings))
+        counted: tuple[Word, ...] = (requests, record.pixels(spec), by, retry_of or "")
+        more = record.wishes(spec, self._settings)
+        if (trace := traceparent.get()) is not None:
+            more += ["trace", trace]
+        made, *rest = await self._run(self._submit, *values, *counted, *more)
+        if made:
+            at, *charged = rest
+            if charged:
+                (receipt or Receipt()).note(charged)
+            return Job(
+                id=job_id,
+                spec=spec,
+                status=Status.QUEUED,
+                stage=None,
+                progress=Progress(),
+                lane=spec.lane,
+                tenant=tenant,
+                attempt=0,
+                sequence=1,
+                retry_of=retry_of,
+                created_at=float(at),
+            )
+        job = await self.get(job_id)
+        if job is None:
+            message = f"the record of job {job_id} went away while it was read"
+            raise RecordsUnavailable(message)
+        return job
+
+    async def admit(self, tenant: str, receipt: Receipt, *, units: float = 0.0, pixels: int = 0) -> None:
+        """Counts a request, and units if it needs some, against the tenant's limits: all or nothing.
+
+        pixels: of the picture that it is about. Raises NoWorkerForSize, RateLimited, QuotaExceeded or
+        RecordsUnavailable.
+        """
+        receipt.note(await self._run(self._admit, tenant, receipt.requests, units, pixels))
+
+    async def largest_pixels(self) -> int | None:
+        """Pixels of the largest picture that a live worker draws, as `submit` refuses by it. None: any may be served.
+
+        Raises RecordsUnavailable.
+        """
+        most: int | None = await self._run(self._largest)
+        return most
+
+    async def get(self, job_id: str) -> Job | None:
+        """The job, or None when there is none of this id (any more).
+
+        Raises RecordsUnavailable, or BlobsUnavailable for a finished job of a batch.
+        """
+        with redis_errors():
+            fields: Any = await self._redis.hgetall(keys.job_key(self._prefix, job_id))
+        return await self._decoded(job_id, fields)
+
+    async def states(self, job_ids: Sequence[str]) -> list[Job | None]:
+        """How the jobs of these ids are, in one round trip; a finished line's spec is not read, but stood in for.
+
+        Raises RecordsUnavailable.
+        """
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in job_ids:
+                    pipe.hgetall(keys.job_key(self._prefix, job_id))
+                records: list[dict[str, str]] = await pipe.execute()
+        pairs = zip(job_ids, records, strict=True)
+        return [record.decode_state(job_id, fields) if "tenant" in fields else None for job_id, fields in pairs]
+
+    async def page(
+        self, *, tenant: str, limit: int, status: Status | None = None, after: Mark | None = None
+    ) -> JobPage:
+        """A tenant's jobs in this status (any when None), the newest first; those of batches are with their batch.
+
+        May hold fewer than `limit` although there are more: only so many are looked at. Raises RecordsUnavailable.
+        """
+        place = (after.at, after.job_id) if after else ("", "")
+        at, last, *flat = await self._run(self._list, tenant, status or "", limit, _MOST_LISTED, *place)
+        records = zip(flat[::2], flat[1::2], strict=True)
+        jobs = tuple(record.decode(job_id, record.pairs(fields)) for job_id, fields in records)
+        return JobPage(jobs=jobs, next=Mark(at=at, job_id=last) if last else None)
+
+    async def wait(self, job_id: str, *, after: int, timeout_s: float) -> Job | None:
+        """The job once its sequence is above `after` or it is done, or as it is when the time is over.
+
+        The time is over as well when this process goes away.
+        Raises RecordsUnavailable.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        with self.events.changes(job_id) as changed:
+            while True:
+                changed.clear()
+                job = await self.get(job_id)
+                left_s = deadline - loop.time()
+                if job is None or job.done or job.sequence > after or left_s <= 0 or self.events.stopped:
+                    return job
+                try:
+                    await asyncio.wait_for(changed.wait(), left_s)
+                except TimeoutError:
+                    return await self.get(job_id)
+
+    async def cancel(self, job_id: str, *, tenant: str = DEFAULT_TENANT, by: str = "") -> Job | None:
+        """Takes the job back: at once when nobody works on it, else at its next step. by: the key that asks.
+
+        None when the tenant has no such job. A job that is over stays as it is. Raises RecordsUnavailable.
+        """
+        asked_by = noted_for(by, self._settings)
+        found = await self._run(self._cancel, job_id, self._settings.job_expiry_s, tenant, asked_by)
+        return await self.get(job_id) if found else None
+
+    async def show(self, job_id: str, *, for_s: float) -> None:
+        """Somebody wants to see the picture emerge: its worker shows it for so long. Raises RecordsUnavailable."""
+        await self._run(self._show, job_id, for_s)
+
+    async def preview(self, job_id: str) -> bytes | None:
+        """The picture as it emerges (JPEG), if there is one now. Raises RecordsUnavailable."""
+        with redis_errors():
+            # Bytes of a picture are no text to decode.
+            found: bytes | None = await self._redis.execute_command(
+                "GET", keys.preview_key(self._prefix, job_id), **{NEVER_DECODE: True}
+            )
+        return found
+
+    async def queue_place(self, job_id: str) -> QueuePlace | None:
+        """Where a queued job stands; None for any other. Raises RecordsUnavailable."""
+        return self._placed(await self._run(self._place, job_id), await self.slots())
+
+    async def queue_places(self, job_ids: Sequence[str]) -> list[QueuePlace | None]:
+        """Where each of these jobs stands, in one round trip. Raises RecordsUnavailable."""
+        slots = await self.slots()
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in job_ids:
+                    await self._place(args=[self._prefix, job_id], client=pipe)
+                return [self._placed(found, slots) for found in await pipe.execute()]
+
+    async def slots(self) -> int:
+        """Slots that draw pictures, of workers that are ready. Raises RecordsUnavailable."""
+        return sum(facts.slots for facts in await self._recent_workers() if facts.ready and facts.role != "detection")
+
+    async def remember_photo(
+        self, tenant: str, photo_id: str, by: str = "", consent: str = "", *, known: bool = False
+    ) -> bool:
+        """Notes that a tenant's photo is stored, for as long as photos are kept, and what was said of consent.
+
+        known: only if it is noted already. False when not, or when its bytes are being deleted just now: then nothing
+        changes. Raises RecordsUnavailable.
+        """
+        expiry_s, asked_by = self._settings.photo_expiry_s, noted_for(by, self._settings)
+        only = 1 if known else ""
+        return bool(await self._run(self._keep_photo, tenant, photo_id, expiry_s, asked_by, consent, only))
+
+    async def consent(self, tenant: str, photo_id: str) -> str | None:
+        """What was said of consent with a tenant's photo, "" for nothing; None when there is no such photo.
+
+        Raises RecordsUnavailable.
+        """
+        with redis_errors():
+            found: Any = await self._redis.get(keys.photo_key(self._prefix, tenant, photo_id))
+        return None if found is None else str(found)[1:]
+
+    async def unknown_photos(self, tenant: str, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that no stored photo of the tenant has. Raises RecordsUnavailable."""
+        if not ids:
+            return set()
+        with redis_errors():
+            found = await self._redis.mget([keys.photo_key(self._prefix, tenant, photo_id) for photo_id in ids])
+        return {photo_id for photo_id, value in zip(ids, found, strict=True) if value is None}
+
+    async def workers(self) -> list[WorkerFacts]:
+        """Workers that gave a sign of life lately. Raises RecordsUnavailable."""
+        with redis_errors():
+            seconds, _ = await self._redis.time()
+            names: Any = await self._redis.zrangebyscore(keys.workers_key(self._prefix), seconds, "+inf")
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name in names:
+                    pipe.hgetall(keys.worker_key(self._prefix, name))
+                facts = await pipe.execute()
+        return [WorkerFacts.model_validate(fields) for fields in facts if "role" in fields]
+
+    async def _decoded(self, job_id: str, fields: Mapping[str, str]) -> Job | None:
+        whole = fields if "spec" in fields else await record.whole(fields, self._read_line)
+        return None if whole is None else record.decode(job_id, whole)
+
+    @staticmethod
+    def _placed(found: Any, slots: int) -> QueuePlace | None:
+        """What place.lua said, as a value."""
+        if not found:
+            return None
+        lane, position, units, speed, own_units, cap = found
+        eta_s = float(units) / (float(speed) * slots) if speed and slots else None
+        if eta_s is not None and cap:
+            eta_s = max(eta_s, float(own_units) / (float(speed) * min(slots, int(cap))))
+        return QueuePlace(lane=lane, position=position, eta_s=eta_s)
+
+    async def _recent_workers(self) -> list[WorkerFacts]:
+        """The workers as of at most a second ago: every look at a queued job asks for them."""
+        now_s = asyncio.get_running_loop().time()
+        if self._seen is None or now_s - self._seen[0] > _FACTS_AGE_S:
+            self._seen = (now_s, await self.workers())
+        return self._seen[1]
+
+    async def _run(self, script: Any, *values: Word) -> Any:
+        with redis_errors():
+            return await script(args=[self._prefix, *values])

@@ -1,0 +1,165 @@
+"""Job records as the parents of the workers see them: hand out, look for what got lost, give signs of life."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import redis
+
+from shared.errors import WorkerLost
+from shared.job import Failure, Stage
+from shared.settings import Settings
+from shared.store import keys, scripts
+from shared.store.connection import Word, redis_errors
+from shared.store.queue.values import (
+    Gauge,
+    Readiness,
+    Ring,
+    Sweep,
+    Waiting,
+    WorkerFacts,
+)
+from shared.store.queue.workers import Work, work_of
+
+_SCRIPTS = ("queue/dispatch", "queue/reap", "jobs/lose_lease", "queue/leave", "queue/running")
+_LOCK_S = 5.0
+_BEAT_EXPIRY_S = 10.0
+# A doorbell reaches a waiting worker in milliseconds; this leaves room for a slow start of a child.
+_RING_AFTER_S = 10.0
+# How many jobs the pump hands out in one go: Redis does nothing else in the meantime.
+MOST_AT_ONCE = 200
+
+
+class Fleet:
+    """What the parents share. Safe to use from several threads. Every call may raise RecordsUnavailable."""
+
+    def __init__(self, redis: redis.Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._prefix = settings.key_prefix
+        self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
+
+    def hand_out(self, pumper: str, places: int) -> list[Ring] | None:
+        """Jobs whose turn it is, marked as handed to Celery. None when another pumper has the lock."""
+        answer = self._run("queue/dispatch", pumper, _LOCK_S, places, self._settings.aging_s, MOST_AT_ONCE)
+        return _rings(answer[1:]) if int(answer[0]) else None
+
+    def wait_for_bell(self, timeout_s: float) -> None:
+        """Returns when there may be something to hand out, or when the time is over."""
+        with redis_errors():
+            self._redis.blpop([keys.bell_key(self._prefix)], timeout=timeout_s)
+
+    def is_turn_to_reap(self) -> bool:
+        """Whether nobody in the fleet has swept for `reap_every_s`; whoever hears yes must sweep now."""
+        pause_ms = max(1, int(self._settings.reap_every_s * 900))
+        with redis_errors():
+            return bool(self._redis.set(keys.reap_key(self._prefix), 1, nx=True, px=pause_ms))
+
+    def reap(self, waiting: Sequence[Waiting]) -> Sweep:
+        """Takes back jobs whose lease is over and finds doorbells that got lost.
+
+        waiting: messages of every stage's queue; without them doorbells are not looked for.
+        """
+        settings = self._settings
+        most, expiry_s = settings.max_losses, settings.job_expiry_s
+        counts = [word for one in waiting for word in (one.stage.value, one.queue, one.messages)]
+        answer = self._run("queue/reap", most, expiry_s, _lost(most), _RING_AFTER_S, settings.aging_s, *counts)
+        lost = int(answer[0])
+        return Sweep(lost=tuple(answer[1 : 1 + lost]), rings=tuple(_rings(answer[1 + lost :])))
+
+    def lose(self, job_id: str, worker: str) -> bool:
+        """Takes the job back from a worker whose child died under it. False when the child did not hold it."""
+        most = self._settings.max_losses
+        return bool(self._run("jobs/lose_lease", job_id, worker, most, self._settings.job_expiry_s, _lost(most)))
+
+    def busy(self) -> list[Work]:
+        """What all workers do."""
+        return work_of(self._run("queue/running"))
+
+    def beat(self, facts: WorkerFacts) -> Readiness | None:
+        """A sign of life. Gives what the child said last with `say_ready`; None when Redis does not know it."""
+        mapping: dict[str, Word] = {
+            "name": facts.name,
+            "role": facts.role,
+            "slots": facts.slots,
+            "bundle": facts.bundle,
+            "draining": int(facts.draining),
+        }
+        ready, reason = self._write(facts.name, mapping)
+        return None if ready is None else Readiness(ready=ready == "1", reason=reason or "")
+
+    def say_ready(self, name: str, *, ready: bool, reason: str = "", gauge: Gauge | None = None) -> None:
+        """A child says whether its models are loaded, and why not, and what its device is."""
+        device = {} if gauge is None else gauge.model_dump()
+        self._write(name, {"ready": int(ready), "reason": reason, **device})
+
+    def remind(self, name: str, said: Readiness, gauge: Gauge | None = None) -> None:
+        """Tells how the child's device is now, and a Redis that has forgotten it what the child said last.
+
+        It is no sign of life of the worker.
+        """
+        key = keys.worker_key(self._prefix, name)
+        device: Mapping[Any, Word] = {} if gauge is None else gauge.model_dump()
+        with redis_errors(), self._redis.pipeline() as pipe:
+            pipe.hsetnx(key, "ready", int(said.ready))
+            pipe.hsetnx(key, "reason", said.reason)
+            if device:
+                pipe.hset(key, mapping=device)
+            # The parent's next sign of life makes it last.
+            pipe.expire(key, int(_BEAT_EXPIRY_S), nx=True)
+            pipe.execute()
+
+    def leave(self, name: str) -> None:
+        """The worker is gone; if it was the pumper, another one may pump at once."""
+        self._run("queue/leave", name)
+
+    def ready_slots(self) -> int:
+        """Slots of all workers that can take jobs."""
+        with redis_errors(), self._redis.pipeline(transaction=False) as pipe:
+            for name in self._live():
+                pipe.hmget(keys.worker_key(self._prefix, name), "slots", "ready", "draining")
+            found = pipe.execute()
+        return sum(int(slots) for slots, ready, draining in found if slots and ready == "1" and draining != "1")
+
+    def workers(self) -> list[WorkerFacts]:
+        """Workers that gave a sign of life lately."""
+        with redis_errors(), self._redis.pipeline(transaction=False) as pipe:
+            for name in self._live():
+                pipe.hgetall(keys.worker_key(self._prefix, name))
+            found = pipe.execute()
+        return [WorkerFacts.model_validate(fields) for fields in found if "role" in fields]
+
+    def _live(self) -> Sequence[str]:
+        """Names of the workers that gave a sign of life lately."""
+        seconds, _ = self._redis.time()
+        names: Any = self._redis.zrangebyscore(keys.workers_key(self._prefix), seconds, "+inf")
+        return [str(name) for name in names]
+
+    def _write(self, name: str, mapping: Mapping[Any, Word]) -> tuple[str | None, str | None]:
+        """Writes facts with a new expiry; gives the fields `ready` and `reason` as they are then."""
+        key = keys.worker_key(self._prefix, name)
+        with redis_errors():
+            seconds, _ = self._redis.time()
+            with self._redis.pipeline() as pipe:
+                pipe.zadd(keys.workers_key(self._prefix), {name: seconds + _BEAT_EXPIRY_S})
+                pipe.hset(key, mapping=mapping)
+                pipe.expire(key, int(_BEAT_EXPIRY_S))
+                pipe.hmget(key, "ready", "reason")
+                ready, reason = pipe.execute()[-1]
+        return ready, reason
+
+    def _run(self, name: str, *values: Word) -> Any:
+        with redis_errors():
+            return self._scripts[name](args=[self._prefix, *values])
+
+
+def _lost(most: int) -> str:
+    """Why a job fails that lost too many workers, as its record holds it."""
+    message = f"the worker died {most} times while it worked on this job"
+    return Failure(code=WorkerLost.code, message=message, retryable=WorkerLost.retryable).model_dump_json()
+
+
+def _rings(flat: Sequence[str]) -> list[Ring]:
+    triples = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+    return [Ring(job_id=job_id, stage=Stage(stage), first=first == "1") for job_id, stage, first in triples]

@@ -1,0 +1,56 @@
+"""Who works on what, just now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+
+from shared.job import Progress, Stage
+from shared.settings import Settings
+from shared.store import scripts
+from shared.store.connection import redis_errors
+
+_WORDS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A job under a lease. worker: the name of its holder."""
+
+    worker: str
+    job_id: str
+    tenant: str
+    stage: Stage
+    progress: Progress
+
+
+class Crew:
+    """The workers' work behind an event loop."""
+
+    def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
+        self._prefix = settings.key_prefix
+        self._busy = redis.register_script(scripts.source("queue/running"))
+
+    async def busy(self) -> list[Work]:
+        """What all workers do. Raises RecordsUnavailable."""
+        with redis_errors():
+            flat = await self._busy(args=[self._prefix])
+        return work_of(flat)
+
+
+def work_of(flat: Sequence[Any]) -> list[Work]:
+    """What the script `busy` answers, as values."""
+    return [_work(*row) for row in zip(*[iter(flat)] * _WORDS, strict=True)]
+
+
+def _work(holder: str, job_id: str, tenant: str, stage: str, step: Any, steps: Any) -> Work:
+    return Work(
+        worker=holder.partition("/")[0],
+        job_id=job_id,
+        tenant=tenant,
+        stage=Stage(stage),
+        progress=Progress(step=int(step), steps=int(steps)),
+    )

@@ -1,0 +1,155 @@
+"""A tenant's audit log: which key uploaded, submitted, read, took back and erased what, and when.
+
+Entries hold ids, never prompts, addresses or pictures. What changes a record is noted by the same script, so that
+nothing is done without its entry and none costs a round trip. What uploads said of consent stands beside the log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import redis.asyncio
+
+from shared.settings import Settings
+from shared.store import keys, scripts
+from shared.store.connection import redis_errors
+
+# Who asks where keys are not asked for.
+NO_KEY = "-"
+# How many entries one page may be looked for among, and how many are fetched at once.
+_MOST_LOOKED_AT = 1000
+_AT_ONCE = 200
+_MARK = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
+
+
+class Action(StrEnum):
+    """What was done. A job's template, masks and previews are pictures, too."""
+
+    PHOTO_UPLOADED = "photo.uploaded"
+    PHOTO_READ = "photo.read"
+    PHOTO_DELETED = "photo.deleted"
+    JOB_SUBMITTED = "job.submitted"
+    JOB_RETRIED = "job.retried"
+    JOB_CANCELED = "job.canceled"
+    JOB_DELETED = "job.deleted"
+    PICTURE_READ = "picture.read"
+    BATCH_SUBMITTED = "batch.submitted"
+    BATCH_RETRIED = "batch.retried"
+    BATCH_CANCELED = "batch.canceled"
+    BATCH_DELETED = "batch.deleted"
+    BATCH_FILES_READ = "batch.files.read"
+    TENANT_ERASED = "tenant.erased"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEntry:
+    """One thing that was done. subject: id of the job, photo or batch, or the tenant's name. at: since the epoch (s).
+
+    detail: which picture or file was read; of a retry, the job that is done over. consent: what an upload said of it.
+    """
+
+    id: str
+    at: float
+    tenant: str
+    key: str
+    action: Action
+    subject: str
+    detail: str | None
+    consent: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditPage:
+    """Entries, the newest first. next: where the next page begins, None at the end."""
+
+    entries: tuple[AuditEntry, ...]
+    next: str | None
+
+
+class AuditLog:
+    """The logs of all tenants. Every call may raise RecordsUnavailable."""
+
+    def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._prefix = settings.key_prefix
+        self._note = redis.register_script(scripts.source("tenants/audit"))
+
+    async def note(
+        self, tenant: str, by: str, action: Action, subject: str, detail: str = "", *, once_s: int = 0
+    ) -> None:
+        """Notes what no other script notes. once_s: the same by the same key is noted once in so many seconds."""
+        if asked_by := noted_for(by, self._settings):
+            with redis_errors():
+                await self._note(args=[self._prefix, tenant, asked_by, action, subject, detail, once_s])
+
+    async def page(
+        self, tenant: str, *, limit: int, after: str | None = None, action: Action | None = None
+    ) -> AuditPage:
+        """A tenant's entries after this one (`next` of the page before), all of one action if that is asked for.
+
+        May hold fewer than `limit` although there are more: only so many are looked at.
+        """
+        entries, following = await self._found(tenant, limit, after, action)
+        return AuditPage(entries=await self._with_consents(tenant, entries), next=following)
+
+    async def _found(
+        self, tenant: str, limit: int, after: str | None, action: Action | None
+    ) -> tuple[list[AuditEntry], str | None]:
+        key = keys.audit_key(self._prefix, tenant)
+        found: list[AuditEntry] = []
+        looked, at_once = 0, limit + 1 if action is None else _AT_ONCE
+        with redis_errors():
+            seconds, _ = await self._redis.time()
+            oldest = max(0, seconds - self._settings.audit_expiry_s) * 1000
+            while looked < _MOST_LOOKED_AT:
+                rows: Any = await self._redis.xrevrange(key, f"({after}" if after else "+", oldest, count=at_once)
+                for name, fields in rows:
+                    if len(found) == limit:
+                        return found, after
+                    after = name
+                    if action is None or fields["a"] == action:
+                        found.append(_entry(tenant, name, fields))
+                looked += len(rows)
+                if len(rows) < at_once:
+                    return found, None
+        return found, after
+
+    async def _with_consents(self, tenant: str, entries: Sequence[AuditEntry]) -> tuple[AuditEntry, ...]:
+        uploads = [entry.id for entry in entries if entry.action is Action.PHOTO_UPLOADED]
+        if not uploads:
+            return tuple(entries)
+        key = keys.consents_key(self._prefix, tenant)
+        with redis_errors():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name in uploads:
+                    pipe.xrange(key, name, name)
+                found = await pipe.execute()
+        said = {name: rows[0][1]["c"] for name, rows in zip(uploads, found, strict=True) if rows}
+        return tuple(replace(entry, consent=said.get(entry.id)) for entry in entries)
+
+
+def noted_for(by: str, settings: Settings) -> str:
+    """What scripts are told of who asks (noting.lua). by: id of a key, NO_KEY, or empty where nobody asks."""
+    return f"{by} {settings.audit_entries} {settings.audit_expiry_s}" if by and settings.audit_entries else ""
+
+
+def is_mark(text: str) -> bool:
+    """Whether it can be the place of an entry, as pages name it."""
+    return _MARK.fullmatch(text) is not None
+
+
+def _entry(tenant: str, name: str, fields: dict[str, str]) -> AuditEntry:
+    return AuditEntry(
+        id=name,
+        at=int(name.partition("-")[0]) / 1000,
+        tenant=tenant,
+        key=fields["k"],
+        action=Action(fields["a"]),
+        subject=fields["i"],
+        detail=fields.get("d"),
+    )

@@ -1,0 +1,89 @@
+"""What was answered to a request that names a key of its own, so that it is done once however often it is sent."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+
+from shared.settings import Settings
+from shared.store import scripts
+from shared.store.connection import Word, redis_errors
+
+# A holder that has not asked again for so long is gone with its process.
+LEASE_S = 30.0
+KEEP_S = 86_400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One answer as it went out. headers: without those that the server adds by itself."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """The answer of the first request, and the fingerprint of that request; empty when its body did not matter."""
+
+    fingerprint: str
+    answer: Answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """It is this request's turn to work. seed: random (hex), and the same for whoever follows when this one dies."""
+
+    seed: str
+
+
+class Answers:
+    """The answers of the last day by name. Every call is one trip to Redis and may raise RecordsUnavailable."""
+
+    def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
+        self._prefix = settings.key_prefix
+        self._once = redis.register_script(scripts.source("tenants/begin_request"))
+        self._settle = redis.register_script(scripts.source("tenants/end_request"))
+
+    async def ask(self, name: str, holder: str) -> Turn | Kept | None:
+        """A turn, or what was answered before, or None while another request of this name runs.
+
+        A holder that asks again keeps its turn for another LEASE_S.
+        """
+        what, *rest = await self._run(self._once, name, holder, LEASE_S, KEEP_S)
+        if what == "running":
+            return None
+        return Turn(seed=rest[0]) if what == "work" else Kept(fingerprint=rest[0], answer=_decoded(rest[1]))
+
+    async def keep(self, name: str, holder: str, kept: Kept) -> None:
+        """Keeps the holder's answer for a day."""
+        await self._run(self._settle, name, holder, "keep", KEEP_S, kept.fingerprint, _encoded(kept.answer))
+
+    async def free(self, name: str, holder: str) -> None:
+        """The holder broke off: the next request of this name works at once, with the same seed."""
+        await self._run(self._settle, name, holder, "free")
+
+    async def forget(self, name: str, holder: str) -> None:
+        """The holder made nothing: the name is as if it had never been used."""
+        await self._run(self._settle, name, holder, "forget")
+
+    async def _run(self, script: Any, *values: Word) -> Any:
+        with redis_errors():
+            return await script(args=[self._prefix, *values])
+
+
+def _encoded(answer: Answer) -> str:
+    # Half the size: a day's answers lie beside the jobs themselves. Text, because the client decodes what it reads.
+    plain = json.dumps([answer.status, answer.headers, answer.body.decode("latin-1")])
+    return base64.b64encode(zlib.compress(plain.encode())).decode()
+
+
+def _decoded(text: str) -> Answer:
+    status, headers, body = json.loads(zlib.decompress(base64.b64decode(text)))
+    return Answer(status=status, headers=tuple((name, value) for name, value in headers), body=body.encode("latin-1"))

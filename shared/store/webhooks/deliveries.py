@@ -1,0 +1,90 @@
+"""Deliveries as those see them who make them: collect what is due, claim one, say what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from shared.settings import Settings
+from shared.store import keys, scripts
+from shared.store.connection import Word, redis_errors
+from shared.store.jobs.record import pairs
+from shared.store.webhooks import record
+from shared.webhook import Attempt, Delivery, Outcome, Webhook
+
+_SCRIPTS = ("webhooks/collect", "webhooks/claim", "webhooks/settle")
+# A doorbell reaches a free worker in milliseconds. Whatever did not is rung again after this.
+_RING_S = 10.0
+# What a lease lasts beyond the longest that a request may take: it is not renewed.
+_SLACK_S = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """What is due. next_s: seconds until there may be more, None when nothing waits."""
+
+    ids: tuple[str, ...]
+    next_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posting:
+    """A lease on a delivery. attempt is the fencing token; tries counts since the message came or was replayed."""
+
+    delivery: Delivery
+    webhook: Webhook
+    attempt: int
+    tries: int
+
+
+class DeliveryStore:
+    """Deliveries behind blocking calls; safe to share between threads. Every call may raise RecordsUnavailable."""
+
+    def __init__(self, redis: redis.Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._prefix = settings.key_prefix
+        self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
+
+    def collect(self, most: int) -> Collected:
+        """Takes at most so many due deliveries; whoever gets them must ring for each."""
+        next_s, *ids = self._run("webhooks/collect", most, self._settings.webhook_slots, _RING_S)
+        return Collected(ids=tuple(ids), next_s=float(next_s) if next_s else None)
+
+    def wait_for_bell(self, timeout_s: float) -> None:
+        """Returns when something may be due, or when the time is over."""
+        with redis_errors():
+            self._redis.blpop([keys.postbell_key(self._prefix)], timeout=timeout_s)
+
+    def claim(self, delivery_id: str, *, token: str) -> Posting | None:
+        """The lease on a delivery that was collected, or None when it is over, gone or held.
+
+        token: unique to this call, so that asking twice, because an answer got lost, gives the same claim.
+        """
+        answer = self._run("webhooks/claim", delivery_id, token, self._settings.webhook_timeout_s + _SLACK_S)
+        if answer is None:
+            return None
+        fields, of_webhook, now_s = pairs(answer[0]), pairs(answer[1]), float(answer[2])
+        return Posting(
+            delivery=record.decode_delivery(delivery_id, fields),
+            webhook=record.decode_webhook(fields["webhook"], of_webhook, now_s=now_s),
+            attempt=int(fields["n"]),
+            tries=int(fields["tries"]),
+        )
+
+    def settle(self, posting: Posting, attempt: Attempt, *, pause_s: float, asked_s: float | None) -> str:
+        """Says how the attempt ended: the delivery's status then, or `lost` when the lease was lost before.
+
+        pause_s: until the next try. asked_s: seconds for which the receiver asked to be left alone.
+        """
+        became = {Outcome.ACCEPTED: "delivered", Outcome.GONE: "gone"}.get(attempt.outcome, "again")
+        give_up_s = self._settings.webhook_give_up_s
+        words = (pause_s, give_up_s, "" if asked_s is None else min(asked_s, give_up_s))
+        text = attempt.model_dump_json(exclude_none=True)
+        return str(self._run("webhooks/settle", posting.delivery.id, posting.attempt, became, text, *words))
+
+    def _run(self, name: str, *values: Word) -> Any:
+        with redis_errors():
+            return self._scripts[name](args=[self._prefix, *values])

@@ -1,0 +1,185 @@
+"""What the queue's parts get instead of records in Redis: it answers as it is told and remembers what was said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from celery import Celery
+
+from shared.errors import RecordsUnavailable
+from shared.job import Concept, Failure, Job, JobSpec, Progress, Stage, Status
+from shared.settings import Role, Settings
+from shared.store.jobs.leases import JobStore
+from shared.store.queue.dispatch import Fleet
+from shared.store.queue.values import (
+    Claim,
+    Ending,
+    Refusal,
+    Renewal,
+    Ring,
+    Sweep,
+    Waiting,
+    Wish,
+)
+from worker.app import create_app
+from worker.queue.attempts import Attempts
+from worker.queue.executor import Child
+from worker.runner.stage import Loaded, StageFunction
+
+ATTEMPT = 3
+QUICK = Settings(broker_url="memory://", lease_s=0.2, renew_every_s=0.01, stall_s=30.0, progress_every_s=30.0)
+
+
+def job(stage: Stage = Stage.RENDER, until: Stage = Stage.VERIFY) -> Job:
+    people = (Concept(phrase="the man", photos=("0" * 64,)),)
+    return Job(
+        id="a job",
+        spec=JobSpec(prompt="a man", concepts=people, until=until),
+        status=Status.RUNNING,
+        stage=stage,
+        progress=Progress(),
+        lane="interactive",
+        tenant="default",
+        attempt=ATTEMPT,
+        sequence=2,
+        created_at=0.0,
+    )
+
+
+@dataclass
+class Jobs:
+    """A child's side of the records. outages: how many calls fail first."""
+
+    answer: Claim | Refusal = field(default_factory=lambda: Claim(job=job(), attempt=ATTEMPT))
+    renewal: Renewal = Renewal.GO_ON
+    ending: Ending = Ending.DONE
+    wishes: list[Wish] = field(default_factory=list)
+    outages: int = 0
+    said: list[str] = field(default_factory=list)
+    failure: Failure | None = None
+    progress: list[tuple[int, int]] = field(default_factory=list)
+
+    def claim(self, job_id: str, stage: Stage, *, worker: str, token: str) -> Claim | Refusal:
+        self._say("claim")
+        return self.answer
+
+    def want(self, job_id: str, attempt: int, **_: object) -> Wish:
+        self._say("want")
+        return self.wishes.pop(0) if self.wishes else Wish.MAKE
+
+    def renew(self, job_id: str, attempt: int, *, worker: str, progress: tuple[int, int] | None = None) -> Renewal:
+        self._say("renew")
+        if progress:
+            self.progress.append(progress)
+        return self.renewal
+
+    def show(self, job_id: str, attempt: int, *, step: int, jpeg: bytes) -> Ending:
+        self._say(f"show {step}")
+        return Ending.DONE
+
+    def finish(self, job_id: str, attempt: int, stage: Stage, **_: object) -> Ending:
+        self._say("finish")
+        return self.ending
+
+    def fail(self, job_id: str, attempt: int, failure: Failure, **_: object) -> Ending:
+        self._say("fail")
+        self.failure = failure
+        return Ending.DONE
+
+    def canceled(self, job_id: str, attempt: int) -> Ending:
+        self._say("canceled")
+        return Ending.DONE
+
+    def release(self, job_id: str, attempt: int) -> Ending:
+        self._say("release")
+        return Ending.DONE
+
+    def retry(self, job_id: str, attempt: int, failure: Failure, *, tries: int) -> Ending:
+        self._say(f"retry {tries}")
+        self.failure = failure
+        return Ending.DONE
+
+    @property
+    def words(self) -> list[str]:
+        """What was said, renewals left out."""
+        return [word for word in self.said if word not in {"renew", "want"}]
+
+    def _say(self, word: str) -> None:
+        if self.outages > 0:
+            self.outages -= 1
+            message = "Redis does not answer"
+            raise RecordsUnavailable(message)
+        self.said.append(word)
+
+
+@dataclass
+class Parents:
+    """The parents' side of the records."""
+
+    rings: list[Ring] | None = field(default_factory=list)
+    slots: int = 2
+    turn: bool = True
+    found: Sweep = field(default_factory=Sweep)
+    asked_for: list[int] = field(default_factory=list)
+    waited: int = 0
+    counted: list[Waiting] | None = None
+
+    def ready_slots(self) -> int:
+        return self.slots
+
+    def hand_out(self, pumper: str, places: int) -> list[Ring] | None:
+        self.asked_for.append(places)
+        return self.rings
+
+    def wait_for_bell(self, timeout_s: float) -> None:
+        self.waited += 1
+
+    def is_turn_to_reap(self) -> bool:
+        return self.turn
+
+    def reap(self, waiting: list[Waiting]) -> Sweep:
+        self.counted = waiting
+        return self.found
+
+
+@dataclass
+class Holder:
+    """A child that has its models loaded."""
+
+    jobs: Jobs
+    stages: Mapping[Stage, StageFunction]
+    settings: Settings = QUICK
+    name: str = "worker"
+    attempts: Attempts = field(default_factory=lambda: Attempts(QUICK))
+    paces: list[tuple[int, float]] = field(default_factory=list)
+    asked: int = 0
+
+    def give_up_where_the_device_did(self) -> None:
+        self.asked += 1
+
+    def note_pace(self, steps: int, seconds: float) -> None:
+        self.paces.append((steps, seconds))
+
+
+def store(jobs: Jobs) -> JobStore:
+    return cast("JobStore", jobs)
+
+
+def fleet(parents: Parents) -> Fleet:
+    return cast("Fleet", parents)
+
+
+def child(jobs: Jobs, stages: Mapping[Stage, StageFunction]) -> Child:
+    return cast("Child", Holder(jobs, stages))
+
+
+def no_stages(settings: Settings, role: Role) -> Loaded:
+    return Loaded(stages={})
+
+
+def app(prefix: str) -> tuple[Celery, Settings]:
+    """An app whose messages stay in memory, in queues that only this prefix has."""
+    settings = QUICK.model_copy(update={"key_prefix": prefix})
+    return create_app(settings, no_stages), settings

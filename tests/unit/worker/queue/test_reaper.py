@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from typing import Any
+
+from shared import broker
+from shared.job import Stage
+from shared.orders import STAGES
+from shared.store.queue.values import Ring, Sweep
+from tests.support.stand_ins import Parents, app, fleet
+from worker.queue.reaper import Reaper
+
+
+def test_lost_doorbells_are_rung_again() -> None:
+    celery, settings = app("reaper-ring")
+    lost = Ring(job_id="one", stage=Stage.DETECT, first=False)
+    Reaper(celery, fleet(Parents(found=Sweep(rings=(lost,)))), settings).sweep()
+    with celery.connection_for_read() as connection:
+        queue: Any = connection.SimpleQueue(broker.queue_name(settings, Stage.DETECT))
+        assert queue.get(block=False).headers["task"] == broker.TASK_OF[Stage.DETECT]
+        queue.close()
+
+
+def test_the_messages_of_every_stage_are_counted() -> None:
+    celery, settings = app("reaper-count")
+    broker.ring(celery, settings, Ring(job_id="one", stage=Stage.RENDER, first=True))
+    parents = Parents()
+    Reaper(celery, fleet(parents), settings).sweep()
+    assert parents.counted is not None
+    assert [one.stage for one in parents.counted] == list(STAGES)
+    assert [(one.queue, one.messages) for one in parents.counted] == [
+        ("detection", 0),
+        ("generation", 1),
+        ("detection", 0),
+        ("generation", 1),
+        ("detection", 0),
+    ]
+
+
+def test_nothing_is_counted_out_of_turn() -> None:
+    celery, settings = app("reaper-turn")
+    parents = Parents(turn=False)
+    Reaper(celery, fleet(parents), settings).sweep()
+    assert parents.counted is None
