@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from api.auth.middleware import LOOKS, OPEN, Access
+from api.auth.middleware import OPEN, READS, Access
 from api.batches import downloads
 from api.batches import events as batch_events
 from api.batches import routes as batches
@@ -22,7 +22,7 @@ from api.http.direct import serve_directly
 from api.http.openapi import complete, description
 from api.http.problems import add_error_answers
 from api.http.reference import add_reference
-from api.idempotency import Once
+from api.idempotency import Idempotency
 from api.jobs import events, listing, pictures
 from api.jobs import routes as jobs
 from api.jobs.document import job_example
@@ -30,8 +30,8 @@ from api.page.routes import add_page
 from api.photos import routes as photos
 from api.photos import upload_routes
 from api.service import health, metrics, queue
-from api.service.http_metrics import Measured
-from api.service.metrics import Exposition
+from api.service.http_metrics import MetricsMiddleware
+from api.service.metrics import MetricsEndpoint
 from api.tenants import audit
 from api.tenants import routes as tenants
 from api.tenants.audit_document import audit_example
@@ -40,7 +40,7 @@ from api.webhooks import routes as webhooks
 from api.webhooks.messages import message_schemas, messages
 from shared.blob_store import BlobStore
 from shared.settings import Settings
-from shared.startup import Startup, look_at_servers
+from shared.startup import Startup, check_servers
 
 VERSION = "1"
 
@@ -49,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
     """The API for these settings. Makes no connection before the app starts."""
     spans = None
     if settings.traces_url:
-        from api.http.tracing import Traced  # noqa: PLC0415 - costs nothing where traces are off
+        from api.http.tracing import TracingMiddleware  # noqa: PLC0415 - costs nothing where traces are off
         from shared.telemetry.spans import Spans  # noqa: PLC0415
 
         spans = Spans(settings, room="api")
@@ -74,8 +74,8 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.startup = Startup(lambda: look_at_servers(settings, BlobStore(settings)))
-    exposition = app.state.exposition = Exposition()
+    app.state.startup = Startup(lambda: check_servers(settings, BlobStore(settings)))
+    exposition = app.state.exposition = MetricsEndpoint()
     here = settings.metrics and not settings.metrics_port
     for subject in (
         jobs,
@@ -103,16 +103,16 @@ def create_app(settings: Settings) -> FastAPI:
         if isinstance(route, APIRoute):
             serve_directly(route)
             if "POST" in (route.methods or ()):
-                route.app = Once(route.app)
+                route.app = Idempotency(route.app)
     add_reference(app)
     add_page(app, settings)
     add_error_answers(app)
     app.add_middleware(Access)
     if spans is not None:
-        app.add_middleware(Traced, spans)
+        app.add_middleware(TracingMiddleware, spans)
     if settings.metrics:
         inside = app.build_middleware_stack
-        app.build_middleware_stack = lambda: Measured(inside(), exposition.requests)  # type: ignore[method-assign]
+        app.build_middleware_stack = lambda: MetricsMiddleware(inside(), exposition.requests)  # type: ignore[method-assign]
     # FastAPI's own way to extend its document.
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
@@ -134,7 +134,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas = document["components"]["schemas"] = {**more, **document["components"]["schemas"]}
         schemas["JobView"]["examples"], schemas["BatchView"]["examples"] = [job_example()], [batch_example()]
         schemas["AuditPageView"]["examples"] = [audit_example()]
-        complete(document, OPEN, LOOKS)
+        complete(document, OPEN, READS)
         document["webhooks"] = messages()
         app.openapi_schema = document
     return app.openapi_schema

@@ -16,7 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 
 from api.auth.keys import KeyRing
-from api.auth.read_limit import Looks
+from api.auth.read_limit import ReadLimit
 from api.erasure import Eraser
 from shared.batch_files import line_reader
 from shared.blob_store import BlobStore
@@ -30,9 +30,9 @@ from shared.store.jobs.live import LiveJobs
 from shared.store.jobs.store import AsyncJobStore
 from shared.store.queue.state import QueueStates
 from shared.store.queue.totals import QueueTotals
-from shared.store.queue.workers import Crew
+from shared.store.queue.workers import WorkerRegistry
 from shared.store.tenants.audit import AuditLog
-from shared.store.tenants.idempotency import Answers
+from shared.store.tenants.idempotency import IdempotencyStore
 from shared.store.webhooks.store import WebhookStore
 from shared.telemetry.log import get_logger
 
@@ -58,13 +58,13 @@ class Context:
     limits: BundleLimits
     jobs: AsyncJobStore
     batches: AsyncBatchStore
-    answers: Answers
+    responses: IdempotencyStore
     audit: AuditLog
     queue: QueueStates
     totals: QueueTotals
-    crew: Crew
+    crew: WorkerRegistry
     keys: KeyRing
-    looks: Looks
+    looks: ReadLimit
     live: LiveJobs
     webhooks: WebhookStore
     blobs: BlobStore
@@ -128,14 +128,14 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             limits=limits_of(settings.bundle, settings.allowed_loras),
             jobs=jobs,
             batches=batches,
-            answers=Answers(client, settings),
+            responses=IdempotencyStore(client, settings),
             audit=audit,
             queue=QueueStates(client, settings, jobs),
             totals=QueueTotals(client, settings),
-            crew=Crew(client, settings),
+            crew=WorkerRegistry(client, settings),
             keys=KeyRing(client, settings),
             # Without keys there is one tenant, whoever it is: nobody to protect from another.
-            looks=Looks(settings.looks_per_s if settings.auth else 0, time.monotonic),
+            looks=ReadLimit(settings.reads_per_s if settings.auth else 0, time.monotonic),
             live=live,
             webhooks=webhooks,
             blobs=blobs,

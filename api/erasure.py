@@ -26,7 +26,7 @@ from shared.errors import TransientError
 from shared.job import Stage
 from shared.settings import Settings
 from shared.store.batches.store import AsyncBatchStore
-from shared.store.jobs.erasure import Erasing, Erasures, Left
+from shared.store.jobs.erasure import Erasing, Erasures, Remaining
 from shared.store.tenants.audit import Action, AuditLog
 from shared.store.webhooks.store import WebhookStore
 from shared.telemetry.log import get_logger
@@ -186,7 +186,7 @@ class Eraser:
         await self._delete(batch_folder(batch.tenant, batch.id))
         await self.batches.forget(batch.tenant, batch.id)
 
-    async def _erase(self, left: Left) -> None:
+    async def _erase(self, left: Remaining) -> None:
         for stage, digest in left.results:
             if await self.records.unuse(left, stage, digest):
                 await self._delete(stage_folder(left.tenant, stage, digest))

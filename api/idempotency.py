@@ -24,7 +24,7 @@ from api.http.fingerprint import Fingerprint
 from api.http.parameters import CONSENT
 from api.http.problems import FieldError, answer_to, problem
 from shared.errors import IdempotencyMismatch, IdempotencyRunning, InvalidField, RecordsUnavailable
-from shared.store.tenants.idempotency import LEASE_S, Answer, Answers, Kept
+from shared.store.tenants.idempotency import LEASE_S, IdempotencyStore, Recorded, RecordedResponse
 from shared.telemetry.log import get_logger
 
 KEY = "Idempotency-Key"
@@ -58,7 +58,7 @@ def new_id(request: Request) -> str:
     return secrets.token_hex(16) if turn is None else turn.new_id()
 
 
-class Once:
+class Idempotency:
     """An app around one route. A request without the header passes as it is."""
 
     def __init__(self, route: ASGIApp) -> None:
@@ -95,18 +95,18 @@ class _Keyed:
         self._request = request
         self._name = name
         self._holder = secrets.token_hex(16)
-        self._answers: Answers = context_of(request).answers
+        self._answers: IdempotencyStore = context_of(request).responses
 
     async def answer(self, route: ASGIApp) -> Response:
         """The route's answer, or the one that it gave before. Raises RecordsUnavailable."""
         found = await self._answers.ask(self._name, self._holder)
         if found is None:
             return problem(IdempotencyRunning, f"a request with this {KEY} is running; ask again for its answer")
-        if isinstance(found, Kept):
+        if isinstance(found, Recorded):
             return await self._again(found)
         return await self._first(route, found.seed)
 
-    async def _again(self, kept: Kept) -> Response:
+    async def _again(self, kept: Recorded) -> Response:
         if kept.fingerprint and not await self._is_same(kept):
             return problem(IdempotencyMismatch, f"another request was sent with this {KEY}; use a new one")
         first = kept.answer
@@ -116,7 +116,7 @@ class _Keyed:
         answer.headers[REPLAYED] = "true"
         return answer
 
-    async def _is_same(self, kept: Kept) -> bool:
+    async def _is_same(self, kept: Recorded) -> bool:
         size, _, digest = kept.fingerprint.partition(":")
         fingerprint = self._fingerprint()
         async for chunk in self._request.stream():
@@ -145,7 +145,7 @@ class _Keyed:
         else:
             # A route that reads no body means the same whatever is sent to it.
             mark = f"{fingerprint.size_bytes}:{fingerprint.digest()}" if body.was_read else ""
-            kept = Kept(fingerprint=mark, answer=caught.answer())
+            kept = Recorded(fingerprint=mark, answer=caught.answer())
             await self._told(self._answers.keep(self._name, self._holder, kept))
         return caught.response()
 
@@ -203,14 +203,14 @@ class _Caught:
         elif message["type"] == "http.response.body":
             self._chunks.append(message.get("body", b""))
 
-    def answer(self) -> Answer:
+    def answer(self) -> RecordedResponse:
         """As it is kept."""
         headers = tuple(
             (name.decode("latin-1"), value.decode("latin-1"))
             for name, value in self._headers
             if name != b"content-length"
         )
-        return Answer(status=self.status, headers=headers, body=b"".join(self._chunks))
+        return RecordedResponse(status=self.status, headers=headers, body=b"".join(self._chunks))
 
     def response(self) -> Response:
         """As it goes out."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from shared.blob_store import BlobStore
 from shared.errors import BlobsUnavailable, RecordsUnavailable
 from shared.settings import EXIT_CONFIG, Settings
-from shared.startup import look_at_servers
+from shared.startup import check_servers
 
 _PAUSE_S = 1.0
 _UNAVAILABLE = 1
@@ -28,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> int:
     deadline_s = time.monotonic() + asked.wait
     while True:
         try:
-            flaws = look_at_servers(settings, BlobStore(settings))
+            problems = check_servers(settings, BlobStore(settings))
         except (RecordsUnavailable, BlobsUnavailable) as error:
             print(f"waiting: {error.message}", file=sys.stderr)
             if time.monotonic() > deadline_s:
@@ -36,9 +36,9 @@ def main(words: Sequence[str] | None = None) -> int:
             time.sleep(_PAUSE_S)
         else:
             break
-    for flaw in flaws:
-        print(f"{'error' if flaw.fatal else 'warning'}: {flaw.words}", file=sys.stderr)
-    if any(flaw.fatal for flaw in flaws):
+    for problem in problems:
+        print(f"{'error' if problem.fatal else 'warning'}: {problem.words}", file=sys.stderr)
+    if any(problem.fatal for problem in problems):
         return EXIT_CONFIG
     print(f"Redis and the bucket {settings.s3_bucket} are ready")
     return 0

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from shared.job import Job, JobSpec, Stage, Status
-from shared.verification import PhotoFaces, Verification, Whereabout, best_of, shortfalls
+from shared.verification import ConceptRegion, PhotoFaces, Verification, best_of, shortfalls
 
 MAX_CUSTOM_ID_CHARS = 128
 
@@ -72,7 +72,7 @@ class Outcome(BaseModel):
     job: str | None = None
     status: Literal["succeeded", "failed", "canceled", "expired", "invalid"]
     faces: tuple[tuple[PhotoFaces, ...], ...] = ()
-    regions: tuple[Whereabout, ...] = ()
+    regions: tuple[ConceptRegion, ...] = ()
     picture: str | None = None
     seed: int | None = None
     verification: Verification | None = None

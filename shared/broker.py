@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from shared.job import Stage
 from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Role, Settings
-from shared.store.queue.values import Ring, Waiting
+from shared.store.queue.values import DispatchedJob, Waiting
 
 # Plain strings: celery.signature breaks on an Enum.
 TASK_OF: dict[Stage, str] = {stage: f"troupe.{stage.value}" for stage in STAGES}
@@ -111,7 +111,7 @@ def webhook_queue_name(settings: Settings) -> str:
     return f"{settings.key_prefix}.webhooks"
 
 
-def ring_delivery(app: Celery, settings: Settings, delivery_id: str) -> None:
+def notify_delivery(app: Celery, settings: Settings, delivery_id: str) -> None:
     """Publishes the doorbell of one delivery. Raises kombu's OperationalError."""
     app.signature(DELIVER, args=(delivery_id,), immutable=True).apply_async(queue=webhook_queue_name(settings))
 
@@ -141,7 +141,7 @@ def configure(app: Celery, settings: Settings) -> None:
     app.conf.update(options(settings))
 
 
-def ring(app: Celery, settings: Settings, doorbell: Ring) -> None:
+def ring(app: Celery, settings: Settings, doorbell: DispatchedJob) -> None:
     """Publishes the chain of the job's stages from the one that is due. Raises kombu's OperationalError."""
     due = STAGES[STAGES.index(doorbell.stage) :]
     priority = FIRST if doorbell.first else LATER

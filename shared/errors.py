@@ -412,7 +412,7 @@ class Interruption(TroupeError):
     retryable = True
 
 
-class JobCancelled(Interruption):
+class JobCanceled(Interruption):
     """The person took the job back."""
 
     code = "canceled"

@@ -16,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-from shared.verification import PhotoFaces, Try, Verification, Whereabout
+from shared.verification import ConceptRegion, PhotoFaces, Try, Verification
 
 MAX_CONCEPTS = 5
 MAX_PHOTOS = 8
@@ -294,7 +294,7 @@ class Job(BaseModel):
     outputs: dict[Stage, str] = {}
     reused: tuple[Stage, ...] = ()
     faces: tuple[tuple[PhotoFaces, ...], ...] = ()
-    regions: tuple[Whereabout, ...] = ()
+    regions: tuple[ConceptRegion, ...] = ()
     picture: str | None = None
     verification: Verification | None = None
     tries: tuple[Try, ...] = ()

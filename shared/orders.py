@@ -49,7 +49,7 @@ class IdentifyOrder(Order):
     photos: tuple[tuple[str, ...], ...]
 
 
-class WornLora(BaseModel):
+class AppliedLora(BaseModel):
     """A LoRA in a drawing. sha256: of its file, so that another file of this name is another order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,10 +73,10 @@ class Drawing(BaseModel):
     guidance_scale: float
     guidance_stop: float = 1.0
     scheduler: Scheduler
-    loras: tuple[WornLora, ...] = ()
+    loras: tuple[AppliedLora, ...] = ()
 
 
-class Finish(BaseModel):
+class Postprocessing(BaseModel):
     """What is done to a drawn picture before it is a file.
 
     signed: it carries a signed C2PA manifest. caption: text in the file that says how it was drawn; none when empty.
@@ -92,7 +92,7 @@ class Finish(BaseModel):
     checked: str = ""
 
 
-AS_DRAWN = Finish()
+AS_DRAWN = Postprocessing()
 
 
 class RenderOrder(Order):
@@ -100,7 +100,7 @@ class RenderOrder(Order):
 
     stage: Literal[Stage.RENDER] = Stage.RENDER
     drawing: Drawing
-    finish: Finish = AS_DRAWN
+    finish: Postprocessing = AS_DRAWN
 
 
 class DetectConcept(BaseModel):
@@ -170,7 +170,7 @@ class PersonalizeOrder(Order):
     feather_px: float
     identity_scale: float
     adapter_scale: float
-    finish: Finish = AS_DRAWN
+    finish: Postprocessing = AS_DRAWN
 
 
 class VerifyOrder(Order):

@@ -154,7 +154,7 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
     api_port: int = Field(8000, ge=0, le=65_535, description="Port the API listens on")
     auth: bool = Field(False, description="Ask for API keys; off: whoever reaches the API is the tenant `default`")
-    looks_per_s: int = Field(
+    reads_per_s: int = Field(
         1000,
         ge=0,
         description="GET requests a tenant may make a second, over ten seconds, at each API process (not at all of "

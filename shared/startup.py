@@ -37,14 +37,14 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flaw:
+class Problem:
     """One thing that is not as it should be. fatal: the process must not run like that."""
 
     words: str
     fatal: bool = False
 
 
-def look_at_servers(settings: Settings, blobs: BlobStore | None) -> list[Flaw]:
+def check_servers(settings: Settings, blobs: BlobStore | None) -> list[Problem]:
     """What is wrong with Redis (the broker's too) and, for who uses it, S3. Raises Records- or BlobsUnavailable."""
     with connect(settings) as client:
         found = _look_at_redis(client, settings.redis_url)
@@ -52,10 +52,10 @@ def look_at_servers(settings: Settings, blobs: BlobStore | None) -> list[Flaw]:
     if settings.broker_url and broker_url != settings.records_url and urlsplit(broker_url).scheme.startswith("redis"):
         with connect(settings.model_copy(update={"redis_url": settings.broker_url})) as client:
             found += _look_at_redis(client, settings.broker_url)
-    return found + (look_at_bucket(blobs, settings) if blobs else [])
+    return found + (check_bucket(blobs, settings) if blobs else [])
 
 
-def look_at_bucket(blobs: BlobStore, settings: Settings) -> list[Flaw]:
+def check_bucket(blobs: BlobStore, settings: Settings) -> list[Problem]:
     """What is wrong with the S3 server and the bucket, which is made where it is missing. Raises BlobsUnavailable."""
     asked_s = time.time()
     probe = blobs.probe()
@@ -66,19 +66,19 @@ def look_at_bucket(blobs: BlobStore, settings: Settings) -> list[Flaw]:
         found = skew(name, probe.clock_s + 0.5 - (asked_s + time.time()) / 2)
     if probe.refused:
         words = f"{name} does not let bucket {settings.s3_bucket} be made and written (TROUPE_S3_...): {probe.refused}"
-        found.append(Flaw(words=words, fatal=True))
+        found.append(Problem(words=words, fatal=True))
     return found
 
 
-def judge_redis(name: str, info: Mapping[str, Any]) -> list[Flaw]:
+def judge_redis(name: str, info: Mapping[str, Any]) -> list[Problem]:
     """What of a server's INFO does not fit the queue."""
     found = []
 
     def fatal(words: str) -> None:
-        found.append(Flaw(words=f"{name} {words}", fatal=True))
+        found.append(Problem(words=f"{name} {words}", fatal=True))
 
     def warn(words: str) -> None:
-        found.append(Flaw(words=f"{name} {words}"))
+        found.append(Problem(words=f"{name} {words}"))
 
     version = str(info.get("redis_version", ""))
     if not version.partition(".")[0].isdigit() or int(version.partition(".")[0]) < _OLDEST_REDIS:
@@ -99,16 +99,16 @@ def judge_redis(name: str, info: Mapping[str, Any]) -> list[Flaw]:
     return found
 
 
-def skew(name: str, ahead_s: float) -> list[Flaw]:
+def skew(name: str, ahead_s: float) -> list[Problem]:
     """What is wrong with the clocks. ahead_s: of the server, before this host's."""
     if abs(ahead_s) < _SKEW_TOLD_S:
         return []
     way = "ahead of" if ahead_s > 0 else "behind"
     words = f"the clock of {name} is {abs(ahead_s):.0f} s {way} this host's: keep both by NTP"
-    return [Flaw(words=words, fatal=abs(ahead_s) >= _SKEW_REFUSED_S)]
+    return [Problem(words=words, fatal=abs(ahead_s) >= _SKEW_REFUSED_S)]
 
 
-def _look_at_redis(client: redis.Redis, url: str) -> list[Flaw]:
+def _look_at_redis(client: redis.Redis, url: str) -> list[Problem]:
     name = f"Redis at {_place(url)}"
     try:
         with redis_errors():
@@ -119,11 +119,11 @@ def _look_at_redis(client: redis.Redis, url: str) -> list[Flaw]:
     except RecordsUnavailable as error:
         if isinstance(error.__cause__, AuthenticationError):
             words = f"{name} refuses the password (TROUPE_REDIS_PASSWORD, or in TROUPE_REDIS_URL): {error.__cause__}"
-            return [Flaw(words=words, fatal=True)]
+            return [Problem(words=words, fatal=True)]
         raise
     except ResponseError as error:
         # An access list may keep INFO back; what cannot be seen is not known to be wrong.
-        return [Flaw(words=f"{name} does not say how it is set up: {error}")]
+        return [Problem(words=f"{name} does not say how it is set up: {error}")]
 
 
 def _place(url: str) -> str:
@@ -133,19 +133,19 @@ def _place(url: str) -> str:
 
 
 class Startup:
-    """The looking of one process. `flaws` is empty until every server has answered."""
+    """The looking of one process. `problems` is empty until every server has answered."""
 
-    def __init__(self, look: Callable[[], Sequence[Flaw]]) -> None:
+    def __init__(self, look: Callable[[], Sequence[Problem]]) -> None:
         self._look = look
         self._lock = threading.Lock()
         self._looked = threading.Event()
         self._runs = False
-        self.flaws: tuple[Flaw, ...] = ()
+        self.problems: tuple[Problem, ...] = ()
 
     @property
     def failed(self) -> bool:
         """Whether the process must not run like that."""
-        return any(flaw.fatal for flaw in self.flaws)
+        return any(problem.fatal for problem in self.problems)
 
     def begin(self, end: Callable[[], None]) -> None:
         """Looks; raises SystemExit where the process must not run.
@@ -167,13 +167,13 @@ class Startup:
             time.sleep(_PAUSE_S)
         tell(found)
         with self._lock:
-            self.flaws = tuple(found)
+            self.problems = tuple(found)
             late = self._runs
         self._looked.set()
         if late and self.failed:
             end()
 
-    def _attempt(self) -> Sequence[Flaw] | None:
+    def _attempt(self) -> Sequence[Problem] | None:
         try:
             return self._look()
         except (RecordsUnavailable, BlobsUnavailable) as error:
@@ -181,10 +181,10 @@ class Startup:
             return None
 
 
-def tell(flaws: Sequence[Flaw]) -> None:
+def tell(problems: Sequence[Problem]) -> None:
     """Logs them, a line each."""
-    for flaw in flaws:
-        if flaw.fatal:
-            log.error("cannot_start", reason=flaw.words)
+    for problem in problems:
+        if problem.fatal:
+            log.error("cannot_start", reason=problem.words)
         else:
-            log.warning("start_warning", reason=flaw.words)
+            log.warning("start_warning", reason=problem.words)

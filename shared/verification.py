@@ -68,7 +68,7 @@ class Try(BaseModel):
     seed: int
     verification: Verification
     outputs: dict[str, str]
-    regions: tuple[Whereabout, ...] = ()
+    regions: tuple[ConceptRegion, ...] = ()
     picture: str
 
 
@@ -121,7 +121,7 @@ class PhotoFaces(BaseModel):
     )
 
 
-class Whereabout(BaseModel):
+class ConceptRegion(BaseModel):
     """Where a concept's person is in the template, in pixels, and how sure the detector was (1 for an explicit box)."""
 
     model_config = ConfigDict(frozen=True)

@@ -15,15 +15,15 @@ from celery.worker.consumer.tasks import Tasks
 from shared import broker
 from shared.blob_store import BlobStore
 from shared.settings import Role, Settings
-from shared.startup import Flaw, look_at_servers
+from shared.startup import Problem, check_servers
 from shared.telemetry.log import bring_home
 from worker.logs import log_as
-from worker.metrics_server import Exposition
-from worker.queue.executor import Child
-from worker.queue.supervisor import Parent
+from worker.metrics_server import MetricsEndpoint
+from worker.preflight import preflight
+from worker.queue.executor import Executor
+from worker.queue.supervisor import Supervisor
 from worker.queue.tasks import add_tasks
 from worker.runner.stage import Loaded, LoadStages
-from worker.startup import look_around
 
 
 class TroupeCelery(Celery):
@@ -31,7 +31,7 @@ class TroupeCelery(Celery):
 
     settings: Settings
     load_stages: LoadStages
-    parent: Parent
+    parent: Supervisor
 
     def __reduce__(self) -> tuple[Callable[..., Celery], tuple[Settings, LoadStages]]:
         return create_app, (self.settings, self.load_stages)
@@ -71,7 +71,7 @@ class TakeWhenReady(bootsteps.StartStopStep):
 
 
 def create_app(
-    settings: Settings, load_stages: LoadStages, look_further: Callable[[], list[Flaw]] = list
+    settings: Settings, load_stages: LoadStages, look_further: Callable[[], list[Problem]] = list
 ) -> TroupeCelery:
     """A Celery app with all stages. Connects to nothing and loads nothing until a worker starts.
 
@@ -81,8 +81,8 @@ def create_app(
     app.settings, app.load_stages = settings, load_stages
     broker.configure(app, settings)
     app.select_queues(broker.queue_names(settings, settings.role))
-    app.parent = Parent(app, settings)
-    child = Child(settings, load_stages)
+    app.parent = Supervisor(app, settings)
+    child = Executor(settings, load_stages)
     add_tasks(app, child)
     app.steps["worker"].add(KeepQueue)
     app.steps["consumer"].add(TakeWhenReady)
@@ -94,13 +94,13 @@ def create_app(
         if root not in sys.path:
             sys.path.append(root)
 
-    exposition = Exposition(settings)
+    exposition = MetricsEndpoint(settings)
 
     def open_exposition(**_: object) -> None:
         exposition.open(with_child=True)
 
     def look(**_: object) -> None:
-        look_around(lambda: look_further() + look_at_servers(settings, BlobStore(settings)))
+        preflight(lambda: look_further() + check_servers(settings, BlobStore(settings)))
 
     def open_child(sender: str, **_: object) -> None:
         child.open(sender)
@@ -112,8 +112,8 @@ def create_app(
         app.parent.stop()
         exposition.close()
 
-    def child_died(args: tuple[str, ...], exception: BaseException, **_: object) -> None:
-        app.parent.child_died(args[0], exception)
+    def executor_died(args: tuple[str, ...], exception: BaseException, **_: object) -> None:
+        app.parent.executor_died(args[0], exception)
 
     log_as(f"worker-{settings.role}", settings)
     # The receivers live as long as the process, as the app does.
@@ -123,7 +123,7 @@ def create_app(
     signals.worker_process_init.connect(open_child, weak=False)
     signals.worker_process_shutdown.connect(close_child, weak=False)
     signals.worker_shutdown.connect(leave, weak=False)
-    signals.task_failure.connect(child_died, weak=False)
+    signals.task_failure.connect(executor_died, weak=False)
     return app
 
 
@@ -138,11 +138,11 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
     return load(settings, role)
 
 
-def look_at_checkpoints(settings: Settings) -> list[Flaw]:
+def check_checkpoints(settings: Settings) -> list[Problem]:
     """Which checkpoint of the role is not there. Nothing is loaded."""
     from worker.models.catalog import missing  # noqa: PLC0415 - Flower, which imports this module, has no models
 
-    return [Flaw(words=words, fatal=True) for words in missing(settings)]
+    return [Problem(words=words, fatal=True) for words in missing(settings)]
 
 
 def _look_again() -> None:
@@ -154,4 +154,4 @@ def __getattr__(name: str) -> Celery:
     if name != "app":
         raise AttributeError(name)
     settings = Settings.read_or_exit()
-    return create_app(settings, load_stages, lambda: look_at_checkpoints(settings))
+    return create_app(settings, load_stages, lambda: check_checkpoints(settings))

@@ -17,7 +17,7 @@ from shared.telemetry.log import get_logger
 log = get_logger(__name__)
 
 
-class Exposition:
+class MetricsEndpoint:
     """Serves nothing until it is opened, and never without a port in the settings."""
 
     def __init__(self, settings: Settings) -> None:

@@ -22,7 +22,7 @@ _PNG = "image/png"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class AuditRead:
     """What is about to be given out. subject: id of the job, photo or batch; detail: which of its pictures or files."""
 
     action: Action
@@ -31,7 +31,7 @@ class Reading:
     once_s: int = 0
 
 
-async def note_reading(request: Request, reading: Reading) -> None:
+async def record_read(request: Request, reading: AuditRead) -> None:
     """Notes it; call this when it is sure that there is something to give. Raises RecordsUnavailable."""
     await context_of(request).audit.note(
         tenant_of(request),
@@ -43,17 +43,17 @@ async def note_reading(request: Request, reading: Reading) -> None:
     )
 
 
-async def png_answer(request: Request, context: Context, key: str, reading: Reading) -> Response:
+async def png_answer(request: Request, context: Context, key: str, reading: AuditRead) -> Response:
     """A redirect to the stored PNG of this key, or its bytes where the request says `Accept: image/png`.
 
     Raises NoPicture when the bytes are no longer stored, RecordsUnavailable or BlobsUnavailable.
     """
     if request.headers.get("accept") != _PNG:
-        await note_reading(request, reading)
+        await record_read(request, reading)
         # The signature in the address expires, so the redirect itself must not be kept.
         return RedirectResponse(context.blobs.url(key), 307, {"Cache-Control": "no-store", "Vary": "Accept"})
     data = await asyncio.to_thread(context.blobs.get, key)
     if data is None:
         raise NoPicture("the picture is no longer stored")
-    await note_reading(request, reading)
+    await record_read(request, reading)
     return Response(data, 200, {"Cache-Control": "private, max-age=3600", "Vary": "Accept"}, _PNG)

@@ -28,7 +28,7 @@ from api.auth.keys import (
 from shared.errors import TroupeError
 from shared.settings import Settings
 from shared.store import keys
-from shared.store.connection import Word, connect, redis_errors
+from shared.store.connection import RedisValue, connect, redis_errors
 from shared.store.tenants.limits import Tenants
 from shared.tenant import TenantLimits, check_tenant
 
@@ -47,7 +47,7 @@ class KeyTable:
     def create(self, tenant: str) -> str:
         """Makes a key of the tenant; gives the token, which nobody can read again."""
         key_id, secret, now_s = new_key_id(), new_secret(), time.time()
-        fields: dict[Any, Word] = {"tenant": check_tenant(tenant), "secret": hashed(secret), "at": f"{now_s:.3f}"}
+        fields: dict[Any, RedisValue] = {"tenant": check_tenant(tenant), "secret": hashed(secret), "at": f"{now_s:.3f}"}
         with redis_errors(), self._redis.pipeline() as pipe:
             pipe.hset(keys.api_key_key(self._prefix, key_id), mapping=fields)
             pipe.zadd(keys.api_keys_key(self._prefix), {key_id: now_s})
@@ -77,7 +77,7 @@ class KeyTable:
         )
         return token(key_id, secret)
 
-    def _change(self, key_id: str, change: Callable[[Key], dict[Any, Word]]) -> Key:
+    def _change(self, key_id: str, change: Callable[[Key], dict[Any, RedisValue]]) -> Key:
         name = keys.api_key_key(self._prefix, key_id)
         changed: list[Key] = []
 

@@ -11,7 +11,7 @@ from api.http.paths import JOBS
 from api.http.problems import answer_to
 from shared.errors import RateLimited, TroupeError, Unauthorized
 from shared.store.tenants.audit import NO_KEY
-from shared.store.tenants.charge import Allowance, Receipt
+from shared.store.tenants.charge import Charge, LimitState
 from shared.tenant import DEFAULT_TENANT
 
 # What answers without a key: it tells nothing of anybody.
@@ -19,7 +19,7 @@ OPEN = frozenset({"/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.jso
 # What the files of the page begin with, which are the same for everybody.
 PAGE = "/page/"
 # Looks are cheap: they are counted in this process alone, and generously.
-LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = "bearer "
 
 
@@ -45,10 +45,10 @@ def is_known(request: Request) -> bool:
     return request.scope.get("tenant") is not None
 
 
-def receipt_of(request: Request) -> Receipt:
+def receipt_of(request: Request) -> Charge:
     """Where it is written what this request, which makes or changes something, counts as."""
-    receipt: Receipt = request.scope["receipt"]
-    return receipt
+    charge: Charge = request.scope["receipt"]
+    return charge
 
 
 class Access:
@@ -72,7 +72,7 @@ class Access:
             scope["tenant"] = None
         if scope["tenant"] is None:
             await self._app(scope, receive, send)
-        elif scope["method"] not in LOOKS:
+        elif scope["method"] not in READS:
             await self._counted(scope, receive, send, context)
         elif context.looks.are_limited and scope["path"] not in OPEN:
             await self._looked(scope, receive, send, context)
@@ -99,23 +99,23 @@ class Access:
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send, context: Context) -> None:
         """Serves a request that counts; every answer to it says what the tenant has left."""
-        receipt = scope["receipt"] = Receipt(by=scope["key"])
+        charge = scope["receipt"] = Charge(by=scope["key"])
 
         async def told(message: Message) -> None:
-            if message["type"] == "http.response.start" and receipt.allowances:
-                MutableHeaders(scope=message).update(rate_limit_headers(receipt.allowances))
+            if message["type"] == "http.response.start" and charge.allowances:
+                MutableHeaders(scope=message).update(rate_limit_headers(charge.allowances))
             await send(message)
 
         try:
             if not _counts_itself(scope):
-                await context.jobs.admit(scope["tenant"], receipt)
+                await context.jobs.admit(scope["tenant"], charge)
         except TroupeError as error:
             await answer_to(error)(scope, receive, told)
             return
         await self._app(scope, receive, told)
 
 
-def rate_limit_headers(allowances: tuple[Allowance, ...]) -> dict[str, str]:
+def rate_limit_headers(allowances: tuple[LimitState, ...]) -> dict[str, str]:
     """What a tenant may do and what it has left (draft-ietf-httpapi-ratelimit-headers-10)."""
     policies, limits = [], []
     for one in allowances:

@@ -21,7 +21,7 @@ class Look(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...]
 
 
-class Looks:
+class ReadLimit:
     """Looks flow into a bucket per tenant that empties evenly (the generic cell rate algorithm, as in prelude.lua)."""
 
     def __init__(self, per_s: int, clock: Callable[[], float]) -> None:

@@ -8,7 +8,7 @@ from typing import get_args
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.auth.audit_trail import AGAIN_S, Reading, note_reading
+from api.auth.audit_trail import AGAIN_S, AuditRead, record_read
 from api.batches import document as words
 from api.batches.files import MOST_ZIPPED, archive, manifest
 from api.batches.items import Items, place_of
@@ -39,7 +39,7 @@ async def items(request: Request, batch_id: str) -> Response:
     limit = parameters.limit(request)
     found, following = await Items(context_of(request), batch).page(status, place, limit)
     if any(item.picture_url for item in found):
-        await note_reading(request, _reading_of(batch, "items", once_s=AGAIN_S))
+        await record_read(request, _reading_of(batch, "items", once_s=AGAIN_S))
     view = ItemPageView(items=tuple(found), next=None if following is None else str(following))
     return Response(view.model_dump_json(), media_type="application/json")
 
@@ -82,11 +82,11 @@ async def zipped(request: Request, batch_id: str) -> Response:
 
 
 async def _file(
-    request: Request, data: AsyncIterator[bytes], reading: Reading, type_: str = JSONL
+    request: Request, data: AsyncIterator[bytes], reading: AuditRead, type_: str = JSONL
 ) -> StreamingResponse:
     """The answer, once its first bytes are there: an outage before them is told as one."""
     first = await anext(data, b"")
-    await note_reading(request, reading)
+    await record_read(request, reading)
 
     async def all_of_it() -> AsyncIterator[bytes]:
         yield first
@@ -96,5 +96,5 @@ async def _file(
     return StreamingResponse(all_of_it(), media_type=type_)
 
 
-def _reading_of(batch: Batch, name: str, *, once_s: int = 0) -> Reading:
-    return Reading(action=Action.BATCH_FILES_READ, subject=batch.id, detail=name, once_s=once_s)
+def _reading_of(batch: Batch, name: str, *, once_s: int = 0) -> AuditRead:
+    return AuditRead(action=Action.BATCH_FILES_READ, subject=batch.id, detail=name, once_s=once_s)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from fastapi import Response
 
-from api.batches.intake import Weighed
+from api.batches.intake import Estimated
 from api.context import Context
 from api.jobs.estimate import estimate_answer, eta_of
-from shared.store.tenants.charge import Receipt
+from shared.store.tenants.charge import Charge
 
 
-async def weigh_batch(context: Context, tenant: str, receipt: Receipt, found: Weighed) -> Response:
+async def estimate_batch(context: Context, tenant: str, charge: Charge, found: Estimated) -> Response:
     """The answer to a batch that is not to run. Raises RateLimited, QuotaExceeded or RecordsUnavailable."""
-    eta_s = await eta_of(context, tenant, receipt, "batch", found.units)
+    eta_s = await eta_of(context, tenant, charge, "batch", found.units)
     return estimate_answer(
         {
             "dry_run": True,

@@ -22,7 +22,7 @@ from shared.errors import BatchRefused, BatchTooLarge, InvalidField, MalformedBo
 from shared.job import JobSpec, encode_spec
 from shared.store.batches.store import INTAKE_S
 from shared.store.jobs.record import pixels, units
-from shared.store.tenants.charge import Receipt, too_large
+from shared.store.tenants.charge import Charge, too_large
 from shared.telemetry.log import get_logger
 
 MOST_EXPIRES_AFTER_S = 31_536_000
@@ -47,7 +47,7 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weighed:
+class Estimated:
     """What a batch would be. first: the first bad lines."""
 
     good: int
@@ -120,7 +120,7 @@ class BatchIntake:
         self._known: set[str] = set()
         self._most_pixels: int | None = None
 
-    async def take(self, blocks: AsyncIterator[Sequence[ReadLine]], receipt: Receipt) -> list[BadLine]:
+    async def take(self, blocks: AsyncIterator[Sequence[ReadLine]], charge: Charge) -> list[BadLine]:
         """Takes all lines and starts the batch; gives the first bad ones. Nothing is left of a batch that is refused.
 
         Raises BatchTooLarge, Refusal, MalformedBody, QuotaExceeded, RecordsUnavailable or BlobsUnavailable.
@@ -143,21 +143,21 @@ class BatchIntake:
             self._check()
             await self._good.close()
             await self._bad.close()
-            await self._start(receipt)
+            await self._start(charge)
         except BaseException:
             # A caller that went away is no reason to leave the rest of its batch behind.
             await asyncio.shield(self._drop())
             raise
         return self._first
 
-    async def weigh(self, blocks: AsyncIterator[Sequence[ReadLine]]) -> Weighed:
+    async def weigh(self, blocks: AsyncIterator[Sequence[ReadLine]]) -> Estimated:
         """Looks at all lines of a dry run. Raises BatchTooLarge, Refusal, MalformedBody or RecordsUnavailable."""
         self._most_pixels = await self._context.jobs.largest_pixels()
         async for block in blocks:
             await self._take_block(block)
         self._check()
         good, invalid = self._counts["good"], self._counts["bad"]
-        return Weighed(good=good, invalid=invalid, units=self._units, first=self._first)
+        return Estimated(good=good, invalid=invalid, units=self._units, first=self._first)
 
     async def _take_block(self, block: Sequence[ReadLine]) -> None:
         unknown = set() if self._options.unsent_photos else await self._unknown_photos(block)
@@ -222,7 +222,7 @@ class BatchIntake:
             message = f"{count} lines are not valid, and the batch is strict; line {self._first[0].number} is the first"
             raise Refusal(BatchRefused, message, fields)
 
-    async def _start(self, receipt: Receipt) -> None:
+    async def _start(self, charge: Charge) -> None:
         started = await self._context.batches.start(
             self._id,
             source=self._source,
@@ -231,7 +231,7 @@ class BatchIntake:
             invalid=self._counts["bad"],
             units=self._units,
             errors=self._bad.names,
-            receipt=receipt,
+            charge=charge,
         )
         if not started:
             raise _given_up()

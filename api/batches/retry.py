@@ -16,10 +16,10 @@ from shared.errors import BatchNotOver, NothingToRetry, RateLimited
 from shared.job import Status
 from shared.store.batches.store import Retry
 from shared.store.jobs.record import units
-from shared.store.tenants.charge import Receipt
+from shared.store.tenants.charge import Charge
 
 
-async def retry_failed(context: Context, batch: Batch, receipt: Receipt | None = None) -> None:
+async def retry_failed(context: Context, batch: Batch, charge: Charge | None = None) -> None:
     """Runs the lines again that failed, were canceled or expired; what has a picture stays as it is.
 
     With a receipt, lines that a worker had begun count as a new job of theirs would; a batch's own units were for all
@@ -31,7 +31,7 @@ async def retry_failed(context: Context, batch: Batch, receipt: Receipt | None =
     names = await context.batches.names(batch, "errors")
     lines = await asyncio.to_thread(_collected, context, batch, names)
     try:
-        runs = await context.batches.retry(batch, lines, receipt)
+        runs = await context.batches.retry(batch, lines, charge)
     except RateLimited:
         # Only the lines: by their content, the names of the log may be those of the chunks that stand.
         await asyncio.to_thread(_lines(context, batch, lines.source).delete, range(lines.chunks))

@@ -18,7 +18,7 @@ from starlette.datastructures import UploadFile
 from api.auth.middleware import key_of, receipt_of, tenant_of
 from api.batches import document as words
 from api.batches.document import ERASE_BATCH_ANSWERS
-from api.batches.estimate import weigh_batch
+from api.batches.estimate import estimate_batch
 from api.batches.intake import MOST_EXPIRES_AFTER_S, BatchIntake, Options, too_many
 from api.batches.lines import BadLine, LineReader, LineSplitter, ReadLine
 from api.batches.product import MOST_NAME_CHARS, ProductBatch, lines_of, product_of
@@ -60,12 +60,12 @@ async def make(request: Request) -> Response:
     Lines that are not valid are counted and listed, and the others run. Options of JSONL are parameters of the query,
     those of scenes and casts fields of the body.
     """
-    context, tenant, receipt = context_of(request), tenant_of(request), receipt_of(request)
+    context, tenant, charge = context_of(request), tenant_of(request), receipt_of(request)
     batch_id = _new_id(request)
     if _is_dry(request):
         weighed = await _taken(request, context, batch_id, BatchIntake.weigh)
-        return await weigh_batch(context, tenant, receipt, weighed)
-    wrong = await _taken(request, context, batch_id, lambda intake, lines: intake.take(lines, receipt))
+        return await estimate_batch(context, tenant, charge, weighed)
+    wrong = await _taken(request, context, batch_id, lambda intake, lines: intake.take(lines, charge))
     batch = _there(await context.batches.get(tenant, batch_id))
     headers = {"Location": batch_path(batch_id), "Retry-After": str(_POLL_AFTER_S)}
     return _answer(batch, 202, headers, wrong)

@@ -89,7 +89,7 @@ STATUS: dict[type[TroupeError], HTTPStatus] = {
     tree.BundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
     tree.CertificateUnusable: HTTPStatus.INTERNAL_SERVER_ERROR,
     tree.Interruption: HTTPStatus.SERVICE_UNAVAILABLE,
-    tree.JobCancelled: HTTPStatus.CONFLICT,
+    tree.JobCanceled: HTTPStatus.CONFLICT,
     tree.WorkerDraining: HTTPStatus.SERVICE_UNAVAILABLE,
     tree.LeaseLost: HTTPStatus.SERVICE_UNAVAILABLE,
 }

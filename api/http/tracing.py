@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.telemetry.spans import Spans
 
 
-class Traced:
+class TracingMiddleware:
     """The app, each request a span: a part of the trace that its `traceparent` names, or the first of a new one."""
 
     def __init__(self, app: ASGIApp, spans: Spans) -> None:

@@ -27,7 +27,7 @@ from api.jobs.views import (
 from api.photos.document import CONSENT, FILE, PNG
 from shared import errors as tree
 from shared.job import Job, JobSpec, Progress, Stage, Status
-from shared.verification import PhotoFaces, Whereabout
+from shared.verification import ConceptRegion, PhotoFaces
 
 _PHOTO = "0b54a5b4c5d0b4c2bd5b5d6bd1a0c8f7c6a4a5a9d4a7e6c1b2f3d4e5f6a7b8c9"
 _EXAMPLE = {
@@ -65,8 +65,8 @@ _JOB = Job(
         (PhotoFaces(found=2, box_px=(8.0, 9.5, 44.1, 60.0)),),
     ),
     regions=(
-        Whereabout(box_px=(12.0, 20.5, 60.0, 128.0), score=0.6312),
-        Whereabout(box_px=(64.0, 16.0, 120.0, 128.0), score=1.0),
+        ConceptRegion(box_px=(12.0, 20.5, 60.0, 128.0), score=0.6312),
+        ConceptRegion(box_px=(64.0, 16.0, 120.0, 128.0), score=1.0),
     ),
 )
 

@@ -23,7 +23,7 @@ from shared.errors import InvalidField, UnknownPhoto
 from shared.job import Job, JobSpec, Sampling
 from shared.limits import BundleLimits
 from shared.presets import filled
-from shared.store.tenants.charge import Receipt
+from shared.store.tenants.charge import Charge
 
 SEEDS = 2**32
 
@@ -65,7 +65,7 @@ async def accept_job(
     photos: Mapping[str, Photo] | None = None,
     *,
     job_id: str,
-    receipt: Receipt | None = None,
+    charge: Charge | None = None,
     retry_of: str | None = None,
 ) -> Job:
     """Checks the rest, keeps the photos that came along (by id), and queues the tenant's job under the id.
@@ -74,10 +74,10 @@ async def accept_job(
     """
     brought = photos or {}
     full = await checked_job(context, tenant, spec, brought)
-    by = "" if receipt is None else receipt.by
+    by = "" if charge is None else charge.by
     for photo in brought.values():
         await keep_photo(context, tenant, photo, by)
-    return await context.jobs.submit(job_id, full, tenant=tenant, receipt=receipt, retry_of=retry_of)
+    return await context.jobs.submit(job_id, full, tenant=tenant, charge=charge, retry_of=retry_of)
 
 
 async def checked_job(context: Context, tenant: str, spec: JobSpec, brought: Container[str]) -> JobSpec:

@@ -16,7 +16,7 @@ from api.http.paths import JOBS
 from api.jobs.document import LIST_ANSWERS, LIST_PARAMETERS
 from api.jobs.views import job_body
 from shared.job import Status
-from shared.store.queue.values import Mark
+from shared.store.queue.values import ListCursor
 
 router = APIRouter(prefix=JOBS, tags=["jobs"])
 
@@ -43,12 +43,12 @@ async def page(request: Request) -> Response:
     return Response(b'{"jobs":[%s],"next":%s}' % (jobs, following), media_type="application/json")
 
 
-def cursor_of(mark: Mark) -> str:
+def cursor_of(mark: ListCursor) -> str:
     """The place as callers see it: a word that means nothing to them."""
     return base64.urlsafe_b64encode(f"{mark.at}:{mark.job_id}".encode()).decode().rstrip("=")
 
 
-def _mark(request: Request) -> Mark | None:
+def _mark(request: Request) -> ListCursor | None:
     cursor = parameters.text(request, "cursor")
     if cursor is None:
         return None
@@ -58,4 +58,4 @@ def _mark(request: Request) -> Mark | None:
         plain = ""
     if (found := _MARK.fullmatch(plain)) is None:
         raise parameters.wrong("cursor", "not_a_cursor", "cursor must be the `next` of the page before")
-    return Mark(at=found[1], job_id=found[2])
+    return ListCursor(at=found[1], job_id=found[2])

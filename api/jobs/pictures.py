@@ -12,7 +12,7 @@ from typing import NoReturn
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.auth.audit_trail import AGAIN_S, Reading, note_reading, png_answer
+from api.auth.audit_trail import AGAIN_S, AuditRead, png_answer, record_read
 from api.auth.middleware import tenant_of
 from api.context import context_of
 from api.http.paths import JOBS
@@ -43,7 +43,7 @@ async def picture(request: Request, job_id: str) -> Response:
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     key = job.picture or absent(job, "picture", Stage.PERSONALIZE)
-    return await png_answer(request, context, key, reading_of(job, "picture"))
+    return await png_answer(request, context, key, read_of(job, "picture"))
 
 
 @router.get(
@@ -60,7 +60,7 @@ async def template(request: Request, job_id: str) -> Response:
     job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.RENDER) or absent(job, "template", Stage.RENDER)
     key = stage_key(job.tenant, Stage.RENDER, digest, "template.png")
-    return await png_answer(request, context, key, reading_of(job, "template"))
+    return await png_answer(request, context, key, read_of(job, "template"))
 
 
 @router.get(
@@ -77,12 +77,12 @@ async def masks(request: Request, job_id: str) -> Response:
     job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.DETECT) or absent(job, "masks", Stage.DETECT)
     key = stage_key(job.tenant, Stage.DETECT, digest, "masks.png")
-    return await png_answer(request, context, key, reading_of(job, "masks"))
+    return await png_answer(request, context, key, read_of(job, "masks"))
 
 
-def reading_of(job: Job, name: str, *, once_s: int = 0) -> Reading:
+def read_of(job: Job, name: str, *, once_s: int = 0) -> AuditRead:
     """Somebody reads a picture of the job."""
-    return Reading(action=Action.PICTURE_READ, subject=job.id, detail=name, once_s=once_s)
+    return AuditRead(action=Action.PICTURE_READ, subject=job.id, detail=name, once_s=once_s)
 
 
 def absent(job: Job, what: str, made_by: Stage) -> NoReturn:
@@ -110,7 +110,7 @@ async def template_preview(request: Request, job_id: str) -> Response:
     job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.RENDER) or absent(job, "template", Stage.RENDER)
     key = stage_key(job.tenant, Stage.RENDER, digest, "template.png")
-    return await _shrunk(request, key, reading_of(job, "template"))
+    return await _shrunk(request, key, read_of(job, "template"))
 
 
 @router.get(
@@ -126,7 +126,7 @@ async def masks_preview(request: Request, job_id: str) -> Response:
     job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.DETECT) or absent(job, "masks", Stage.DETECT)
     key = stage_key(job.tenant, Stage.DETECT, digest, "masks.png")
-    return await _shrunk(request, key, reading_of(job, "masks"))
+    return await _shrunk(request, key, read_of(job, "masks"))
 
 
 @router.get(
@@ -141,17 +141,17 @@ async def picture_preview(request: Request, job_id: str) -> Response:
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     if job.picture:
-        return await _shrunk(request, job.picture, reading_of(job, "picture"))
+        return await _shrunk(request, job.picture, read_of(job, "picture"))
     emerging = await context.jobs.preview(job_id) or absent(job, "picture", Stage.PERSONALIZE)
-    await note_reading(request, reading_of(job, "emerging", once_s=AGAIN_S))
+    await record_read(request, read_of(job, "emerging", once_s=AGAIN_S))
     return Response(emerging, 200, {"Cache-Control": "no-store"}, "image/jpeg")
 
 
-async def _shrunk(request: Request, key: str, reading: Reading) -> Response:
+async def _shrunk(request: Request, key: str, reading: AuditRead) -> Response:
     context = context_of(request)
     data = await asyncio.to_thread(context.blobs.get, key)
     if data is None:
         raise NoPicture("the picture is no longer stored")
-    await note_reading(request, reading)
+    await record_read(request, reading)
     jpeg = await context.decoded(lambda: small(data))
     return Response(jpeg, 200, {"Cache-Control": _WHOLE}, "image/jpeg")

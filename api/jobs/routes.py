@@ -21,7 +21,7 @@ from api.http.paths import JOBS
 from api.http.problems import FieldError, Refusal
 from api.idempotency import new_id
 from api.jobs.document import CANCEL_ANSWERS, ERASE_JOB_ANSWERS, JOB_ANSWERS, RETRY_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
-from api.jobs.estimate import weigh_job
+from api.jobs.estimate import estimate_job
 from api.jobs.forms import job_of
 from api.jobs.intake import accept_job, spec_of, spec_of_value
 from api.jobs.views import job_body, job_path
@@ -43,10 +43,10 @@ _PREFER_WAIT = re.compile(r"(?:^|[\s,;])wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])"
 @router.post("", status_code=202, responses=SUBMIT_ANSWERS, openapi_extra=SUBMIT_BODY, summary="Submit a job")
 async def submit(request: Request) -> Response:
     """Queues one picture. `Prefer: wait=n` answers 200 with the finished job when it is done within n seconds."""
-    context, tenant, receipt = context_of(request), tenant_of(request), receipt_of(request)
+    context, tenant, charge = context_of(request), tenant_of(request), receipt_of(request)
     if request.scope["query_string"] and parameters.flag(request, "dry_run"):
-        return await _taken(request, context, partial(weigh_job, context, tenant, receipt))
-    accept = partial(accept_job, context, tenant, job_id=new_id(request), receipt=receipt)
+        return await _taken(request, context, partial(estimate_job, context, tenant, charge))
+    accept = partial(accept_job, context, tenant, job_id=new_id(request), charge=charge)
     job = await _taken(request, context, accept)
     preferred = _PREFER_WAIT.search(request.headers.get("prefer", ""))
     if preferred is None:
@@ -91,8 +91,8 @@ async def retry(request: Request, job_id: str) -> Response:
     old = await find(context, tenant, job_id)
     if not old.done or old.status is Status.SUCCEEDED:
         raise NotOver(f"the job is {old.status}: only one that failed, was canceled or expired can be done over")
-    new, receipt = new_id(request), receipt_of(request)
-    job = await accept_job(context, tenant, old.spec, job_id=new, receipt=receipt, retry_of=job_id)
+    new, charge = new_id(request), receipt_of(request)
+    job = await accept_job(context, tenant, old.spec, job_id=new, charge=charge, retry_of=job_id)
     return await _answer(context, job, 202)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import UploadFile
 
-from api.auth.audit_trail import Reading, png_answer
+from api.auth.audit_trail import AuditRead, png_answer
 from api.auth.middleware import key_of, tenant_of
 from api.context import Context, context_of
 from api.erasure import LATER
@@ -71,7 +71,7 @@ async def look(request: Request, photo_id: str) -> Response:
     if not photo_id.isalnum() or await context.jobs.unknown_photos(tenant, [photo_id]):
         raise PhotoNotFound("there is no photo of this id; photos expire")
     try:
-        reading = Reading(action=Action.PHOTO_READ, subject=photo_id)
+        reading = AuditRead(action=Action.PHOTO_READ, subject=photo_id)
         return await png_answer(request, context, photo_key(tenant, photo_id), reading)
     except NoPicture as gone:
         raise PhotoNotFound("the photo is no longer stored") from gone

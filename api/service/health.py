@@ -13,7 +13,7 @@ from api.service.document import ALIVE_ANSWERS, READY_ANSWERS
 from api.service.views import CheckView, ReadyView
 from shared.errors import TroupeError
 from shared.startup import Startup
-from shared.store.queue.values import WorkerFacts
+from shared.store.queue.values import WorkerStatus
 
 router = APIRouter(tags=["health"])
 
@@ -41,7 +41,7 @@ async def readyz(request: Request) -> Response:
     )
     checks = (redis, s3, *workers)
     startup: Startup = request.app.state.startup
-    warnings = tuple(flaw.words for flaw in startup.flaws)
+    warnings = tuple(problem.words for problem in startup.problems)
     if not is_known(request):
         checks = tuple(CheckView(name=one.name, ok=one.ok, detail=_outline(one)) for one in checks)
         warnings = ()
@@ -74,7 +74,7 @@ async def _check_workers(context: Context) -> list[CheckView]:
     return [role_check(role, facts, context.settings.bundle) for role in _ROLES]
 
 
-def role_check(role: str, facts: list[WorkerFacts], bundle: str) -> CheckView:
+def role_check(role: str, facts: list[WorkerStatus], bundle: str) -> CheckView:
     """Whether a worker of this role is ready to serve the API's bundle, and if none is, why."""
     of_role = [worker for worker in facts if worker.role in (role, "all")]
     serving = [worker for worker in of_role if worker.ready and not worker.draining and worker.bundle == bundle]
@@ -85,7 +85,7 @@ def role_check(role: str, facts: list[WorkerFacts], bundle: str) -> CheckView:
     return CheckView(name=role, ok=False, detail="; ".join(_why_not(worker, bundle) for worker in of_role))
 
 
-def _why_not(worker: WorkerFacts, bundle: str) -> str:
+def _why_not(worker: WorkerStatus, bundle: str) -> str:
     if worker.bundle != bundle:
         return f"{worker.name} has the bundle {worker.bundle}, the API {bundle}"
     if worker.draining:

@@ -65,7 +65,7 @@ class Requests(Collector):
         yield times
 
 
-class Measured:
+class MetricsMiddleware:
     """The app, with every answer counted. Outside of everything, so that it sees the answer to a bug, too."""
 
     def __init__(self, app: ASGIApp, requests: Requests) -> None:

@@ -27,7 +27,7 @@ log = get_logger(__name__)
 router = APIRouter(tags=["health"])
 
 
-class Exposition:
+class MetricsEndpoint:
     """What is told at `/metrics`. One a process; `requests` counts the answers."""
 
     def __init__(self) -> None:
@@ -102,6 +102,6 @@ async def _read(context: Context) -> list[Metric]:
 @router.get("/metrics", responses=METRICS_ANSWERS, summary="Figures for Prometheus")
 async def metrics(request: Request) -> Response:
     """The queue, the workers and this process in figures. They name no tenant, but belong inside the network."""
-    exposition: Exposition = request.app.state.exposition
+    exposition: MetricsEndpoint = request.app.state.exposition
     text = await exposition.text(context_of(request))
     return Response(text, headers={"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

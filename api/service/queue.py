@@ -12,7 +12,7 @@ from api.service.document import QUEUE_ANSWERS, WORKERS_ANSWERS
 from api.service.queue_metrics import state_of
 from api.service.views import LaneView, QueueView, WorkersView, WorkerView, WorkView
 from shared.store.queue.state import LaneState
-from shared.store.queue.values import WorkerFacts
+from shared.store.queue.values import WorkerStatus
 from shared.store.queue.workers import Work
 
 router = APIRouter(tags=["queue"])
@@ -55,7 +55,7 @@ async def workers(request: Request) -> Response:
     return Response(view.model_dump_json(), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
-def _worker(facts: WorkerFacts, busy: Mapping[str, Work], tenant: str) -> WorkerView:
+def _worker(facts: WorkerStatus, busy: Mapping[str, Work], tenant: str) -> WorkerView:
     work = busy.get(facts.name)
     own = work if work is not None and work.tenant == tenant else None
     # Named by Celery, and by us: celery@HOST.PID.

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from shared.job import Lane, Stage, Status
 from shared.store.queue.totals import TENANT_CLASSES, LaneTotals, Totals
-from shared.store.queue.values import WorkerFacts
+from shared.store.queue.values import WorkerStatus
 
 Rows = Sequence[tuple[Sequence[str], float]]
 
@@ -24,7 +24,7 @@ _STATES: tuple[WorkerState, ...] = ("ready", "loading", "broken", "draining")
 _UNDER_WAY = frozenset({"", "loading", "warming up"})
 
 
-def state_of(worker: WorkerFacts) -> WorkerState:
+def state_of(worker: WorkerStatus) -> WorkerState:
     """What a worker is up to, in a word."""
     if worker.draining:
         return "draining"
@@ -33,7 +33,7 @@ def state_of(worker: WorkerFacts) -> WorkerState:
     return "loading" if worker.reason in _UNDER_WAY else "broken"
 
 
-def families(totals: Totals | None, workers: list[WorkerFacts]) -> Iterator[Metric]:
+def families(totals: Totals | None, workers: list[WorkerStatus]) -> Iterator[Metric]:
     """All of them; without totals, because Redis did not answer, only that it did not."""
     yield _gauge("troupe_redis_up", "Whether Redis answered the scrape", [], [([], totals is not None)])
     if totals is None:
@@ -50,7 +50,7 @@ def families(totals: Totals | None, workers: list[WorkerFacts]) -> Iterator[Metr
     yield from _counts(totals)
 
 
-def _lanes(totals: Totals, workers: list[WorkerFacts]) -> Iterator[Metric]:
+def _lanes(totals: Totals, workers: list[WorkerStatus]) -> Iterator[Metric]:
     lanes = totals.lanes
     waiting = [(lane, kind, lanes[lane].waiting[kind]) for lane in LANES for kind in TENANT_CLASSES]
     labels = ["lane", "tenant_class"]
@@ -75,7 +75,7 @@ def _lanes(totals: Totals, workers: list[WorkerFacts]) -> Iterator[Metric]:
         yield _gauge("troupe_backlog_seconds", words, ["lane"], seconds)
 
 
-def _workers(workers: list[WorkerFacts]) -> Iterator[Metric]:
+def _workers(workers: list[WorkerStatus]) -> Iterator[Metric]:
     found = Counter((worker.role, state_of(worker)) for worker in workers)
     rows = [([role, state], found[role, state]) for role in ROLES for state in _STATES]
     yield _gauge("troupe_workers", "Workers that give signs of life", ["role", "state"], rows)

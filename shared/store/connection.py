@@ -50,7 +50,7 @@ _CONNECTIONS = 64
 _FREE_WITHIN_S = 10
 
 # What goes into Redis as it is.
-Word = str | int | float | bytes
+RedisValue = str | int | float | bytes
 
 
 def connect(settings: Settings) -> redis.Redis:

@@ -34,7 +34,7 @@ from tests.support.servers import (
     redis_server,
     s3_server,
 )
-from worker.queue.batch_feeder import Feeder
+from worker.queue.batch_feeder import BatchFeeder
 
 _LINES = 100_000
 _SPECS = 1000
@@ -131,7 +131,7 @@ def measure(server: ApiServer, folder: Path, count: int) -> dict[str, float]:
         if answer.status_code != 202:
             message = f"the batch was not taken: {answer.status_code} {answer.text[:300]}"
             raise RuntimeError(message)
-        feeder, stop = Feeder(BatchStore(redis, server.settings), server.settings, "bench"), threading.Event()
+        feeder, stop = BatchFeeder(BatchStore(redis, server.settings), server.settings, "bench"), threading.Event()
         address = f"/v1/batches/{answer.json()['id']}"
         deadline_s = time.monotonic() + _PATIENCE_S
         while client.get(address).json()["counts"]["queued"] < server.settings.batch_window:

@@ -36,7 +36,7 @@ TARGETS = {"first_job_tflop": 1650, "shared_template_tflop": 970, "fast_tflop": 
 
 @dataclass(frozen=True)
 class Counted:
-    """A `Together` that sends two steps of each kind through the networks and adds a count for the others."""
+    """A `BatchPredictor` that sends two steps of each kind through the networks and adds a count for the others."""
 
     denoiser: Denoiser
     once: dict[tuple[object, ...], float] = field(default_factory=dict)

@@ -34,7 +34,7 @@ from tests.benchmarks.peers import Peer
 from tests.benchmarks.wall import networks
 from tests.support.published import published_networks
 from worker.models.bundle import Generation
-from worker.models.pretrained import leaned
+from worker.models.pretrained import quantized
 from worker.stages.personalize import arrange, personalize
 from worker.stages.render import render
 
@@ -262,7 +262,7 @@ def main() -> int:
     figures |= {f"ratio_to_{way}": figures[f"{way}_s"] / figures[f"{main_row.name}_s"] for way in ("omg", "paper")}
     print(f"OMG's schedule {figures['omg_s']:.2f} s, {figures['ratio_to_omg']:.2f} times as long; "
           f"the paper's {figures['paper_s']:.2f} s, {figures['ratio_to_paper']:.2f} times")  # fmt: skip
-    lean = replace(generation, generator=leaned(generation.generator, options.device))
+    lean = replace(generation, generator=quantized(generation.generator, options.device))
     for row in dict.fromkeys((main_row, most)):
         table.add(f"{row.name}_lean", row, draw(device, lean, row))
     if options.json:

@@ -20,7 +20,7 @@ from worker.models.attention import attend_to_faces
 from worker.models.bundle import Generation
 from worker.models.denoiser import Branch
 from worker.models.instantid import InstantId
-from worker.models.keypoints import Pen
+from worker.models.keypoints import KeypointStyle
 from worker.models.pretrained import Generator
 from worker.models.sdxl import Sdxl
 from worker.runner.orders import personalize_order_of
@@ -53,7 +53,7 @@ def generation_of(networks: Mapping[str, Any], *, batched: bool = True) -> Gener
     )
     instantid = InstantId.of(networks["resampler"], networks["identitynet"])
     return Generation(
-        generator=Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid), pen=Pen(), batched=batched
+        generator=Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid), pen=KeypointStyle(), batched=batched
     )
 
 

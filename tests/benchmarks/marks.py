@@ -25,7 +25,7 @@ from worker.mini.world import draw_scene
 from worker.output.watermark import (
     BITS,
     agreement,
-    engrave,
+    embed_watermark,
     read,
 )
 
@@ -72,7 +72,7 @@ class Way:
 def ours() -> Way:
     """Troupe's."""
     return Way(
-        write=lambda picture: engrave(picture, TEXT),
+        write=lambda picture: embed_watermark(picture, TEXT),
         right=lambda picture: agreement(picture, TEXT),
         whole=lambda picture: read(picture) == TEXT,
     )

@@ -3,6 +3,7 @@
 The product's own stages over the published networks in float16, without numbers, as if on a card
 (tests/support/card.py). Every tensor counts from the operation that makes it until nobody holds it any more;
 attention runs in one kernel. What CUDA itself, its libraries' workspaces and gaps between tensors take is not counted.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +76,7 @@ class Held(TorchDispatchMode):
 
 @dataclass(frozen=True)
 class TwoOfEachKind:
-    """A `Together` that sends two steps of each kind through the networks: the second has what the first worked out."""
+    """A `BatchPredictor` that runs two steps of each kind: the second reuses what the first computed."""
 
     denoiser: Denoiser
     steps: Counter[tuple[object, ...]] = field(default_factory=Counter)

@@ -30,7 +30,7 @@ from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Role, Settings
 from shared.store.connection import connect, connect_async
 from shared.store.jobs.store import AsyncJobStore
-from shared.store.queue.dispatch import Fleet
+from shared.store.queue.dispatch import QueueStore
 from tests.benchmarks import bare_queue
 from tests.support.api_server import environment_of
 from tests.support.lone_stages import lone
@@ -79,7 +79,7 @@ def workers(settings: Settings, folder: Path, *, bare: bool) -> Iterator[Process
                 words = ["-A", "tests.benchmarks.bare_queue", "worker", "-Q", role, "-P", "prefork", "-c", "1"]
                 command = [*celery, *words, *WORKER_ARGS, "-n", f"bare-{role}@%h"]
                 processes.start(Program(name=f"bare-{role}", command=command, environment=environment))
-        fleet = Fleet(client, settings)
+        fleet = QueueStore(client, settings)
         processes.wait_until("workers", lambda: fleet.ready_slots() == len(ROLES), timeout_s=_START_S)
         yield processes
 

@@ -20,7 +20,7 @@ import redis
 from compose.processes import Processes, Program
 from shared.broker import WORKER_ARGS
 from shared.store.connection import connect
-from shared.store.queue.dispatch import Fleet
+from shared.store.queue.dispatch import QueueStore
 from tests.support.api_server import ApiServer, environment_of
 
 JOBS, SCENES, STEPS = 200, 10, 8
@@ -39,7 +39,7 @@ def measure(server: ApiServer, folder: Path, jobs: int = JOBS, scenes: int = SCE
         command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", *WORKER_ARGS]
         environment = {**environment_of(server.settings), "TROUPE_ROLE": "all", "TROUPE_TORCH_THREADS": "1"}
         processes.start(Program(name="worker", command=command, environment=environment))
-        fleet = Fleet(records, server.settings)
+        fleet = QueueStore(records, server.settings)
         processes.wait_until("worker", lambda: fleet.ready_slots() == 1, timeout_s=_START_S)
         photos = {
             name: client.post("/v1/photos", files={"photo": (_PORTRAITS / f"{name}.png").read_bytes()}).json()["id"]

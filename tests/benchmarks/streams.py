@@ -28,8 +28,8 @@ from shared.settings import Settings
 from shared.store.connection import connect, connect_async
 from shared.store.jobs.leases import JobStore
 from shared.store.jobs.store import AsyncJobStore
-from shared.store.queue.dispatch import Fleet
-from shared.store.queue.values import Refusal
+from shared.store.queue.dispatch import QueueStore
+from shared.store.queue.values import ClaimRejected
 from tests.support.api_server import ApiServer, api_server
 from tests.support.queue_records import spec_of
 from tests.support.servers import (
@@ -104,13 +104,13 @@ def running_jobs(settings: Settings, count: int) -> dict[str, int]:
 
     asyncio.run(submit())
     with connect(settings) as redis:
-        fleet, store = Fleet(redis, settings), JobStore(redis, settings)
-        while fleet.hand_out("bench", count):
+        fleet, store = QueueStore(redis, settings), JobStore(redis, settings)
+        while fleet.dispatch("bench", count):
             pass
         attempts = {}
         for job_id in job_ids:
             claim = store.claim(job_id, Stage.IDENTIFY, worker="bench", token=job_id)
-            assert not isinstance(claim, Refusal), claim
+            assert not isinstance(claim, ClaimRejected), claim
             attempts[job_id] = claim.attempt
     return attempts
 

@@ -16,7 +16,7 @@ from PIL import Image
 from compose.demo import FOLDER, PORTRAITS, STATE
 from compose.processes import ROOT
 from shared.settings import Settings
-from tests.integration.test_local_stack import Mark, eventually
+from tests.integration.test_local_stack import ListCursor, eventually
 from tests.support.provenance import validated
 from worker.models.bundle import load_bundle
 
@@ -24,11 +24,11 @@ PICTURES = {"portrait-1-ben", "portrait-2-anna", "template", "masks", "picture",
 
 
 @pytest.fixture
-def mark() -> Mark:
-    return Mark()
+def mark() -> ListCursor:
+    return ListCursor()
 
 
-def demo(mark: Mark, *words: str) -> subprocess.Popen[str]:
+def demo(mark: ListCursor, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "compose.demo", *words],
         cwd=ROOT,
@@ -39,7 +39,7 @@ def demo(mark: Mark, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def test_the_demo_draws_both_people_and_leaves_nothing_running(mark: Mark) -> None:
+def test_the_demo_draws_both_people_and_leaves_nothing_running(mark: ListCursor) -> None:
     process = demo(mark)
     told, _ = process.communicate(timeout=170)
     assert process.returncode == 0, told
@@ -64,7 +64,7 @@ def test_the_demo_draws_both_people_and_leaves_nothing_running(mark: Mark) -> No
     assert mark.processes() == {}
 
 
-def test_ctrl_c_in_the_middle_of_a_job_leaves_no_process(mark: Mark) -> None:
+def test_ctrl_c_in_the_middle_of_a_job_leaves_no_process(mark: ListCursor) -> None:
     with demo(mark) as process:
         assert process.stdout is not None
         deadline = time.monotonic() + 120
@@ -77,7 +77,7 @@ def test_ctrl_c_in_the_middle_of_a_job_leaves_no_process(mark: Mark) -> None:
     assert eventually(lambda: not mark.processes(), within_s=30), mark.processes()
 
 
-def test_what_cannot_be_played_is_said_in_one_line(mark: Mark, tmp_path: Path) -> None:
+def test_what_cannot_be_played_is_said_in_one_line(mark: ListCursor, tmp_path: Path) -> None:
     process = demo(mark, "--portraits", str(tmp_path / "nobody.png"), "--phrases", "the man")
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 1

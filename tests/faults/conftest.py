@@ -30,7 +30,7 @@ _QUICK = {
 
 
 @dataclass(kw_only=True)
-class Crew:
+class WorkerRegistry:
     """Two workers of all roles and the Redis that only they use."""
 
     rig: Rig
@@ -45,7 +45,7 @@ def stand(settings: Settings, tmp_path: Path) -> Iterator[Rig]:
 
 
 @pytest.fixture(scope="session")
-def _crew(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+def _crew(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerRegistry]:
     folder = tmp_path_factory.mktemp("crew")
     with redis_server(folder) as server:
         settings = Settings(
@@ -56,11 +56,11 @@ def _crew(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cre
             s3_secret_key=SECRET_KEY,
         )
         with rig(_quick(settings), folder) as made:
-            yield Crew(rig=made, redis=server)
+            yield WorkerRegistry(rig=made, redis=server)
 
 
 @pytest.fixture
-def crew(_crew: Crew) -> Crew:
+def crew(_crew: WorkerRegistry) -> WorkerRegistry:
     """The crew that all tests share, because a worker takes seconds to start: complete, ready and idle at the start."""
     made = _crew.rig
     made.start_workers(*["all"] * (CREW - len(made.workers)))

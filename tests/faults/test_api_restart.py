@@ -7,11 +7,11 @@ import signal
 from pathlib import Path
 
 from shared.job import Stage
-from tests.faults.conftest import Crew
+from tests.faults.conftest import WorkerRegistry
 from tests.support.api_server import api_server, png_bytes
 
 
-def test_jobs_go_on_while_the_api_is_away(crew: Crew, tmp_path: Path) -> None:
+def test_jobs_go_on_while_the_api_is_away(crew: WorkerRegistry, tmp_path: Path) -> None:
     stand = crew.rig
     with api_server(stand.settings, tmp_path / "api") as api, api.client() as person:
         photo = person.post("/v1/photos", files={"photo": ("one.png", png_bytes(), "image/png")}).json()["id"]

@@ -15,8 +15,8 @@ from compose.processes import Running
 from shared import broker
 from shared.job import Stage
 from shared.orders import STAGES
-from shared.store.queue.values import Ring
-from tests.faults.conftest import CREW, Crew
+from shared.store.queue.values import DispatchedJob
+from tests.faults.conftest import CREW, WorkerRegistry
 from tests.support.fault_stages import load_stages
 from tests.support.queue_rig import Rig
 from worker.app import create_app
@@ -24,7 +24,7 @@ from worker.app import create_app
 _PAGE = os.sysconf("SC_PAGESIZE")
 
 
-def test_cut_connections_disturb_no_job(crew: Crew) -> None:
+def test_cut_connections_disturb_no_job(crew: WorkerRegistry) -> None:
     stand = crew.rig
     running, waiting = stand.submit("render=wait"), [stand.submit() for _ in range(3)]
     stand.wait_for_run(running, Stage.RENDER)
@@ -39,7 +39,7 @@ def test_cut_connections_disturb_no_job(crew: Crew) -> None:
         stand.check_one_picture(job_id)
 
 
-def test_redis_restarted_in_the_middle_of_a_job_loses_nothing(crew: Crew) -> None:
+def test_redis_restarted_in_the_middle_of_a_job_loses_nothing(crew: WorkerRegistry) -> None:
     stand = crew.rig
     running, waiting = stand.submit("personalize=wait"), stand.submit("identify=wait")
     stand.wait_for_run(running, Stage.PERSONALIZE)
@@ -95,7 +95,7 @@ def cut_an_answer_in_two(stand: Rig, worker: Running) -> str:
     return job_id
 
 
-def test_workers_that_redis_forgot_take_jobs_again(crew: Crew) -> None:
+def test_workers_that_redis_forgot_take_jobs_again(crew: WorkerRegistry) -> None:
     stand = crew.rig
     # As after an outage that outlasts the expiry of a worker's facts.
     stand.redis.delete(*stand.redis.scan_iter(f"{stand.settings.key_prefix}:worker*"))
@@ -103,7 +103,7 @@ def test_workers_that_redis_forgot_take_jobs_again(crew: Crew) -> None:
     stand.until("both workers", lambda: len(stand.ready()) == CREW)
 
 
-def test_a_doorbell_that_rings_twice_is_answered_once(crew: Crew) -> None:
+def test_a_doorbell_that_rings_twice_is_answered_once(crew: WorkerRegistry) -> None:
     stand = crew.rig
     job_id = stand.submit("render=wait")
     run = stand.wait_for_run(job_id, Stage.RENDER)
@@ -119,7 +119,7 @@ def test_a_doorbell_that_rings_twice_is_answered_once(crew: Crew) -> None:
     assert run.attempt == 2
 
 
-def test_a_doorbell_that_got_lost_is_rung_again(crew: Crew) -> None:
+def test_a_doorbell_that_got_lost_is_rung_again(crew: WorkerRegistry) -> None:
     stand = crew.rig
     busy = [stand.submit("identify=wait") for _ in range(CREW)]
     for job_id in busy:
@@ -162,7 +162,7 @@ def narrow_pipes(pid: int) -> Iterator[Callable[[], int]]:
 def ring_by_hand(stand: Rig, job_id: str, stage: Stage) -> None:
     """One more doorbell for a job, as a broker may deliver it."""
     app = create_app(stand.settings, load_stages)
-    broker.ring(app, stand.settings, Ring(job_id=job_id, stage=stage, first=True))
+    broker.ring(app, stand.settings, DispatchedJob(job_id=job_id, stage=stage, first=True))
     app.close()
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from compose.servers import HOST, free_port
 from shared.job import Stage
-from tests.faults.conftest import Crew
+from tests.faults.conftest import WorkerRegistry
 from tests.support.queue_rig import Rig
 from tests.support.servers import s3_server
 
 
-def test_a_child_killed_in_the_middle_of_a_job_costs_one_attempt(crew: Crew) -> None:
+def test_a_child_killed_in_the_middle_of_a_job_costs_one_attempt(crew: WorkerRegistry) -> None:
     stand = crew.rig
     job_id = stand.submit("render=wait")
     first = stand.wait_for_run(job_id, Stage.RENDER)
@@ -31,7 +31,7 @@ def test_a_child_killed_in_the_middle_of_a_job_costs_one_attempt(crew: Crew) -> 
     assert job.attempt == 6
 
 
-def test_a_job_that_kills_its_worker_every_time_fails_after_three(crew: Crew) -> None:
+def test_a_job_that_kills_its_worker_every_time_fails_after_three(crew: WorkerRegistry) -> None:
     stand = crew.rig
     poison, innocent = stand.submit("render=die"), stand.submit()
     job = stand.wait_until_done(poison)
@@ -43,7 +43,7 @@ def test_a_job_that_kills_its_worker_every_time_fails_after_three(crew: Crew) ->
     stand.check_one_picture(innocent)
 
 
-def test_a_child_whose_device_answers_no_more_ends_and_its_job_runs_on_in_a_fresh_one(crew: Crew) -> None:
+def test_a_child_whose_device_answers_no_more_ends_and_its_job_runs_on_in_a_fresh_one(crew: WorkerRegistry) -> None:
     stand = crew.rig
     job_id, others = stand.submit("render=break_device_first"), [stand.submit() for _ in range(4)]
     for other in (job_id, *others):
@@ -52,7 +52,7 @@ def test_a_child_whose_device_answers_no_more_ends_and_its_job_runs_on_in_a_fres
     assert again.pid != first.pid
 
 
-def test_a_stage_that_hangs_is_ended_and_its_job_runs_again(crew: Crew) -> None:
+def test_a_stage_that_hangs_is_ended_and_its_job_runs_again(crew: WorkerRegistry) -> None:
     stand = crew.rig
     job_id = stand.submit("identify=hang")
     hung = stand.wait_for_run(job_id, Stage.IDENTIFY)

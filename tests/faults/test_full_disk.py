@@ -8,13 +8,13 @@ from pathlib import Path
 
 from compose.processes import Running
 from shared.job import Stage
-from tests.faults.conftest import CREW, Crew
+from tests.faults.conftest import CREW, WorkerRegistry
 from tests.support.api_server import api_server, png_bytes
 from tests.support.queue_rig import Rig
 
 
 @contextmanager
-def full_disk(crew: Crew) -> Iterator[None]:
+def full_disk(crew: WorkerRegistry) -> Iterator[None]:
     """Snapshots are asked for and fail, upon which the server refuses every write."""
     client = crew.rig.redis
     client.config_set("save", "1 1")
@@ -30,7 +30,7 @@ def full_disk(crew: Crew) -> Iterator[None]:
         client.config_set("save", "")
 
 
-def test_jobs_wait_while_redis_refuses_writes_and_go_on_afterwards(crew: Crew, tmp_path: Path) -> None:
+def test_jobs_wait_while_redis_refuses_writes_and_go_on_afterwards(crew: WorkerRegistry, tmp_path: Path) -> None:
     stand = crew.rig
     running = stand.submit("render=wait")
     stand.wait_for_run(running, Stage.RENDER)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from shared.job import Job, Stage
 from shared.orders import STAGES
-from tests.faults.conftest import Crew
+from tests.faults.conftest import WorkerRegistry
 from tests.support.queue_rig import Rig, Run
 
 
@@ -47,7 +47,7 @@ def check_all_done(stand: Rig, jobs: Sequence[str]) -> list[Job]:
     return done
 
 
-def test_twenty_equal_jobs_make_each_stage_once(crew: Crew) -> None:
+def test_twenty_equal_jobs_make_each_stage_once(crew: WorkerRegistry) -> None:
     stand = crew.rig
     jobs = [stand.submit("share=twenty render=wait") for _ in range(20)]
     maker, _ = wait_for_maker(stand, jobs, Stage.RENDER)
@@ -61,7 +61,7 @@ def test_twenty_equal_jobs_make_each_stage_once(crew: Crew) -> None:
     assert saved == dict.fromkeys(STAGES, 19)
 
 
-def test_a_killed_maker_is_followed_by_another(crew: Crew) -> None:
+def test_a_killed_maker_is_followed_by_another(crew: WorkerRegistry) -> None:
     stand = crew.rig
     jobs = [stand.submit("share=killed render=wait") for _ in range(5)]
     _, run = wait_for_maker(stand, jobs, Stage.RENDER)
@@ -74,7 +74,7 @@ def test_a_killed_maker_is_followed_by_another(crew: Crew) -> None:
     assert made(stand, jobs) == {**dict.fromkeys(STAGES, 1), Stage.RENDER: 2}
 
 
-def test_a_maker_whose_machine_goes_is_followed_when_its_lease_is_over(crew: Crew) -> None:
+def test_a_maker_whose_machine_goes_is_followed_when_its_lease_is_over(crew: WorkerRegistry) -> None:
     stand = crew.rig
     jobs = [stand.submit("share=gone personalize=wait") for _ in range(5)]
     _, run = wait_for_maker(stand, jobs, Stage.PERSONALIZE)
@@ -86,7 +86,7 @@ def test_a_maker_whose_machine_goes_is_followed_when_its_lease_is_over(crew: Cre
     check_all_done(stand, jobs)
 
 
-def test_a_maker_that_is_taken_back_passes_the_work_on(crew: Crew) -> None:
+def test_a_maker_that_is_taken_back_passes_the_work_on(crew: WorkerRegistry) -> None:
     stand = crew.rig
     jobs = [stand.submit("share=canceled render=wait") for _ in range(5)]
     maker, _ = wait_for_maker(stand, jobs, Stage.RENDER)
@@ -101,7 +101,7 @@ def test_a_maker_that_is_taken_back_passes_the_work_on(crew: Crew) -> None:
     assert made(stand, jobs)[Stage.RENDER] == 2
 
 
-def test_what_fails_for_its_maker_fails_for_all(crew: Crew) -> None:
+def test_what_fails_for_its_maker_fails_for_all(crew: WorkerRegistry) -> None:
     stand = crew.rig
     jobs = [stand.submit("share=refused render=no_face_when_let_go") for _ in range(5)]
     maker, _ = wait_for_maker(stand, jobs, Stage.RENDER)
@@ -113,7 +113,7 @@ def test_what_fails_for_its_maker_fails_for_all(crew: Crew) -> None:
     assert made(stand, jobs)[Stage.RENDER] == 1
 
 
-def test_an_outage_is_waited_out_together(crew: Crew) -> None:
+def test_an_outage_is_waited_out_together(crew: WorkerRegistry) -> None:
     stand = crew.rig
     jobs = [stand.submit("share=outage identify=outage_first") for _ in range(5)]
     check_all_done(stand, jobs)

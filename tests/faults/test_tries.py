@@ -9,7 +9,7 @@ from collections import Counter
 
 from shared.job import Job, Stage
 from shared.orders import REDRAWN
-from tests.faults.conftest import Crew
+from tests.faults.conftest import WorkerRegistry
 from tests.support.queue_rig import Rig
 
 # Sooner than the reaper rings again for a doorbell that got lost.
@@ -32,7 +32,7 @@ def stages(stand: Rig, job_id: str) -> Counter[Stage]:
     return Counter(run.stage for run in stand.runs(job_id))
 
 
-def test_a_picture_that_falls_short_is_drawn_again_at_once_and_faces_are_not_read_again(crew: Crew) -> None:
+def test_a_picture_that_falls_short_is_drawn_again_at_once_and_faces_are_not_read_again(crew: WorkerRegistry) -> None:
     stand = crew.rig
     started_s = time.monotonic()
     job_id = stand.submit("identity=0.3,0.8,0.9", min_identity=0.5, max_tries=4)
@@ -43,7 +43,7 @@ def test_a_picture_that_falls_short_is_drawn_again_at_once_and_faces_are_not_rea
     assert stages(stand, job_id) == {Stage.IDENTIFY: 1, **dict.fromkeys(REDRAWN, 2)}
 
 
-def test_of_tries_that_all_fall_short_the_best_is_kept(crew: Crew) -> None:
+def test_of_tries_that_all_fall_short_the_best_is_kept(crew: WorkerRegistry) -> None:
     stand = crew.rig
     job = stand.wait_until_done(stand.submit("identity=0.2,0.4,0.3", min_identity=0.5, max_tries=3))
     assert (job.status, scores(job)) == ("succeeded", [0.2, 0.4, 0.3])
@@ -51,7 +51,7 @@ def test_of_tries_that_all_fall_short_the_best_is_kept(crew: Crew) -> None:
     assert stand.blobs.get(job.picture or "") is not None
 
 
-def test_one_try_is_all_unless_more_are_asked_for(crew: Crew) -> None:
+def test_one_try_is_all_unless_more_are_asked_for(crew: WorkerRegistry) -> None:
     stand = crew.rig
     job = stand.check_one_picture(stand.submit("identity=0.2", min_identity=0.5))
     assert job.tries == ()
@@ -59,7 +59,7 @@ def test_one_try_is_all_unless_more_are_asked_for(crew: Crew) -> None:
     assert job.verification.min_identity == 0.2
 
 
-def test_a_worker_killed_while_it_verifies_costs_no_try(crew: Crew) -> None:
+def test_a_worker_killed_while_it_verifies_costs_no_try(crew: WorkerRegistry) -> None:
     stand = crew.rig
     job_id = stand.submit("identity=0.3,0.8 verify=wait", min_identity=0.5, max_tries=2)
     first = stand.wait_for_run(job_id, Stage.VERIFY)
@@ -71,7 +71,7 @@ def test_a_worker_killed_while_it_verifies_costs_no_try(crew: Crew) -> None:
     check_kept(job, 1)
 
 
-def test_jobs_that_share_their_work_decide_each_for_itself(crew: Crew) -> None:
+def test_jobs_that_share_their_work_decide_each_for_itself(crew: WorkerRegistry) -> None:
     stand = crew.rig
     asked = [0.1, 0.5, 0.5, 0.9]
     jobs = [

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from shared.job import Stage
 from shared.settings import Settings
-from tests.faults.conftest import Crew
+from tests.faults.conftest import WorkerRegistry
 from tests.support.queue_rig import Rig, rig
 
 
-def test_a_worker_killed_with_its_child_loses_its_job_to_another(crew: Crew) -> None:
+def test_a_worker_killed_with_its_child_loses_its_job_to_another(crew: WorkerRegistry) -> None:
     stand = crew.rig
     job_id = stand.submit("personalize=wait")
     first = stand.wait_for_run(job_id, Stage.PERSONALIZE)
@@ -37,7 +37,7 @@ def test_with_default_settings_a_lost_job_runs_again_within_45_s(settings: Setti
         stand.check_one_picture(job_id)
 
 
-def test_a_worker_that_drains_gives_its_job_back_and_it_goes_first_elsewhere(crew: Crew) -> None:
+def test_a_worker_that_drains_gives_its_job_back_and_it_goes_first_elsewhere(crew: WorkerRegistry) -> None:
     stand = crew.rig
     job_id, other = stand.submit("render=wait"), stand.submit("identify=wait")
     first = stand.wait_for_run(job_id, Stage.RENDER)

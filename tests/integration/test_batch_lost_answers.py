@@ -18,7 +18,7 @@ from api.context import Context, open_context
 from shared.batch import BatchStatus
 from shared.errors import MalformedBody, QuotaExceeded, RecordsUnavailable
 from shared.settings import Settings
-from shared.store.tenants.charge import Receipt
+from shared.store.tenants.charge import Charge
 from tests.integration.test_batch_records import TENANT, UNITS, Batches
 from tests.support.api_server import api_server, png_bytes
 from tests.support.lossy import Lossy, lossy_redis
@@ -69,7 +69,7 @@ def take(batches: Batches, redis_url: str) -> str:
     async def scene() -> None:
         async with open_context(batches.settings.model_copy(update={"redis_url": redis_url})) as context:
             await remembered(context)
-            await BatchIntake(context, TENANT, batch_id, Options()).take(lines(), Receipt(requests=0))
+            await BatchIntake(context, TENANT, batch_id, Options()).take(lines(), Charge(requests=0))
 
     asyncio.run(scene())
     return batch_id
@@ -145,7 +145,7 @@ def test_a_batch_that_was_given_up_costs_nothing_and_leaves_nothing(batches: Bat
     async def scene() -> None:
         async with open_context(batches.settings) as context:
             await remembered(context)
-            await BatchIntake(context, TENANT, batch_id, Options()).take(lines(), Receipt(requests=0))
+            await BatchIntake(context, TENANT, batch_id, Options()).take(lines(), Charge(requests=0))
 
     with pytest.raises(MalformedBody):
         asyncio.run(scene())

@@ -23,7 +23,7 @@ from shared.store.connection import connect_async
 from shared.store.jobs.events import EventReader
 from shared.store.jobs.record import units
 from tests.support.queue_records import Records, spec_of
-from worker.queue.batch_feeder import Feeder
+from worker.queue.batch_feeder import BatchFeeder
 
 TENANT = "default"
 UNITS = units(spec_of("a scene", lane="batch"))
@@ -44,8 +44,8 @@ class Batches(Records):
         return BatchStore(self.redis, self.settings)
 
     @cached_property
-    def feeder(self) -> Feeder:
-        return Feeder(self.store, self.settings, "feeder")
+    def feeder(self) -> BatchFeeder:
+        return BatchFeeder(self.store, self.settings, "feeder")
 
     def start(self, lines: int, *, chunk_lines: int = 10, deadline_s: int | None = None, **wishes: Any) -> str:
         """A batch whose lines are all read, each with these wishes; gives its id."""
@@ -87,7 +87,7 @@ class Batches(Records):
         return [Outcome.model_validate(json.loads(line)) for name in names for line in chunks.read(str(name))]
 
     def play(self, job_ids: list[str]) -> None:
-        self.fleet.hand_out("test", 1000)
+        self.fleet.dispatch("test", 1000)
         for job_id in job_ids:
             self.finish(job_id)
 
@@ -107,7 +107,7 @@ def test_a_line_ends_where_it_wishes_and_is_kept_for_as_long(batches: Batches) -
     batch_id = batches.start(3, until=Stage.IDENTIFY, retention_s=60)
     batches.step(batch_id)
     jobs = batches.jobs_of(batch_id, 3)
-    batches.fleet.hand_out("test", 10)
+    batches.fleet.dispatch("test", 10)
     assert {batches.finish(job_id, until=Stage.IDENTIFY).status for job_id in jobs} == {Status.SUCCEEDED}
     (seconds, _) = batches.redis.time()
     kept = [batches.redis.zscore(f"{batches.settings.key_prefix}:kept", job_id) for job_id in jobs]
@@ -158,8 +158,8 @@ def test_a_window_of_the_lines_is_queued_and_every_line_ends_once(batches: Batch
 def test_a_feeder_that_comes_late_queues_nothing_twice(batches: Batches) -> None:
     batch_id = batches.start(30)
     seen = batches.batch(batch_id)
-    Feeder(batches.store, batches.settings, "first").advance(seen)
-    Feeder(batches.store, batches.settings, "late").advance(seen)
+    BatchFeeder(batches.store, batches.settings, "first").advance(seen)
+    BatchFeeder(batches.store, batches.settings, "late").advance(seen)
     assert batches.batch(batch_id).open == 20
     assert batches.redis.zcard(f"{batches.set_of('ready', 'batch')}:{TENANT}") == 20
 
@@ -194,7 +194,7 @@ def test_two_feeders_at_once_leave_one_line_each(batches: Batches) -> None:
     over = threading.Event()
 
     def feed(name: str) -> None:
-        feeder = Feeder(batches.store, batches.settings, name)
+        feeder = BatchFeeder(batches.store, batches.settings, name)
         while not over.is_set():
             for batch in batches.store.unfinished():
                 feeder.advance(batch)
@@ -221,7 +221,7 @@ def test_a_canceled_batch_ends_what_waits_at_once_and_what_runs_at_its_next_step
     batch_id = batches.start(45)
     batches.step(batch_id)
     jobs = batches.jobs_of(batch_id, 45)
-    batches.fleet.hand_out("test", 1)
+    batches.fleet.dispatch("test", 1)
     claim = batches.claim(jobs[0])
     batches.store.stop(batch_id, "canceled")
     batch = batches.batch(batch_id)
@@ -257,12 +257,12 @@ def test_running_jobs_are_counted_through_losses_and_retries(batches: Batches) -
     batch_id = batches.start(1)
     batches.step(batch_id)
     (job_id,) = batches.jobs_of(batch_id, 1)
-    batches.fleet.hand_out("test", 1)
+    batches.fleet.dispatch("test", 1)
     claim = batches.claim(job_id)
     assert (batches.batch(batch_id).running, batches.batch(batch_id).open) == (1, 1)
     batches.jobs.release(job_id, claim.attempt)
     assert batches.batch(batch_id).running == 0
-    batches.fleet.hand_out("test", 1)
+    batches.fleet.dispatch("test", 1)
     batches.claim(job_id)
     batches.run_out(job_id)
     batches.fleet.reap(())

@@ -11,7 +11,7 @@ from api.batches.retry import retry_failed
 from api.context import Context
 from shared.job import Failure
 from shared.settings import Settings
-from shared.store.tenants.charge import Receipt
+from shared.store.tenants.charge import Charge
 from tests.integration.test_batch_lost_answers import spent
 from tests.integration.test_batch_records import TENANT, UNITS, Batches, until_over
 from tests.integration.test_finished_lines import asked
@@ -34,7 +34,7 @@ def ended(batches: Batches, *, failed: int = 0, drawn: int = 0, begun: int = 0, 
     batch_id = batches.start(failed + drawn + begun + waiting)
     batches.step(batch_id)
     jobs = batches.jobs_of(batch_id, failed + drawn + begun)
-    batches.fleet.hand_out("test", 100)
+    batches.fleet.dispatch("test", 100)
     for job_id in jobs[:failed]:
         batches.jobs.fail(job_id, batches.claim(job_id).attempt, NO_FACE)
     for job_id in jobs[failed : failed + drawn]:
@@ -47,24 +47,24 @@ def ended(batches: Batches, *, failed: int = 0, drawn: int = 0, begun: int = 0, 
     return batch_id
 
 
-def again(batches: Batches, batch_id: str) -> Receipt:
+def again(batches: Batches, batch_id: str) -> Charge:
     """Asks for the lines again as the API does; gives what was counted."""
-    receipt = Receipt(requests=0)
+    charge = Charge(requests=0)
 
     async def act(context: Context) -> None:
         batch = await context.batches.get(TENANT, batch_id)
         assert batch is not None
-        await retry_failed(context, batch, receipt)
+        await retry_failed(context, batch, charge)
 
     asked(batches, act)
-    return receipt
+    return charge
 
 
 def test_lines_that_were_begun_cost_their_units_again_and_no_others(batches: Batches) -> None:
     batch_id = ended(batches, failed=2, drawn=1, begun=1, waiting=3)
-    receipt = again(batches, batch_id)
+    charge = again(batches, batch_id)
     assert spent(batches) == pytest.approx(3 * UNITS)
-    assert [one.left for one in receipt.allowances] == [int(10_000 - 3 * UNITS)]
+    assert [one.left for one in charge.allowances] == [int(10_000 - 3 * UNITS)]
     # They wait again, and what only waited costs nothing.
     batches.store.stop(batch_id, "canceled")
     until_over(batches, batch_id)

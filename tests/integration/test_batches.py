@@ -24,7 +24,7 @@ JSONL = {"Content-Type": "application/jsonl"}
 
 
 @dataclass(kw_only=True)
-class Desk:
+class DeliveryWorker:
     """A caller with a photo, an API, and workers that can be started."""
 
     server: ApiServer
@@ -69,23 +69,23 @@ class Desk:
 
 
 @pytest.fixture
-def desk(settings: Settings, tmp_path: Path) -> Iterator[Desk]:
+def desk(settings: Settings, tmp_path: Path) -> Iterator[DeliveryWorker]:
     changed = {"lease_s": 4.0, "renew_every_s": 1.0, "reap_every_s": 0.5, "pump_every_s": 0.2, "batch_window": 20}
     quick = Settings.model_validate({**settings.model_dump(exclude_unset=True), **changed})
     with rig(quick, tmp_path) as made, api_server(made.settings, tmp_path / "api") as server, server.client() as client:
         photo = client.post("/v1/photos", files={"photo": ("photo.png", png_bytes(), "image/png")}).json()["id"]
-        yield Desk(server=server, client=client, rig=made, photo=photo)
+        yield DeliveryWorker(server=server, client=client, rig=made, photo=photo)
 
 
 @pytest.mark.parametrize("option", ["name=spring", "strict=true", "expires_after_s=60"])
-def test_options_of_scenes_and_casts_belong_in_the_body(desk: Desk, option: str) -> None:
+def test_options_of_scenes_and_casts_belong_in_the_body(desk: DeliveryWorker, option: str) -> None:
     body = {"scenes": [{"prompt": "a man"}], "casts": [{"concepts": [{"phrase": "the man", "photos": ["0" * 64]}]}]}
     answer = desk.client.post(f"/v1/batches?{option}", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_field")
     assert answer.json()["errors"][0]["parameter"] == option.partition("=")[0]
 
 
-def test_good_lines_run_and_bad_ones_are_told(desk: Desk) -> None:
+def test_good_lines_run_and_bad_ones_are_told(desk: DeliveryWorker) -> None:
     lines = [desk.line(f"c{number}", sampling={"seed": number}) for number in range(45)]
     lines[3] = desk.line("c3", prompt="")
     lines[4] = desk.line("c2")
@@ -128,7 +128,7 @@ def test_good_lines_run_and_bad_ones_are_told(desk: Desk) -> None:
         assert "000001-c0.png" in archive.namelist()
 
 
-def test_a_killed_worker_costs_no_line_and_doubles_none(desk: Desk) -> None:
+def test_a_killed_worker_costs_no_line_and_doubles_none(desk: DeliveryWorker) -> None:
     batch = desk.make([desk.line(f"c{number}") for number in range(60)])
     first, _ = desk.rig.start_workers("all", "all")
     desk.rig.until("some pictures", lambda: desk.look(batch)["counts"]["succeeded"] > 5)
@@ -143,7 +143,7 @@ def test_a_killed_worker_costs_no_line_and_doubles_none(desk: Desk) -> None:
     assert len({one["job"] for one in output}) == 60
 
 
-def test_a_canceled_batch_ends_within_a_step_and_can_be_asked_for_again(desk: Desk) -> None:
+def test_a_canceled_batch_ends_within_a_step_and_can_be_asked_for_again(desk: DeliveryWorker) -> None:
     batch = desk.make(
         [desk.line(f"c{number}", prompt="render=wait" if number == 0 else "a man") for number in range(40)]
     )
@@ -172,7 +172,7 @@ def test_a_canceled_batch_ends_within_a_step_and_can_be_asked_for_again(desk: De
     assert desk.client.post(batch["urls"]["retry_failed"]).json()["code"] == "nothing_to_retry"
 
 
-def test_a_batch_whose_time_is_over_expires_with_nobody_working(desk: Desk) -> None:
+def test_a_batch_whose_time_is_over_expires_with_nobody_working(desk: DeliveryWorker) -> None:
     batch = desk.make([desk.line("first"), desk.line("second", prompt="render=wait")], expires_after_s=3600)
     assert batch["expires_at"]
     # Two, because the one that waits holds its worker.
@@ -184,7 +184,7 @@ def test_a_batch_whose_time_is_over_expires_with_nobody_working(desk: Desk) -> N
     assert [(one["custom_id"], one["status"]) for one in desk.file(batch, "errors")] == [("second", "expired")]
 
 
-def test_a_strict_batch_with_a_bad_line_never_was(desk: Desk) -> None:
+def test_a_strict_batch_with_a_bad_line_never_was(desk: DeliveryWorker) -> None:
     lines = [desk.line("a"), desk.line("b", prompt=""), desk.line("c")]
     answer = desk.client.post("/v1/batches", content=desk.body(lines), headers=JSONL, params={"strict": "true"})
     assert answer.status_code == 422
@@ -193,7 +193,7 @@ def test_a_strict_batch_with_a_bad_line_never_was(desk: Desk) -> None:
     assert desk.client.get("/v1/batches").json()["batches"] == []
 
 
-def test_scenes_and_casts_make_a_batch(desk: Desk) -> None:
+def test_scenes_and_casts_make_a_batch(desk: DeliveryWorker) -> None:
     people = [{"phrase": "the man", "photos": [desk.photo]}]
     body = {
         "scenes": [{"prompt": f"scene {number}"} for number in range(3)],
@@ -206,14 +206,14 @@ def test_scenes_and_casts_make_a_batch(desk: Desk) -> None:
     assert answer.json()["counts"]["waiting"] + answer.json()["counts"]["queued"] == 6
 
 
-def test_an_uploaded_file_makes_a_batch(desk: Desk) -> None:
+def test_an_uploaded_file_makes_a_batch(desk: DeliveryWorker) -> None:
     files = {"file": ("lines.jsonl", b"\xef\xbb\xbf" + desk.body([desk.line("a"), desk.line("b")]), "text/plain")}
     answer = desk.client.post("/v1/batches", files=files)
     assert answer.json()["lines"] == 2
     assert answer.json()["counts"]["invalid"] == 0
 
 
-def test_batches_are_listed_the_newest_first(desk: Desk) -> None:
+def test_batches_are_listed_the_newest_first(desk: DeliveryWorker) -> None:
     made = [desk.make([desk.line("a")])["id"] for _ in range(5)]
     first = desk.client.get("/v1/batches", params={"limit": 3}).json()
     second = desk.client.get("/v1/batches", params={"limit": 3, "cursor": first["next"]}).json()
@@ -221,7 +221,7 @@ def test_batches_are_listed_the_newest_first(desk: Desk) -> None:
     assert second["next"] is None
 
 
-def test_a_long_poll_answers_when_the_batch_changes(desk: Desk) -> None:
+def test_a_long_poll_answers_when_the_batch_changes(desk: DeliveryWorker) -> None:
     batch = desk.make([desk.line("a")])
     url = batch["urls"]["self"]
     seen = desk.client.get(url)
@@ -247,14 +247,14 @@ def test_a_long_poll_answers_when_the_batch_changes(desk: Desk) -> None:
     ],
 )
 def test_hostile_bodies_are_refused(
-    desk: Desk, headers: dict[str, str], content: bytes, status: int, code: str
+    desk: DeliveryWorker, headers: dict[str, str], content: bytes, status: int, code: str
 ) -> None:
     answer = desk.client.post("/v1/batches", headers=headers, content=content)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert desk.client.get("/v1/batches").json()["batches"] == []
 
 
-def test_an_endless_line_and_bytes_that_are_no_text_are_errors_of_their_lines(desk: Desk) -> None:
+def test_an_endless_line_and_bytes_that_are_no_text_are_errors_of_their_lines(desk: DeliveryWorker) -> None:
     content = b"x" * 1_000_000 + b"\n\xff\xfe\n" + desk.body([desk.line("a")])
     answer = desk.client.post("/v1/batches", headers=JSONL, content=content)
     assert [(one["line"], one["errors"][0]["code"]) for one in answer.json()["errors"]] == [
@@ -265,13 +265,13 @@ def test_an_endless_line_and_bytes_that_are_no_text_are_errors_of_their_lines(de
 
 
 @pytest.mark.parametrize("query", [{"strict": "maybe"}, {"expires_after_s": "0"}, {"name": "x" * 101}])
-def test_options_that_are_wrong_are_refused(desk: Desk, query: dict[str, str]) -> None:
+def test_options_that_are_wrong_are_refused(desk: DeliveryWorker, query: dict[str, str]) -> None:
     answer = desk.client.post("/v1/batches", headers=JSONL, content=desk.body([desk.line("a")]), params=query)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["parameter"] == next(iter(query))
 
 
-def test_the_same_request_with_a_key_makes_one_batch(desk: Desk) -> None:
+def test_the_same_request_with_a_key_makes_one_batch(desk: DeliveryWorker) -> None:
     headers = {**JSONL, "Idempotency-Key": "mine"}
     content = desk.body([desk.line("a")])
     first, second = (desk.client.post("/v1/batches", headers=headers, content=content) for _ in range(2))
@@ -279,7 +279,7 @@ def test_the_same_request_with_a_key_makes_one_batch(desk: Desk) -> None:
     assert len(desk.client.get("/v1/batches").json()["batches"]) == 1
 
 
-def test_a_batch_that_never_was_is_not_found(desk: Desk) -> None:
+def test_a_batch_that_never_was_is_not_found(desk: DeliveryWorker) -> None:
     for path in ("", "/items", "/output", "/errors", "/manifest", "/zip"):
         answer = desk.client.get(f"/v1/batches/{'0' * 32}{path}")
         assert (answer.status_code, answer.json()["code"]) == (404, "batch_not_found")

@@ -18,7 +18,7 @@ from api.client import Client
 from compose.processes import ROOT, Processes, Program
 from shared.broker import WORKER_ARGS
 from shared.store.connection import connect
-from shared.store.queue.dispatch import Fleet
+from shared.store.queue.dispatch import QueueStore
 from tests.integration.test_cli import refused, troupe
 from tests.support.api_server import (
     ApiServer,
@@ -42,7 +42,7 @@ def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory
         environment = {**environment_of(settings), "TROUPE_ROLE": "all"}
         processes.start(Program(name="all", command=command, environment=environment))
         with connect(settings) as client:
-            fleet = Fleet(client, settings)
+            fleet = QueueStore(client, settings)
             processes.wait_until("worker", lambda: fleet.ready_slots() == 1, timeout_s=_START_S)
         yield running
 

@@ -18,7 +18,7 @@ from shared.errors import BundleError
 from shared.settings import Settings
 from tests.support.hub import COMMIT, Hub, hub
 from worker.models.bundle import load_bundle
-from worker.models.catalog import FACES, HUB_SOURCES, INSTANTID, SAFETY, SDXL, Source, recipe_of
+from worker.models.catalog import FACES, HUB_SOURCES, INSTANTID, SAFETY, SDXL, Source, bundle_spec_of
 from worker.models.lock_file import NAME
 
 UNET = "unet/diffusion_pytorch_model.fp16.safetensors"
@@ -66,14 +66,14 @@ def test_a_bundle_is_fetched_locked_and_verified_again(served: Hub, tmp_path: Pa
     assert lock.keys() == files
     assert lock[f"sdxl/{UNET}"]["revision"] == COMMIT
     assert lock[f"sdxl/{UNET}"]["size_bytes"] == 256 * 48_000
-    before = recipe_of(Settings(bundle="sdxl", bundle_folder=str(tmp_path))).fingerprint()
+    before = bundle_spec_of(Settings(bundle="sdxl", bundle_folder=str(tmp_path))).fingerprint()
 
     # Everything is there: nobody is asked for anything, and a folder without its lock is the same bundle.
     asked = served.asked
     assert fetch(served, tmp_path).returncode == 0
     assert served.asked == asked
     (tmp_path / NAME).unlink()
-    assert recipe_of(Settings(bundle="sdxl", bundle_folder=str(tmp_path))).fingerprint() == before
+    assert bundle_spec_of(Settings(bundle="sdxl", bundle_folder=str(tmp_path))).fingerprint() == before
 
 
 def test_the_safety_checker_comes_into_a_folder_of_its_own(served: Hub, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from shared.job import Failure, Job, Stage
 from shared.orders import STAGES
 from shared.settings import Settings
 from shared.store.jobs.erasure import Erasing
-from shared.verification import PhotoFaces, Verification, VerifiedFace, Whereabout
+from shared.verification import ConceptRegion, PhotoFaces, Verification, VerifiedFace
 from tests.benchmarks.shared_work import left_bytes
 from tests.integration.test_batch_records import TENANT, Batches, until_over
 
@@ -28,7 +28,7 @@ FACES = tuple(
     VerifiedFace(concept=concept, identity=0.6123, face_box_px=(40.1, 22.5, 71.9, 60.2)) for concept in (0, 1)
 )
 SEEN = ((PhotoFaces(found=1, box_px=(41.5, 30.2, 88.0, 95.1)),),) * 2
-REGIONS = (Whereabout(box_px=(12.3, 20.5, 60.1, 127.9), score=0.6312),) * 2
+REGIONS = (ConceptRegion(box_px=(12.3, 20.5, 60.1, 127.9), score=0.6312),) * 2
 VERIFICATION = Verification.of(FACES, ())
 
 
@@ -57,7 +57,7 @@ def names(batches: Batches, kind: str) -> list[str]:
 
 def work(batches: Batches, job_ids: list[str]) -> list[Job]:
     """Draws the pictures of these jobs, ten of which share all but their picture and its verification."""
-    batches.fleet.hand_out("test", 1000)
+    batches.fleet.dispatch("test", 1000)
     for number, job_id in enumerate(job_ids):
         for stage in STAGES:
             whose = number if stage in STAGES[-2:] else number // 10
@@ -110,7 +110,7 @@ def test_a_line_that_failed_answers_after_it_was_asked_for_again(batches: Batche
     batch_id = batches.start(1)
     batches.step(batch_id)
     (job_id,) = batches.jobs_of(batch_id, 1)
-    batches.fleet.hand_out("test", 1)
+    batches.fleet.dispatch("test", 1)
     claim = batches.claim(job_id)
     batches.jobs.fail(job_id, claim.attempt, Failure(code="no_face", message="no face", retryable=False))
     before = batches.jobs.get(job_id)

@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request, Response
 
 from api.auth.middleware import Access
 from api.context import open_context
-from api.idempotency import Once, new_id
+from api.idempotency import Idempotency, new_id
 from shared.settings import Settings
 from shared.store.connection import connect
 from tests.support.api_server import ApiServer, png_bytes
@@ -102,8 +102,8 @@ def test_a_refused_request_leaves_its_key_free(client: httpx.Client) -> None:
 
 def test_a_photo_is_told_as_new_again(client: httpx.Client) -> None:
     headers, data = keyed(), png_bytes(colour="lime")
-    answers = [client.post("/v1/photos", files={"photo": data}, headers=headers).status_code for _ in range(2)]
-    assert answers == [201, 201]
+    responses = [client.post("/v1/photos", files={"photo": data}, headers=headers).status_code for _ in range(2)]
+    assert responses == [201, 201]
     assert client.post("/v1/photos", files={"photo": data}).status_code == 200
 
 
@@ -121,9 +121,9 @@ def test_of_many_at_once_one_is_done(server: ApiServer) -> None:
             return submit(client, headers)
 
     with ThreadPoolExecutor(12) as callers:
-        answers = list(callers.map(send, range(12)))
-    done = [answer for answer in answers if answer.status_code == 202]
-    for answer in answers:
+        responses = list(callers.map(send, range(12)))
+    done = [answer for answer in responses if answer.status_code == 202]
+    for answer in responses:
         if answer not in done:
             refused(answer, 409, "idempotency_running")
             assert int(answer.headers["retry-after"]) >= 1
@@ -153,7 +153,7 @@ async def around(settings: Settings, reply: Reply) -> AsyncIterator[httpx.AsyncC
         return await answer if asyncio.iscoroutine(answer) else answer
 
     app.add_api_route("/made", route, methods=["POST"])
-    app.routes[-1].app = Once(app.routes[-1].app)  # type: ignore[attr-defined]
+    app.routes[-1].app = Idempotency(app.routes[-1].app)  # type: ignore[attr-defined]
     async with open_context(settings) as context:
         app.state.context = context
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)

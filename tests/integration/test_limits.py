@@ -19,7 +19,7 @@ from shared.settings import Settings
 from shared.store import keys
 from shared.store.connection import connect
 from shared.store.jobs import record
-from shared.store.tenants.charge import Allowance, Receipt
+from shared.store.tenants.charge import Charge, LimitState
 from shared.store.tenants.limits import Tenants
 from shared.tenant import TenantLimits
 from tests.support.api_server import ApiServer, png_bytes
@@ -31,7 +31,7 @@ DAY_S = 86_400
 
 @pytest.fixture(scope="module")
 def more_settings() -> Mapping[str, object]:
-    return {"auth": True, "looks_per_s": 20}
+    return {"auth": True, "reads_per_s": 20}
 
 
 @pytest.fixture
@@ -190,9 +190,9 @@ def test_a_request_that_is_done_once_is_counted_once(server: ApiServer) -> None:
 
 def test_limits_hold_where_no_keys_are_asked_for(records: Records) -> None:
     records.limit("default", rate=1, rate_window_s=3600)
-    records.ask(lambda store: store.submit(uuid.uuid4().hex, spec_of("a beach"), receipt=Receipt()))
+    records.ask(lambda store: store.submit(uuid.uuid4().hex, spec_of("a beach"), charge=Charge()))
     with pytest.raises(RateLimited):
-        records.ask(lambda store: store.submit(uuid.uuid4().hex, spec_of("a beach"), receipt=Receipt()))
+        records.ask(lambda store: store.submit(uuid.uuid4().hex, spec_of("a beach"), charge=Charge()))
 
 
 def test_a_refused_job_leaves_nothing_behind(records: Records) -> None:
@@ -201,35 +201,35 @@ def test_a_refused_job_leaves_nothing_behind(records: Records) -> None:
     before = set(records.redis.scan_iter(f"{records.settings.key_prefix}:*")) - {passing}
     job_id = uuid.uuid4().hex
     with pytest.raises(QuotaExceeded) as caught:
-        records.ask(lambda store: store.submit(job_id, spec_of("a beach"), tenant="someone", receipt=Receipt()))
+        records.ask(lambda store: store.submit(job_id, spec_of("a beach"), tenant="someone", charge=Charge()))
     assert 0 < caught.value.retry_after_s <= DAY_S
     assert set(records.redis.scan_iter(f"{records.settings.key_prefix}:*")) - {passing} == before
 
 
 def test_a_quota_is_for_many_units_at_once_or_none(records: Records) -> None:
     records.limit("someone", daily_units=100)
-    receipt = Receipt(requests=0)
-    records.ask(lambda store: store.admit("someone", receipt, units=60))
+    charge = Charge(requests=0)
+    records.ask(lambda store: store.admit("someone", charge, units=60))
     with pytest.raises(QuotaExceeded):
-        records.ask(lambda store: store.admit("someone", receipt, units=41))
-    records.ask(lambda store: store.admit("someone", receipt, units=40))
-    assert [one.left for one in receipt.allowances] == [0]
+        records.ask(lambda store: store.admit("someone", charge, units=41))
+    records.ask(lambda store: store.admit("someone", charge, units=40))
+    assert [one.left for one in charge.allowances] == [0]
 
 
 def test_the_next_day_begins_anew(records: Records) -> None:
     records.limit("someone", daily_units=100)
-    receipt = Receipt(requests=0)
-    records.ask(lambda store: store.admit("someone", receipt, units=100))
+    charge = Charge(requests=0)
+    records.ask(lambda store: store.admit("someone", charge, units=100))
     (spent,) = records.redis.scan_iter(f"{records.settings.key_prefix}:spent:someone:*")
     day = int(str(spent).rsplit(":", 1)[1])
     # What was spent, was spent yesterday.
     records.redis.rename(spent, f"{records.settings.key_prefix}:spent:someone:{day - 1}")
-    records.ask(lambda store: store.admit("someone", receipt, units=100))
+    records.ask(lambda store: store.admit("someone", charge, units=100))
 
 
 def test_counting_leaves_nothing_that_stays(records: Records) -> None:
     records.limit("someone", daily_units=100, rate=10)
-    records.ask(lambda store: store.admit("someone", Receipt(), units=10))
+    records.ask(lambda store: store.admit("someone", Charge(), units=10))
     prefix = records.settings.key_prefix
     made = [key for key in records.redis.scan_iter(f"{prefix}:*") if key != keys.tenant_key(prefix, "someone")]
     assert len(made) == 2
@@ -238,8 +238,8 @@ def test_counting_leaves_nothing_that_stays(records: Records) -> None:
 
 def test_the_headers_are_as_the_draft_has_them() -> None:
     allowances = (
-        Allowance(name="requests", quota=60, window_s=60, left=59, reset_s=1),
-        Allowance(name="units", quota=5000, window_s=DAY_S, left=4711, reset_s=3600),
+        LimitState(name="requests", quota=60, window_s=60, left=59, reset_s=1),
+        LimitState(name="units", quota=5000, window_s=DAY_S, left=4711, reset_s=3600),
     )
     assert rate_limit_headers(allowances) == {
         "RateLimit-Policy": '"requests";q=60;w=60, "units";q=5000;w=86400;qu="units"',

@@ -19,7 +19,7 @@ from compose.processes import ROOT
 START_S = 120.0
 
 
-class Mark:
+class ListCursor:
     """A variable in the environment of every process that a test starts, to find them all again."""
 
     def __init__(self) -> None:
@@ -44,8 +44,8 @@ class Mark:
 
 
 @pytest.fixture
-def mark() -> Iterator[Mark]:
-    made = Mark()
+def mark() -> Iterator[ListCursor]:
+    made = ListCursor()
     yield made
     for pid in made.processes():
         os.kill(pid, signal.SIGKILL)
@@ -60,7 +60,7 @@ def eventually(true: Callable[[], bool], *, within_s: float) -> bool:
     return False
 
 
-def local(mark: Mark, folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def local(mark: ListCursor, folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "compose.local", *words, "--folder", str(folder), "--port", "18000"],
         cwd=ROOT,
@@ -72,7 +72,7 @@ def local(mark: Mark, folder: Path, *words: str, **environment: str) -> subproce
     )
 
 
-def supervisor(mark: Mark, folder: Path) -> subprocess.Popen[bytes]:
+def supervisor(mark: ListCursor, folder: Path) -> subprocess.Popen[bytes]:
     """A stack in the foreground, as far as all its processes having been started."""
     words = ["supervise", "--folder", str(folder), "--port", "18100"]
     process = subprocess.Popen(
@@ -94,7 +94,7 @@ def supervisor(mark: Mark, folder: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-def test_up_serves_up_again_changes_nothing_and_down_ends_everything(mark: Mark, tmp_path: Path) -> None:
+def test_up_serves_up_again_changes_nothing_and_down_ends_everything(mark: ListCursor, tmp_path: Path) -> None:
     started = local(mark, tmp_path, "up")
     assert started.returncode == 0, started.stdout + started.stderr
     address = next(line.split()[1] for line in started.stdout.splitlines() if line.split()[0] == "API")
@@ -111,7 +111,7 @@ def test_up_serves_up_again_changes_nothing_and_down_ends_everything(mark: Mark,
     assert local(mark, tmp_path, "status").returncode == 3
 
 
-def test_a_worker_that_ends_is_started_again_and_the_stack_serves_on(mark: Mark, tmp_path: Path) -> None:
+def test_a_worker_that_ends_is_started_again_and_the_stack_serves_on(mark: ListCursor, tmp_path: Path) -> None:
     started = local(mark, tmp_path, "up")
     assert started.returncode == 0, started.stdout + started.stderr
     worker = next(pid for pid, words in mark.processes().items() if "celery" in words and "-n generation@" in words)
@@ -125,21 +125,21 @@ def test_a_worker_that_ends_is_started_again_and_the_stack_serves_on(mark: Mark,
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_models_load_ends_everything(mark: Mark, tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_while_models_load_ends_everything(mark: ListCursor, tmp_path: Path, number: signal.Signals) -> None:
     process = supervisor(mark, tmp_path)
     process.send_signal(number)
     assert process.wait(60) == 128 + number
     assert mark.processes() == {}
 
 
-def test_a_killed_supervisor_leaves_nothing_behind(mark: Mark, tmp_path: Path) -> None:
+def test_a_killed_supervisor_leaves_nothing_behind(mark: ListCursor, tmp_path: Path) -> None:
     process = supervisor(mark, tmp_path)
     process.kill()
     process.wait()
     assert eventually(lambda: not mark.processes(), within_s=60), mark.processes()
 
 
-def test_a_part_that_dies_is_told_with_the_end_of_its_log(mark: Mark, tmp_path: Path) -> None:
+def test_a_part_that_dies_is_told_with_the_end_of_its_log(mark: ListCursor, tmp_path: Path) -> None:
     # An address for documentation (RFC 5737), which no machine has: the API cannot listen there.
     failed = local(mark, tmp_path, "up", TROUPE_API_HOST="192.0.2.1")
     assert failed.returncode == 1
@@ -148,7 +148,7 @@ def test_a_part_that_dies_is_told_with_the_end_of_its_log(mark: Mark, tmp_path: 
     assert mark.processes() == {}
 
 
-def test_a_host_that_is_no_address_is_said_before_anything_starts(mark: Mark, tmp_path: Path) -> None:
+def test_a_host_that_is_no_address_is_said_before_anything_starts(mark: ListCursor, tmp_path: Path) -> None:
     failed = local(mark, tmp_path, "up", TROUPE_API_HOST="256.0.0.1")
     assert failed.returncode == 1
     assert "failed: TROUPE_API_HOST '256.0.0.1' is no address" in failed.stdout

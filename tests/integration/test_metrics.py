@@ -11,7 +11,7 @@ import pytest
 from compose.servers import HOST, free_port
 from shared.job import Failure
 from shared.settings import Settings
-from shared.store.queue.values import Gauge, WorkerFacts
+from shared.store.queue.values import DeviceStatus, WorkerStatus
 from tests.integration.test_local_stack import eventually
 from tests.support.api_server import ApiServer, api_server
 from tests.support.queue_records import Records
@@ -36,20 +36,20 @@ def server(records: Records, tmp_path: Path) -> Iterator[ApiServer]:
 def test_the_queue_is_told_in_figures_without_a_key_and_without_a_name(records: Records, server: ApiServer) -> None:
     records.limit("payer-of-much", weight=3)
     for role, ready in (("generation", True), ("detection", False)):
-        records.fleet.beat(WorkerFacts(name=role, role=role, slots=1, bundle="mini"))
-        gauge = Gauge(device="a GPU", memory_mb=80_000, free_mb=30_000, steps_per_s=21.5) if ready else None
-        records.fleet.say_ready(role, ready=ready, reason="" if ready else "its bundle is broken", gauge=gauge)
+        records.fleet.heartbeat(WorkerStatus(name=role, role=role, slots=1, bundle="mini"))
+        gauge = DeviceStatus(device="a GPU", memory_mb=80_000, free_mb=30_000, steps_per_s=21.5) if ready else None
+        records.fleet.set_ready(role, ready=ready, reason="" if ready else "its bundle is broken", gauge=gauge)
     done = records.submit(tenant="payer-of-much")
-    records.fleet.hand_out("test", 1)
+    records.fleet.dispatch("test", 1)
     records.finish(done)
     failed = records.submit()
-    records.fleet.hand_out("test", 1)
+    records.fleet.dispatch("test", 1)
     claim = records.claim(failed)
     records.jobs.fail(failed, claim.attempt, Failure(code="no_face", message="none", retryable=False))
     for tenant in ("default", "payer-of-much", "payer-of-much"):
         records.submit(tenant=tenant, lane="batch")
     held = records.submit()
-    records.fleet.hand_out("test", 1)
+    records.fleet.dispatch("test", 1)
     records.claim(held)
 
     figures = scrape(server.url)

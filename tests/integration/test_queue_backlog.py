@@ -10,7 +10,7 @@ from api.batches.retry import retry_failed
 from api.context import Context
 from shared.job import Stage
 from shared.settings import Settings
-from shared.store.queue.values import Wish
+from shared.store.queue.values import ResultClaim
 from tests.integration.test_batch_records import TENANT, UNITS, Batches, until_over
 from tests.integration.test_finished_lines import asked
 from tests.integration.test_queue_state import state, worker
@@ -70,11 +70,11 @@ def test_lines_that_run_again_are_backlog_again(batches: Batches) -> None:
 
 
 def test_parked_jobs_are_counted(batches: Batches) -> None:
-    for tenant, wish in (("mine", Wish.MAKE), ("mine", Wish.PARKED), ("mine", Wish.PARKED)):
+    for tenant, wish in (("mine", ResultClaim.MAKE), ("mine", ResultClaim.PARKED), ("mine", ResultClaim.PARKED)):
         job_id = batches.submit(tenant=tenant)
-        batches.fleet.hand_out("test", 10)
+        batches.fleet.dispatch("test", 10)
         claim = batches.claim(job_id)
-        asked_for = batches.jobs.want(
+        asked_for = batches.jobs.acquire_result(
             job_id, claim.attempt, worker="worker", stage=Stage.IDENTIFY, digest="d", parts=()
         )
         assert asked_for is wish

@@ -9,11 +9,11 @@ import pytest
 
 from shared.job import Stage
 from shared.settings import Settings
-from shared.store.queue.values import WorkerFacts
+from shared.store.queue.values import WorkerStatus
 from tests.support.queue_records import Records
 from tests.support.stand_ins import no_stages
 from worker.app import create_app
-from worker.queue.dispatcher import Pump
+from worker.queue.dispatcher import Dispatcher
 from worker.queue.reaper import Reaper
 
 # Nobody listens there.
@@ -28,11 +28,11 @@ def records(settings: Settings) -> Iterator[Records]:
 
 
 def test_a_job_whose_doorbell_could_not_be_published_waits_for_the_reaper(records: Records) -> None:
-    records.fleet.say_ready("worker", ready=True)
-    records.fleet.beat(WorkerFacts(name="worker", role="all", slots=1, bundle="mini"))
+    records.fleet.set_ready("worker", ready=True)
+    records.fleet.heartbeat(WorkerStatus(name="worker", role="all", slots=1, bundle="mini"))
     job_id = records.submit()
     app = create_app(records.settings, no_stages)
-    Pump(app, records.fleet, records.settings, "me").tick(threading.Event())
+    Dispatcher(app, records.fleet, records.settings, "me").tick(threading.Event())
     assert records.where(job_id) == ["flight"]
 
 

@@ -11,10 +11,10 @@ from shared.job import Failure, Stage
 from shared.orders import STAGES
 from shared.settings import Settings
 from shared.store.queue.values import (
-    Ending,
-    Refusal,
+    ClaimRejected,
     Renewal,
-    WorkerFacts,
+    Report,
+    WorkerStatus,
 )
 from tests.support.queue_records import Records
 
@@ -38,7 +38,7 @@ def test_a_claim_gives_the_job_and_raises_its_attempt(records: Records) -> None:
 
 def test_a_second_doorbell_is_turned_away_while_the_job_is_held(records: Records) -> None:
     job_id = records.claimed().job.id
-    assert records.jobs.claim(job_id, Stage.IDENTIFY, worker="other", token="t") is Refusal.HELD
+    assert records.jobs.claim(job_id, Stage.IDENTIFY, worker="other", token="t") is ClaimRejected.HELD
     assert records.jobs.get(job_id).attempt == 1
 
 
@@ -51,18 +51,18 @@ def test_asking_twice_with_one_token_gives_the_same_claim(records: Records) -> N
 
 def test_a_doorbell_for_a_stage_that_is_not_due_is_turned_away(records: Records) -> None:
     job_id = records.submit()
-    assert records.jobs.claim(job_id, Stage.RENDER, worker="w", token="t") is Refusal.OTHER_STAGE
+    assert records.jobs.claim(job_id, Stage.RENDER, worker="w", token="t") is ClaimRejected.OTHER_STAGE
 
 
 def test_a_doorbell_for_a_job_that_never_was_is_turned_away(records: Records) -> None:
-    assert records.jobs.claim("nobody", Stage.IDENTIFY, worker="w", token="t") is Refusal.OVER
+    assert records.jobs.claim("nobody", Stage.IDENTIFY, worker="w", token="t") is ClaimRejected.OVER
 
 
 def test_a_doorbell_for_a_job_that_is_over_is_turned_away(records: Records) -> None:
     job_id = records.submit()
     records.finish(job_id)
     for stage in STAGES:
-        assert records.jobs.claim(job_id, stage, worker="w", token="t") is Refusal.OVER
+        assert records.jobs.claim(job_id, stage, worker="w", token="t") is ClaimRejected.OVER
 
 
 def test_a_job_that_never_was_is_not_found(records: Records) -> None:
@@ -104,7 +104,7 @@ def test_a_renewal_tells_that_the_person_took_the_job_back(records: Records) -> 
 
 def test_a_renewal_tells_only_the_worker_that_drains(records: Records) -> None:
     claim = records.claimed()
-    records.fleet.beat(WorkerFacts(name="worker", role="all", slots=1, bundle="mini", draining=True))
+    records.fleet.heartbeat(WorkerStatus(name="worker", role="all", slots=1, bundle="mini", draining=True))
     assert records.jobs.renew(claim.job.id, claim.attempt, worker="worker") is Renewal.DRAINING
     assert records.jobs.renew(claim.job.id, claim.attempt, worker="other") is Renewal.GO_ON
 
@@ -115,7 +115,7 @@ def test_a_finished_stage_makes_the_next_one_due(records: Records) -> None:
         claim.job.id, claim.attempt, Stage.IDENTIFY, digest="abc", seconds=1.25, warnings=("two faces",)
     )
     job = records.jobs.get(claim.job.id)
-    assert done is Ending.DONE
+    assert done is Report.DONE
     assert (job.status, job.stage, job.picture) == ("running", Stage.RENDER, None)
     assert job.outputs == {Stage.IDENTIFY: "abc"}
     assert job.timings == {Stage.IDENTIFY: 1.25}
@@ -145,7 +145,7 @@ def test_saying_twice_that_a_stage_is_done_changes_nothing(records: Records, sta
     again = records.jobs.finish(
         job_id, job.attempt, stage, digest=f"d-{stage.value}", seconds=9.0, picture="jobs/other/picture.png"
     )
-    assert again is Ending.DONE
+    assert again is Report.DONE
     assert records.fields(job_id) == before
 
 
@@ -158,14 +158,14 @@ def test_a_late_twin_changes_nothing(records: Records) -> None:
     records.finish(job_id)
     before = records.fields(job_id)
     ending = records.jobs.finish(job_id, late.attempt, STAGES[-1], digest="late", seconds=1.0, picture="late")
-    assert ending is Ending.LOST
+    assert ending is Report.LOST
     for other in (
         records.jobs.fail(job_id, late.attempt, FAILURE),
         records.jobs.canceled(job_id, late.attempt),
         records.jobs.release(job_id, late.attempt),
         records.jobs.retry(job_id, late.attempt, FAILURE, tries=5),
     ):
-        assert other is Ending.LOST
+        assert other is Report.LOST
     assert records.fields(job_id) == before
 
 
@@ -173,25 +173,25 @@ def test_a_job_that_was_taken_back_does_not_finish(records: Records) -> None:
     claim = records.claimed()
     records.cancel(claim.job.id)
     ending = records.jobs.finish(claim.job.id, claim.attempt, Stage.IDENTIFY, digest="d", seconds=1.0)
-    assert ending is Ending.CANCELED
+    assert ending is Report.CANCELED
     job = records.jobs.get(claim.job.id)
     assert (job.status, job.outputs) == ("canceled", {Stage.IDENTIFY: "d"})
 
 
 def test_a_job_that_fails_says_why(records: Records) -> None:
     claim = records.claimed()
-    assert records.jobs.fail(claim.job.id, claim.attempt, FAILURE) is Ending.DONE
+    assert records.jobs.fail(claim.job.id, claim.attempt, FAILURE) is Report.DONE
     job = records.jobs.get(claim.job.id)
     assert (job.status, job.error, job.picture) == ("failed", FAILURE, None)
 
 
 def test_a_retry_pauses_the_job_and_then_hands_it_out(records: Records) -> None:
     claim = records.claimed()
-    assert records.jobs.retry(claim.job.id, claim.attempt, FAILURE, tries=5) is Ending.DONE
+    assert records.jobs.retry(claim.job.id, claim.attempt, FAILURE, tries=5) is Report.DONE
     assert records.jobs.get(claim.job.id).status == "queued"
-    assert records.fleet.hand_out("test", 100) == []
+    assert records.fleet.dispatch("test", 100) == []
     records.make_older("later", claim.job.id, records.settings.retry_after_s)
-    rings = records.fleet.hand_out("test", 100) or []
+    rings = records.fleet.dispatch("test", 100) or []
     assert [one.job_id for one in rings] == [claim.job.id]
 
 
@@ -212,7 +212,7 @@ def test_each_pause_is_twice_as_long_as_the_one_before(records: Records) -> None
 def test_a_job_that_was_tried_too_often_fails(records: Records) -> None:
     job_id = records.submit()
     endings = [records.jobs.retry(job_id, records.claim(job_id).attempt, FAILURE, tries=2) for _ in range(3)]
-    assert endings == [Ending.DONE, Ending.DONE, Ending.FAILED]
+    assert endings == [Report.DONE, Report.DONE, Report.FAILED]
     job = records.jobs.get(job_id)
     assert (job.status, job.error) == ("failed", FAILURE)
 
@@ -220,7 +220,7 @@ def test_a_job_that_was_tried_too_often_fails(records: Records) -> None:
 def test_a_job_that_was_taken_back_is_not_tried_again(records: Records) -> None:
     claim = records.claimed()
     records.cancel(claim.job.id)
-    assert records.jobs.retry(claim.job.id, claim.attempt, FAILURE, tries=5) is Ending.CANCELED
+    assert records.jobs.retry(claim.job.id, claim.attempt, FAILURE, tries=5) is Report.CANCELED
     assert records.jobs.get(claim.job.id).status == "canceled"
 
 
@@ -228,8 +228,8 @@ def test_a_job_given_back_is_handed_out_before_newer_ones_and_loses_nothing(reco
     claim = records.claimed()
     newer = records.submit()
     for _ in range(records.settings.max_losses + 1):
-        assert records.jobs.release(claim.job.id, claim.attempt) is Ending.DONE
-        rings = records.fleet.hand_out("test", 1) or []
+        assert records.jobs.release(claim.job.id, claim.attempt) is Report.DONE
+        rings = records.fleet.dispatch("test", 1) or []
         assert [one.job_id for one in rings] == [claim.job.id]
         claim = records.claim(claim.job.id)
     assert records.where(newer) == ["ready"]
@@ -240,14 +240,14 @@ def test_a_job_given_back_goes_on_at_the_stage_it_was_at(records: Records) -> No
     records.finish(job_id, until=Stage.RENDER)
     claim = records.claim(job_id, Stage.DETECT)
     records.jobs.release(job_id, claim.attempt)
-    rings = records.fleet.hand_out("test", 100) or []
+    rings = records.fleet.dispatch("test", 100) or []
     assert [(one.job_id, one.stage) for one in rings] == [(job_id, Stage.DETECT)]
 
 
 def test_a_canceled_job_is_not_given_back(records: Records) -> None:
     claim = records.claimed()
     records.cancel(claim.job.id)
-    assert records.jobs.release(claim.job.id, claim.attempt) is Ending.CANCELED
+    assert records.jobs.release(claim.job.id, claim.attempt) is Report.CANCELED
     assert records.jobs.get(claim.job.id).status == "canceled"
 
 
@@ -299,7 +299,7 @@ def test_a_server_that_is_not_there_is_an_outage_of_the_records(settings: Settin
     with pytest.raises(RecordsUnavailable):
         records.jobs.claim("any", Stage.IDENTIFY, worker="w", token="t")
     with pytest.raises(RecordsUnavailable):
-        records.fleet.hand_out("test", 1)
+        records.fleet.dispatch("test", 1)
     with pytest.raises(RecordsUnavailable):
         records.submit()
     records.close()

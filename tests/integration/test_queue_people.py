@@ -14,7 +14,7 @@ from shared.job import Failure, Stage
 from shared.settings import Settings
 from shared.store.connection import connect_async
 from shared.store.jobs.store import AsyncJobStore
-from shared.store.queue.values import QueuePlace, WorkerFacts
+from shared.store.queue.values import QueuePlace, WorkerStatus
 from tests.support.queue_records import Records, spec_of
 
 PATIENCE_S = 30.0
@@ -78,7 +78,7 @@ def test_there_is_no_job_that_nobody_submitted(records: Records) -> None:
 def test_a_job_that_nobody_works_on_is_taken_back_at_once(records: Records, *, handed_out: bool) -> None:
     job_id = records.submit()
     if handed_out:
-        records.fleet.hand_out("test", 1)
+        records.fleet.dispatch("test", 1)
     job = records.cancel(job_id)
     assert job is not None
     assert (job.status, job.done) == ("canceled", True)
@@ -136,8 +136,8 @@ def test_how_long_it_takes_is_unknown_before_anything_was_measured(records: Reco
 
 
 def test_how_long_it_takes_grows_with_the_queue(records: Records) -> None:
-    records.fleet.say_ready("worker", ready=True)
-    records.fleet.beat(WorkerFacts(name="worker", role="generation", slots=1, bundle="mini"))
+    records.fleet.set_ready("worker", ready=True)
+    records.fleet.heartbeat(WorkerStatus(name="worker", role="generation", slots=1, bundle="mini"))
     # Two stages of half a second each: one second a job of this size.
     records.finish(records.submit())
     ids = [records.submit() for _ in range(4)]

@@ -26,25 +26,25 @@ from shared.orders import STAGES
 from shared.settings import Settings
 from shared.store.queue.values import (
     Claim,
-    Ending,
-    Refusal,
+    ClaimRejected,
     Renewal,
+    Report,
 )
 from tests.support.queue_records import Records
 
 FAILURE = Failure(code="blobs_unavailable", message="S3 is away", retryable=True)
 TERMINAL = ("succeeded", "failed", "canceled")
 PLACES = 3
-Word = Callable[[Records, Claim, Stage], Ending | Renewal]
+RedisValue = Callable[[Records, Claim, Stage], Report | Renewal]
 
 
-def finish(records: Records, claim: Claim, stage: Stage) -> Ending:
+def finish(records: Records, claim: Claim, stage: Stage) -> Report:
     # The attempt is in the digest and in the picture, so that a trace of a stale attempt would show.
     mine = f"{stage.value}-{claim.attempt}"
     return records.jobs.finish(claim.job.id, claim.attempt, stage, digest=mine, seconds=0.1, picture=mine)
 
 
-WORDS: dict[str, Word] = {
+WORDS: dict[str, RedisValue] = {
     "finish": finish,
     "renew": lambda records, claim, _: records.jobs.renew(claim.job.id, claim.attempt, worker="w", progress=(1, 2)),
     "release": lambda records, claim, _: records.jobs.release(claim.job.id, claim.attempt),
@@ -94,8 +94,8 @@ class Queue(RuleBasedStateMachine):
         self.mine.cancel(job_id)
 
     @rule()
-    def hand_out(self) -> None:
-        self.mine.fleet.hand_out("test", PLACES)
+    def dispatch(self) -> None:
+        self.mine.fleet.dispatch("test", PLACES)
 
     @rule(cap=st.sampled_from((None, 1, 2)))
     def limit(self, cap: int | None) -> None:
@@ -107,7 +107,7 @@ class Queue(RuleBasedStateMachine):
         due = self.mine.jobs.get(job_id).stage or Stage.IDENTIFY
         stage = due if exact else stage
         claim = self.mine.jobs.claim(job_id, stage, worker="w", token=uuid.uuid4().hex)
-        if isinstance(claim, Refusal):
+        if isinstance(claim, ClaimRejected):
             return multiple()
         assert self.seen[job_id].live is None, "two hold the job at once"
         assert stage is due
@@ -124,7 +124,7 @@ class Queue(RuleBasedStateMachine):
         before = self.mine.fields(held[0].job.id)
         again = WORDS["finish"](self.mine, *held)
         assert self.mine.fields(held[0].job.id) == before
-        assert again in {first, Ending.LOST}
+        assert again in {first, Report.LOST}
 
     @rule(job_id=jobs)
     def lose_the_child(self, job_id: str) -> None:
@@ -178,7 +178,7 @@ class Queue(RuleBasedStateMachine):
             if redis.zcard(f"{prefix}:ready:{lane}:default"):
                 assert turn is not None or (aside is not None and self.cap is not None and out >= self.cap)
 
-    def _speak(self, held: tuple[Claim, Stage], word: str) -> Ending | Renewal:
+    def _speak(self, held: tuple[Claim, Stage], word: str) -> Report | Renewal:
         claim, stage = held
         seen = self.seen[claim.job.id]
         before = self.mine.fields(claim.job.id)

@@ -10,7 +10,7 @@ from shared.errors import NoFace
 from shared.job import Failure, Job, Lane, Stage
 from shared.orders import STAGES
 from shared.settings import Settings
-from shared.store.queue.values import Claim, Ending, Wish, WorkerFacts
+from shared.store.queue.values import Claim, Report, ResultClaim, WorkerStatus
 from shared.verification import Verification, VerifiedFace
 from tests.support.queue_records import Records
 
@@ -31,26 +31,26 @@ def records(settings: Settings) -> Iterator[Records]:
 
 def claimed(records: Records, *, lane: Lane = "interactive", tenant: str = "default") -> Claim:
     job_id = records.submit(lane=lane, tenant=tenant)
-    records.fleet.hand_out("test", 10_000)
+    records.fleet.dispatch("test", 10_000)
     return records.claim(job_id)
 
 
-def want(
+def acquire_result(
     records: Records,
     claim: Claim,
     *parts: str,
     stage: Stage = Stage.IDENTIFY,
     digest: str = DIGEST,
     looked: bool = False,
-) -> Wish:
-    return records.jobs.want(
+) -> ResultClaim:
+    return records.jobs.acquire_result(
         claim.job.id, claim.attempt, worker="worker", stage=stage, digest=digest, parts=parts, looked=looked
     )
 
 
 def finish(
     records: Records, claim: Claim, *, stage: Stage = Stage.IDENTIFY, digest: str = DIGEST, reused: bool = False
-) -> Ending:
+) -> Report:
     picture = "picture.png" if stage is STAGES[-1] else None
     return records.jobs.finish(
         claim.job.id,
@@ -68,9 +68,9 @@ def finish(
 def maker_and_waiting(records: Records, count: int = 2, *parts: str) -> tuple[Claim, list[Claim]]:
     """One job that makes a result, and others that are parked for it."""
     maker = claimed(records)
-    assert want(records, maker, *parts) is Wish.MAKE
+    assert acquire_result(records, maker, *parts) is ResultClaim.MAKE
     waiting = [claimed(records) for _ in range(count)]
-    assert {want(records, claim, *parts) for claim in waiting} == {Wish.PARKED}
+    assert {acquire_result(records, claim, *parts) for claim in waiting} == {ResultClaim.PARKED}
     return maker, waiting
 
 
@@ -79,7 +79,7 @@ def job_of(records: Records, claim: Claim) -> Job:
 
 
 def rung(records: Records) -> list[str]:
-    return [ring.job_id for ring in records.fleet.hand_out("test", 10_000) or []]
+    return [ring.job_id for ring in records.fleet.dispatch("test", 10_000) or []]
 
 
 def leftovers(records: Records) -> list[str]:
@@ -99,19 +99,19 @@ def test_a_parked_job_holds_no_lease_and_no_place_in_celery(records: Records) ->
     assert (job.status, job.stage, job.outputs) == ("queued", Stage.IDENTIFY, {})
     assert rung(records) == []
     assert records.fleet.reap([]).rings == ()
-    assert finish(records, waiting) is Ending.LOST
+    assert finish(records, waiting) is Report.LOST
 
 
 def test_asking_twice_because_the_answer_got_lost_changes_nothing(records: Records) -> None:
     maker, (waiting, _) = maker_and_waiting(records)
-    assert want(records, maker) is Wish.MAKE
-    assert want(records, waiting) is Wish.LOST
+    assert acquire_result(records, maker) is ResultClaim.MAKE
+    assert acquire_result(records, waiting) is ResultClaim.LOST
     assert records.where(waiting.job.id) == ["parked"]
 
 
 def test_the_makers_finish_serves_all_who_wait(records: Records) -> None:
     maker, waiting = maker_and_waiting(records, 3)
-    assert finish(records, maker) is Ending.DONE
+    assert finish(records, maker) is Report.DONE
     assert job_of(records, maker).reused == ()
     for claim in waiting:
         job = job_of(records, claim)
@@ -125,12 +125,12 @@ def test_the_makers_finish_serves_all_who_wait(records: Records) -> None:
 
 def test_who_waits_for_the_last_stage_looks_at_its_result_by_itself_and_ends_with_the_picture(records: Records) -> None:
     jobs = [records.submit() for _ in range(3)]
-    records.fleet.hand_out("test", 100)
+    records.fleet.dispatch("test", 100)
     for job_id in jobs:
         records.finish(job_id, until=STAGES[-2])
     claims = [records.claim(job_id, STAGES[-1]) for job_id in jobs]
-    wishes = [want(records, claim, stage=STAGES[-1]) for claim in claims]
-    assert wishes == [Wish.MAKE, Wish.PARKED, Wish.PARKED]
+    wishes = [acquire_result(records, claim, stage=STAGES[-1]) for claim in claims]
+    assert wishes == [ResultClaim.MAKE, ResultClaim.PARKED, ResultClaim.PARKED]
     finish(records, claims[0], stage=STAGES[-1])
     assert rung(records) == jobs[1:]
     for job_id in jobs[1:]:
@@ -144,8 +144,8 @@ def test_who_waits_for_the_last_stage_looks_at_its_result_by_itself_and_ends_wit
 
 def test_other_work_and_other_tenants_do_not_wait(records: Records) -> None:
     maker_and_waiting(records)
-    assert want(records, claimed(records), digest="e" * 64) is Wish.MAKE
-    assert want(records, claimed(records, tenant="other")) is Wish.MAKE
+    assert acquire_result(records, claimed(records), digest="e" * 64) is ResultClaim.MAKE
+    assert acquire_result(records, claimed(records, tenant="other")) is ResultClaim.MAKE
 
 
 def test_a_request_that_cannot_be_served_fails_all_who_wait(records: Records) -> None:
@@ -156,19 +156,19 @@ def test_a_request_that_cannot_be_served_fails_all_who_wait(records: Records) ->
         assert (job.status, job.error) == ("failed", FAILURE)
     assert leftovers(records) == []
     # What failed is tried anew by whoever comes later.
-    assert want(records, claimed(records)) is Wish.MAKE
+    assert acquire_result(records, claimed(records)) is ResultClaim.MAKE
 
 
 def test_an_outage_pauses_those_who_wait_and_fails_them_when_it_lasts(records: Records) -> None:
     maker, waiting = maker_and_waiting(records)
-    assert records.jobs.retry(maker.job.id, maker.attempt, OUTAGE, tries=1) is Ending.DONE
+    assert records.jobs.retry(maker.job.id, maker.attempt, OUTAGE, tries=1) is Report.DONE
     # The next in line comes back with the maker, whichever is first makes it.
     assert [records.where(claim.job.id) for claim in (maker, *waiting)] == [["later"], ["later"], ["parked"]]
     records.make_older("later", maker.job.id, 10.0)
     assert rung(records) == [maker.job.id]
     again = records.claim(maker.job.id)
-    assert want(records, again) is Wish.MAKE
-    assert records.jobs.retry(maker.job.id, again.attempt, OUTAGE, tries=1) is Ending.FAILED
+    assert acquire_result(records, again) is ResultClaim.MAKE
+    assert records.jobs.retry(maker.job.id, again.attempt, OUTAGE, tries=1) is Report.FAILED
     assert job_of(records, waiting[1]).error == OUTAGE
     assert records.where(waiting[0].job.id) == ["later"]
 
@@ -185,15 +185,15 @@ def test_a_maker_that_loses_its_lease_calls_the_next_one(records: Records, how: 
         records.jobs.release(maker.job.id, maker.attempt)
     assert rung(records) == [maker.job.id, waiting[0].job.id]
     # Whoever is there first makes it; the other one waits again.
-    assert want(records, records.claim(waiting[0].job.id)) is Wish.MAKE
-    assert want(records, records.claim(maker.job.id)) is Wish.PARKED
+    assert acquire_result(records, records.claim(waiting[0].job.id)) is ResultClaim.MAKE
+    assert acquire_result(records, records.claim(maker.job.id)) is ResultClaim.PARKED
     assert records.where(waiting[1].job.id) == ["parked"]
 
 
 def test_a_maker_that_was_taken_back_passes_the_work_on(records: Records) -> None:
     maker, waiting = maker_and_waiting(records)
     records.cancel(maker.job.id)
-    assert want(records, maker) is Wish.CANCELED
+    assert acquire_result(records, maker) is ResultClaim.CANCELED
     records.jobs.canceled(maker.job.id, maker.attempt)
     assert rung(records) == [waiting[0].job.id]
 
@@ -201,7 +201,7 @@ def test_a_maker_that_was_taken_back_passes_the_work_on(records: Records) -> Non
 def test_what_a_canceled_maker_had_finished_is_for_those_who_wait(records: Records) -> None:
     maker, waiting = maker_and_waiting(records)
     records.cancel(maker.job.id)
-    assert finish(records, maker) is Ending.CANCELED
+    assert finish(records, maker) is Report.CANCELED
     assert job_of(records, maker).outputs == {Stage.IDENTIFY: DIGEST}
     assert job_of(records, waiting[0]).outputs == {Stage.IDENTIFY: DIGEST}
 
@@ -229,9 +229,9 @@ def test_a_parked_job_that_is_taken_back_ends_at_once(records: Records) -> None:
 def test_a_maker_whose_workers_die_too_often_fails_all_who_wait(records: Records) -> None:
     maker = claimed(records)
     for loss in range(records.settings.max_losses):
-        assert want(records, maker) is Wish.MAKE
+        assert acquire_result(records, maker) is ResultClaim.MAKE
         waiting = claimed(records)
-        assert want(records, waiting) is Wish.PARKED
+        assert acquire_result(records, waiting) is ResultClaim.PARKED
         records.fleet.lose(maker.job.id, "worker")
         if loss < records.settings.max_losses - 1:
             records.cancel(waiting.job.id)
@@ -243,9 +243,9 @@ def test_a_maker_whose_workers_die_too_often_fails_all_who_wait(records: Records
 
 def test_a_person_is_called_before_a_batch(records: Records) -> None:
     maker = claimed(records, lane="batch")
-    want(records, maker)
+    acquire_result(records, maker)
     batch, person = claimed(records, lane="batch"), claimed(records)
-    assert (want(records, batch), want(records, person)) == (Wish.PARKED, Wish.PARKED)
+    assert (acquire_result(records, batch), acquire_result(records, person)) == (ResultClaim.PARKED, ResultClaim.PARKED)
     records.jobs.release(maker.job.id, maker.attempt)
     assert records.where(person.job.id) == ["ready"]
     assert records.where(batch.job.id) == ["parked"]
@@ -255,9 +255,9 @@ def test_who_looked_just_before_the_end_looks_again_and_then_makes_it(records: R
     maker, _ = maker_and_waiting(records)
     finish(records, maker)
     late = claimed(records)
-    assert want(records, late) is Wish.MADE
+    assert acquire_result(records, late) is ResultClaim.MADE
     # Somebody has deleted it since.
-    assert want(records, late, looked=True) is Wish.MAKE
+    assert acquire_result(records, late, looked=True) is ResultClaim.MAKE
 
 
 def test_a_result_that_was_found_serves_those_who_wait_for_it(records: Records) -> None:
@@ -270,23 +270,23 @@ def test_a_result_that_was_found_serves_those_who_wait_for_it(records: Records) 
 
 def test_a_part_that_two_results_share_is_made_once(records: Records) -> None:
     maker = claimed(records)
-    assert want(records, maker, "one", "two") is Wish.MAKE
+    assert acquire_result(records, maker, "one", "two") is ResultClaim.MAKE
     other = claimed(records)
-    assert want(records, other, "two", "three", digest="e" * 64) is Wish.PARKED
+    assert acquire_result(records, other, "two", "three", digest="e" * 64) is ResultClaim.PARKED
     # A part alone is not the other's stage: it looks itself.
     finish(records, maker)
     assert job_of(records, other).outputs == {}
     assert rung(records) == [other.job.id]
     again = records.claim(other.job.id)
-    assert want(records, again, "three", digest="e" * 64) is Wish.MAKE
+    assert acquire_result(records, again, "three", digest="e" * 64) is ResultClaim.MAKE
 
 
 def test_a_part_whose_maker_fails_is_made_by_the_next(records: Records) -> None:
     maker = claimed(records)
-    want(records, maker, "one", "two")
+    acquire_result(records, maker, "one", "two")
     others = [claimed(records) for _ in range(2)]
     for number, claim in enumerate(others):
-        assert want(records, claim, "two", digest=f"{number}" * 64) is Wish.PARKED
+        assert acquire_result(records, claim, "two", digest=f"{number}" * 64) is ResultClaim.PARKED
     records.jobs.fail(maker.job.id, maker.attempt, FAILURE)
     assert rung(records) == [others[0].job.id]
     assert job_of(records, others[1]).status == "queued"
@@ -294,27 +294,27 @@ def test_a_part_whose_maker_fails_is_made_by_the_next(records: Records) -> None:
 
 def test_a_turn_that_was_spent_waiting_is_given_back(records: Records) -> None:
     maker = claimed(records)
-    want(records, maker)
+    acquire_result(records, maker)
     key = f"{records.settings.key_prefix}:turns:interactive"
     waiting = claimed(records)
     records.submit()
     before = float(records.redis.zscore(key, "default") or 0)
-    want(records, waiting)
+    acquire_result(records, waiting)
     units = float(records.fields(waiting.job.id)["units"])
     assert float(records.redis.zscore(key, "default") or 0) == pytest.approx(before - units)
 
 
 def test_a_worker_that_drains_makes_nothing(records: Records) -> None:
     claim = claimed(records)
-    records.fleet.beat(WorkerFacts(name="worker", role="all", slots=1, bundle="mini", draining=True))
-    assert want(records, claim) is Wish.DRAINING
+    records.fleet.heartbeat(WorkerStatus(name="worker", role="all", slots=1, bundle="mini", draining=True))
+    assert acquire_result(records, claim) is ResultClaim.DRAINING
 
 
 def test_a_crowd_is_told_in_several_goes(records: Records) -> None:
     maker, waiting = maker_and_waiting(records, CROWD)
     finish(records, maker)
     assert len(rung(records)) == 200
-    records.fleet.hand_out("test", 0)
+    records.fleet.dispatch("test", 0)
     assert all(job_of(records, claim).outputs for claim in waiting)
     assert leftovers(records) == []
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, 
 from shared.job import Failure, Lane, Stage
 from shared.orders import STAGES
 from shared.settings import Settings
-from shared.store.queue.values import Claim, Refusal, Wish
+from shared.store.queue.values import Claim, ClaimRejected, ResultClaim
 from tests.support.queue_records import Records
 
 OUTAGE = Failure(code="blobs_unavailable", message="S3 is away", retryable=True)
@@ -78,19 +78,19 @@ class Sharing(RuleBasedStateMachine):
         self.mine.cancel(job_id)
 
     @rule()
-    def hand_out(self) -> None:
-        self.mine.fleet.hand_out("test", PLACES)
+    def dispatch(self) -> None:
+        self.mine.fleet.dispatch("test", PLACES)
 
     @rule(job_id=jobs)
     def claim(self, job_id: str) -> None:
         # A stray doorbell reaches parked jobs as well.
         stage = self.mine.jobs.get(job_id).stage or Stage.IDENTIFY
         claim = self.mine.jobs.claim(job_id, stage, worker="w", token=uuid.uuid4().hex)
-        if not isinstance(claim, Refusal):
+        if not isinstance(claim, ClaimRejected):
             self.world.held[job_id] = Held(claim=claim, stage=stage)
 
     @rule(job_id=jobs, looked=st.booleans())
-    def want(self, job_id: str, *, looked: bool) -> None:
+    def acquire_result(self, job_id: str, *, looked: bool) -> None:
         held = self.world.held.get(job_id)
         if held is not None and held.makes is None:
             self._want(job_id, held, looked=looked)
@@ -172,7 +172,7 @@ class Sharing(RuleBasedStateMachine):
             held.makes = ()
             return
         missing = [part for part in parts if part not in self.world.stored]
-        wish = self.mine.jobs.want(
+        wish = self.mine.jobs.acquire_result(
             job_id,
             held.claim.attempt,
             worker="w",
@@ -181,12 +181,12 @@ class Sharing(RuleBasedStateMachine):
             parts=[part.removeprefix("default/") for part in missing],
             looked=looked,
         )
-        if wish is Wish.MAKE:
+        if wish is ResultClaim.MAKE:
             held.makes = (whole, *missing)
-        elif wish is Wish.MADE:
+        elif wish is ResultClaim.MADE:
             assert self.world.stored & {whole, *missing}
         else:
-            if wish is Wish.CANCELED:
+            if wish is ResultClaim.CANCELED:
                 self.mine.jobs.canceled(job_id, held.claim.attempt)
             del self.world.held[job_id]
 
@@ -224,7 +224,7 @@ class Sharing(RuleBasedStateMachine):
                 break
             for job_id in left:
                 self._end_the_pause(job_id)
-            for ring in self.mine.fleet.hand_out("test", PLACES) or []:
+            for ring in self.mine.fleet.dispatch("test", PLACES) or []:
                 self._answer(ring.job_id)
             for job_id in left:
                 if self.mine.where(job_id) == ["flight"]:

@@ -16,7 +16,7 @@ from shared.settings import Settings
 from shared.store.connection import connect_async
 from shared.store.jobs.store import AsyncJobStore
 from shared.store.queue.state import LaneState, QueueStates
-from shared.store.queue.values import WorkerFacts
+from shared.store.queue.values import WorkerStatus
 from tests.support.queue_records import Records
 
 
@@ -36,20 +36,20 @@ def state(settings: Settings, tenant: str) -> dict[Lane, LaneState]:
 
 
 def worker(records: Records, slots: int) -> None:
-    records.fleet.beat(WorkerFacts(name="worker", role="generation", slots=slots, bundle="mini"))
-    records.fleet.say_ready("worker", ready=True)
+    records.fleet.heartbeat(WorkerStatus(name="worker", role="generation", slots=slots, bundle="mini"))
+    records.fleet.set_ready("worker", ready=True)
 
 
 def test_of_others_a_tenant_sees_only_how_long_they_take(records: Records, settings: Settings) -> None:
     worker(records, 2)
     # Two stages of half a second: one second a job of this size.
     done = records.submit(tenant="mine")
-    records.fleet.hand_out("test", 1)
+    records.fleet.dispatch("test", 1)
     records.finish(done)
     for _ in range(10):
         records.submit(tenant="theirs", lane="batch")
     mine = [records.submit(tenant="mine") for _ in range(4)]
-    records.fleet.hand_out("test", 1)
+    records.fleet.dispatch("test", 1)
     found = state(settings, "mine")
     assert (found["interactive"].depth, found["interactive"].running) == (3, 1)
     assert (found["batch"].depth, found["batch"].running) == (0, 0)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from shared.job import Lane, Stage
 from shared.settings import Settings
 from shared.store.jobs import record
-from shared.store.queue.values import Refusal, WorkerFacts
+from shared.store.queue.values import ClaimRejected, WorkerStatus
 from tests.support.queue_records import Records, spec_of
 
 LANES: tuple[Lane, ...] = ("interactive", "batch")
@@ -33,7 +33,7 @@ def records(settings: Settings) -> Iterator[Records]:
 
 
 def handed_out(records: Records, places: int) -> list[str]:
-    return [ring.job_id for ring in records.fleet.hand_out("test", places) or []]
+    return [ring.job_id for ring in records.fleet.dispatch("test", places) or []]
 
 
 def tenants_of(records: Records, job_ids: list[str]) -> Counter[str]:
@@ -120,7 +120,7 @@ def test_an_old_doorbell_does_not_lift_a_tenant_over_its_cap(records: Records) -
     records.limit("capped", concurrency=1)
     first, second = [records.submit(tenant="capped") for _ in range(2)]
     assert handed_out(records, 100) == [first]
-    assert records.jobs.claim(second, Stage.IDENTIFY, worker="w", token="t") is Refusal.HELD
+    assert records.jobs.claim(second, Stage.IDENTIFY, worker="w", token="t") is ClaimRejected.HELD
     assert records.where(second, "capped") == ["ready"]
 
 
@@ -145,9 +145,9 @@ def test_what_waits_is_still_counted_when_everybody_stands_aside(records: Record
 
 
 def test_a_cap_makes_the_wait_longer(records: Records) -> None:
-    facts = WorkerFacts(name="generation@test", role="generation", slots=4, bundle="mini", ready=False)
-    records.fleet.beat(facts)
-    records.fleet.say_ready(facts.name, ready=True)
+    facts = WorkerStatus(name="generation@test", role="generation", slots=4, bundle="mini", ready=False)
+    records.fleet.heartbeat(facts)
+    records.fleet.set_ready(facts.name, ready=True)
     records.redis.set(f"{records.settings.key_prefix}:speed", 1)
     mine = [records.submit(tenant="capped") for _ in range(4)]
     without = records.ask(lambda store: store.queue_place(mine[-1]))

@@ -11,9 +11,9 @@ from shared.job import Stage
 from shared.orders import REDRAWN, STAGES
 from shared.settings import Settings
 from shared.store.connection import connect_async
-from shared.store.jobs.erasure import Erasures, Left
-from shared.store.queue.values import Ending
-from shared.verification import Try, Verification, VerifiedFace, Whereabout
+from shared.store.jobs.erasure import Erasures, Remaining
+from shared.store.queue.values import Report
+from shared.verification import ConceptRegion, Try, Verification, VerifiedFace
 from tests.support.queue_records import Records
 
 
@@ -28,13 +28,13 @@ def drawn(number: int, identity: float) -> Try:
     return Try(
         seed=number,
         verification=Verification.of([VerifiedFace(concept=0, identity=identity, face_box_px=(1, 2, 3, 4))], ()),
-        regions=(Whereabout(box_px=(number, 2, 3, 4), score=0.5),),
+        regions=(ConceptRegion(box_px=(number, 2, 3, 4), score=0.5),),
         outputs={stage.value: f"d-{stage.value}-{0 if stage is STAGES[0] else number}" for stage in STAGES},
         picture=f"picture-{number}",
     )
 
 
-def draw(records: Records, job_id: str, tries: list[Try], *, again: bool) -> list[Ending]:
+def draw(records: Records, job_id: str, tries: list[Try], *, again: bool) -> list[Report]:
     """Plays the newest try through its stages, and says twice how it ended."""
     newest = tries[-1]
     endings = []
@@ -59,24 +59,24 @@ def draw(records: Records, job_id: str, tries: list[Try], *, again: bool) -> lis
 
 def test_the_next_try_waits_at_the_front_and_what_the_last_one_left_is_out_of_sight(records: Records) -> None:
     job_id, _ = records.submit(max_tries=2), records.submit()
-    records.fleet.hand_out("test", 1)
-    assert set(draw(records, job_id, [drawn(0, 0.3)], again=True)) == {Ending.DONE}
+    records.fleet.dispatch("test", 1)
+    assert set(draw(records, job_id, [drawn(0, 0.3)], again=True)) == {Report.DONE}
     job = records.jobs.get(job_id)
     assert (job.status, job.stage, job.picture, job.verification) == ("queued", REDRAWN[0], None, None)
     assert job.regions == ()
     assert (set(job.outputs), job.tries) == ({STAGES[0]}, (drawn(0, 0.3),))
-    rings = records.fleet.hand_out("test", 1) or []
+    rings = records.fleet.dispatch("test", 1) or []
     assert [(ring.job_id, ring.stage) for ring in rings] == [(job_id, REDRAWN[0])]
 
 
 def test_the_best_try_is_kept_and_all_of_them_count_and_are_erased(records: Records, settings: Settings) -> None:
     records.limit("default", daily_units=100_000)
     job_id = records.submit(max_tries=2)
-    records.fleet.hand_out("test", 1)
+    records.fleet.dispatch("test", 1)
     tries = [drawn(0, 0.4), drawn(1, 0.3)]
     draw(records, job_id, tries[:1], again=True)
-    records.fleet.hand_out("test", 1)
-    assert set(draw(records, job_id, tries, again=False)) == {Ending.DONE}
+    records.fleet.dispatch("test", 1)
+    assert set(draw(records, job_id, tries, again=False)) == {Report.DONE}
     job = records.jobs.get(job_id)
     assert (job.status, job.picture, job.verification) == ("succeeded", "picture-0", tries[0].verification)
     assert job.regions == tries[0].regions
@@ -89,7 +89,7 @@ def test_the_best_try_is_kept_and_all_of_them_count_and_are_erased(records: Reco
     # The second try; submit counts the first at the API's door.
     assert spent == [pytest.approx(float(records.fields(job_id)["units"]))]
 
-    async def left() -> Left:
+    async def left() -> Remaining:
         async with connect_async(settings) as redis:
             return await Erasures(redis, settings).left(job_id)
 
@@ -98,7 +98,7 @@ def test_the_best_try_is_kept_and_all_of_them_count_and_are_erased(records: Reco
 
 def test_a_job_taken_back_is_not_drawn_again(records: Records) -> None:
     job_id = records.submit(max_tries=2)
-    records.fleet.hand_out("test", 1)
+    records.fleet.dispatch("test", 1)
     records.finish(job_id, until=STAGES[-2])
     claim = records.claim(job_id, STAGES[-1])
     records.cancel(job_id)
@@ -106,5 +106,5 @@ def test_a_job_taken_back_is_not_drawn_again(records: Records) -> None:
     ending = records.jobs.finish(
         job_id, claim.attempt, STAGES[-1], digest="d", seconds=0.5, picture="p", tries=[newest], again=True
     )
-    assert ending is Ending.CANCELED
+    assert ending is Report.CANCELED
     assert records.where(job_id) == []

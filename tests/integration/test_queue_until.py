@@ -10,14 +10,14 @@ from shared.errors import NoFace
 from shared.job import Failure, Job, Stage
 from shared.orders import STAGES
 from shared.settings import Settings
-from shared.store.queue.values import Claim, Ending, Refusal, Wish
-from shared.verification import PhotoFaces, Whereabout
+from shared.store.queue.values import Claim, ClaimRejected, Report, ResultClaim
+from shared.verification import ConceptRegion, PhotoFaces
 from tests.support.queue_records import Records
 
 FACES = ((PhotoFaces(found=2, box_px=(1.0, 2.0, 30.5, 40.0)),), (PhotoFaces(found=0),))
 REGIONS = (
-    Whereabout(box_px=(0.0, 8.0, 60.0, 120.5), score=0.62),
-    Whereabout(box_px=(64.0, 8.0, 128.0, 120.0), score=1),
+    ConceptRegion(box_px=(0.0, 8.0, 60.0, 120.5), score=0.62),
+    ConceptRegion(box_px=(64.0, 8.0, 128.0, 120.0), score=1),
 )
 
 
@@ -28,7 +28,7 @@ def records(settings: Settings) -> Iterator[Records]:
     made.close()
 
 
-def finish(records: Records, claim: Claim, stage: Stage) -> Ending:
+def finish(records: Records, claim: Claim, stage: Stage) -> Report:
     return records.jobs.finish(
         claim.job.id,
         claim.attempt,
@@ -44,14 +44,14 @@ def finish(records: Records, claim: Claim, stage: Stage) -> Ending:
 def run(records: Records, job_id: str, until: Stage) -> Job:
     """Plays a job that was handed out through its stages up to this one."""
     for stage in STAGES[: STAGES.index(until) + 1]:
-        assert finish(records, records.claim(job_id, stage), stage) is Ending.DONE
+        assert finish(records, records.claim(job_id, stage), stage) is Report.DONE
     return records.jobs.get(job_id)
 
 
 @pytest.mark.parametrize("until", STAGES)
 def test_a_job_succeeds_after_the_stage_that_it_asked_for(records: Records, until: Stage) -> None:
     job_id = records.submit(until=until)
-    records.fleet.hand_out("test", 10)
+    records.fleet.dispatch("test", 10)
     job = run(records, job_id, until)
     assert (job.status, job.stage, job.finished_at is None) == ("succeeded", until, False)
     assert set(job.timings) == set(STAGES[: STAGES.index(until) + 1])
@@ -61,7 +61,7 @@ def test_a_job_succeeds_after_the_stage_that_it_asked_for(records: Records, unti
     assert job.regions == (REGIONS if Stage.DETECT in job.timings else ())
     assert records.where(job_id) == []
     for stage in STAGES:
-        assert records.jobs.claim(job_id, stage, worker="late", token="t") is Refusal.OVER
+        assert records.jobs.claim(job_id, stage, worker="late", token="t") is ClaimRejected.OVER
     # A preview is no picture, and says nothing of how fast pictures are drawn.
     prefix = records.settings.key_prefix
     assert records.redis.exists(f"{prefix}:speed", f"{prefix}:pace:interactive") == (2 if has_picture else 0)
@@ -71,14 +71,14 @@ def test_a_job_succeeds_after_the_stage_that_it_asked_for(records: Records, unti
 def test_each_of_those_who_share_a_stage_ends_or_goes_on_by_its_own_wish(records: Records, early: str) -> None:
     ends = {who: Stage.IDENTIFY if who == early else Stage.VERIFY for who in ("maker", "waiting")}
     jobs = [records.submit(until=until) for until in ends.values()]
-    records.fleet.hand_out("test", 10)
+    records.fleet.dispatch("test", 10)
     claims = [records.claim(job_id) for job_id in jobs]
     wished = [
-        records.jobs.want(one.job.id, one.attempt, worker="worker", stage=Stage.IDENTIFY, digest="d-identify")
+        records.jobs.acquire_result(one.job.id, one.attempt, worker="worker", stage=Stage.IDENTIFY, digest="d-identify")
         for one in claims
     ]
-    assert wished == [Wish.MAKE, Wish.PARKED]
-    assert finish(records, claims[0], Stage.IDENTIFY) is Ending.DONE
+    assert wished == [ResultClaim.MAKE, ResultClaim.PARKED]
+    assert finish(records, claims[0], Stage.IDENTIFY) is Report.DONE
     found = dict(zip(ends, map(records.jobs.get, jobs), strict=True))
     assert {job.faces for job in found.values()} == {FACES}
     assert found.pop(early).status == "succeeded"
@@ -89,11 +89,11 @@ def test_each_of_those_who_share_a_stage_ends_or_goes_on_by_its_own_wish(records
 
 def test_who_fails_for_a_photo_without_a_face_and_who_waited_for_it_know_what_the_others_show(records: Records) -> None:
     jobs = [records.submit() for _ in range(2)]
-    records.fleet.hand_out("test", 10)
+    records.fleet.dispatch("test", 10)
     claims = [records.claim(job_id) for job_id in jobs]
     for one in claims:
-        records.jobs.want(one.job.id, one.attempt, worker="worker", stage=Stage.IDENTIFY, digest="d")
+        records.jobs.acquire_result(one.job.id, one.attempt, worker="worker", stage=Stage.IDENTIFY, digest="d")
     failure = Failure(code=NoFace.code, message="no face", retryable=False, stage=Stage.IDENTIFY)
-    assert records.jobs.fail(jobs[0], claims[0].attempt, failure, faces=FACES) is Ending.DONE
+    assert records.jobs.fail(jobs[0], claims[0].attempt, failure, faces=FACES) is Report.DONE
     for job in map(records.jobs.get, jobs):
         assert (job.status, job.error, job.faces) == ("failed", failure, FACES)

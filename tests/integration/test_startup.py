@@ -16,7 +16,7 @@ import redis
 from compose.processes import ROOT
 from shared.blob_store import BlobStore
 from shared.settings import EXIT_CONFIG, Settings
-from shared.startup import look_at_bucket, look_at_servers
+from shared.startup import check_bucket, check_servers
 from tests.support.api_server import api_server, environment_of
 from tests.support.servers import RedisServer, redis_server
 
@@ -76,7 +76,7 @@ def test_a_worker_without_its_checkpoints_stops_with_their_names(settings: Setti
 
 def test_wrong_s3_keys_are_told_in_the_words_of_the_server(settings: Settings) -> None:
     stranger = settings.model_copy(update={"s3_access_key": "stranger"})
-    (found,) = look_at_bucket(BlobStore(stranger), stranger)
+    (found,) = check_bucket(BlobStore(stranger), stranger)
     assert found.fatal
     assert "does not let bucket" in found.words
     assert "S3 at 127.0.0.1:" in found.words
@@ -86,16 +86,16 @@ def test_a_password_that_redis_refuses_is_told_and_not_waited_for(settings: Sett
     with redis_server(tmp_path) as server, redis.Redis.from_url(server.url) as client:
         client.config_set("requirepass", "opensesame")
         wrong = settings.model_copy(update={"redis_url": server.url})
-        (found,) = look_at_servers(wrong, None)
+        (found,) = check_servers(wrong, None)
         assert found.fatal
         assert "refuses the password" in found.words
         right = Settings.model_validate({**wrong.model_dump(exclude_unset=True), "redis_password": "opensesame"})
-        assert look_at_servers(right, None) == []
+        assert check_servers(right, None) == []
 
 
 def test_the_servers_of_the_embedded_stack_are_as_they_should_be(settings: Settings) -> None:
     blobs = BlobStore(settings)
-    assert look_at_servers(settings, blobs) == []
+    assert check_servers(settings, blobs) == []
     assert list(blobs.listed("")) == []
 
 

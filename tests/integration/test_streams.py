@@ -22,8 +22,8 @@ from shared.settings import Settings
 from shared.store import keys
 from shared.store.connection import connect
 from shared.store.jobs.leases import JobStore
-from shared.store.queue.dispatch import Fleet
-from shared.store.queue.values import Ending, Renewal
+from shared.store.queue.dispatch import QueueStore
+from shared.store.queue.values import Renewal, Report
 from tests.support.api_server import ApiServer, api_server, png_bytes
 
 _PATIENCE_S = 20.0
@@ -121,7 +121,7 @@ def test_steps_are_told_with_their_stage_and_fraction(server: ApiServer) -> None
     job_id = submit(server)
     with watching(server, job_id) as stream, connect(server.settings) as redis:
         store = JobStore(redis, server.settings)
-        Fleet(redis, server.settings).hand_out("test", 100)
+        QueueStore(redis, server.settings).dispatch("test", 100)
         claim = store.claim(job_id, Stage.IDENTIFY, worker="test", token="t")
         assert not isinstance(claim, str)
         store.renew(job_id, claim.attempt, worker="test", progress=(1, 4))
@@ -211,7 +211,7 @@ def test_a_picture_is_shown_as_it_emerges_to_whoever_asked(server: ApiServer) ->
             assert shown["previews"]["picture"] == f"{path}/picture?step=7"
             answer = client.get(shown["previews"]["picture"])
             assert (answer.content, answer.headers["content-type"]) == (b"\xff\xd8 a picture", "image/jpeg")
-            assert store.show(job_id, attempt - 1, step=9, jpeg=b"late") is Ending.LOST
+            assert store.show(job_id, attempt - 1, step=9, jpeg=b"late") is Report.LOST
             finish(server, store, job_id, attempt)
             last = stream.until(lambda event: bool(event["done"]))
             assert last["previews"]["picture"] == f"{path}/picture"

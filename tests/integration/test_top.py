@@ -16,7 +16,7 @@ from api.auth.commands import KeyTable
 from api.client import Client
 from compose.processes import ROOT
 from shared.job import Stage
-from shared.store.queue.values import Gauge, WorkerFacts
+from shared.store.queue.values import DeviceStatus, WorkerStatus
 from tests.support.api_server import ApiServer, api_server
 from tests.support.queue_records import Records
 from tests.support.servers import fresh_settings
@@ -45,15 +45,17 @@ def fleet(records: Records) -> str:
         (LOADS, "generation", "loading"),
         (BROKEN, "detection", "no faces/"),
     ):
-        records.fleet.beat(WorkerFacts(name=name, role=role, slots=1, bundle="mini"))
+        records.fleet.heartbeat(WorkerStatus(name=name, role=role, slots=1, bundle="mini"))
         gauge = (
-            Gauge(device="NVIDIA H100", memory_mb=80_000, free_mb=41_200, steps_per_s=21.4) if name == DRAWS else None
+            DeviceStatus(device="NVIDIA H100", memory_mb=80_000, free_mb=41_200, steps_per_s=21.4)
+            if name == DRAWS
+            else None
         )
-        records.fleet.say_ready(name, ready=not reason, reason=reason, gauge=gauge)
+        records.fleet.set_ready(name, ready=not reason, reason=reason, gauge=gauge)
     for key in records.redis.scan_iter(f"{records.settings.key_prefix}:leases:*"):
         records.redis.delete(key)
     job = records.submit(tenant="ours")
-    records.fleet.hand_out("test", 1)
+    records.fleet.dispatch("test", 1)
     records.finish(job, until=Stage.IDENTIFY)
     claim = records.claim(job, Stage.RENDER, worker=DRAWS)
     records.jobs.renew(job, claim.attempt, worker=DRAWS, progress=(12, 30))

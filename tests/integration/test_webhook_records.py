@@ -13,10 +13,10 @@ from api.app import create_app
 from shared.job import Failure, Stage
 from shared.orders import STAGES
 from shared.settings import Settings
-from shared.store.webhooks.deliveries import Posting
+from shared.store.webhooks.deliveries import DeliveryLease
 from shared.webhook import MAX_WEBHOOKS, Attempt, DeliveryStatus, Event, Outcome
 from tests.support.webhook_records import URL, WebhookRecords
-from worker.webhooks.post import body_of
+from worker.webhooks.sender import body_of
 
 
 @pytest.fixture
@@ -99,11 +99,11 @@ def test_a_delivery_is_collected_once_and_claimed_by_one(records: WebhookRecords
     records.end_a_job()
     [delivery_id] = records.collect()
     assert records.collect() == []
-    posting = records.deliveries.claim(delivery_id, token="mine")
-    assert posting is not None
-    assert (posting.attempt, posting.tries, posting.webhook.url) == (1, 1, URL)
+    delivery_lease = records.deliveries.claim(delivery_id, token="mine")
+    assert delivery_lease is not None
+    assert (delivery_lease.attempt, delivery_lease.tries, delivery_lease.webhook.url) == (1, 1, URL)
     assert records.deliveries.claim(delivery_id, token="other") is None
-    assert records.deliveries.claim(delivery_id, token="mine") == posting
+    assert records.deliveries.claim(delivery_id, token="mine") == delivery_lease
 
 
 def test_a_delivery_that_nobody_collected_cannot_be_claimed(records: WebhookRecords) -> None:
@@ -337,8 +337,10 @@ def test_two_secrets_are_valid_until_the_old_one_ends(records: WebhookRecords) -
     assert found.old_secret is None
 
 
-def settle(records: WebhookRecords, posting: Posting) -> str:
-    return records.deliveries.settle(posting, Attempt(at=1.0, outcome=Outcome.ACCEPTED), pause_s=1.0, asked_s=None)
+def settle(records: WebhookRecords, delivery_lease: DeliveryLease) -> str:
+    return records.deliveries.settle(
+        delivery_lease, Attempt(at=1.0, outcome=Outcome.ACCEPTED), pause_s=1.0, asked_s=None
+    )
 
 
 def replay(records: WebhookRecords, tenant: str, webhook_id: str, delivery_id: str) -> str | None:

@@ -11,8 +11,8 @@ import pytest
 
 from shared.errors import NoWorkerForSize
 from shared.settings import Settings
-from shared.store.queue.values import Gauge, WorkerFacts
-from shared.store.tenants.charge import Receipt
+from shared.store.queue.values import DeviceStatus, WorkerStatus
+from shared.store.tenants.charge import Charge
 from tests.support.api_server import api_server, png_bytes
 from tests.support.queue_records import Records
 
@@ -29,8 +29,8 @@ def records(settings: Settings) -> Iterator[Records]:
 
 def worker(records: Records, name: str, *, max_pixels: int = ROOM, role: str = "all", draining: bool = False) -> None:
     """A worker that is ready, and forgets what was found out about the workers before."""
-    records.fleet.beat(WorkerFacts(name=name, role=role, slots=1, bundle="mini", draining=draining))
-    records.fleet.say_ready(name, ready=True, gauge=Gauge(max_pixels=max_pixels))
+    records.fleet.heartbeat(WorkerStatus(name=name, role=role, slots=1, bundle="mini", draining=draining))
+    records.fleet.set_ready(name, ready=True, gauge=DeviceStatus(max_pixels=max_pixels))
     records.redis.delete(f"{records.settings.key_prefix}:largest")
 
 
@@ -48,16 +48,16 @@ def test_a_refused_job_costs_no_units(records: Records) -> None:
     records.limit("default", daily_units=100.0)
     with pytest.raises(NoWorkerForSize):
         records.submit(sampling=LARGE)
-    receipt = Receipt()
-    records.ask(lambda store: store.admit("default", receipt))
-    assert [one.left for one in receipt.allowances] == [100]
+    charge = Charge()
+    records.ask(lambda store: store.admit("default", charge))
+    assert [one.left for one in charge.allowances] == [100]
 
 
 def test_a_dry_run_says_so_too(records: Records) -> None:
     worker(records, "one")
     with pytest.raises(NoWorkerForSize):
-        records.ask(lambda store: store.admit("default", Receipt(), pixels=ROOM + 1))
-    records.ask(lambda store: store.admit("default", Receipt(), pixels=ROOM))
+        records.ask(lambda store: store.admit("default", Charge(), pixels=ROOM + 1))
+    records.ask(lambda store: store.admit("default", Charge(), pixels=ROOM))
 
 
 def test_without_a_worker_every_job_waits(records: Records) -> None:
@@ -75,8 +75,8 @@ def test_workers_that_draw_nothing_or_go_away_do_not_count(records: Records) -> 
 
 def test_a_worker_that_still_loads_may_turn_out_to_be_large_enough(records: Records) -> None:
     worker(records, "one")
-    records.fleet.beat(WorkerFacts(name="two", role="generation", slots=1, bundle="mini"))
-    records.fleet.say_ready("two", ready=False, reason="loading")
+    records.fleet.heartbeat(WorkerStatus(name="two", role="generation", slots=1, bundle="mini"))
+    records.fleet.set_ready("two", ready=False, reason="loading")
     assert records.where(records.submit(sampling=LARGE)) == ["ready"]
 
 

@@ -40,7 +40,7 @@ class Knows:
 
 
 @dataclass(frozen=True)
-class Looks:
+class ReadLimit:
     """A smooth function of the latents around each place, so that what one branch draws shows in what it reads."""
 
     seed: int

@@ -21,14 +21,14 @@ from shared.orders import STAGES
 from shared.settings import Settings
 from shared.store.connection import connect
 from shared.store.jobs.leases import JobStore
-from shared.store.queue.dispatch import Fleet
-from shared.store.queue.values import WorkerFacts
-from shared.verification import PhotoFaces, Whereabout
+from shared.store.queue.dispatch import QueueStore
+from shared.store.queue.values import WorkerStatus
+from shared.verification import ConceptRegion, PhotoFaces
 from tests.support.contract import check_answer
 
 _START_S = 30.0
 FACE = PhotoFaces(found=1, box_px=(2.0, 3.0, 12.5, 14.0))
-REGION = Whereabout(box_px=(4.0, 0.5, 60.0, 127.0), score=0.75)
+REGION = ConceptRegion(box_px=(4.0, 0.5, 60.0, 127.0), score=0.75)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +48,10 @@ class ApiServer:
         """Does what workers do, without their models: the job goes through the stages first..until."""
         blobs = BlobStore(self.settings)
         with connect(self.settings) as redis:
-            store, fleet = JobStore(redis, self.settings), Fleet(redis, self.settings)
+            store, fleet = JobStore(redis, self.settings), QueueStore(redis, self.settings)
             for stage in STAGES[STAGES.index(first) : STAGES.index(until) + 1]:
                 if stage is Stage.IDENTIFY:
-                    fleet.hand_out("test", 100)
+                    fleet.dispatch("test", 100)
                 claim = store.claim(job_id, stage, worker="test", token=uuid.uuid4().hex)
                 assert not isinstance(claim, str), f"{stage} may not run: {claim}"
                 digest, people = uuid.uuid4().hex, claim.job.spec.concepts
@@ -74,12 +74,12 @@ class ApiServer:
     def announce_workers(self, *, ready: bool = True, reason: str = "") -> None:
         """Signs of life of one worker per role."""
         with connect(self.settings) as redis:
-            fleet = Fleet(redis, self.settings)
+            fleet = QueueStore(redis, self.settings)
             for role in ("detection", "generation"):
-                fleet.beat(
-                    WorkerFacts(name=f"{role}@test", role=role, slots=1, bundle=self.settings.bundle, ready=False)
+                fleet.heartbeat(
+                    WorkerStatus(name=f"{role}@test", role=role, slots=1, bundle=self.settings.bundle, ready=False)
                 )
-                fleet.say_ready(f"{role}@test", ready=ready, reason=reason)
+                fleet.set_ready(f"{role}@test", ready=ready, reason=reason)
 
 
 @contextmanager

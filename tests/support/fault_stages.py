@@ -22,7 +22,7 @@ from shared.errors import BlobsUnavailable, BundleError, NoFace, OutOfMemory
 from shared.job import Job, Stage
 from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Role, Settings
-from shared.store.queue.values import Gauge
+from shared.store.queue.values import DeviceStatus
 from shared.verification import Verification, VerifiedFace
 from worker.runner.stage import Loaded, OnStep, StageOutput
 
@@ -34,7 +34,7 @@ def verified(identity: float) -> Verification:
 
 
 VERIFICATION = verified(0.9)
-GAUGE = Gauge(device="a test's", memory_mb=2, free_mb=1, max_pixels=4_194_304)
+GAUGE = DeviceStatus(device="a test's", memory_mb=2, free_mb=1, max_pixels=4_194_304)
 _STEPS = 3
 _LOOK_EVERY_S = 0.01
 _PATIENCE_S = 120.0

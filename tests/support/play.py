@@ -22,7 +22,7 @@ from shared.settings import Settings
 from tests.support.queue_records import Records
 from worker.mini.portraits import FOLDER as PORTRAITS
 from worker.output.png import pixels
-from worker.queue.executor import Child
+from worker.queue.executor import Executor
 from worker.queue.tasks import perform
 from worker.runner.stage import Loaded, StageFunction, StageOutput
 
@@ -99,11 +99,11 @@ def couple(play: Play) -> tuple[Concept, ...]:
 
 def draw(records: Records, play: Play, spec: JobSpec) -> Job:
     """The job as a worker with these stages leaves it, through real records."""
-    child = Child(records.settings, lambda _settings, _role: Loaded(stages=play.stages))
+    child = Executor(records.settings, lambda _settings, _role: Loaded(stages=play.stages))
     child.name, child.stages = "mini", play.stages
     job_id = uuid.uuid4().hex
     records.ask(lambda store: store.submit(job_id, completed(spec, limits_of("mini"))))
-    while rings := records.fleet.hand_out("test", 1):
+    while rings := records.fleet.dispatch("test", 1):
         for stage in STAGES[STAGES.index(rings[0].stage) :]:
             with suppress(Ignore):
                 perform(child, stage, job_id)

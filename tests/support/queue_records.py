@@ -18,8 +18,8 @@ from shared.store import keys
 from shared.store.connection import connect, connect_async
 from shared.store.jobs.leases import JobStore
 from shared.store.jobs.store import AsyncJobStore
-from shared.store.queue.dispatch import Fleet
-from shared.store.queue.values import Claim, Refusal
+from shared.store.queue.dispatch import QueueStore
+from shared.store.queue.values import Claim, ClaimRejected
 from shared.store.tenants.limits import Tenants
 from shared.tenant import TenantLimits
 
@@ -41,8 +41,8 @@ class Records:
         return JobStore(self.redis, self.settings)
 
     @cached_property
-    def fleet(self) -> Fleet:
-        return Fleet(self.redis, self.settings)
+    def fleet(self) -> QueueStore:
+        return QueueStore(self.redis, self.settings)
 
     @cached_property
     def _runner(self) -> asyncio.Runner:
@@ -85,13 +85,13 @@ class Records:
     def claim(self, job_id: str, stage: Stage = Stage.IDENTIFY, *, worker: str = "worker", token: str = "") -> Claim:
         """The lease on a job; fails when there is none."""
         claim = self.jobs.claim(job_id, stage, worker=worker, token=token or uuid.uuid4().hex)
-        assert not isinstance(claim, Refusal), claim
+        assert not isinstance(claim, ClaimRejected), claim
         return claim
 
     def claimed(self, prompt: str = "a man and a woman on the beach", *, worker: str = "worker") -> Claim:
         """A new job that was handed out and claimed."""
         job_id = self.submit(prompt)
-        self.fleet.hand_out("test", 100)
+        self.fleet.dispatch("test", 100)
         return self.claim(job_id, worker=worker)
 
     def finish(self, job_id: str, *, until: Stage = STAGES[-1]) -> Job:

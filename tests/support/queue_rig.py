@@ -20,7 +20,7 @@ from shared.broker import WORKER_ARGS
 from shared.job import Job, Stage
 from shared.orders import STAGES
 from shared.settings import Settings
-from shared.store.queue.values import WorkerFacts
+from shared.store.queue.values import WorkerStatus
 from tests.support.api_server import environment_of
 from tests.support.queue_records import Records
 
@@ -98,7 +98,7 @@ class Rig(Records):
         self.until("the worker's end", lambda: worker.process.poll() is not None)
         self._gone(worker)
 
-    def ready(self) -> list[WorkerFacts]:
+    def ready(self) -> list[WorkerStatus]:
         """Our workers that can take jobs. Redis remembers one that was killed for some seconds more."""
         pids = {str(worker.pid) for worker in self.workers}
         ours = [facts for facts in self.ask(lambda store: store.workers()) if facts.name.rpartition(".")[2] in pids]

@@ -12,20 +12,20 @@ from shared.errors import RecordsUnavailable
 from shared.job import Concept, Failure, Job, JobSpec, Progress, Stage, Status
 from shared.settings import Role, Settings
 from shared.store.jobs.leases import JobStore
-from shared.store.queue.dispatch import Fleet
+from shared.store.queue.dispatch import QueueStore
 from shared.store.queue.values import (
     Claim,
-    Ending,
-    Refusal,
+    ClaimRejected,
+    DispatchedJob,
     Renewal,
-    Ring,
+    Report,
+    ResultClaim,
     Sweep,
     Waiting,
-    Wish,
 )
 from worker.app import create_app
 from worker.queue.attempts import Attempts
-from worker.queue.executor import Child
+from worker.queue.executor import Executor
 from worker.runner.stage import Loaded, StageFunction
 
 ATTEMPT = 3
@@ -52,22 +52,22 @@ def job(stage: Stage = Stage.RENDER, until: Stage = Stage.VERIFY) -> Job:
 class Jobs:
     """A child's side of the records. outages: how many calls fail first."""
 
-    answer: Claim | Refusal = field(default_factory=lambda: Claim(job=job(), attempt=ATTEMPT))
+    answer: Claim | ClaimRejected = field(default_factory=lambda: Claim(job=job(), attempt=ATTEMPT))
     renewal: Renewal = Renewal.GO_ON
-    ending: Ending = Ending.DONE
-    wishes: list[Wish] = field(default_factory=list)
+    ending: Report = Report.DONE
+    wishes: list[ResultClaim] = field(default_factory=list)
     outages: int = 0
     said: list[str] = field(default_factory=list)
     failure: Failure | None = None
     progress: list[tuple[int, int]] = field(default_factory=list)
 
-    def claim(self, job_id: str, stage: Stage, *, worker: str, token: str) -> Claim | Refusal:
+    def claim(self, job_id: str, stage: Stage, *, worker: str, token: str) -> Claim | ClaimRejected:
         self._say("claim")
         return self.answer
 
-    def want(self, job_id: str, attempt: int, **_: object) -> Wish:
+    def acquire_result(self, job_id: str, attempt: int, **_: object) -> ResultClaim:
         self._say("want")
-        return self.wishes.pop(0) if self.wishes else Wish.MAKE
+        return self.wishes.pop(0) if self.wishes else ResultClaim.MAKE
 
     def renew(self, job_id: str, attempt: int, *, worker: str, progress: tuple[int, int] | None = None) -> Renewal:
         self._say("renew")
@@ -75,31 +75,31 @@ class Jobs:
             self.progress.append(progress)
         return self.renewal
 
-    def show(self, job_id: str, attempt: int, *, step: int, jpeg: bytes) -> Ending:
+    def show(self, job_id: str, attempt: int, *, step: int, jpeg: bytes) -> Report:
         self._say(f"show {step}")
-        return Ending.DONE
+        return Report.DONE
 
-    def finish(self, job_id: str, attempt: int, stage: Stage, **_: object) -> Ending:
+    def finish(self, job_id: str, attempt: int, stage: Stage, **_: object) -> Report:
         self._say("finish")
         return self.ending
 
-    def fail(self, job_id: str, attempt: int, failure: Failure, **_: object) -> Ending:
+    def fail(self, job_id: str, attempt: int, failure: Failure, **_: object) -> Report:
         self._say("fail")
         self.failure = failure
-        return Ending.DONE
+        return Report.DONE
 
-    def canceled(self, job_id: str, attempt: int) -> Ending:
+    def canceled(self, job_id: str, attempt: int) -> Report:
         self._say("canceled")
-        return Ending.DONE
+        return Report.DONE
 
-    def release(self, job_id: str, attempt: int) -> Ending:
+    def release(self, job_id: str, attempt: int) -> Report:
         self._say("release")
-        return Ending.DONE
+        return Report.DONE
 
-    def retry(self, job_id: str, attempt: int, failure: Failure, *, tries: int) -> Ending:
+    def retry(self, job_id: str, attempt: int, failure: Failure, *, tries: int) -> Report:
         self._say(f"retry {tries}")
         self.failure = failure
-        return Ending.DONE
+        return Report.DONE
 
     @property
     def words(self) -> list[str]:
@@ -118,7 +118,7 @@ class Jobs:
 class Parents:
     """The parents' side of the records."""
 
-    rings: list[Ring] | None = field(default_factory=list)
+    rings: list[DispatchedJob] | None = field(default_factory=list)
     slots: int = 2
     turn: bool = True
     found: Sweep = field(default_factory=Sweep)
@@ -129,11 +129,11 @@ class Parents:
     def ready_slots(self) -> int:
         return self.slots
 
-    def hand_out(self, pumper: str, places: int) -> list[Ring] | None:
+    def dispatch(self, pumper: str, places: int) -> list[DispatchedJob] | None:
         self.asked_for.append(places)
         return self.rings
 
-    def wait_for_bell(self, timeout_s: float) -> None:
+    def wait_for_notification(self, timeout_s: float) -> None:
         self.waited += 1
 
     def is_turn_to_reap(self) -> bool:
@@ -167,12 +167,12 @@ def store(jobs: Jobs) -> JobStore:
     return cast("JobStore", jobs)
 
 
-def fleet(parents: Parents) -> Fleet:
-    return cast("Fleet", parents)
+def fleet(parents: Parents) -> QueueStore:
+    return cast("QueueStore", parents)
 
 
-def child(jobs: Jobs, stages: Mapping[Stage, StageFunction]) -> Child:
-    return cast("Child", Holder(jobs, stages))
+def child(jobs: Jobs, stages: Mapping[Stage, StageFunction]) -> Executor:
+    return cast("Executor", Holder(jobs, stages))
 
 
 def no_stages(settings: Settings, role: Role) -> Loaded:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from shared.job import Job
-from shared.store.webhooks.deliveries import DeliveryStore, Posting
+from shared.store.webhooks.deliveries import DeliveryLease, DeliveryStore
 from shared.store.webhooks.store import WebhookStore
 from shared.webhook import Attempt, Delivery, Event, Outcome
 from tests.support.queue_records import Records
@@ -50,7 +50,7 @@ class WebhookRecords(Records):
     def finish_a_job(self) -> Job:
         """A job that succeeds."""
         job_id = self.submit()
-        self.fleet.hand_out("test", 100)
+        self.fleet.dispatch("test", 100)
         return self.finish(job_id)
 
     def log_of(self, webhook_id: str) -> list[Delivery]:
@@ -61,11 +61,11 @@ class WebhookRecords(Records):
         """Ids of the deliveries that are due, taken to be made."""
         return list(self.deliveries.collect(most).ids)
 
-    def claimed_delivery(self, delivery_id: str) -> Posting:
+    def claimed_delivery(self, delivery_id: str) -> DeliveryLease:
         """The lease on a delivery; fails when there is none."""
-        posting = self.deliveries.claim(delivery_id, token=uuid.uuid4().hex)
-        assert posting is not None
-        return posting
+        delivery_lease = self.deliveries.claim(delivery_id, token=uuid.uuid4().hex)
+        assert delivery_lease is not None
+        return delivery_lease
 
     def attempt(
         self,
@@ -76,9 +76,9 @@ class WebhookRecords(Records):
         asked_s: float | None = None,
     ) -> str:
         """Makes a delivery that was collected, with this outcome; gives its status then."""
-        posting = self.claimed_delivery(delivery_id)
+        delivery_lease = self.claimed_delivery(delivery_id)
         return self.deliveries.settle(
-            posting, Attempt(at=1.0, outcome=outcome, seconds=0.1), pause_s=pause_s, asked_s=asked_s
+            delivery_lease, Attempt(at=1.0, outcome=outcome, seconds=0.1), pause_s=pause_s, asked_s=asked_s
         )
 
     def make_due(self, webhook_id: str) -> None:

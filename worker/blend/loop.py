@@ -42,7 +42,7 @@ P_co = TypeVar("P_co", bound=Predictor, covariant=True)
 P_contra = TypeVar("P_contra", contravariant=True)
 
 
-class Together(Protocol[P_contra]):
+class BatchPredictor(Protocol[P_contra]):
     """Several branches in one go: row i of x, (b, c, h, w), belongs to branches[i] -> predictions, same shape."""
 
     def __call__(self, x: Tensor, t: Tensor, branches: Sequence[P_contra], /) -> Tensor:
@@ -51,7 +51,7 @@ class Together(Protocol[P_contra]):
 
 
 def one_by_one(x: Tensor, t: Tensor, branches: Sequence[Predictor]) -> Tensor:
-    """The `Together` that every set of predictors has: one call for each branch."""
+    """The `BatchPredictor` that every set of predictors has: one call for each branch."""
     return torch.cat([branch(x[i : i + 1], t) for i, branch in enumerate(branches)])
 
 
@@ -102,7 +102,7 @@ class Composition(Generic[P]):
 
     background: P
     layers: tuple[Layer[P], ...] = ()
-    together: Together[P] = one_by_one
+    together: BatchPredictor[P] = one_by_one
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,11 @@ import torch
 
 from shared.settings import Role, Settings
 from worker.models.base import Base
-from worker.models.catalog import Recipe, recipe_of
+from worker.models.catalog import BundleSpec, bundle_spec_of
 from worker.models.device import count_gpus, device_of
 from worker.models.dino import PhraseDetector, load_transformers_dino
 from worker.models.faces import FaceReader, load_faces
-from worker.models.keypoints import Pen
+from worker.models.keypoints import KeypointStyle
 from worker.models.lock_file import Lock
 from worker.models.loras import Loras, load_loras
 from worker.models.pretrained import Generator, load_generator
@@ -39,7 +39,7 @@ class Generation:
 
     name: str = ""
     generator: Generator
-    pen: Pen
+    pen: KeypointStyle
     batched: bool
     replayed: bool = False
     loras: Loras = field(default_factory=Loras)
@@ -62,55 +62,57 @@ def load_bundle(settings: Settings, role: Role) -> Bundle:
     """
     if settings.torch_threads:
         torch.set_num_threads(settings.torch_threads)
-    recipe = recipe_of(settings)
-    Lock.read(recipe.folder).check_sizes(recipe.folder)
+    bundle_spec = bundle_spec_of(settings)
+    Lock.read(bundle_spec.folder).check_sizes(bundle_spec.folder)
     device = device_of(settings, count_gpus())
     if device.type == "cuda":
         # Recordings, and whatever names no device, are for torch's current one.
         torch.cuda.set_device(device)
-    name = recipe.fingerprint()
+    name = bundle_spec.fingerprint()
     return Bundle(
         name=name,
         device=device,
-        detection=_load_detection(settings, recipe, device) if role in {"detection", "all"} else None,
-        generation=_load_generation(settings, recipe, name, device) if role in {"generation", "all"} else None,
+        detection=_load_detection(settings, bundle_spec, device) if role in {"detection", "all"} else None,
+        generation=_load_generation(settings, bundle_spec, name, device) if role in {"generation", "all"} else None,
     )
 
 
-def _load_detection(settings: Settings, recipe: Recipe, device: torch.device) -> Detection:
-    with checkpoint(recipe.path("faces")):
-        faces = load_faces(recipe.path("faces"), recipe.pack, detection_px=recipe.detection_px, device=device)
+def _load_detection(settings: Settings, bundle_spec: BundleSpec, device: torch.device) -> Detection:
+    with checkpoint(bundle_spec.path("faces")):
+        faces = load_faces(
+            bundle_spec.path("faces"), bundle_spec.pack, detection_px=bundle_spec.detection_px, device=device
+        )
     if settings.dino_engine == "original":
         # Its import patches and its warnings are for those who ask for it.
         from worker.models.dino_original import load_original_dino  # noqa: PLC0415
 
-        with checkpoint(recipe.path("dino-original")):
-            phrases = load_original_dino(recipe.path("dino-original"), device)
+        with checkpoint(bundle_spec.path("dino-original")):
+            phrases = load_original_dino(bundle_spec.path("dino-original"), device)
     else:
-        with checkpoint(recipe.path("dino")):
-            phrases = load_transformers_dino(recipe.path("dino"), device, torch.float32)
+        with checkpoint(bundle_spec.path("dino")):
+            phrases = load_transformers_dino(bundle_spec.path("dino"), device, torch.float32)
     return Detection(faces=faces, phrases=phrases, engine=settings.dino_engine)
 
 
-def _load_generation(settings: Settings, recipe: Recipe, bundle: str, device: torch.device) -> Generation:
+def _load_generation(settings: Settings, bundle_spec: BundleSpec, bundle: str, device: torch.device) -> Generation:
     if settings.dtype == "auto":
         dtype = torch.float16 if device.type == "cuda" else torch.float32
     else:
         dtype = _DTYPES[settings.dtype]
     generator = load_generator(
-        sdxl=recipe.path("sdxl"),
-        identitynet=recipe.path("identitynet"),
-        adapter=recipe.path("ip-adapter.bin"),
+        sdxl=bundle_spec.path("sdxl"),
+        identitynet=bundle_spec.path("identitynet"),
+        adapter=bundle_spec.path("ip-adapter.bin"),
         device=device,
         dtype=dtype,
-        base=Base(path=recipe.base or recipe.path("sdxl"), vae=recipe.vae),
+        base=Base(path=bundle_spec.base or bundle_spec.path("sdxl"), vae=bundle_spec.vae),
         lean=settings.memory == "lean",
     )
     loras = load_loras(generator.sdxl.pipeline, settings.allowed_loras)
     return Generation(
         name=_held(bundle, dtype, settings),
         generator=generator,
-        pen=recipe.pen,
+        pen=bundle_spec.pen,
         batched=settings.batch_branches,
         replayed=settings.cuda_graphs,
         loras=loras,

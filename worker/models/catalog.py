@@ -20,7 +20,7 @@ from pathlib import Path
 
 from shared.errors import BundleError
 from shared.settings import Settings
-from worker.models.keypoints import Pen
+from worker.models.keypoints import KeypointStyle
 from worker.models.lock_file import NAME as LOCK_NAME
 
 MINI = Path(__file__).resolve().parent.parent / "mini" / "checkpoints"
@@ -116,7 +116,7 @@ SAFETY = Source(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class BundleSpec:
     """A bundle's folder and what its models were trained with.
 
     pack: name of the insightface pack. detection_px: sides of the square that faces are looked for in, in the order
@@ -127,7 +127,7 @@ class Recipe:
     folder: Path
     pack: str
     detection_px: tuple[int, ...]
-    pen: Pen
+    pen: KeypointStyle
     base: Path | None = None
     vae: Path | None = None
 
@@ -172,7 +172,7 @@ def fingerprint_of(name: str, roots: Sequence[Path | None]) -> str:
     return f"{name}@{digest.hexdigest()[:12]}"
 
 
-def recipe_of(settings: Settings) -> Recipe:
+def bundle_spec_of(settings: Settings) -> BundleSpec:
     """The recipe of the bundle that the settings name. Raises BundleError where a file or folder is not there."""
     base, vae = (Path(name) if name else None for name in (settings.base, settings.vae))
     for path in (base, vae):
@@ -184,13 +184,15 @@ def recipe_of(settings: Settings) -> Recipe:
 def missing(settings: Settings) -> list[str]:
     """What of the bundle the worker's role lacks, a line each; files are only looked for, not opened."""
     try:
-        recipe = recipe_of(settings)
+        bundle_spec = bundle_spec_of(settings)
     except BundleError as error:
         return [error.message, *_missing_safety(settings)]
     dino = "dino" if settings.dino_engine == "transformers" else "dino-original"
     parts = {"detection": (dino,), "generation": ("sdxl", "identitynet", "ip-adapter.bin")}
     wanted = [part for role, names in parts.items() if settings.role in (role, "all") for part in names]
-    lacking = [f"checkpoint {recipe.path(part)} is missing" for part in wanted if not recipe.path(part).exists()]
+    lacking = [
+        f"checkpoint {bundle_spec.path(part)} is missing" for part in wanted if not bundle_spec.path(part).exists()
+    ]
     return lacking + _missing_safety(settings)
 
 
@@ -203,11 +205,15 @@ def _missing_safety(settings: Settings) -> list[str]:
     return [f"TROUPE_SAFETY_CHECKPOINT: {path} is missing" for path in wanted if not path.exists()][:1]
 
 
-def _recipe_of(settings: Settings) -> Recipe:
+def _recipe_of(settings: Settings) -> BundleSpec:
     if settings.bundle == "mini":
         # Discs of ten pixels would cover a face that is forty pixels wide.
-        return Recipe(
-            name="mini", folder=MINI, pack="mini", detection_px=(192, 256, 128), pen=Pen(stick_width_px=1, radius_px=3)
+        return BundleSpec(
+            name="mini",
+            folder=MINI,
+            pack="mini",
+            detection_px=(192, 256, 128),
+            pen=KeypointStyle(stick_width_px=1, radius_px=3),
         )
     if settings.bundle == "sdxl":
         if not settings.bundle_folder:
@@ -221,7 +227,9 @@ def _recipe_of(settings: Settings) -> Recipe:
         raise BundleError(message)
     # insightface finds large faces better in small squares (InstantID's authors retry the same way).
     sizes = (640, 512, 448, 384, 320, 256, 192)
-    return Recipe(name=settings.bundle, folder=folder, pack=_only_pack(folder), detection_px=sizes, pen=Pen())
+    return BundleSpec(
+        name=settings.bundle, folder=folder, pack=_only_pack(folder), detection_px=sizes, pen=KeypointStyle()
+    )
 
 
 def _only_pack(folder: Path) -> str:

@@ -15,7 +15,7 @@ Work = Callable[[Tensor, Tensor], Tensor]
 """Latents (b, c, h, w) and a timestep, a number on its own -> (b, c, h, w); what else it reads stays the same."""
 
 
-class Replay:
+class CudaGraph:
     """`work` for latents of one shape: run as it is the first time, recorded the second, replayed from then on.
 
     Where a recording has no room beside what the device holds, the work goes on being run as it is.

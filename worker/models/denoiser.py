@@ -14,9 +14,9 @@ from torch import Tensor
 
 from shared.errors import OutOfMemory
 from worker.blend.windows import Window
-from worker.models.cuda_graph import Replay, Work
+from worker.models.cuda_graph import CudaGraph, Work
 from worker.models.instantid import Face
-from worker.models.rows import Part, Rows, WornFaces, among, rows_of
+from worker.models.rows import AppliedFaces, Part, Rows, among, rows_of
 from worker.models.sdxl import Text
 
 
@@ -129,7 +129,7 @@ class Denoiser:
         key = tuple((branch, branch.guided(t)) for branch in branches)
         if key not in self._known:
             work = partial(self._step, self._rows(key), [branch.guidance_scale for branch in branches])
-            self._known[key] = Replay(work) if self._replayed and x.is_cuda else work
+            self._known[key] = CudaGraph(work) if self._replayed and x.is_cuda else work
         return self._known[key](x, t)
 
     def _step(self, rows: Rows, scales: Sequence[float], x: Tensor, t: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ class Denoiser:
         )[0]
         return torch.cat([_guide(own, scale) for own, scale in zip(eps.split(rows.counts), scales, strict=True)])
 
-    def _residuals(self, latents: Tensor, t: Tensor, worn: WornFaces) -> tuple[list[Tensor], Tensor]:
+    def _residuals(self, latents: Tensor, t: Tensor, worn: AppliedFaces) -> tuple[list[Tensor], Tensor]:
         """IdentityNet's residuals for all rows of the UNet: zeros for the rows that wear no face."""
         down, middle = self._identitynet(
             latents[worn.rows],

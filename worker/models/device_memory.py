@@ -57,7 +57,7 @@ def peak_mb(device: torch.device, work: Callable[[], object]) -> int:
 T = TypeVar("T")
 
 
-def with_room(work: Callable[[], T], what: str) -> T:
+def with_device_memory(work: Callable[[], T], what: str) -> T:
     """What the work gives. Raises OutOfMemory naming `what` when the device has no room, with the memory freed first.
 
     Branches have been split by then (`Denoiser.predict`); encoding, decoding and detection cannot be.

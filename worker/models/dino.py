@@ -42,14 +42,14 @@ class PhraseDetector(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sightings:
+class PhraseDetections:
     """What was seen. candidates: one list a phrase, best first; everybody: all people, where a place counts them."""
 
     candidates: list[list[Candidate]]
     everybody: list[Candidate]
 
 
-def look_for(detector: PhraseDetector, picture: Image.Image, phrases: Sequence[str]) -> Sightings:
+def detect_phrases(detector: PhraseDetector, picture: Image.Image, phrases: Sequence[str]) -> PhraseDetections:
     """Looks for each phrase by itself and without its place words, and for everybody where a phrase has such words.
 
     Asked for together, phrases disturb each other: of five people the mini detector then finds a third as many. Places
@@ -59,7 +59,7 @@ def look_for(detector: PhraseDetector, picture: Image.Image, phrases: Sequence[s
     counted = any(without != " ".join(phrase.lower().split()) for without, phrase in zip(bare, phrases, strict=True))
     asked = dict.fromkeys([*bare, *([_ANYBODY] if counted else [])])
     found = {words: detector.detect(picture, [words])[0] for words in asked}
-    return Sightings(candidates=[found[words] for words in bare], everybody=found.get(_ANYBODY, []))
+    return PhraseDetections(candidates=[found[words] for words in bare], everybody=found.get(_ANYBODY, []))
 
 
 @dataclass(frozen=True, kw_only=True)

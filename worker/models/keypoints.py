@@ -22,17 +22,17 @@ _STICK_BRIGHTNESS = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pen:
+class KeypointStyle:
     """Sizes of the drawing in pixels; the defaults are the ones InstantID was trained with."""
 
     stick_width_px: int = 4
     radius_px: int = 10
 
 
-_PEN = Pen()
+_PEN = KeypointStyle()
 
 
-def draw_keypoints(faces: Sequence[Keypoints], *, width_px: int, height_px: int, pen: Pen = _PEN) -> Canvas:
+def draw_keypoints(faces: Sequence[Keypoints], *, width_px: int, height_px: int, pen: KeypointStyle = _PEN) -> Canvas:
     """The landmarks of all faces on black, (height, width, 3) RGB. Each face: five (x, y) in pixels.
 
     Every face is drawn at full brightness; where two overlap, the one listed later covers the earlier.
@@ -47,7 +47,7 @@ def draw_keypoints(faces: Sequence[Keypoints], *, width_px: int, height_px: int,
     return canvas
 
 
-def _draw_face(face: Keypoints, *, width_px: int, height_px: int, pen: Pen) -> Canvas:
+def _draw_face(face: Keypoints, *, width_px: int, height_px: int, pen: KeypointStyle) -> Canvas:
     canvas = np.zeros((height_px, width_px, 3), dtype=np.uint8)
     for first, second in _STICKS:
         (x1, y1), (x2, y2) = face[first], face[second]

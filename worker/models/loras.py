@@ -23,7 +23,7 @@ from torch import nn
 
 from shared.errors import BundleError
 from shared.loras import AllowedLora
-from shared.orders import WornLora
+from shared.orders import AppliedLora
 from worker.models.weights import Tensors, checkpoint, file_tensors
 
 _NETWORKS = ("unet", "text_encoder", "text_encoder_2")
@@ -38,7 +38,7 @@ class Loras:
     files: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[nn.Module, ...] = ()
 
-    def wear(self, worn: Sequence[WornLora]) -> None:
+    def apply(self, worn: Sequence[AppliedLora]) -> None:
         """Puts on these and takes off all others."""
         scales = {one.name: one.scale for one in worn}
         for network in self.networks:
@@ -62,7 +62,7 @@ def load_loras(pipeline: StableDiffusionXLPipeline, allowed: Mapping[str, Allowe
     found = Loras(files=files, networks=networks if files else ())
     for network in found.networks:
         network.requires_grad_(requires_grad=False)
-    found.wear(())
+    found.apply(())
     return found
 
 

@@ -79,13 +79,13 @@ def load_generator(
     instantid = load_instantid(pipeline, adapter, controlnet)
     instantid.resampler.to(dtype=dtype).eval()
     if lean:
-        return leaned(Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid), device)
+        return quantized(Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid), device)
     instantid.to(device)
     pipeline.to(device)
     return Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid)
 
 
-def leaned(generator: Generator, device: torch.device | str) -> Generator:
+def quantized(generator: Generator, device: torch.device | str) -> Generator:
     """The generator on a device, with half of what it takes there: large networks in 8 bits, text encoders on the host.
 
     The networks are those of the generator that is given, which is of no use any more.

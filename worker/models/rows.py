@@ -35,7 +35,7 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class WornFaces:
+class AppliedFaces:
     """The faces of a forward, one entry a row that wears one. rows: (k,), their numbers; scales: (k, 1, 1, 1).
 
     context: what IdentityNet reads, the face tokens; added: its text_embeds and time_ids.
@@ -59,7 +59,7 @@ class Rows:
     parts: Tensor
     context: Context
     added: dict[str, Tensor]
-    worn: WornFaces | None
+    worn: AppliedFaces | None
 
 
 def rows_of(parts: Sequence[Part], *, width_px: int, height_px: int, latent_px: int) -> Rows:
@@ -122,10 +122,10 @@ def _faces(parts: Sequence[Part], device: torch.device) -> Faces | None:
     )
 
 
-def _worn(parts: Sequence[Part], faces: Faces, added: dict[str, Tensor]) -> WornFaces:
+def _worn(parts: Sequence[Part], faces: Faces, added: dict[str, Tensor]) -> AppliedFaces:
     """What IdentityNet reads of the same faces."""
     worn = [part.face for part in parts if part.face is not None for _ in range(part.count)]
-    return WornFaces(
+    return AppliedFaces(
         rows=faces.rows,
         # InstantID's one departure from a ControlNet: it reads the face tokens, not the text.
         context=Context(states=faces.tokens, seen=faces.seen),

@@ -29,7 +29,7 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Notary:
+class ManifestSigner:
     """Signs pictures for one bundle. bundle: its name with the fingerprint.
 
     stamped: signs with the time of a timestamp authority, so that the signature outlives its certificate; if there is
@@ -75,7 +75,7 @@ def manifest_of(bundle: str) -> dict[str, object]:
     }
 
 
-def notary_of(settings: Settings, bundle: str) -> Notary | None:
+def signer_of(settings: Settings, bundle: str) -> ManifestSigner | None:
     """The notary that the settings describe, None where they name no certificate.
 
     Signs a small picture first. Raises CertificateUnusable where that fails: before any job, and not after its drawing.
@@ -91,8 +91,8 @@ def notary_of(settings: Settings, bundle: str) -> Notary | None:
 
     try:
         url = settings.c2pa_timestamp_url
-        notary = Notary(bundle=bundle, plain=context(None), stamped=context(url) if url else None)
-        proof = Notary(bundle=bundle, plain=notary.plain).sign(_blank())
+        notary = ManifestSigner(bundle=bundle, plain=context(None), stamped=context(url) if url else None)
+        proof = ManifestSigner(bundle=bundle, plain=notary.plain).sign(_blank())
         with c2pa.Reader(_PNG, io.BytesIO(proof)) as reader:
             state = reader.get_validation_state()
     except c2pa.C2paError as error:

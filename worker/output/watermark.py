@@ -31,7 +31,7 @@ _ROUNDS = 4
 Blocks = NDArray[np.float64]
 
 
-def engrave(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
+def embed_watermark(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
     """The picture (H, W, 3) RGB with the text in it. Raises ValueError for a text too long or a picture too small."""
     bits = _bits_of(text)
     blocks, (rows, columns) = _blocks_of(picture)

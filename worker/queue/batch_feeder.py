@@ -36,7 +36,7 @@ _LOGS: tuple[Log, ...] = ("output", "errors")
 log = get_logger(__name__)
 
 
-class Feeder:
+class BatchFeeder:
     """Keeps a window of each batch's lines in the queue. Makes no connection to S3 before there is a batch."""
 
     def __init__(self, batches: BatchStore, settings: Settings, name: str) -> None:
@@ -65,7 +65,7 @@ class Feeder:
             is_busy |= self.advance(batch)
         stop.wait(_LEAST_PAUSE_S)
         if not is_busy:
-            self._batches.wait_for_bell(min(self._settings.pump_every_s, _WRITE_EVERY_S))
+            self._batches.wait_for_notification(min(self._settings.pump_every_s, _WRITE_EVERY_S))
 
     def advance(self, batch: Batch) -> bool:
         """One step of a batch. Gives whether the next one need not wait for anything."""

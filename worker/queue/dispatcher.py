@@ -11,8 +11,8 @@ from kombu.exceptions import OperationalError
 
 from shared import broker
 from shared.settings import Settings
-from shared.store.queue.dispatch import MOST_AT_ONCE, Fleet
-from shared.store.queue.values import Ring
+from shared.store.queue.dispatch import MOST_AT_ONCE, QueueStore
+from shared.store.queue.values import DispatchedJob
 from shared.telemetry.log import get_logger
 
 _FACTS_AGE_S = 1.0
@@ -23,10 +23,10 @@ _IDLE_LOOK_S = 0.02
 log = get_logger(__name__)
 
 
-class Pump:
+class Dispatcher:
     """Keeps `in_flight_factor` jobs a live slot in Celery: a job that waits outside is cheap to count and to cancel."""
 
-    def __init__(self, app: Celery, fleet: Fleet, settings: Settings, name: str) -> None:
+    def __init__(self, app: Celery, fleet: QueueStore, settings: Settings, name: str) -> None:
         self._app = app
         self._fleet = fleet
         self._settings = settings
@@ -37,7 +37,7 @@ class Pump:
 
     def tick(self, stop: threading.Event) -> None:
         """Hands out what there is room for, then waits for the bell. Raises RecordsUnavailable."""
-        rings = self._fleet.hand_out(self._name, self._count_places())
+        rings = self._fleet.dispatch(self._name, self._count_places())
         if rings is None:
             stop.wait(self._settings.pump_every_s)
             return
@@ -48,7 +48,7 @@ class Pump:
         if not rings:
             stop.wait(max(0.0, self._idle_s + _IDLE_LOOK_S - time.monotonic()))
             self._idle_s = time.monotonic()
-        self._fleet.wait_for_bell(self._settings.pump_every_s)
+        self._fleet.wait_for_notification(self._settings.pump_every_s)
 
     def _count_places(self) -> int:
         now_s = time.monotonic()
@@ -58,7 +58,7 @@ class Pump:
         return self._places
 
 
-def publish(app: Celery, settings: Settings, doorbell: Ring) -> None:
+def publish(app: Celery, settings: Settings, doorbell: DispatchedJob) -> None:
     """Rings; a doorbell that the broker did not take is found by the reaper and rung again."""
     try:
         broker.ring(app, settings, doorbell)

@@ -15,8 +15,8 @@ from shared.job import Stage
 from shared.settings import Settings
 from shared.store.connection import connect
 from shared.store.jobs.leases import JobStore
-from shared.store.queue.dispatch import Fleet
-from shared.store.queue.values import Gauge, Readiness
+from shared.store.queue.dispatch import QueueStore
+from shared.store.queue.values import DeviceStatus, Readiness
 from shared.telemetry import log as logs
 from worker.queue.attempts import Attempts
 from worker.runner.stage import Loaded, LoadStages, StageFunction
@@ -31,7 +31,7 @@ Answer = TypeVar("Answer")
 log = logs.get_logger(__name__)
 
 
-class Child:
+class Executor:
     """What a pool child works with. Loads nothing until it is opened, so the parent may hold one too.
 
     Attributes:
@@ -47,7 +47,7 @@ class Child:
         redis = connect(settings)
         self.jobs = JobStore(redis, settings)
         self.attempts = Attempts(settings)
-        self._fleet = Fleet(redis, settings)
+        self._fleet = QueueStore(redis, settings)
         self._load_stages = load_stages
         self._said = Readiness(ready=False)
         self._loaded = Loaded(stages={})
@@ -98,7 +98,7 @@ class Child:
         if steps > 0:
             self._paces.append((steps, seconds))
 
-    def gauge(self) -> Gauge:
+    def gauge(self) -> DeviceStatus:
         """The device as it is now, and the pace of the last stages."""
         paces = list(self._paces)
         seconds = sum(seconds for _, seconds in paces)
@@ -126,7 +126,7 @@ class Child:
         """Says it once, and again whenever Redis has forgotten it: nobody else knows."""
         self._said = Readiness(ready=ready, reason=reason)
         persist(
-            lambda: self._fleet.say_ready(self.name, ready=ready, reason=reason, gauge=self.gauge()),
+            lambda: self._fleet.set_ready(self.name, ready=ready, reason=reason, gauge=self.gauge()),
             for_s=float("inf"),
         )
         if not self._reminds.is_alive():

@@ -12,11 +12,11 @@ import sys
 from shared.errors import RecordsUnavailable
 from shared.settings import Settings
 from shared.store.connection import connect
-from shared.store.queue.dispatch import Fleet
-from shared.store.queue.values import WorkerFacts
+from shared.store.queue.dispatch import QueueStore
+from shared.store.queue.values import WorkerStatus
 
 
-def state_of(workers: list[WorkerFacts], host: str, settings: Settings) -> tuple[bool, str]:
+def state_of(workers: list[WorkerStatus], host: str, settings: Settings) -> tuple[bool, str]:
     """Whether one of these workers is of this host and ready, and in words what is the matter with it."""
     own = [one for one in workers if host_of(one.name) == host and one.role == settings.role]
     if not own:
@@ -37,7 +37,7 @@ def main() -> int:
     settings = Settings.read_or_exit()
     try:
         with connect(settings) as redis:
-            ready, words = state_of(Fleet(redis, settings).workers(), socket.gethostname(), settings)
+            ready, words = state_of(QueueStore(redis, settings).workers(), socket.gethostname(), settings)
     except RecordsUnavailable as error:
         ready, words = False, error.message
     print(words)

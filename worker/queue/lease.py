@@ -10,11 +10,11 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from shared.errors import JobCancelled, LeaseLost, RecordsUnavailable, WorkerDraining
+from shared.errors import JobCanceled, LeaseLost, RecordsUnavailable, WorkerDraining
 from shared.job import Stage
 from shared.settings import Settings
 from shared.store.jobs.leases import JobStore
-from shared.store.queue.values import Claim, Renewal, Wish
+from shared.store.queue.values import Claim, Renewal, ResultClaim
 from shared.telemetry.log import get_logger
 from worker.runner.stage import Show
 
@@ -97,21 +97,23 @@ class Lease:
             # Nobody misses a preview.
             log.warning("preview_not_shown", error=error.message)
 
-    def want(self, stage: Stage, digest: str, parts: Sequence[str] = (), *, looked: bool = False) -> Wish:
+    def acquire_result(
+        self, stage: Stage, digest: str, parts: Sequence[str] = (), *, looked: bool = False
+    ) -> ResultClaim:
         """Whether to make a result that is not stored: MAKE, MADE or PARKED. Raises as on_step does; also a first step.
 
         While Redis is away the work is done unasked: at worst it is done twice.
         """
         self._advanced_s = time.monotonic()
         try:
-            wish = self._jobs.want(
+            wish = self._jobs.acquire_result(
                 self._job_id, self._attempt, worker=self._worker, stage=stage, digest=digest, parts=parts, looked=looked
             )
         except RecordsUnavailable as error:
             log.warning("not_asked_who_makes_it", error=error.message)
-            return Wish.MAKE
+            return ResultClaim.MAKE
         self._look_at_s = time.monotonic() + _LOOK_EVERY_S
-        if wish not in {Wish.MAKE, Wish.MADE, Wish.PARKED}:
+        if wish not in {ResultClaim.MAKE, ResultClaim.MADE, ResultClaim.PARKED}:
             self._told = Renewal(wish.value)
             self._obey()
         return wish
@@ -119,7 +121,7 @@ class Lease:
     def _obey(self) -> None:
         if self._told is Renewal.CANCELED:
             message = "the person took the job back"
-            raise JobCancelled(message)
+            raise JobCanceled(message)
         if self._told is Renewal.DRAINING:
             message = f"worker {self._worker} is going away"
             raise WorkerDraining(message)

@@ -7,7 +7,7 @@ from kombu.exceptions import OperationalError
 
 from shared import broker
 from shared.settings import Settings
-from shared.store.queue.dispatch import Fleet
+from shared.store.queue.dispatch import QueueStore
 from shared.store.queue.values import Waiting
 from shared.telemetry.log import get_logger
 from worker.queue.dispatcher import publish
@@ -18,7 +18,7 @@ log = get_logger(__name__)
 class Reaper:
     """One sweep of the whole fleet every `reap_every_s`; whose turn it is, is settled in Redis."""
 
-    def __init__(self, app: Celery, fleet: Fleet, settings: Settings) -> None:
+    def __init__(self, app: Celery, fleet: QueueStore, settings: Settings) -> None:
         self._app = app
         self._fleet = fleet
         self._settings = settings

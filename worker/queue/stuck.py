@@ -12,14 +12,14 @@ from kombu.exceptions import OperationalError
 from shared import broker
 from shared.orders import QUEUE_OF
 from shared.settings import Settings
-from shared.store.queue.dispatch import Fleet
+from shared.store.queue.dispatch import QueueStore
 
 
 def _taken() -> int:
     return state.all_total_count[0]
 
 
-class Ears:
+class StuckDetector:
     """Looks at what a worker could hear: a message waits in its queue, it works on nothing, and yet it takes none.
 
     taken: how many messages Celery has taken so far.
@@ -28,7 +28,7 @@ class Ears:
     def __init__(
         self,
         app: Celery,
-        fleet: Fleet,
+        fleet: QueueStore,
         settings: Settings,
         name: str,
         *,
@@ -44,7 +44,7 @@ class Ears:
         self._taken_before = 0
         self._since_s: float | None = None
 
-    def are_deaf(self, *, may_take: bool) -> bool:
+    def is_stuck(self, *, may_take: bool) -> bool:
         """Whether that has been so at every look for `deaf_after_s`. Raises RecordsUnavailable.
 
         An outage begins the time anew: Celery may take half a minute to come back to a broker that is there again.

@@ -13,15 +13,15 @@ from shared.errors import TransientError
 from shared.settings import Settings
 from shared.store.batches.feed import BatchStore
 from shared.store.connection import connect
-from shared.store.queue.dispatch import Fleet
-from shared.store.queue.values import WorkerFacts
+from shared.store.queue.dispatch import QueueStore
+from shared.store.queue.values import WorkerStatus
 from shared.telemetry.log import get_logger
 from shared.telemetry.metrics import meters
-from worker.queue.batch_feeder import Feeder
-from worker.queue.dispatcher import Pump
+from worker.queue.batch_feeder import BatchFeeder
+from worker.queue.dispatcher import Dispatcher
 from worker.queue.executor import end_process, persist, worker_name
 from worker.queue.reaper import Reaper
-from worker.queue.stuck import Ears
+from worker.queue.stuck import StuckDetector
 
 _BEAT_EVERY_S = 0.5
 _PAUSE_S = 1.0
@@ -31,14 +31,14 @@ _LOOKS = 12
 log = get_logger(__name__)
 
 
-class Parent:
+class Supervisor:
     """Four threads beside Celery's own loop: the pump, the feeder, the watch (signs of life, reaper), and the ears."""
 
     def __init__(self, app: Celery, settings: Settings) -> None:
         self._settings = settings
         self._app = app
         redis = connect(settings)
-        self._fleet = Fleet(redis, settings)
+        self._fleet = QueueStore(redis, settings)
         self._batches = BatchStore(redis, settings)
         self._stop = threading.Event()
         self._ready = threading.Event()
@@ -51,10 +51,10 @@ class Parent:
         """Starts the threads. wake: makes Celery's loop look again whether it may take a message."""
         self._name = worker_name(hostname, os.getpid())
         self._wake = wake
-        pump = Pump(self._app, self._fleet, self._settings, self._name)
-        feeder = Feeder(self._batches, self._settings, self._name)
+        pump = Dispatcher(self._app, self._fleet, self._settings, self._name)
+        feeder = BatchFeeder(self._batches, self._settings, self._name)
         reaper = Reaper(self._app, self._fleet, self._settings)
-        ears = Ears(self._app, self._fleet, self._settings, self._name)
+        ears = StuckDetector(self._app, self._fleet, self._settings, self._name)
 
         def watch() -> None:
             self._beat()
@@ -62,7 +62,7 @@ class Parent:
             self._stop.wait(_BEAT_EVERY_S)
 
         def hear() -> None:
-            if ears.are_deaf(may_take=self.may_take()):
+            if ears.is_stuck(may_take=self.may_take()):
                 log.error("worker_deaf", worker=self._name, seconds=self._settings.deaf_after_s)
                 # Whoever looks after the process starts it anew; Celery could not even stop in order.
                 end_process()
@@ -87,7 +87,7 @@ class Parent:
         """Says that this worker goes away: its job goes back to the queue at its next step."""
         self._draining.set()
         try:
-            self._fleet.beat(self._facts())
+            self._fleet.heartbeat(self._facts())
         except TransientError as error:
             log.warning("drain_not_told", error=error.message)
 
@@ -102,7 +102,7 @@ class Parent:
         except TransientError as error:
             log.warning("leave_not_told", error=error.message)
 
-    def child_died(self, job_id: str, error: BaseException) -> None:
+    def executor_died(self, job_id: str, error: BaseException) -> None:
         """Gives back at once what a dead child held, counted against the job."""
         if not isinstance(error, WorkerLostError):
             return
@@ -114,9 +114,9 @@ class Parent:
             # The lease runs out instead.
             log.warning("loss_not_told", job_id=job_id, error=outage.message)
 
-    def _facts(self) -> WorkerFacts:
+    def _facts(self) -> WorkerStatus:
         settings = self._settings
-        return WorkerFacts(
+        return WorkerStatus(
             name=self._name,
             role=settings.role,
             slots=1,
@@ -125,7 +125,7 @@ class Parent:
         )
 
     def _beat(self) -> None:
-        said = self._fleet.beat(self._facts())
+        said = self._fleet.heartbeat(self._facts())
         if said is None:
             # The child has not spoken yet, or an outage made Redis forget: then the child says it again.
             return

@@ -16,7 +16,7 @@ from celery.exceptions import Ignore
 
 from shared.broker import TASK_OF
 from shared.errors import (
-    JobCancelled,
+    JobCanceled,
     LeaseLost,
     NoFace,
     OutOfMemory,
@@ -30,15 +30,15 @@ from shared.job import Failure, Job, Stage
 from shared.orders import QUEUE_OF, STAGES
 from shared.store.queue.values import (
     Claim,
-    Ending,
-    Refusal,
-    Wish,
+    ClaimRejected,
+    Report,
+    ResultClaim,
 )
 from shared.telemetry.log import get_logger
 from shared.telemetry.metrics import meters
 from shared.verification import Try, seed_of_try, shortfalls
 from worker.queue.attempts import Attempt
-from worker.queue.executor import Child, end_process, persist
+from worker.queue.executor import Executor, end_process, persist
 from worker.queue.lease import Lease
 from worker.runner.stage import (
     Assignment,
@@ -55,13 +55,13 @@ _MEMORY_TRIES = 1
 log = get_logger(__name__)
 
 
-def add_tasks(app: Celery, child: Child) -> None:
+def add_tasks(app: Celery, child: Executor) -> None:
     """Registers all stages as tasks of the app."""
     for stage in STAGES:
         _add(app, child, stage)
 
 
-def _add(app: Celery, child: Child, stage: Stage) -> None:
+def _add(app: Celery, child: Executor, stage: Stage) -> None:
     # Not lazy: a pool child unpickles the app and must find the tasks in it.
     # Not shared either: another app of this process has tasks of its own by the same names.
     @app.task(name=TASK_OF[stage], lazy=False, shared=False)
@@ -69,7 +69,7 @@ def _add(app: Celery, child: Child, stage: Stage) -> None:
         perform(child, stage, job_id)
 
 
-def perform(child: Child, stage: Stage, job_id: str) -> None:
+def perform(child: Executor, stage: Stage, job_id: str) -> None:
     """Runs one stage of a job, if it is due. Raises Ignore unless the chain is to go on."""
     with structlog.contextvars.bound_contextvars(job_id=job_id, stage=stage.value):
         if stage not in child.stages:
@@ -83,16 +83,16 @@ def perform(child: Child, stage: Stage, job_id: str) -> None:
             # The doorbell is spent; the reaper rings again when Redis is back.
             log.warning("claim_failed", error=error.message)
             raise Ignore from error
-        if isinstance(claim, Refusal):
+        if isinstance(claim, ClaimRejected):
             log.info("doorbell_turned_away", why=claim.value)
             raise Ignore
         with child.attempts.begin(stage, claim, child.name) as told:
             ending = _work(child, stage, claim, told)
-        if ending is not Ending.DONE or stage is claim.job.spec.until:
+        if ending is not Report.DONE or stage is claim.job.spec.until:
             raise Ignore
 
 
-def _work(child: Child, stage: Stage, claim: Claim, told: Attempt) -> Ending | None:
+def _work(child: Executor, stage: Stage, claim: Claim, told: Attempt) -> Report | None:
     """Runs the claimed stage. Gives DONE when the next stage is due, anything else when this chain is over."""
     jobs, job_id, attempt = child.jobs, claim.job.id, claim.attempt
     lease = Lease(jobs, claim, worker=child.name, settings=child.settings, on_stall=end_process)
@@ -130,12 +130,12 @@ def _work(child: Child, stage: Stage, claim: Claim, told: Attempt) -> Ending | N
                 for_s=child.settings.lease_s,
             )
     except LeaseLost as error:
-        told.ended(Ending.LOST.value)
+        told.ended(Report.LOST.value)
         log.warning("lease_lost", attempt=attempt, reason=error.message)
         return None
     except Exception as error:  # noqa: BLE001 - every failure is told to the job's record, and nothing else may be lost
         return _settle(child, stage, claim, error, told)
-    if ending is Ending.DONE:
+    if ending is Report.DONE:
         told.done(seconds, reused=output.reused)
     else:
         told.ended(ending.value)
@@ -148,13 +148,13 @@ def _result(stage: Stage, assignment: Assignment, lease: Lease) -> StageOutput |
     found = assignment.find()
     if found is not None:
         return found
-    wish = lease.want(stage, assignment.digest, assignment.missing())
-    if wish is Wish.MADE:
+    wish = lease.acquire_result(stage, assignment.digest, assignment.missing())
+    if wish is ResultClaim.MADE:
         found = assignment.find()
         if found is not None:
             return found
-        wish = lease.want(stage, assignment.digest, assignment.missing(), looked=True)
-    return None if wish is Wish.PARKED else assignment.make(_counted(stage, lease.on_step))
+        wish = lease.acquire_result(stage, assignment.digest, assignment.missing(), looked=True)
+    return None if wish is ResultClaim.PARKED else assignment.make(_counted(stage, lease.on_step))
 
 
 def _counted(stage: Stage, on_step: OnStep) -> OnStep:
@@ -188,11 +188,11 @@ def _again(job: Job, tries: Sequence[Try]) -> bool:
     return bool(shortfalls(tries[-1].verification, job.spec.min_identity))
 
 
-def _settle(child: Child, stage: Stage, claim: Claim, error: Exception, told: Attempt) -> Ending | None:
+def _settle(child: Executor, stage: Stage, claim: Claim, error: Exception, told: Attempt) -> Report | None:
     """Tells the record how the attempt ended. Never gives DONE: the chain is over."""
     jobs, job_id, attempt = child.jobs, claim.job.id, claim.attempt
     try:
-        if isinstance(error, JobCancelled):
+        if isinstance(error, JobCanceled):
             became = "canceled"
             ending = persist(lambda: jobs.canceled(job_id, attempt), for_s=child.settings.lease_s)
         elif isinstance(error, WorkerDraining):
@@ -216,7 +216,7 @@ def _settle(child: Child, stage: Stage, claim: Claim, error: Exception, told: At
         log.warning("ending_not_told", attempt=attempt, error=outage.message)
         return None
     # An end that the record did not take or took for another is that one.
-    became = became if ending is Ending.DONE else ending.value
+    became = became if ending is Report.DONE else ending.value
     code = error.code if isinstance(error, TroupeError) else "internal"
     told.ended(became, code=code if became in {"failed", "retried"} else "")
     log.info("stage_stopped", attempt=attempt, code=code, ending=ending.value)

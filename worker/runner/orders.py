@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from shared.errors import InvalidField
 from shared.job import Job, JobSpec
-from shared.orders import AS_DRAWN, BranchText, Drawing, Finish, PersonalizeOrder, WornLora
+from shared.orders import AS_DRAWN, AppliedLora, BranchText, Drawing, PersonalizeOrder, Postprocessing
 from shared.verification import seed_of_try
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ def drawing_of(spec: JobSpec, loras: Mapping[str, str] | None = None) -> Drawing
         guidance_stop=_filled(sampling.guidance_stop),
         scheduler=sampling.scheduler,
         loras=tuple(
-            WornLora(name=one.name, sha256=_loaded(one.name, loras or {}), scale=_filled(one.scale))
+            AppliedLora(name=one.name, sha256=_loaded(one.name, loras or {}), scale=_filled(one.scale))
             for one in sampling.loras
         ),
     )
@@ -51,7 +51,7 @@ def personalize_order_of(
     template: str,
     regions: str,
     loras: Mapping[str, str] | None = None,
-    finish: Finish = AS_DRAWN,
+    finish: Postprocessing = AS_DRAWN,
 ) -> PersonalizeOrder:
     """The drawing of a job whose earlier stages left these digests, as an order. Raises ValueError as `drawing_of`."""
     sampling = spec.sampling

@@ -22,7 +22,7 @@ from shared.blob_store import BlobStore, stage_key
 from shared.errors import BlobsUnavailable, UnknownPhoto
 from shared.job import Stage
 from shared.orders import Region
-from shared.verification import PhotoFaces, Verification, Whereabout, rounded
+from shared.verification import ConceptRegion, PhotoFaces, Verification, rounded
 from worker.output.png import pixels
 from worker.runner.stage import OnStep, StageOutput
 
@@ -165,5 +165,5 @@ class StoredWork:
         )
 
 
-def _whereabout(region: Region) -> Whereabout:
-    return Whereabout(box_px=rounded(region.box_px), score=round(region.score, 4))
+def _whereabout(region: Region) -> ConceptRegion:
+    return ConceptRegion(box_px=rounded(region.box_px), score=round(region.score, 4))

@@ -23,11 +23,11 @@ from shared.orders import (
 )
 from shared.settings import Role, Settings
 from worker.models.bundle import Bundle, Detection, Generation, load_bundle
-from worker.models.device_memory import with_room
-from worker.output.finish import Finisher, finisher_of
+from worker.models.device_memory import with_device_memory
 from worker.output.metadata import caption_of
 from worker.output.png import png
-from worker.runner.device import Equipment
+from worker.output.postprocess import Postprocessor, postprocessor_of
+from worker.runner.device import DeviceMonitor
 from worker.runner.orders import drawing_of, personalize_order_of, spec_of_try
 from worker.runner.photos import Photos
 from worker.runner.results import (
@@ -48,9 +48,9 @@ from worker.stages.verify import verify
 
 def load_stages(settings: Settings, role: Role) -> Loaded:
     """The stages of a role over freshly loaded models. Raises BundleError, or TransientError without a free device."""
-    bundle, finisher = with_room(lambda: _models(settings, role), "the models of the bundle")
+    bundle, finisher = with_device_memory(lambda: _models(settings, role), "the models of the bundle")
     blobs = BlobStore(settings)
-    rooms = Rooms(blobs=blobs, bundle=bundle, finisher=finisher)
+    rooms = StageRunner(blobs=blobs, bundle=bundle, finisher=finisher)
     work = {
         Stage.IDENTIFY: rooms.identify,
         Stage.RENDER: rooms.render,
@@ -59,7 +59,7 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
         Stage.VERIFY: rooms.verify,
     }
     stages = {stage: partial(rooms.assign, work[stage]) for stage in STAGES if role in {"all", QUEUE_OF[stage]}}
-    equipment = Equipment(bundle, settings)
+    equipment = DeviceMonitor(bundle, settings)
 
     def warm_up() -> None:
         equipment.warm_up()
@@ -75,18 +75,18 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
     )
 
 
-def _models(settings: Settings, role: Role) -> tuple[Bundle, Finisher | None]:
+def _models(settings: Settings, role: Role) -> tuple[Bundle, Postprocessor | None]:
     bundle = load_bundle(settings, role)
-    return bundle, finisher_of(settings, bundle.generation.name, bundle.device) if bundle.generation else None
+    return bundle, postprocessor_of(settings, bundle.generation.name, bundle.device) if bundle.generation else None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rooms:
+class StageRunner:
     """The stages over one bundle and one blob store. finisher: None where the role draws no pictures."""
 
     blobs: BlobStore
     bundle: Bundle
-    finisher: Finisher | None
+    finisher: Postprocessor | None
 
     def assign(self, work: Callable[[Job], tuple[Order, Work]], job: Job) -> StoredWork:
         """One stage of a job."""
@@ -95,7 +95,7 @@ class Rooms:
         size = _size_of(job.spec, order.stage)
         return StoredWork(
             place=place,
-            do=lambda place, on_step: with_room(lambda: do(place, on_step), size),
+            do=lambda place, on_step: with_device_memory(lambda: do(place, on_step), size),
             unseen=partial(self._unseen, job) if order.stage is Stage.IDENTIFY else None,
             picture=_picture_of(job, place),
         )
@@ -179,7 +179,7 @@ class Rooms:
                 mask=job.spec.sampling.mask,
                 predictions=results.predictions(order.template),
             )
-            picture = personalize(self._generation, order, cast, self._finisher.discreet(on_step))
+            picture = personalize(self._generation, order, cast, self._finisher.without_previews(on_step))
             place.put_picture(PICTURE, self._finisher.file(picture, order.finish))
             return {}
 
@@ -222,7 +222,7 @@ class Rooms:
         return self.bundle.generation
 
     @property
-    def _finisher(self) -> Finisher:
+    def _finisher(self) -> Postprocessor:
         if self.finisher is None:
             message = "this worker's role draws no pictures"
             raise RuntimeError(message)

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from shared.job import Job, Stage
 from shared.settings import Role, Settings
-from shared.store.queue.values import Gauge
-from shared.verification import PhotoFaces, Verification, Whereabout
+from shared.store.queue.values import DeviceStatus
+from shared.verification import ConceptRegion, PhotoFaces, Verification
 
 Show = Callable[[bytes], None]
 """Shows a picture (JPEG), as it is after the step, to whoever watches the job."""
@@ -31,7 +31,7 @@ class StageOutput:
     digest: str
     warnings: tuple[str, ...] = ()
     faces: tuple[tuple[PhotoFaces, ...], ...] = ()
-    regions: tuple[Whereabout, ...] = ()
+    regions: tuple[ConceptRegion, ...] = ()
     picture: str | None = None
     verification: Verification | None = None
     reused: bool = False
@@ -78,7 +78,7 @@ class Loaded:
     stages: Mapping[Stage, StageFunction]
     warm_up: Callable[[], None] = _nothing
     reach: Callable[[], None] = _nothing
-    gauge: Callable[[], Gauge] = Gauge
+    gauge: Callable[[], DeviceStatus] = DeviceStatus
     answers: Callable[[], bool] = _always
 
 

@@ -18,14 +18,14 @@ from worker.concepts.assign import SamePerson as OnePerson
 from worker.concepts.boxes import Candidate
 from worker.concepts.template_faces import faces_of
 from worker.models.bundle import Detection
-from worker.models.dino import look_for
+from worker.models.dino import detect_phrases
 
 OnStep = Callable[[int, int], object]
 _STEPS = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Whereabouts:
+class DetectedRegions:
     """Everybody's place. regions: in the order of the concepts; masks: (H, W), i + 1 where concept i may draw."""
 
     regions: tuple[Region, ...]
@@ -38,7 +38,7 @@ def detect(
     concepts: Sequence[DetectConcept],
     mask: MaskKind,
     on_step: OnStep,
-) -> Whereabouts:
+) -> DetectedRegions:
     """Everybody's place in the template (H, W, 3) RGB.
 
     Raises PhraseNotFound, SamePerson or NoTemplateFace: a wrong match would put somebody into another one's body.
@@ -67,7 +67,7 @@ def detect(
             )
         )
     on_step(_STEPS, _STEPS)
-    return Whereabouts(regions=tuple(regions), masks=_numbered(regions, mask, template.shape[:2]))
+    return DetectedRegions(regions=tuple(regions), masks=_numbered(regions, mask, template.shape[:2]))
 
 
 def areas_of(regions: Sequence[Region]) -> list[Area]:
@@ -82,7 +82,7 @@ def _find_people(
     chosen = {index: concept.box_px for index, concept in enumerate(concepts) if concept.box_px is not None}
     asked = [index for index in range(len(concepts)) if index not in chosen]
     try:
-        seen = look_for(detection.phrases, Image.fromarray(template), [phrases[index] for index in asked])
+        seen = detect_phrases(detection.phrases, Image.fromarray(template), [phrases[index] for index in asked])
     except ValueError as error:
         # No words, or more of them than the detector reads.
         raise PhraseNotFound(str(error)) from error

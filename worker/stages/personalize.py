@@ -55,7 +55,7 @@ class Arrangement:
 
 def personalize(generation: Generation, order: PersonalizeOrder, cast: Cast, on_step: OnStep) -> NDArray[np.uint8]:
     """The final picture, (H, W, 3) RGB. Raises OutOfMemory, and whatever on_step raises."""
-    generation.loras.wear(order.drawing.loras)
+    generation.loras.apply(order.drawing.loras)
     ready = arrange(generation, order, cast)
     sdxl = generation.generator.sdxl
     # Decoding needs the room, and so does the next job where this one is taken back.

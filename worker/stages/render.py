@@ -34,7 +34,7 @@ class Template:
 def render(generation: Generation, drawing: Drawing, on_step: OnStep) -> Template:
     """The template of a drawing. Raises OutOfMemory, and whatever on_step raises."""
     sdxl = generation.generator.sdxl
-    generation.loras.wear(drawing.loras)
+    generation.loras.apply(drawing.loras)
     background = background_of(generation, drawing)
     solver, noisy = start_of(generation, drawing)
 

@@ -10,18 +10,18 @@ from celery import Celery, bootsteps, signals
 
 from shared import broker
 from shared.settings import Settings
-from shared.startup import look_at_servers
+from shared.startup import check_servers
 from shared.store.connection import connect
 from shared.store.webhooks.deliveries import DeliveryStore
 from worker.logs import log_as
-from worker.metrics_server import Exposition
-from worker.startup import look_around
-from worker.webhooks.desk import Desk
-from worker.webhooks.post import Post
+from worker.metrics_server import MetricsEndpoint
+from worker.preflight import preflight
+from worker.webhooks.delivery_worker import DeliveryWorker
 from worker.webhooks.resolver import Resolver
+from worker.webhooks.sender import Sender
 
 
-class KeepDesk(bootsteps.StartStopStep):
+class RunDeliveryWorker(bootsteps.StartStopStep):
     """Looks for due deliveries as long as the worker takes messages."""
 
     requires = ("celery.worker.components:Pool",)
@@ -42,7 +42,7 @@ class KeepDesk(bootsteps.StartStopStep):
 class DeliveryCelery(Celery):
     """A Celery app with a desk."""
 
-    desk: Desk
+    desk: DeliveryWorker
 
 
 def create_app(settings: Settings) -> DeliveryCelery:
@@ -50,22 +50,22 @@ def create_app(settings: Settings) -> DeliveryCelery:
     app = DeliveryCelery("troupe-webhooks", set_as_current=False)
     app.conf.update(broker.webhook_options(settings))
     # httpx's context: the roots of certifi, or those that SSL_CERT_FILE names.
-    post = Post(
+    post = Sender(
         destinations=settings.webhook_destinations,
         tls=httpx.create_ssl_context(),
         timeout_s=settings.webhook_timeout_s,
         resolve=Resolver(settings.webhook_slots),
     )
-    exposition = Exposition(settings)
-    app.desk = Desk(app, DeliveryStore(connect(settings), settings), settings, post)
-    app.steps["worker"].add(KeepDesk)
+    exposition = MetricsEndpoint(settings)
+    app.desk = DeliveryWorker(app, DeliveryStore(connect(settings), settings), settings, post)
+    app.steps["worker"].add(RunDeliveryWorker)
 
     @app.task(name=broker.DELIVER, lazy=False, shared=False)
     def deliver(delivery_id: str) -> None:
         app.desk.deliver(delivery_id)
 
     def look(**_: object) -> None:
-        look_around(lambda: look_at_servers(settings, None))
+        preflight(lambda: check_servers(settings, None))
 
     def open_exposition(**_: object) -> None:
         exposition.open(with_child=False)

@@ -13,7 +13,7 @@ from shared.job import Job, Status, encode_spec
 from shared.settings import Settings
 from shared.store import keys, scripts
 from shared.store.batches.record import decode
-from shared.store.connection import Word, redis_errors
+from shared.store.connection import RedisValue, redis_errors
 from shared.store.jobs import record
 
 _SCRIPTS = ("batches/feed", "batches/stop", "batches/write", "batches/close", "batches/drop", "jobs/compact")
@@ -72,7 +72,7 @@ class BatchStore:
             if self._redis.get(key) == name:
                 self._redis.delete(key)
 
-    def wait_for_bell(self, timeout_s: float) -> None:
+    def wait_for_notification(self, timeout_s: float) -> None:
         """Returns when a batch has changed, or when the time is over."""
         with redis_errors():
             self._redis.blpop([keys.feedbell_key(self._prefix)], timeout=timeout_s)
@@ -99,7 +99,7 @@ class BatchStore:
 
     def feed(self, batch: Batch, lines: Sequence[Line], to: Cursor) -> bool:
         """Queues the lines between the batch's cursor and `to`."""
-        words: list[Word] = [batch.cursor.source, batch.cursor.chunk, batch.cursor.at, to.chunk, to.at]
+        words: list[RedisValue] = [batch.cursor.source, batch.cursor.chunk, batch.cursor.at, to.chunk, to.at]
         for one in lines:
             job_id = job_id_of(batch.id, one.line, batch.round)
             wishes = record.wishes(one.spec, self._settings)
@@ -135,7 +135,7 @@ class BatchStore:
 
     def write(self, batch: Batch, chunk: Chunk, skip: Skip | None = None) -> bool:
         """Notes that a chunk of a log is written, and the lines in it that were skipped."""
-        words: list[Word] = [chunk.log, chunk.before, chunk.last, int(chunk.replaces), chunk.name, chunk.jobs]
+        words: list[RedisValue] = [chunk.log, chunk.before, chunk.last, int(chunk.replaces), chunk.name, chunk.jobs]
         if skip is not None:
             words += [skip.at.chunk, skip.at.at, skip.to.chunk, skip.to.at, skip.status.value, skip.lines]
         return bool(self._run("batches/write", batch.id, *words))
@@ -154,6 +154,6 @@ class BatchStore:
         """Forgets a batch whose lines did not all come."""
         self._run("batches/drop", batch_id)
 
-    def _run(self, name: str, *values: Word) -> Any:
+    def _run(self, name: str, *values: RedisValue) -> Any:
         with redis_errors():
             return self._scripts[name](args=[self._prefix, *values])

@@ -14,12 +14,12 @@ from shared.job import Job, Status
 from shared.settings import Settings
 from shared.store import keys, scripts
 from shared.store.batches.record import decode
-from shared.store.connection import Word, redis_errors
+from shared.store.connection import RedisValue, redis_errors
 from shared.store.jobs import record
 from shared.store.jobs.erasure import Erasing
 from shared.store.jobs.events import EventReader
 from shared.store.tenants.audit import noted_for
-from shared.store.tenants.charge import Receipt
+from shared.store.tenants.charge import Charge
 
 _SCRIPTS = ("batches/open", "batches/start", "batches/drop", "batches/stop", "batches/retry", "batches/erase")
 # Whoever reads the lines of a batch must say so this often, or the feeder takes them for dead.
@@ -88,15 +88,15 @@ class AsyncBatchStore:
         invalid: int,
         units: float,
         errors: Sequence[str],
-        receipt: Receipt | None = None,
+        charge: Charge | None = None,
     ) -> bool:
         """All lines are read: the batch runs. False when it was given up in the meantime.
 
         With a receipt the batch counts against the tenant's limits, and only if it runs. Raises RateLimited or
         QuotaExceeded.
         """
-        words: list[Word] = [source, chunks, good, invalid, units, *self._counted(receipt), *errors]
-        return _noted(await self._run("batches/start", batch_id, *words), receipt)
+        words: list[RedisValue] = [source, chunks, good, invalid, units, *self._counted(charge), *errors]
+        return _noted(await self._run("batches/start", batch_id, *words), charge)
 
     async def drop(self, batch_id: str) -> bool:
         """The batch never was. False, and nothing is done, when it runs: then it needs its lines."""
@@ -202,16 +202,16 @@ class AsyncBatchStore:
             found: Any = await self._redis.zrange(keys.batches_key(self._prefix, tenant), 0, -1)
         return list(found)
 
-    async def retry(self, batch: Batch, lines: Retry, receipt: Receipt | None = None) -> bool:
+    async def retry(self, batch: Batch, lines: Retry, charge: Charge | None = None) -> bool:
         """Runs a batch that is over again, for these lines. False when somebody else was faster.
 
         With a receipt, lines that were begun count against the tenant's limits. Raises RateLimited or QuotaExceeded,
         and then nothing has changed.
         """
         counts = [lines.counts.get(status, 0) for status in (Status.FAILED, Status.CANCELED, Status.EXPIRED)]
-        words: list[Word] = [batch.round, lines.source, lines.chunks, *counts, lines.units]
-        words += [*self._counted(receipt), *lines.errors]
-        return _noted(await self._run("batches/retry", batch.id, *words), receipt)
+        words: list[RedisValue] = [batch.round, lines.source, lines.chunks, *counts, lines.units]
+        words += [*self._counted(charge), *lines.errors]
+        return _noted(await self._run("batches/retry", batch.id, *words), charge)
 
     async def names(self, batch: Batch, log: Log) -> list[str]:
         """Names of the chunks of a log."""
@@ -250,9 +250,9 @@ class AsyncBatchStore:
         ]
         return sorted(jobs, key=lambda job: job.line)
 
-    def _counted(self, receipt: Receipt | None) -> tuple[Word, Word]:
+    def _counted(self, charge: Charge | None) -> tuple[RedisValue, RedisValue]:
         """What a script counts a request as, and who asks."""
-        return ("", "") if receipt is None else (receipt.requests, noted_for(receipt.by, self._settings))
+        return ("", "") if charge is None else (charge.requests, noted_for(charge.by, self._settings))
 
     async def _stop(self, batch_id: str, tenant: str, by: str = "") -> None:
         asked_by = noted_for(by, self._settings)
@@ -268,16 +268,16 @@ class AsyncBatchStore:
         now_s = seconds + micros / 1e6
         return [decode(one, fields, now_s) for one, fields in zip(ids, found, strict=True) if "tenant" in fields]
 
-    async def _run(self, name: str, *values: Word) -> Any:
+    async def _run(self, name: str, *values: RedisValue) -> Any:
         with redis_errors():
             return await self._scripts[name](args=[self._prefix, *values])
 
 
-def _noted(answer: Sequence[Any], receipt: Receipt | None) -> bool:
+def _noted(answer: Sequence[Any], charge: Charge | None) -> bool:
     """Whether a script did what it was asked for; the receipt takes down what it counted, and raises as it does."""
     done, *charged = answer
-    if receipt is not None and charged:
-        receipt.note(charged)
+    if charge is not None and charged:
+        charge.note(charged)
     return bool(done)
 
 

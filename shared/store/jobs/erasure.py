@@ -12,7 +12,7 @@ import redis.asyncio
 from shared.batch import ReadLine
 from shared.settings import Settings
 from shared.store import keys, scripts
-from shared.store.connection import Word, redis_errors
+from shared.store.connection import RedisValue, redis_errors
 from shared.store.jobs import record
 from shared.store.tenants.audit import noted_for
 
@@ -38,7 +38,7 @@ class Erasing(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Left:
+class Remaining:
     """What a job that is over left. results: (stage, digest) of every stage that it went through."""
 
     job_id: str
@@ -63,7 +63,7 @@ class Erasures:
         """The tenant's job is to go: at once, or when its holder has stopped."""
         return Erasing(await self._run("jobs/erase", job_id, tenant, noted_for(by, self._settings)))
 
-    async def due(self, most: int) -> list[Left]:
+    async def due(self, most: int) -> list[Remaining]:
         """Jobs that are over and not to be kept any longer, the longest due first."""
         with redis_errors():
             seconds, microseconds = await self._redis.time()
@@ -71,7 +71,7 @@ class Erasures:
             ids: Any = await self._redis.zrangebyscore(self._key("kept"), "-inf", until_s, start=0, num=most)
             return [await self.left(job_id) for job_id in ids]
 
-    async def left(self, job_id: str) -> Left:
+    async def left(self, job_id: str) -> Remaining:
         """What a job left, as its record says."""
         with redis_errors():
             fields: Any = await self._redis.hgetall(keys.job_key(self._prefix, job_id))
@@ -79,13 +79,13 @@ class Erasures:
         found += [one for drawn in record.tries_in(fields) for one in drawn.outputs.items()]
         # Each once: tries have what did not change in common.
         results = tuple(dict.fromkeys(found))
-        return Left(job_id=job_id, tenant=fields.get("tenant", ""), results=results)
+        return Remaining(job_id=job_id, tenant=fields.get("tenant", ""), results=results)
 
-    async def unuse(self, left: Left, stage: str, digest: str) -> bool:
+    async def unuse(self, left: Remaining, stage: str, digest: str) -> bool:
         """The job lets go of a result. True when nobody else has it: its blobs are to be deleted within a minute."""
         return bool(await self._run("photos/release_result", left.job_id, left.tenant, stage, digest))
 
-    async def forget_faces_of(self, left: Left, digest: str) -> None:
+    async def forget_faces_of(self, left: Remaining, digest: str) -> None:
         """The identify result is gone that the job was the last to have. May raise BlobsUnavailable, too."""
         with redis_errors():
             fields: Any = await self._redis.hgetall(keys.job_key(self._prefix, left.job_id))
@@ -231,6 +231,6 @@ class Erasures:
     def _key(self, name: str) -> str:
         return f"{self._prefix}:{name}"
 
-    async def _run(self, name: str, *values: Word) -> Any:
+    async def _run(self, name: str, *values: RedisValue) -> Any:
         with redis_errors():
             return await self._scripts[name](args=[self._prefix, *values])

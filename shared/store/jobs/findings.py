@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from shared.job import MAX_CONCEPTS, MAX_PHOTOS
-from shared.verification import FaceBoxPx, PhotoFaces, Swap, Verification, VerifiedFace, Whereabout
+from shared.verification import ConceptRegion, FaceBoxPx, PhotoFaces, Swap, Verification, VerifiedFace
 
 # Named once: every look at a job reads them.
 _VERIFIED = tuple(f"v:{concept}" for concept in range(MAX_CONCEPTS))
@@ -61,12 +61,12 @@ def faces_in(fields: Mapping[str, str]) -> tuple[tuple[PhotoFaces, ...], ...]:
     return tuple(tuple(_seen(fields[name]) for name in own if name in fields) for own in _FACES if own[0] in fields)
 
 
-def encode_regions(regions: Sequence[Whereabout]) -> dict[str, str]:
+def encode_regions(regions: Sequence[ConceptRegion]) -> dict[str, str]:
     """A field a concept: its box and the detector's score."""
     return {f"g:{concept}": _numbers(*one.box_px, one.score) for concept, one in enumerate(regions)}
 
 
-def regions_in(fields: Mapping[str, str]) -> tuple[Whereabout, ...]:
+def regions_in(fields: Mapping[str, str]) -> tuple[ConceptRegion, ...]:
     """Where each concept is in the template; nothing before they were looked for."""
     if _REGIONS[0] not in fields:
         return ()
@@ -75,9 +75,9 @@ def regions_in(fields: Mapping[str, str]) -> tuple[Whereabout, ...]:
 
 # A job is looked at again and again while these stay the same, as its request does.
 @lru_cache(maxsize=4096)
-def _whereabout(text: str) -> Whereabout:
+def _whereabout(text: str) -> ConceptRegion:
     words = text.split()
-    return Whereabout(box_px=_box(words), score=float(words[4]))
+    return ConceptRegion(box_px=_box(words), score=float(words[4]))
 
 
 @lru_cache(maxsize=4096)

@@ -13,16 +13,16 @@ from shared.job import Failure, Job, Stage
 from shared.orders import REDRAWN, STAGES
 from shared.settings import Settings
 from shared.store import keys, scripts
-from shared.store.connection import Word, redis_errors
+from shared.store.connection import RedisValue, redis_errors
 from shared.store.jobs import findings, record
 from shared.store.queue.values import (
     Claim,
-    Ending,
-    Refusal,
+    ClaimRejected,
     Renewal,
-    Wish,
+    Report,
+    ResultClaim,
 )
-from shared.verification import PhotoFaces, Try, Verification, Whereabout, best_of
+from shared.verification import ConceptRegion, PhotoFaces, Try, Verification, best_of
 
 _SCRIPTS = (
     "jobs/claim",
@@ -60,19 +60,19 @@ class JobStore:
             raise JobNotFound(message)
         return record.decode(job_id, fields)
 
-    def claim(self, job_id: str, stage: Stage, *, worker: str, token: str) -> Claim | Refusal:
+    def claim(self, job_id: str, stage: Stage, *, worker: str, token: str) -> Claim | ClaimRejected:
         """The lease on a job that is due at this stage, or why there is none.
 
         token: unique to this call, so that asking twice, because an answer got lost, gives the same claim.
         """
         answer, *rest = self._run("jobs/claim", job_id, stage.value, f"{worker}/{token}", self._settings.lease_s)
         if answer != "ok":
-            return Refusal(answer)
+            return ClaimRejected(answer)
         attempt, *fields = rest
         found = record.pairs(fields)
         return Claim(job=record.decode(job_id, found), attempt=int(attempt), trace=found.get("trace"))
 
-    def want(
+    def acquire_result(
         self,
         job_id: str,
         attempt: int,
@@ -82,21 +82,21 @@ class JobStore:
         digest: str,
         parts: Sequence[str] = (),
         looked: bool = False,
-    ) -> Wish:
+    ) -> ResultClaim:
         """Asks to make a result that is not stored: a stage's, and those of its parts that are missing. A renewal, too.
 
         Of all jobs that ask for the same, one makes it at a time. looked: after MADE, with nothing found.
         """
-        values: tuple[Word, ...] = (self._settings.lease_s, worker, stage.value, digest, int(looked), *parts)
-        return Wish(self._run("jobs/acquire_result", job_id, attempt, *values))
+        values: tuple[RedisValue, ...] = (self._settings.lease_s, worker, stage.value, digest, int(looked), *parts)
+        return ResultClaim(self._run("jobs/acquire_result", job_id, attempt, *values))
 
     def renew(self, job_id: str, attempt: int, *, worker: str, progress: tuple[int, int] | None = None) -> Renewal:
         """Prolongs the lease, writes (step, steps) if given, and says whether to go on."""
         return Renewal(self._run("jobs/renew", job_id, attempt, self._settings.lease_s, worker, *(progress or ())))
 
-    def show(self, job_id: str, attempt: int, *, step: int, jpeg: bytes) -> Ending:
+    def show(self, job_id: str, attempt: int, *, step: int, jpeg: bytes) -> Report:
         """Shows the picture as it is after a step of the running stage, to whoever watches."""
-        return Ending(self._run("jobs/put_preview", job_id, attempt, step, _PREVIEW_S, jpeg))
+        return Report(self._run("jobs/put_preview", job_id, attempt, step, _PREVIEW_S, jpeg))
 
     def finish(
         self,
@@ -109,12 +109,12 @@ class JobStore:
         warnings: Sequence[str] = (),
         picture: str | None = None,
         faces: Sequence[Sequence[PhotoFaces]] = (),
-        regions: Sequence[Whereabout] = (),
+        regions: Sequence[ConceptRegion] = (),
         verification: Verification | None = None,
         reused: bool = False,
         tries: Sequence[Try] = (),
         again: bool = False,
-    ) -> Ending:
+    ) -> Report:
         """Notes that the stage is done, for this job and for all that wait for the same result.
 
         The last stage ends the job, where it does not end before, and needs the key of its picture.
@@ -134,7 +134,7 @@ class JobStore:
         found |= {**findings.encode_faces(faces), **findings.encode_regions(regions)}
         outputs = {} if kept is None or kept is tries[-1] else kept.outputs
         words = {stage.value: "" for stage in REDRAWN} if again else outputs
-        values: tuple[Word, ...] = (
+        values: tuple[RedisValue, ...] = (
             self._settings.job_expiry_s,
             stage.value,
             due,
@@ -148,28 +148,28 @@ class JobStore:
             tries[-1].model_dump_json() if tries else "",
             *(word for pair in words.items() for word in pair),
         )
-        return Ending(self._run("jobs/finish", job_id, attempt, *values))
+        return Report(self._run("jobs/finish", job_id, attempt, *values))
 
     def fail(
         self, job_id: str, attempt: int, failure: Failure, *, faces: Sequence[Sequence[PhotoFaces]] = ()
-    ) -> Ending:
+    ) -> Report:
         """Ends the job as failed. faces: what its photos show, where that is why."""
         expiry_s, found = self._settings.job_expiry_s, findings.text_of(findings.encode_faces(faces))
-        return Ending(self._run("jobs/end", job_id, attempt, expiry_s, "failed", failure.model_dump_json(), found))
+        return Report(self._run("jobs/end", job_id, attempt, expiry_s, "failed", failure.model_dump_json(), found))
 
-    def canceled(self, job_id: str, attempt: int) -> Ending:
+    def canceled(self, job_id: str, attempt: int) -> Report:
         """Ends the job as canceled, as its holder was told."""
-        return Ending(self._run("jobs/end", job_id, attempt, self._settings.job_expiry_s, "canceled", ""))
+        return Report(self._run("jobs/end", job_id, attempt, self._settings.job_expiry_s, "canceled", ""))
 
-    def release(self, job_id: str, attempt: int) -> Ending:
+    def release(self, job_id: str, attempt: int) -> Report:
         """Puts the job back to the front of its lane; it does not count against the job."""
-        return Ending(self._run("jobs/release", job_id, attempt, self._settings.job_expiry_s))
+        return Report(self._run("jobs/release", job_id, attempt, self._settings.job_expiry_s))
 
-    def retry(self, job_id: str, attempt: int, failure: Failure, *, tries: int) -> Ending:
+    def retry(self, job_id: str, attempt: int, failure: Failure, *, tries: int) -> Report:
         """Puts the job back for after a pause that doubles every time; fails it after so many tries."""
         expiry_s, pause_s = self._settings.job_expiry_s, self._settings.retry_after_s
-        return Ending(self._run("jobs/retry", job_id, attempt, expiry_s, failure.model_dump_json(), tries, pause_s))
+        return Report(self._run("jobs/retry", job_id, attempt, expiry_s, failure.model_dump_json(), tries, pause_s))
 
-    def _run(self, name: str, *values: Word) -> Any:
+    def _run(self, name: str, *values: RedisValue) -> Any:
         with redis_errors():
             return self._scripts[name](args=[self._prefix, *values])

@@ -10,7 +10,7 @@ from shared.batch import LineSource, ReadLine
 from shared.job import MAX_TRIES, Concept, Failure, Job, JobSpec, Progress, Stage, Status, encode_spec
 from shared.orders import STAGES
 from shared.settings import Settings
-from shared.store.connection import Word
+from shared.store.connection import RedisValue
 from shared.store.jobs.findings import faces_in, regions_in, verification_in
 from shared.verification import Try
 
@@ -61,9 +61,9 @@ def pixels(spec: JobSpec) -> int:
     return 0 if STAGES.index(spec.until) < STAGES.index(Stage.RENDER) else _area_px(spec)
 
 
-def wishes(spec: JobSpec, settings: Settings) -> list[Word]:
+def wishes(spec: JobSpec, settings: Settings) -> list[RedisValue]:
     """Fields (name, value, ...) of what the scripts must know of a request; most requests need none."""
-    found: list[Word] = []
+    found: list[RedisValue] = []
     if spec.retention_s is not None:
         found += ["keep", min(spec.retention_s, settings.job_expiry_s)]
     if spec.expires_after_s is not None:

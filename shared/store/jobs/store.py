@@ -14,17 +14,17 @@ from shared.errors import RecordsUnavailable
 from shared.job import Job, JobSpec, Progress, Status, encode_spec
 from shared.settings import Settings
 from shared.store import keys, scripts
-from shared.store.connection import Word, redis_errors
+from shared.store.connection import RedisValue, redis_errors
 from shared.store.jobs import record
 from shared.store.jobs.events import EventReader
 from shared.store.queue.values import (
     JobPage,
-    Mark,
+    ListCursor,
     QueuePlace,
-    WorkerFacts,
+    WorkerStatus,
 )
 from shared.store.tenants.audit import noted_for
-from shared.store.tenants.charge import Receipt
+from shared.store.tenants.charge import Charge
 from shared.telemetry.context import traceparent
 from shared.tenant import DEFAULT_TENANT
 
@@ -57,7 +57,7 @@ class AsyncJobStore:
         self._list = redis.register_script(scripts.source("jobs/list"))
         self._show = redis.register_script(scripts.source("jobs/request_preview"))
         self._place = redis.register_script(scripts.source("queue/position"))
-        self._seen: tuple[float, list[WorkerFacts]] | None = None
+        self._seen: tuple[float, list[WorkerStatus]] | None = None
 
     async def start(self) -> None:
         """Starts the one reader of events. Raises RecordsUnavailable."""
@@ -78,7 +78,7 @@ class AsyncJobStore:
         spec: JobSpec,
         *,
         tenant: str = DEFAULT_TENANT,
-        receipt: Receipt | None = None,
+        charge: Charge | None = None,
         retry_of: str | None = None,
     ) -> Job:
         """Queues the job in one step. The same id again changes nothing and gives the job that is there.
@@ -87,8 +87,8 @@ class AsyncJobStore:
         or RecordsUnavailable.
         """
         values = (job_id, spec.lane, tenant, record.units(spec), encode_spec(spec))
-        requests, by = ("", "") if receipt is None else (receipt.requests, noted_for(receipt.by, self._settings))
-        counted: tuple[Word, ...] = (requests, record.pixels(spec), by, retry_of or "")
+        requests, by = ("", "") if charge is None else (charge.requests, noted_for(charge.by, self._settings))
+        counted: tuple[RedisValue, ...] = (requests, record.pixels(spec), by, retry_of or "")
         more = record.wishes(spec, self._settings)
         if (trace := traceparent.get()) is not None:
             more += ["trace", trace]
@@ -96,7 +96,7 @@ class AsyncJobStore:
         if made:
             at, *charged = rest
             if charged:
-                (receipt or Receipt()).note(charged)
+                (charge or Charge()).note(charged)
             return Job(
                 id=job_id,
                 spec=spec,
@@ -116,13 +116,13 @@ class AsyncJobStore:
             raise RecordsUnavailable(message)
         return job
 
-    async def admit(self, tenant: str, receipt: Receipt, *, units: float = 0.0, pixels: int = 0) -> None:
+    async def admit(self, tenant: str, charge: Charge, *, units: float = 0.0, pixels: int = 0) -> None:
         """Counts a request, and units if it needs some, against the tenant's limits: all or nothing.
 
         pixels: of the picture that it is about. Raises NoWorkerForSize, RateLimited, QuotaExceeded or
         RecordsUnavailable.
         """
-        receipt.note(await self._run(self._admit, tenant, receipt.requests, units, pixels))
+        charge.note(await self._run(self._admit, tenant, charge.requests, units, pixels))
 
     async def largest_pixels(self) -> int | None:
         """Pixels of the largest picture that a live worker draws, as `submit` refuses by it. None: any may be served.
@@ -155,7 +155,7 @@ class AsyncJobStore:
         return [record.decode_state(job_id, fields) if "tenant" in fields else None for job_id, fields in pairs]
 
     async def page(
-        self, *, tenant: str, limit: int, status: Status | None = None, after: Mark | None = None
+        self, *, tenant: str, limit: int, status: Status | None = None, after: ListCursor | None = None
     ) -> JobPage:
         """A tenant's jobs in this status (any when None), the newest first; those of batches are with their batch.
 
@@ -165,7 +165,7 @@ class AsyncJobStore:
         at, last, *flat = await self._run(self._list, tenant, status or "", limit, _MOST_LISTED, *place)
         records = zip(flat[::2], flat[1::2], strict=True)
         jobs = tuple(record.decode(job_id, record.pairs(fields)) for job_id, fields in records)
-        return JobPage(jobs=jobs, next=Mark(at=at, job_id=last) if last else None)
+        return JobPage(jobs=jobs, next=ListCursor(at=at, job_id=last) if last else None)
 
     async def wait(self, job_id: str, *, after: int, timeout_s: float) -> Job | None:
         """The job once its sequence is above `after` or it is done, or as it is when the time is over.
@@ -255,7 +255,7 @@ class AsyncJobStore:
             found = await self._redis.mget([keys.photo_key(self._prefix, tenant, photo_id) for photo_id in ids])
         return {photo_id for photo_id, value in zip(ids, found, strict=True) if value is None}
 
-    async def workers(self) -> list[WorkerFacts]:
+    async def workers(self) -> list[WorkerStatus]:
         """Workers that gave a sign of life lately. Raises RecordsUnavailable."""
         with redis_errors():
             seconds, _ = await self._redis.time()
@@ -264,7 +264,7 @@ class AsyncJobStore:
                 for name in names:
                     pipe.hgetall(keys.worker_key(self._prefix, name))
                 facts = await pipe.execute()
-        return [WorkerFacts.model_validate(fields) for fields in facts if "role" in fields]
+        return [WorkerStatus.model_validate(fields) for fields in facts if "role" in fields]
 
     async def _decoded(self, job_id: str, fields: Mapping[str, str]) -> Job | None:
         whole = fields if "spec" in fields else await record.whole(fields, self._read_line)
@@ -281,13 +281,13 @@ class AsyncJobStore:
             eta_s = max(eta_s, float(own_units) / (float(speed) * min(slots, int(cap))))
         return QueuePlace(lane=lane, position=position, eta_s=eta_s)
 
-    async def _recent_workers(self) -> list[WorkerFacts]:
+    async def _recent_workers(self) -> list[WorkerStatus]:
         """The workers as of at most a second ago: every look at a queued job asks for them."""
         now_s = asyncio.get_running_loop().time()
         if self._seen is None or now_s - self._seen[0] > _FACTS_AGE_S:
             self._seen = (now_s, await self.workers())
         return self._seen[1]
 
-    async def _run(self, script: Any, *values: Word) -> Any:
+    async def _run(self, script: Any, *values: RedisValue) -> Any:
         with redis_errors():
             return await script(args=[self._prefix, *values])

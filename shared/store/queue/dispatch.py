@@ -11,14 +11,14 @@ from shared.errors import WorkerLost
 from shared.job import Failure, Stage
 from shared.settings import Settings
 from shared.store import keys, scripts
-from shared.store.connection import Word, redis_errors
+from shared.store.connection import RedisValue, redis_errors
 from shared.store.queue.values import (
-    Gauge,
+    DeviceStatus,
+    DispatchedJob,
     Readiness,
-    Ring,
     Sweep,
     Waiting,
-    WorkerFacts,
+    WorkerStatus,
 )
 from shared.store.queue.workers import Work, work_of
 
@@ -31,7 +31,7 @@ _RING_AFTER_S = 10.0
 MOST_AT_ONCE = 200
 
 
-class Fleet:
+class QueueStore:
     """What the parents share. Safe to use from several threads. Every call may raise RecordsUnavailable."""
 
     def __init__(self, redis: redis.Redis, settings: Settings) -> None:
@@ -40,12 +40,12 @@ class Fleet:
         self._prefix = settings.key_prefix
         self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
 
-    def hand_out(self, pumper: str, places: int) -> list[Ring] | None:
+    def dispatch(self, pumper: str, places: int) -> list[DispatchedJob] | None:
         """Jobs whose turn it is, marked as handed to Celery. None when another pumper has the lock."""
         answer = self._run("queue/dispatch", pumper, _LOCK_S, places, self._settings.aging_s, MOST_AT_ONCE)
         return _rings(answer[1:]) if int(answer[0]) else None
 
-    def wait_for_bell(self, timeout_s: float) -> None:
+    def wait_for_notification(self, timeout_s: float) -> None:
         """Returns when there may be something to hand out, or when the time is over."""
         with redis_errors():
             self._redis.blpop([keys.bell_key(self._prefix)], timeout=timeout_s)
@@ -77,9 +77,9 @@ class Fleet:
         """What all workers do."""
         return work_of(self._run("queue/running"))
 
-    def beat(self, facts: WorkerFacts) -> Readiness | None:
-        """A sign of life. Gives what the child said last with `say_ready`; None when Redis does not know it."""
-        mapping: dict[str, Word] = {
+    def heartbeat(self, facts: WorkerStatus) -> Readiness | None:
+        """A sign of life. Gives what the child said last with `set_ready`; None when Redis does not know it."""
+        mapping: dict[str, RedisValue] = {
             "name": facts.name,
             "role": facts.role,
             "slots": facts.slots,
@@ -89,18 +89,18 @@ class Fleet:
         ready, reason = self._write(facts.name, mapping)
         return None if ready is None else Readiness(ready=ready == "1", reason=reason or "")
 
-    def say_ready(self, name: str, *, ready: bool, reason: str = "", gauge: Gauge | None = None) -> None:
+    def set_ready(self, name: str, *, ready: bool, reason: str = "", gauge: DeviceStatus | None = None) -> None:
         """A child says whether its models are loaded, and why not, and what its device is."""
         device = {} if gauge is None else gauge.model_dump()
         self._write(name, {"ready": int(ready), "reason": reason, **device})
 
-    def remind(self, name: str, said: Readiness, gauge: Gauge | None = None) -> None:
+    def remind(self, name: str, said: Readiness, gauge: DeviceStatus | None = None) -> None:
         """Tells how the child's device is now, and a Redis that has forgotten it what the child said last.
 
         It is no sign of life of the worker.
         """
         key = keys.worker_key(self._prefix, name)
-        device: Mapping[Any, Word] = {} if gauge is None else gauge.model_dump()
+        device: Mapping[Any, RedisValue] = {} if gauge is None else gauge.model_dump()
         with redis_errors(), self._redis.pipeline() as pipe:
             pipe.hsetnx(key, "ready", int(said.ready))
             pipe.hsetnx(key, "reason", said.reason)
@@ -122,13 +122,13 @@ class Fleet:
             found = pipe.execute()
         return sum(int(slots) for slots, ready, draining in found if slots and ready == "1" and draining != "1")
 
-    def workers(self) -> list[WorkerFacts]:
+    def workers(self) -> list[WorkerStatus]:
         """Workers that gave a sign of life lately."""
         with redis_errors(), self._redis.pipeline(transaction=False) as pipe:
             for name in self._live():
                 pipe.hgetall(keys.worker_key(self._prefix, name))
             found = pipe.execute()
-        return [WorkerFacts.model_validate(fields) for fields in found if "role" in fields]
+        return [WorkerStatus.model_validate(fields) for fields in found if "role" in fields]
 
     def _live(self) -> Sequence[str]:
         """Names of the workers that gave a sign of life lately."""
@@ -136,7 +136,7 @@ class Fleet:
         names: Any = self._redis.zrangebyscore(keys.workers_key(self._prefix), seconds, "+inf")
         return [str(name) for name in names]
 
-    def _write(self, name: str, mapping: Mapping[Any, Word]) -> tuple[str | None, str | None]:
+    def _write(self, name: str, mapping: Mapping[Any, RedisValue]) -> tuple[str | None, str | None]:
         """Writes facts with a new expiry; gives the fields `ready` and `reason` as they are then."""
         key = keys.worker_key(self._prefix, name)
         with redis_errors():
@@ -149,7 +149,7 @@ class Fleet:
                 ready, reason = pipe.execute()[-1]
         return ready, reason
 
-    def _run(self, name: str, *values: Word) -> Any:
+    def _run(self, name: str, *values: RedisValue) -> Any:
         with redis_errors():
             return self._scripts[name](args=[self._prefix, *values])
 
@@ -160,6 +160,6 @@ def _lost(most: int) -> str:
     return Failure(code=WorkerLost.code, message=message, retryable=WorkerLost.retryable).model_dump_json()
 
 
-def _rings(flat: Sequence[str]) -> list[Ring]:
+def _rings(flat: Sequence[str]) -> list[DispatchedJob]:
     triples = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
-    return [Ring(job_id=job_id, stage=Stage(stage), first=first == "1") for job_id, stage, first in triples]
+    return [DispatchedJob(job_id=job_id, stage=Stage(stage), first=first == "1") for job_id, stage, first in triples]

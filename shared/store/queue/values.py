@@ -28,18 +28,18 @@ class JobPage:
     """Some of a tenant's jobs, the newest first. next: where the following page starts; None when there is none."""
 
     jobs: tuple[Job, ...]
-    next: Mark | None
+    next: ListCursor | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mark:
+class ListCursor:
     """A place between two jobs of a list: after the one with this id, that came at this time (as Redis writes it)."""
 
     at: str
     job_id: str
 
 
-class Gauge(BaseModel):
+class DeviceStatus(BaseModel):
     """A device as it is now. Empty and 0 where it is not known.
 
     device: its name. memory_mb, free_mb: 10^6 bytes. max_pixels: the largest picture that it can draw, width times
@@ -55,7 +55,7 @@ class Gauge(BaseModel):
     steps_per_s: float = 0.0
 
 
-class WorkerFacts(Gauge):
+class WorkerStatus(DeviceStatus):
     """What a live worker says of itself and its device. slots: jobs it runs at once; reason: why it is not ready.
 
     A worker gives signs of life before its child has said whether the models are loaded: until then it is not ready.
@@ -70,7 +70,7 @@ class WorkerFacts(Gauge):
     reason: str = ""
 
 
-class Refusal(StrEnum):
+class ClaimRejected(StrEnum):
     """Why a doorbell may not run."""
 
     OVER = "over"
@@ -100,7 +100,7 @@ class Renewal(StrEnum):
     DRAINING = "draining"
 
 
-class Wish(StrEnum):
+class ResultClaim(StrEnum):
     """What a holder hears that asked to make the result of its stage.
 
     MADE: somebody else has just made it, look again. PARKED: somebody makes it now; the lease is given back, and the
@@ -115,7 +115,7 @@ class Wish(StrEnum):
     DRAINING = "draining"
 
 
-class Ending(StrEnum):
+class Report(StrEnum):
     """What became of a holder's last word on its lease."""
 
     DONE = "done"
@@ -125,7 +125,7 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ring:
+class DispatchedJob:
     """A doorbell to publish: the job, the stage it is due at, and whether it goes before the batch lane."""
 
     job_id: str
@@ -155,4 +155,4 @@ class Sweep:
     """What one pass of the reaper did: the jobs whose lease was over, and the doorbells to ring again."""
 
     lost: tuple[str, ...] = ()
-    rings: tuple[Ring, ...] = ()
+    rings: tuple[DispatchedJob, ...] = ()

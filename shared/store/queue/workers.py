@@ -27,7 +27,7 @@ class Work:
     progress: Progress
 
 
-class Crew:
+class WorkerRegistry:
     """The workers' work behind an event loop."""
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:

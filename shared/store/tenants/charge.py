@@ -11,7 +11,7 @@ _WORDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Allowance:
+class LimitState:
     """One limit of a tenant: so much (`requests` or `units`) in a window, what is left, and when all is there again."""
 
     name: str
@@ -22,7 +22,7 @@ class Allowance:
 
 
 @dataclass(kw_only=True)
-class Receipt:
+class Charge:
     """Filled in by whoever counts the request. requests: what is still to be counted of it.
 
     by: id of the key that asks, for the audit log; empty where nobody does.
@@ -30,7 +30,7 @@ class Receipt:
 
     requests: int = 1
     by: str = ""
-    allowances: tuple[Allowance, ...] = ()
+    allowances: tuple[LimitState, ...] = ()
 
     def note(self, charged: Sequence[str | int]) -> None:
         """Takes down what `charge` or `too_large` said in a script.
@@ -43,7 +43,7 @@ class Receipt:
         rows = zip(*[iter(flat)] * _WORDS, strict=True)
         self.requests = 0
         self.allowances = tuple(
-            Allowance(name=str(name), quota=int(quota), window_s=int(window_s), left=int(left), reset_s=int(reset_s))
+            LimitState(name=str(name), quota=int(quota), window_s=int(window_s), left=int(left), reset_s=int(reset_s))
             for name, quota, window_s, left, reset_s in rows
         )
         if code == RateLimited.code:

@@ -12,7 +12,7 @@ import redis.asyncio
 
 from shared.settings import Settings
 from shared.store import scripts
-from shared.store.connection import Word, redis_errors
+from shared.store.connection import RedisValue, redis_errors
 
 # A holder that has not asked again for so long is gone with its process.
 LEASE_S = 30.0
@@ -20,7 +20,7 @@ KEEP_S = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class RecordedResponse:
     """One answer as it went out. headers: without those that the server adds by itself."""
 
     status: int
@@ -29,11 +29,11 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class Recorded:
     """The answer of the first request, and the fingerprint of that request; empty when its body did not matter."""
 
     fingerprint: str
-    answer: Answer
+    answer: RecordedResponse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Turn:
     seed: str
 
 
-class Answers:
+class IdempotencyStore:
     """The answers of the last day by name. Every call is one trip to Redis and may raise RecordsUnavailable."""
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
@@ -51,7 +51,7 @@ class Answers:
         self._once = redis.register_script(scripts.source("tenants/begin_request"))
         self._settle = redis.register_script(scripts.source("tenants/end_request"))
 
-    async def ask(self, name: str, holder: str) -> Turn | Kept | None:
+    async def ask(self, name: str, holder: str) -> Turn | Recorded | None:
         """A turn, or what was answered before, or None while another request of this name runs.
 
         A holder that asks again keeps its turn for another LEASE_S.
@@ -59,9 +59,9 @@ class Answers:
         what, *rest = await self._run(self._once, name, holder, LEASE_S, KEEP_S)
         if what == "running":
             return None
-        return Turn(seed=rest[0]) if what == "work" else Kept(fingerprint=rest[0], answer=_decoded(rest[1]))
+        return Turn(seed=rest[0]) if what == "work" else Recorded(fingerprint=rest[0], answer=_decoded(rest[1]))
 
-    async def keep(self, name: str, holder: str, kept: Kept) -> None:
+    async def keep(self, name: str, holder: str, kept: Recorded) -> None:
         """Keeps the holder's answer for a day."""
         await self._run(self._settle, name, holder, "keep", KEEP_S, kept.fingerprint, _encoded(kept.answer))
 
@@ -73,17 +73,19 @@ class Answers:
         """The holder made nothing: the name is as if it had never been used."""
         await self._run(self._settle, name, holder, "forget")
 
-    async def _run(self, script: Any, *values: Word) -> Any:
+    async def _run(self, script: Any, *values: RedisValue) -> Any:
         with redis_errors():
             return await script(args=[self._prefix, *values])
 
 
-def _encoded(answer: Answer) -> str:
+def _encoded(answer: RecordedResponse) -> str:
     # Half the size: a day's answers lie beside the jobs themselves. Text, because the client decodes what it reads.
     plain = json.dumps([answer.status, answer.headers, answer.body.decode("latin-1")])
     return base64.b64encode(zlib.compress(plain.encode())).decode()
 
 
-def _decoded(text: str) -> Answer:
+def _decoded(text: str) -> RecordedResponse:
     status, headers, body = json.loads(zlib.decompress(base64.b64decode(text)))
-    return Answer(status=status, headers=tuple((name, value) for name, value in headers), body=body.encode("latin-1"))
+    return RecordedResponse(
+        status=status, headers=tuple((name, value) for name, value in headers), body=body.encode("latin-1")
+    )

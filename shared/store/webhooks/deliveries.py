@@ -9,7 +9,7 @@ import redis
 
 from shared.settings import Settings
 from shared.store import keys, scripts
-from shared.store.connection import Word, redis_errors
+from shared.store.connection import RedisValue, redis_errors
 from shared.store.jobs.record import pairs
 from shared.store.webhooks import record
 from shared.webhook import Attempt, Delivery, Outcome, Webhook
@@ -30,7 +30,7 @@ class Collected:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Posting:
+class DeliveryLease:
     """A lease on a delivery. attempt is the fencing token; tries counts since the message came or was replayed."""
 
     delivery: Delivery
@@ -53,12 +53,12 @@ class DeliveryStore:
         next_s, *ids = self._run("webhooks/collect", most, self._settings.webhook_slots, _RING_S)
         return Collected(ids=tuple(ids), next_s=float(next_s) if next_s else None)
 
-    def wait_for_bell(self, timeout_s: float) -> None:
+    def wait_for_notification(self, timeout_s: float) -> None:
         """Returns when something may be due, or when the time is over."""
         with redis_errors():
             self._redis.blpop([keys.postbell_key(self._prefix)], timeout=timeout_s)
 
-    def claim(self, delivery_id: str, *, token: str) -> Posting | None:
+    def claim(self, delivery_id: str, *, token: str) -> DeliveryLease | None:
         """The lease on a delivery that was collected, or None when it is over, gone or held.
 
         token: unique to this call, so that asking twice, because an answer got lost, gives the same claim.
@@ -67,14 +67,14 @@ class DeliveryStore:
         if answer is None:
             return None
         fields, of_webhook, now_s = pairs(answer[0]), pairs(answer[1]), float(answer[2])
-        return Posting(
+        return DeliveryLease(
             delivery=record.decode_delivery(delivery_id, fields),
             webhook=record.decode_webhook(fields["webhook"], of_webhook, now_s=now_s),
             attempt=int(fields["n"]),
             tries=int(fields["tries"]),
         )
 
-    def settle(self, posting: Posting, attempt: Attempt, *, pause_s: float, asked_s: float | None) -> str:
+    def settle(self, delivery_lease: DeliveryLease, attempt: Attempt, *, pause_s: float, asked_s: float | None) -> str:
         """Says how the attempt ended: the delivery's status then, or `lost` when the lease was lost before.
 
         pause_s: until the next try. asked_s: seconds for which the receiver asked to be left alone.
@@ -83,8 +83,10 @@ class DeliveryStore:
         give_up_s = self._settings.webhook_give_up_s
         words = (pause_s, give_up_s, "" if asked_s is None else min(asked_s, give_up_s))
         text = attempt.model_dump_json(exclude_none=True)
-        return str(self._run("webhooks/settle", posting.delivery.id, posting.attempt, became, text, *words))
+        return str(
+            self._run("webhooks/settle", delivery_lease.delivery.id, delivery_lease.attempt, became, text, *words)
+        )
 
-    def _run(self, name: str, *values: Word) -> Any:
+    def _run(self, name: str, *values: RedisValue) -> Any:
         with redis_errors():
             return self._scripts[name](args=[self._prefix, *values])

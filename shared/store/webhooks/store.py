@@ -10,7 +10,7 @@ import redis.asyncio
 
 from shared.settings import Settings
 from shared.store import keys, scripts
-from shared.store.connection import Word, redis_errors
+from shared.store.connection import RedisValue, redis_errors
 from shared.store.webhooks import record
 from shared.webhook import MAX_WEBHOOKS, Delivery, Event, Webhook
 
@@ -103,6 +103,6 @@ class WebhookStore:
             if "webhook" in fields
         ]
 
-    async def _run(self, name: str, *values: Word) -> Any:
+    async def _run(self, name: str, *values: RedisValue) -> Any:
         with redis_errors():
             return await self._scripts[name](args=[self._prefix, *values])

@@ -18,7 +18,7 @@ from api.service.queue_metrics import OWN_FAULTS, families
 from compose.processes import ROOT
 from shared.errors import RequestError, TroupeError
 from shared.store.queue.totals import Totals
-from shared.store.queue.values import WorkerFacts
+from shared.store.queue.values import WorkerStatus
 from shared.telemetry.metrics import meters
 
 PROMETHEUS = ROOT / "compose" / "prometheus"
@@ -52,7 +52,7 @@ def told() -> dict[str, set[str]]:
         }
     )
     workers = [
-        WorkerFacts(
+        WorkerStatus(
             name="worker", role="all", slots=1, bundle="mini", ready=True, memory_mb=2, free_mb=1, steps_per_s=3
         )
     ]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from shared.job import Concept, Failure, JobSpec, Sampling, Stage, Status, encode_spec
 from shared.settings import Settings
 from shared.store.jobs import findings, record
-from shared.verification import PhotoFaces, Swap, Verification, VerifiedFace, Whereabout
+from shared.verification import ConceptRegion, PhotoFaces, Swap, Verification, VerifiedFace
 
 PEOPLE = (Concept(phrase="the man", photos=("0" * 64,)), Concept(phrase="the woman", photos=("1" * 64,)))
 WAITS = {"lane": "interactive", "tenant": "someone", "units": "94.37", "at": "1700000000.123456"}
@@ -112,11 +112,12 @@ PHOTOS = st.builds(PhotoFaces, found=st.integers(1, 99), box_px=BOXES) | st.just
 @given(
     st.lists(st.lists(PHOTOS, min_size=1, max_size=8).map(tuple), min_size=1, max_size=5).map(tuple),
     st.lists(
-        st.builds(Whereabout, box_px=BOXES, score=st.integers(0, 10_000).map(lambda score: score / 10_000)), max_size=5
+        st.builds(ConceptRegion, box_px=BOXES, score=st.integers(0, 10_000).map(lambda score: score / 10_000)),
+        max_size=5,
     ).map(tuple),
 )
 def test_what_was_found_is_read_as_it_was_written(
-    faces: tuple[tuple[PhotoFaces, ...], ...], regions: tuple[Whereabout, ...]
+    faces: tuple[tuple[PhotoFaces, ...], ...], regions: tuple[ConceptRegion, ...]
 ) -> None:
     fields = {**findings.encode_faces(faces), **findings.encode_regions(regions)}
     assert max(map(len, fields.values())) <= 64

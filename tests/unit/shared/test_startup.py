@@ -9,7 +9,7 @@ import pytest
 
 from shared.errors import RecordsUnavailable
 from shared.settings import EXIT_CONFIG
-from shared.startup import Flaw, Startup, judge_redis, skew
+from shared.startup import Problem, Startup, judge_redis, skew
 
 GOOD = {"redis_version": "7.2.4", "aof_enabled": 1, "maxmemory": 0, "maxmemory_policy": "noeviction", "role": "master"}
 
@@ -53,7 +53,7 @@ def test_a_redis_that_may_lose_jobs_one_day_is_a_warning(changed: Mapping[str, A
     ("ahead_s", "fatal"), [(0.4, None), (-4.9, None), (6, False), (-299, False), (300, True), (-901, True)]
 )
 def test_clocks_that_differ_are_told_and_refused_before_signatures_fail(ahead_s: float, fatal: bool | None) -> None:
-    assert [flaw.fatal for flaw in skew("S3", ahead_s)] == ([] if fatal is None else [fatal])
+    assert [problem.fatal for problem in skew("S3", ahead_s)] == ([] if fatal is None else [fatal])
 
 
 def test_the_words_say_which_clock_is_ahead() -> None:
@@ -62,26 +62,26 @@ def test_the_words_say_which_clock_is_ahead() -> None:
 
 
 def test_a_fatal_flaw_ends_the_process_at_its_start() -> None:
-    startup = Startup(lambda: [Flaw(words="no", fatal=True)])
+    startup = Startup(lambda: [Problem(words="no", fatal=True)])
     with pytest.raises(SystemExit) as ended:
         startup.begin(lambda: None)
     assert ended.value.code == EXIT_CONFIG
 
 
 def test_a_warning_is_kept_and_stops_nothing() -> None:
-    startup = Startup(lambda: [Flaw(words="hm")])
+    startup = Startup(lambda: [Problem(words="hm")])
     startup.begin(lambda: None)
     assert not startup.failed
-    assert [flaw.words for flaw in startup.flaws] == ["hm"]
+    assert [problem.words for problem in startup.problems] == ["hm"]
 
 
 def test_a_server_that_is_away_is_looked_at_when_it_is_back_and_ends_the_process_then() -> None:
     back, ended = threading.Event(), threading.Event()
 
-    def look() -> Sequence[Flaw]:
+    def look() -> Sequence[Problem]:
         if not back.is_set():
             raise RecordsUnavailable("away")
-        return [Flaw(words="no", fatal=True)]
+        return [Problem(words="no", fatal=True)]
 
     startup = Startup(look)
     startup.begin(ended.set)

@@ -14,7 +14,7 @@ from worker.blend.loop import Composition, denoise
 from worker.models.bundle import Generation
 from worker.models.instantid import Face
 from worker.models.keypoints import draw_keypoints
-from worker.stages.detect import Whereabouts
+from worker.stages.detect import DetectedRegions
 from worker.stages.render import background_of, start_of
 
 Picture = NDArray[np.uint8]
@@ -49,7 +49,7 @@ def paste_each(
     generation: Generation,
     drawing: Drawing,
     identities: Sequence[NDArray[np.float32]],
-    where: Whereabouts,
+    where: DetectedRegions,
     template: Picture,
 ) -> Picture:
     """InstantID once a person, and what lies in each one's mask pasted over the template."""

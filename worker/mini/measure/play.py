@@ -21,7 +21,7 @@ from worker.mini.measure.casts import Case
 from worker.mini.measure.rows import Row
 from worker.models.bundle import Detection, Generation
 from worker.runner.orders import drawing_of, personalize_order_of
-from worker.stages.detect import Whereabouts, detect
+from worker.stages.detect import DetectedRegions, detect
 from worker.stages.identify import identify
 from worker.stages.personalize import Cast, personalize
 from worker.stages.render import Template, render
@@ -39,7 +39,7 @@ class Made:
     """What became of a case: the template, who is where in it, and the final picture."""
 
     template: NDArray[np.uint8]
-    where: Whereabouts
+    where: DetectedRegions
     picture: NDArray[np.uint8]
 
 
@@ -51,7 +51,7 @@ class Play:
         self._generation = generation
         self._identities: dict[tuple[int, int], Embeddings] = {}
         self._templates: dict[tuple[int, Drawing], Template] = {}
-        self._places: dict[tuple[int, Drawing, MaskKind], Whereabouts] = {}
+        self._places: dict[tuple[int, Drawing, MaskKind], DetectedRegions] = {}
 
     def make(self, case: Case, row: Row) -> Made:
         """The case as the row makes it. Raises a RequestError where the stages refuse the job."""
@@ -95,8 +95,8 @@ class Play:
     def _template(self, case: Case, drawing: Drawing) -> Template:
         return _once(self._templates, (case.number, drawing), lambda: render(self._generation, drawing, _silent))
 
-    def _where(self, case: Case, drawing: Drawing, mask: MaskKind) -> Whereabouts:
-        def look() -> Whereabouts:
+    def _where(self, case: Case, drawing: Drawing, mask: MaskKind) -> DetectedRegions:
+        def look() -> DetectedRegions:
             return detect(self._detection, self._template(case, drawing).picture, _asked(case), mask, _silent)
 
         return _once(self._places, (case.number, drawing, mask), look)

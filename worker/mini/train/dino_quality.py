@@ -24,7 +24,7 @@ from worker.concepts.boxes import iou
 from worker.mini.train.dino_batches import degrade
 from worker.mini.train.dino_phrases import PLACES_IN_ROW, TRAITS
 from worker.mini.world import EVAL_SEEDS, KINDS, draw_scene
-from worker.models.dino import load_transformers_dino, look_for
+from worker.models.dino import detect_phrases, load_transformers_dino
 from worker.models.dino_original import load_original_dino
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def measure(detector: PhraseDetector, scenes: Iterable[Scene]) -> dict[str, dict
         picture = Image.fromarray(scene.picture)
         if scene.figures:
             phrases = [figure.phrases[int(rng.integers(len(figure.phrases)))] for figure in scene.figures]
-            seen = look_for(detector, picture, phrases)
+            seen = detect_phrases(detector, picture, phrases)
             outcome = assign(phrases, seen.candidates, everybody=seen.everybody)
             for index, phrase in enumerate(phrases):
                 verdict = "missing"

@@ -43,10 +43,10 @@ from worker.mini.train.identity_faces import References, reference_faces
 from worker.mini.train.precision import mixed
 from worker.mini.train.text import Text, load_text
 from worker.mini.train.unet import save_unet
-from worker.models.keypoints import Pen, draw_keypoints
+from worker.models.keypoints import KeypointStyle, draw_keypoints
 
 # A face of the world is 36 to 50 px wide: discs of the published 10 px would cover each other.
-PEN = Pen(stick_width_px=1, radius_px=3)
+PEN = KeypointStyle(stick_width_px=1, radius_px=3)
 _SNAPSHOT_S = 300
 # Outside its figure a row still counts a little, so that nothing strange appears there.
 _ELSEWHERE = 0.15

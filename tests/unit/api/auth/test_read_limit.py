@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.auth.read_limit import Look, Looks
+from api.auth.read_limit import Look, ReadLimit
 
 
 class Clock:
@@ -21,7 +21,7 @@ def told(look: Look) -> str:
 
 def test_a_tenant_has_a_burst_and_then_its_rate_and_no_other_tenant_feels_it() -> None:
     clock = Clock()
-    looks = Looks(2, clock)
+    looks = ReadLimit(2, clock)
     burst = [looks.count("busy") for _ in range(20)]
     assert {look.wait_s for look in burst} == {0}
     assert [told(look) for look in burst[:3]] == ['"looks";r=19;t=1', '"looks";r=18;t=1', '"looks";r=17;t=2']
@@ -37,7 +37,7 @@ def test_a_tenant_has_a_burst_and_then_its_rate_and_no_other_tenant_feels_it() -
 
 def test_tenants_who_are_quiet_are_forgotten() -> None:
     clock = Clock()
-    looks = Looks(1, clock)
+    looks = ReadLimit(1, clock)
     for number in range(10_000):
         looks.count(f"t{number}")
     clock.now_s += 60
@@ -46,4 +46,4 @@ def test_tenants_who_are_quiet_are_forgotten() -> None:
 
 
 def test_without_a_rate_there_is_no_limit() -> None:
-    assert not Looks(0, Clock()).are_limited
+    assert not ReadLimit(0, Clock()).are_limited

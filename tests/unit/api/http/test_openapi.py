@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 
 from api.app import create_app
-from api.auth.middleware import LOOKS, OPEN
+from api.auth.middleware import OPEN, READS
 from api.http.problems import PROBLEM_TYPE, STATUS
 from shared import errors as tree
 from shared.errors import TroupeError
@@ -37,7 +37,7 @@ IN_JOBS = {
     tree.BundleError,
 }
 # Between workers; a job that was canceled is no error.
-AMONG_WORKERS = {tree.JobCancelled, tree.WorkerDraining, tree.LeaseLost, tree.CertificateUnusable}
+AMONG_WORKERS = {tree.JobCanceled, tree.WorkerDraining, tree.LeaseLost, tree.CertificateUnusable}
 BODIES = {"post /v1/jobs", "post /v1/photos", "post /v1/batches", "post /v1/webhooks"}
 
 
@@ -121,7 +121,7 @@ def test_what_holds_for_every_address_of_a_kind_is_said_of_each(
     expected: set[type[TroupeError]] = {TroupeError}
     if path not in OPEN:
         expected |= {tree.Unauthorized, tree.RecordsUnavailable, tree.RateLimited}
-        if method.upper() not in LOOKS:
+        if method.upper() not in READS:
             expected |= {tree.QuotaExceeded}
     if method == "post":
         expected |= {tree.IdempotencyMismatch, tree.IdempotencyRunning, tree.InvalidField}

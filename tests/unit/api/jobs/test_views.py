@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from api.jobs.views import JobView, job_body
 from api.service.health import role_check
 from shared.job import TERMINAL, Concept, Failure, Job, JobSpec, Progress, Stage, Status
-from shared.store.queue.values import QueuePlace, WorkerFacts
+from shared.store.queue.values import QueuePlace, WorkerStatus
 
 _ID = "0123456789abcdef" * 2
 _SPEC = JobSpec(prompt="a man on the beach", concepts=(Concept(phrase="the man", photos=("ab" * 32,)),))
@@ -78,9 +78,9 @@ def test_urls_name_only_the_pictures_that_exist() -> None:
     }
 
 
-def worker(**changes: object) -> WorkerFacts:
+def worker(**changes: object) -> WorkerStatus:
     values: dict[str, object] = {"name": "w1", "role": "detection", "slots": 1, "bundle": "mini", "ready": True}
-    return WorkerFacts.model_validate(values | changes)
+    return WorkerStatus.model_validate(values | changes)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def worker(**changes: object) -> WorkerFacts:
         ([worker(bundle="sdxl"), worker(name="w2")], True, "w2"),
     ],
 )
-def test_a_role_is_ready_when_one_worker_of_it_can_serve(facts: list[WorkerFacts], ok: bool, words: str) -> None:
+def test_a_role_is_ready_when_one_worker_of_it_can_serve(facts: list[WorkerStatus], ok: bool, words: str) -> None:
     check = role_check("detection", facts, "mini")
     assert check.ok is ok
     assert words in check.detail

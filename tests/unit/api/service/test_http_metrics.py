@@ -8,7 +8,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from api.app import create_app
-from api.service.http_metrics import Measured, Requests
+from api.service.http_metrics import MetricsMiddleware, Requests
 from shared.settings import Settings
 
 
@@ -28,7 +28,9 @@ def answered(requests: Requests, *, method: str = "GET", status: int = 200, **sc
     route = SimpleNamespace(path="/v1/jobs/{job_id}")
 
     async def serve() -> None:
-        await Measured(app, requests)({"type": "http", "method": method, "route": route, **scope}, receive, send)
+        await MetricsMiddleware(app, requests)(
+            {"type": "http", "method": method, "route": route, **scope}, receive, send
+        )
 
     asyncio.run(serve())
 

@@ -12,13 +12,13 @@ from PIL import Image
 from compose.processes import ROOT
 from worker.mini.portraits import FOLDER as PORTRAITS
 from worker.output.png import pixels
-from worker.output.watermark import engrave
+from worker.output.watermark import embed_watermark
 
 
 @pytest.fixture
 def marked(tmp_path: Path) -> Path:
     path = tmp_path / "marked.png"
-    Image.fromarray(engrave(pixels((PORTRAITS / "ben.png").read_bytes()), "example.org")).save(path)
+    Image.fromarray(embed_watermark(pixels((PORTRAITS / "ben.png").read_bytes()), "example.org")).save(path)
     return path
 
 

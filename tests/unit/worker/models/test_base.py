@@ -15,7 +15,7 @@ from shared.settings import Settings
 from tests.support.single_file import second_text, unet_name, vae_tensor
 from tests.support.tiny import TINY, tiny_generator
 from worker.models.base import Base
-from worker.models.catalog import recipe_of
+from worker.models.catalog import bundle_spec_of
 from worker.models.schedulers import make_solver
 
 SDXL = TINY / "sdxl"
@@ -73,11 +73,11 @@ def test_a_file_of_something_else_is_named(tmp_path: Path) -> None:
 
 
 def test_a_base_changes_the_bundles_fingerprint_and_must_exist(single: Path) -> None:
-    plain, tuned = recipe_of(Settings()), recipe_of(Settings(base=str(single)))
+    plain, tuned = bundle_spec_of(Settings()), bundle_spec_of(Settings(base=str(single)))
     assert tuned.base == single
     assert plain.fingerprint() != tuned.fingerprint()
     with pytest.raises(BundleError, match="nowhere"):
-        recipe_of(Settings(vae="nowhere"))
+        bundle_spec_of(Settings(vae="nowhere"))
 
 
 def test_a_folder_that_predicts_v_is_sampled_as_its_own_scheduler_says(tmp_path: Path) -> None:

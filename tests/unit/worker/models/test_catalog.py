@@ -9,7 +9,7 @@ import pytest
 
 from shared.errors import BundleError
 from shared.settings import Settings
-from worker.models.catalog import recipe_of
+from worker.models.catalog import bundle_spec_of
 
 MIB = 2**20
 # 640 x 640 numbers of two bytes.
@@ -27,17 +27,17 @@ def laid_out(folder: Path) -> Path:
 
 
 def recipe_at(folder: Path, bundle: str = "sdxl") -> str:
-    return recipe_of(Settings(bundle=bundle, bundle_folder=str(folder))).fingerprint()
+    return bundle_spec_of(Settings(bundle=bundle, bundle_folder=str(folder))).fingerprint()
 
 
 def test_a_bundle_folder_and_the_published_bundle_are_found_by_setting(tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "mine")
-    published = recipe_of(Settings(bundle="sdxl", bundle_folder=str(folder)))
-    own = recipe_of(Settings(bundle=str(folder)))
+    published = bundle_spec_of(Settings(bundle="sdxl", bundle_folder=str(folder)))
+    own = bundle_spec_of(Settings(bundle=str(folder)))
     assert published.path("sdxl") == own.path("sdxl") == folder / "sdxl"
     assert published.pack == own.pack == "pack"
     assert published.pen.radius_px == 10
-    assert recipe_of(Settings(bundle="mini")).pen.radius_px == 3
+    assert bundle_spec_of(Settings(bundle="mini")).pen.radius_px == 3
 
 
 def test_other_weights_are_another_bundle_and_a_copy_is_the_same_one(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_base_of_another_name_or_in_another_place_makes_another_bundle(tmp_pat
     for path in (one, two):
         path.write_bytes(b"weights")
     choices = [{}, {"base": str(one)}, {"base": str(two)}, {"vae": str(one)}]
-    assert len({recipe_of(Settings.model_validate(choice)).fingerprint() for choice in choices}) == len(choices)
+    assert len({bundle_spec_of(Settings.model_validate(choice)).fingerprint() for choice in choices}) == len(choices)
 
 
 @pytest.mark.parametrize("number", [0, 2])
@@ -84,6 +84,6 @@ def test_there_must_be_one_pack_of_faces(tmp_path: Path, number: int) -> None:
 
 def test_a_folder_that_is_not_there_or_not_said_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="TROUPE_BUNDLE_FOLDER"):
-        recipe_of(Settings(bundle="sdxl"))
+        bundle_spec_of(Settings(bundle="sdxl"))
     with pytest.raises(BundleError, match="nowhere"):
-        recipe_of(Settings(bundle=str(tmp_path / "nowhere")))
+        bundle_spec_of(Settings(bundle=str(tmp_path / "nowhere")))

@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from shared.errors import JobCancelled
+from shared.errors import JobCanceled
 from shared.orders import PersonalizeOrder
 from tests.benchmarks.large import APART, cast_of, order_of
 from tests.support.tiny import tiny_generator
 from tests.unit.worker.models.test_half import branches_of
 from worker.models.bundle import Generation
 from worker.models.denoiser import Denoiser
-from worker.models.keypoints import Pen
+from worker.models.keypoints import KeypointStyle
 from worker.models.rows import Part, rows_of
 from worker.stages.personalize import arrange, personalize
 from worker.stages.render import render
@@ -41,7 +41,7 @@ def test_keys_of_the_words_are_worked_out_once_and_anew_after_a_release() -> Non
 
 
 def test_people_with_more_and_fewer_photos_are_drawn_together_as_alone_and_none_makes_the_others_longer() -> None:
-    generation = Generation(generator=tiny_generator(), pen=Pen(), batched=True)
+    generation = Generation(generator=tiny_generator(), pen=KeypointStyle(), batched=True)
     order = order_of("best", steps=2, side_px=128, people=3)
     cast = cast_of(order, APART, torch.zeros(2, 4, 16, 16))
     rng = np.random.default_rng(0)
@@ -60,7 +60,7 @@ def test_people_with_more_and_fewer_photos_are_drawn_together_as_alone_and_none_
 
 
 def test_a_job_that_is_taken_back_leaves_nothing_of_its_steps() -> None:
-    generation = Generation(generator=tiny_generator(), pen=Pen(), batched=True)
+    generation = Generation(generator=tiny_generator(), pen=KeypointStyle(), batched=True)
     order = order_of("best", steps=2, side_px=128)
     held = denoisers()
     gc.disable()
@@ -77,12 +77,12 @@ def take_back(generation: Generation, order: PersonalizeOrder, at: int) -> None:
 
     def stop(step: int, _steps: int) -> None:
         if step == at:
-            raise JobCancelled("taken back")
+            raise JobCanceled("taken back")
 
     cast = cast_of(order, APART, torch.zeros(2, 4, 16, 16))
-    with suppress(JobCancelled):
+    with suppress(JobCanceled):
         render(generation, order.drawing, stop)
-    with suppress(JobCancelled):
+    with suppress(JobCanceled):
         personalize(generation, order, cast, stop)
 
 

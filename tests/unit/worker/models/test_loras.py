@@ -11,7 +11,7 @@ from torch import Tensor
 
 from shared.errors import BundleError
 from shared.loras import AllowedLora
-from shared.orders import Drawing, WornLora
+from shared.orders import AppliedLora, Drawing
 from shared.settings import Settings
 from worker.models.bundle import Generation, load_bundle
 from worker.models.loras import load_loras
@@ -92,7 +92,7 @@ def generation(tmp_path_factory: pytest.TempPathFactory) -> Generation:
 
 def drawn(generation: Generation, **scales: float) -> Tensor:
     worn = tuple(
-        WornLora(name=name, sha256=generation.loras.files[name], scale=scale) for name, scale in scales.items()
+        AppliedLora(name=name, sha256=generation.loras.files[name], scale=scale) for name, scale in scales.items()
     )
     drawing = Drawing(
         prompt="a man on the beach", negative_prompt="", width_px=128, height_px=128, steps=2, seed=1,

@@ -16,7 +16,7 @@ from tests.support.card import CUDA, Card
 from tests.support.tiny import tiny_generator
 from worker.blend.loop import Mode
 from worker.models.bundle import Generation
-from worker.models.keypoints import Pen
+from worker.models.keypoints import KeypointStyle
 from worker.models.schedulers import SchedulerName
 from worker.stages.personalize import personalize
 from worker.stages.render import background_of, render, start_of
@@ -40,7 +40,7 @@ def generation_on(card: Card, *, lean: bool = False, batched: bool = True) -> Ge
     # Fake tensors cannot go to and fro.
     generator = replace(generator, sdxl=replace(generator.sdxl, words_on_host=False))
     card.bring_generator(generator)
-    return Generation(generator=generator, pen=Pen(), batched=batched)
+    return Generation(generator=generator, pen=KeypointStyle(), batched=batched)
 
 
 def drawn(generation: Generation, order: PersonalizeOrder) -> Tensor:

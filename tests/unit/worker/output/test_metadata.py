@@ -10,13 +10,13 @@ import torch
 from compose.certificate import own_certificate
 from shared.job import Concept, JobSpec, Sampling
 from shared.limits import SDXL_LIMITS
-from shared.orders import Finish
+from shared.orders import Postprocessing
 from shared.presets import filled
 from shared.settings import Settings
 from shared.version import VERSION
 from tests.support.provenance import text_in, validated
-from worker.output.finish import finisher_of
 from worker.output.metadata import caption_of
+from worker.output.postprocess import postprocessor_of
 from worker.runner.orders import personalize_order_of
 
 PHOTO = "f" * 64
@@ -46,7 +46,7 @@ def test_it_holds_what_draws_the_picture_again_and_nothing_of_the_photos_or_the_
 def test_pil_reads_it_in_any_language_and_the_signature_covers_it(tmp_path: Path, signed: bool) -> None:
     files = own_certificate(tmp_path)
     settings = Settings(c2pa_certificate=str(files.chain), c2pa_key=str(files.key)) if signed else Settings()
-    finisher = finisher_of(settings, "mini", CPU)
+    finisher = postprocessor_of(settings, "mini", CPU)
     text = caption_of(spec(), "mini")
     data = finisher.file(PICTURE, finisher.wish(text))
     assert text_in(data) == text
@@ -60,11 +60,11 @@ def test_pil_reads_it_in_any_language_and_the_signature_covers_it(tmp_path: Path
 
 
 def test_a_picture_that_says_it_and_one_that_does_not_are_results_of_two_orders() -> None:
-    def digest(finish: Finish) -> str:
+    def digest(finish: Postprocessing) -> str:
         return personalize_order_of(
             spec(), bundle="mini", identities="a", template="b", regions="c", finish=finish
         ).digest()
 
-    plain, told = Finish(), Finish(caption=caption_of(spec(), "mini"))
+    plain, told = Postprocessing(), Postprocessing(caption=caption_of(spec(), "mini"))
     assert digest(plain) != digest(told)
-    assert digest(told) == digest(Finish(caption=caption_of(spec(lane="interactive", max_tries=3), "mini")))
+    assert digest(told) == digest(Postprocessing(caption=caption_of(spec(lane="interactive", max_tries=3), "mini")))

@@ -14,7 +14,7 @@ from shared.errors import CertificateUnusable
 from shared.settings import Settings
 from tests.support.provenance import validated
 from worker.output.png import pixels, png
-from worker.output.provenance import DRAWN_BY_A_MODEL, Notary, notary_of
+from worker.output.provenance import DRAWN_BY_A_MODEL, ManifestSigner, signer_of
 
 # Noise, so that no byte of the file is there twice by chance.
 PICTURE = np.random.default_rng(0).integers(0, 255, (96, 64, 3)).astype(np.uint8)
@@ -30,8 +30,8 @@ def settings_with(files: CertificateFiles, **changed: str) -> Settings:
     return Settings.model_validate({**paths, **changed})
 
 
-def notary(files: CertificateFiles, **changed: str) -> Notary:
-    found = notary_of(settings_with(files, **changed), "mini@0123456789ab")
+def notary(files: CertificateFiles, **changed: str) -> ManifestSigner:
+    found = signer_of(settings_with(files, **changed), "mini@0123456789ab")
     assert found is not None
     return found
 
@@ -62,7 +62,7 @@ def test_a_changed_pixel_shows(files: CertificateFiles) -> None:
 
 
 def test_pictures_are_not_signed_where_nobody_says_with_what() -> None:
-    assert notary_of(Settings(), "mini") is None
+    assert signer_of(Settings(), "mini") is None
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_certificate_that_cannot_sign_is_said_at_the_start(
     files: CertificateFiles, changed: dict[str, str], words: str
 ) -> None:
     with pytest.raises(CertificateUnusable, match=words):
-        notary_of(settings_with(files, **changed), "mini")
+        signer_of(settings_with(files, **changed), "mini")
 
 
 def test_the_key_of_another_certificate_and_what_is_no_certificate_are_said(
@@ -89,7 +89,7 @@ def test_the_key_of_another_certificate_and_what_is_no_certificate_are_said(
     (tmp_path / "text.pem").write_text("not a certificate\n")
     for changed in ({"c2pa_key": str(other.key)}, {"c2pa_certificate": str(tmp_path / "text.pem")}):
         with pytest.raises(CertificateUnusable, match="pictures cannot be signed") as caught:
-            notary_of(settings_with(files, **changed), "mini")
+            signer_of(settings_with(files, **changed), "mini")
         assert "PRIVATE" not in caught.value.message
 
 

@@ -13,7 +13,7 @@ from worker.output.watermark import (
     BITS,
     STEP,
     agreement,
-    engrave,
+    embed_watermark,
     read,
 )
 
@@ -47,20 +47,20 @@ def psnr_db(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 @pytest.mark.parametrize("size_px", [(128, 128), (256, 192), (300, 129), (512, 512)])
 def test_what_is_written_is_read_and_nobody_sees_it(text: str, size_px: tuple[int, int]) -> None:
     picture = drawn(3, *size_px)
-    marked = engrave(picture, text)
+    marked = embed_watermark(picture, text)
     assert (read(marked), agreement(marked, text)) == (text, 1.0)
     assert psnr_db(picture, marked) > 38
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_it_survives_jpeg_and_scaling_from_256_pixels_on(seed: int) -> None:
-    marked = engrave(drawn(seed), TEXT)
+    marked = embed_watermark(drawn(seed), TEXT)
     for spoiled in (through_jpeg(marked, 90), through_jpeg(marked, 75), scaled(marked, 0.5), scaled(marked, 2)):
         assert read(spoiled) == TEXT
 
 
 def test_what_is_no_longer_whole_is_not_told_but_can_be_recognized() -> None:
-    spoiled = through_jpeg(engrave(drawn(4), TEXT), 40)
+    spoiled = through_jpeg(embed_watermark(drawn(4), TEXT), 40)
     assert read(spoiled) is None
     assert agreement(spoiled, TEXT) > 0.75
     assert agreement(drawn(4), TEXT) < 0.65
@@ -75,11 +75,11 @@ def test_colours_at_the_end_of_their_range_hold_it_too() -> None:
     stripes = np.zeros((256, 256, 3), np.uint8)
     for column, colour in enumerate([(0, 0, 0), (255, 255, 255), (255, 255, 0), (0, 0, 255), (255, 0, 0), (0, 255, 0)]):
         stripes[:, column * 43 :] = colour
-    assert read(engrave(stripes, TEXT)) == TEXT
+    assert read(embed_watermark(stripes, TEXT)) == TEXT
 
 
 def test_the_library_that_the_method_comes_from_reads_it() -> None:
-    marked = engrave(drawn(5), TEXT)
+    marked = embed_watermark(drawn(5), TEXT)
     theirs = EmbedDwtDctSvd(watermarks=[], wmLen=BITS, scales=[0, int(STEP), 0])
     found = np.packbits(theirs.decode(np.ascontiguousarray(marked[..., ::-1]))).tobytes()
     assert found.startswith(TEXT.encode() + b"\0")
@@ -87,6 +87,6 @@ def test_the_library_that_the_method_comes_from_reads_it() -> None:
 
 def test_a_text_too_long_and_a_picture_too_small_are_named() -> None:
     with pytest.raises(ValueError, match="has 17"):
-        engrave(drawn(1), "seventeen letters")
+        embed_watermark(drawn(1), "seventeen letters")
     with pytest.raises(ValueError, match="64 x 96 has 96 blocks; a watermark needs 144"):
-        engrave(drawn(1, 64, 96), TEXT)
+        embed_watermark(drawn(1, 64, 96), TEXT)

@@ -6,16 +6,16 @@ from typing import Any
 from shared import broker
 from shared.job import Stage
 from shared.store.queue.dispatch import MOST_AT_ONCE
-from shared.store.queue.values import Ring
+from shared.store.queue.values import DispatchedJob
 from tests.support.stand_ins import Parents, app, fleet
-from worker.queue.dispatcher import Pump
+from worker.queue.dispatcher import Dispatcher
 
-ONE = Ring(job_id="one", stage=Stage.RENDER, first=True)
+ONE = DispatchedJob(job_id="one", stage=Stage.RENDER, first=True)
 
 
-def tick(parents: Parents, prefix: str) -> Pump:
+def tick(parents: Parents, prefix: str) -> Dispatcher:
     celery, settings = app(prefix)
-    pump = Pump(celery, fleet(parents), settings, "me")
+    pump = Dispatcher(celery, fleet(parents), settings, "me")
     stop = threading.Event()
     stop.set()
     pump.tick(stop)
@@ -79,14 +79,14 @@ class Clockwork(threading.Event):
 
 def test_a_job_that_comes_after_a_quiet_time_waits_for_no_pause() -> None:
     celery, settings = app("pump-quiet")
-    pump, stop = Pump(celery, fleet(Parents()), settings, "me"), Clockwork()
+    pump, stop = Dispatcher(celery, fleet(Parents()), settings, "me"), Clockwork()
     pump.tick(stop)
     assert stop.pauses_s == [0.0]
 
 
 def test_a_flood_of_bells_with_nothing_to_hand_out_does_not_keep_the_pump_spinning() -> None:
     celery, settings = app("pump-flood")
-    pump, stop = Pump(celery, fleet(Parents()), settings, "me"), Clockwork()
+    pump, stop = Dispatcher(celery, fleet(Parents()), settings, "me"), Clockwork()
     for _ in range(2):
         pump.tick(stop)
     assert 0.0 < stop.pauses_s[1] <= 0.02

@@ -3,15 +3,15 @@ from __future__ import annotations
 import pytest
 
 from shared.settings import Settings
-from shared.store.queue.values import WorkerFacts
+from shared.store.queue.values import WorkerStatus
 from worker.queue.health import host_of, state_of
 
 SETTINGS = Settings(role="generation")
 
 
-def worker(name: str, *, ready: bool = True, draining: bool = False, reason: str = "") -> WorkerFacts:
+def worker(name: str, *, ready: bool = True, draining: bool = False, reason: str = "") -> WorkerStatus:
     role = name.partition("@")[0]
-    return WorkerFacts(name=name, role=role, slots=1, bundle="mini", ready=ready, draining=draining, reason=reason)
+    return WorkerStatus(name=name, role=role, slots=1, bundle="mini", ready=ready, draining=draining, reason=reason)
 
 
 def test_a_host_name_may_have_dots() -> None:
@@ -32,5 +32,5 @@ def test_only_a_ready_worker_of_this_role_and_host_is_health() -> None:
         (worker("generation@gpu1.9", draining=True), "going away"),
     ],
 )
-def test_why_a_worker_takes_no_jobs_is_said(facts: WorkerFacts, words: str) -> None:
+def test_why_a_worker_takes_no_jobs_is_said(facts: WorkerStatus, words: str) -> None:
     assert state_of([facts], "gpu1", SETTINGS) == (False, f"generation@gpu1.9: {words}")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.errors import JobCancelled, LeaseLost, WorkerDraining
+from shared.errors import JobCanceled, LeaseLost, WorkerDraining
 from shared.settings import Settings
 from shared.store.queue.values import Claim, Renewal
 from tests.support.stand_ins import (
@@ -50,7 +50,7 @@ def test_nothing_is_renewed_once_the_stage_is_over() -> None:
 
 @pytest.mark.parametrize(
     ("renewal", "error"),
-    [(Renewal.CANCELED, JobCancelled), (Renewal.DRAINING, WorkerDraining), (Renewal.LOST, LeaseLost)],
+    [(Renewal.CANCELED, JobCanceled), (Renewal.DRAINING, WorkerDraining), (Renewal.LOST, LeaseLost)],
 )
 def test_the_first_step_tells_why_to_stop(renewal: Renewal, error: type[Exception]) -> None:
     with lease(Jobs(renewal=renewal)) as held, pytest.raises(error):
@@ -64,7 +64,7 @@ def test_a_word_heard_between_two_looks_stops_the_next_step() -> None:
         jobs.renewal = Renewal.CANCELED
         heard = len(jobs.said)
         until(lambda: len(jobs.said) > heard + 1)
-        with pytest.raises(JobCancelled):
+        with pytest.raises(JobCanceled):
             held.on_step(1, 10)
 
 

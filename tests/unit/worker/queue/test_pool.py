@@ -19,7 +19,7 @@ _UP: int = vars(asynpool)["WORKER_UP"]
 _Pipe: Any = vars(queues)["_SimpleQueue"]
 
 
-class Parent:
+class Supervisor:
     """Celery's loop in a worker's parent, the pipe of one child, and what came through it."""
 
     def __init__(self) -> None:
@@ -75,8 +75,8 @@ class Parent:
 
 
 @pytest.fixture
-def parent() -> Iterator[Parent]:
-    made = Parent()
+def parent() -> Iterator[Supervisor]:
+    made = Supervisor()
     yield made
     made.close()
 
@@ -87,7 +87,7 @@ def answer(number: int) -> bytes:
 
 
 @pytest.mark.parametrize("at", [2, 4, 11])
-def test_an_answer_that_began_before_the_connection_broke_is_heard_after_it(parent: Parent, at: int) -> None:
+def test_an_answer_that_began_before_the_connection_broke_is_heard_after_it(parent: Supervisor, at: int) -> None:
     parent.say(answer(7)[:at])
     parent.look()
     parent.lose_connection()
@@ -98,7 +98,7 @@ def test_an_answer_that_began_before_the_connection_broke_is_heard_after_it(pare
     assert parent.heard == [7, 8]
 
 
-def test_an_answer_may_outlive_several_connections(parent: Parent) -> None:
+def test_an_answer_may_outlive_several_connections(parent: Supervisor) -> None:
     words = answer(7)
     for start in range(0, len(words), 6):
         parent.say(words[start : start + 6])
@@ -108,7 +108,7 @@ def test_an_answer_may_outlive_several_connections(parent: Parent) -> None:
     assert parent.heard == [7]
 
 
-def test_the_beginning_of_a_dead_childs_answer_is_not_taken_for_its_successors(parent: Parent) -> None:
+def test_the_beginning_of_a_dead_childs_answer_is_not_taken_for_its_successors(parent: Supervisor) -> None:
     parent.say(answer(7)[:11])
     parent.look()
     parent.lose_connection()
@@ -119,7 +119,7 @@ def test_the_beginning_of_a_dead_childs_answer_is_not_taken_for_its_successors(p
     assert parent.heard == [8]
 
 
-def test_a_worker_that_stops_without_its_broker_hears_the_rest_of_an_answer(parent: Parent) -> None:
+def test_a_worker_that_stops_without_its_broker_hears_the_rest_of_an_answer(parent: Supervisor) -> None:
     parent.say(answer(7)[:11])
     parent.look()
     parent.lose_connection()

@@ -5,14 +5,14 @@ from typing import Any
 from shared import broker
 from shared.job import Stage
 from shared.orders import STAGES
-from shared.store.queue.values import Ring, Sweep
+from shared.store.queue.values import DispatchedJob, Sweep
 from tests.support.stand_ins import Parents, app, fleet
 from worker.queue.reaper import Reaper
 
 
 def test_lost_doorbells_are_rung_again() -> None:
     celery, settings = app("reaper-ring")
-    lost = Ring(job_id="one", stage=Stage.DETECT, first=False)
+    lost = DispatchedJob(job_id="one", stage=Stage.DETECT, first=False)
     Reaper(celery, fleet(Parents(found=Sweep(rings=(lost,)))), settings).sweep()
     with celery.connection_for_read() as connection:
         queue: Any = connection.SimpleQueue(broker.queue_name(settings, Stage.DETECT))
@@ -22,7 +22,7 @@ def test_lost_doorbells_are_rung_again() -> None:
 
 def test_the_messages_of_every_stage_are_counted() -> None:
     celery, settings = app("reaper-count")
-    broker.ring(celery, settings, Ring(job_id="one", stage=Stage.RENDER, first=True))
+    broker.ring(celery, settings, DispatchedJob(job_id="one", stage=Stage.RENDER, first=True))
     parents = Parents()
     Reaper(celery, fleet(parents), settings).sweep()
     assert parents.counted is not None

@@ -7,7 +7,7 @@ from celery.exceptions import Ignore
 
 from shared.errors import (
     BlobsUnavailable,
-    JobCancelled,
+    JobCanceled,
     LeaseLost,
     NoFace,
     OutOfMemory,
@@ -17,9 +17,9 @@ from shared.errors import (
 from shared.job import Job, Stage
 from shared.store.queue.values import (
     Claim,
-    Ending,
-    Refusal,
-    Wish,
+    ClaimRejected,
+    Report,
+    ResultClaim,
 )
 from tests.support.lone_stages import Make, lone
 from tests.support.stand_ins import (
@@ -29,7 +29,7 @@ from tests.support.stand_ins import (
     child,
     job,
 )
-from worker.queue.executor import Child
+from worker.queue.executor import Executor
 from worker.queue.tasks import perform
 from worker.runner.stage import Assignment, OnStep, StageOutput
 
@@ -63,8 +63,8 @@ def test_the_last_stage_that_a_job_asked_for_ends_its_chain() -> None:
     assert jobs.words == ["claim", "finish"]
 
 
-@pytest.mark.parametrize("refusal", Refusal)
-def test_a_doorbell_that_is_turned_away_ends_its_chain_and_runs_nothing(refusal: Refusal) -> None:
+@pytest.mark.parametrize("refusal", ClaimRejected)
+def test_a_doorbell_that_is_turned_away_ends_its_chain_and_runs_nothing(refusal: ClaimRejected) -> None:
     jobs = Jobs(answer=refusal)
     with pytest.raises(Ignore):
         run(jobs, stops(AssertionError("the stage ran")))
@@ -83,8 +83,8 @@ def test_a_doorbell_during_an_outage_ends_its_chain() -> None:
         run(Jobs(outages=1), works)
 
 
-@pytest.mark.parametrize("ending", [Ending.LOST, Ending.CANCELED])
-def test_work_that_came_to_nothing_ends_its_chain(ending: Ending) -> None:
+@pytest.mark.parametrize("ending", [Report.LOST, Report.CANCELED])
+def test_work_that_came_to_nothing_ends_its_chain(ending: Report) -> None:
     with pytest.raises(Ignore):
         run(Jobs(ending=ending), works)
 
@@ -92,7 +92,7 @@ def test_work_that_came_to_nothing_ends_its_chain(ending: Ending) -> None:
 @pytest.mark.parametrize(
     ("error", "word"),
     [
-        (JobCancelled("taken back"), "canceled"),
+        (JobCanceled("taken back"), "canceled"),
         (WorkerDraining("going away"), "release"),
         (BlobsUnavailable("S3 is away"), "retry 5"),
         (OutOfMemory("no room"), "retry 1"),
@@ -140,7 +140,7 @@ def test_the_text_of_a_bug_stays_in_the_log() -> None:
 def test_only_what_nobody_expected_is_a_reason_to_ask_whether_the_device_answers(error: Exception, asked: int) -> None:
     held = Holder(Jobs(), {Stage.RENDER: lone(stops(error))})
     with pytest.raises(Ignore):
-        perform(cast("Child", held), Stage.RENDER, "a job")
+        perform(cast("Executor", held), Stage.RENDER, "a job")
     assert held.asked == asked
 
 
@@ -169,14 +169,14 @@ def test_an_ending_that_nobody_hears_leaves_the_job_to_the_reaper() -> None:
 
 
 def test_a_job_whose_result_another_one_makes_gives_its_worker_back() -> None:
-    jobs = Jobs(wishes=[Wish.PARKED])
+    jobs = Jobs(wishes=[ResultClaim.PARKED])
     with pytest.raises(Ignore):
         run(jobs, stops(AssertionError("the stage ran")))
     assert jobs.said == ["claim", "want"]
 
 
 def test_a_result_that_was_just_made_and_is_not_there_is_made_again() -> None:
-    jobs = Jobs(wishes=[Wish.MADE, Wish.MAKE])
+    jobs = Jobs(wishes=[ResultClaim.MADE, ResultClaim.MAKE])
     run(jobs, works)
     assert [word for word in jobs.said if word != "renew"] == ["claim", "want", "want", "finish"]
 
@@ -195,5 +195,5 @@ def test_work_is_done_unasked_while_redis_is_away() -> None:
 @pytest.mark.parametrize(("stage", "paces"), [(Stage.RENDER, 1), (Stage.DETECT, 0)])
 def test_only_stages_that_denoise_set_the_pace(stage: Stage, paces: int) -> None:
     held = Holder(Jobs(answer=Claim(job=job(stage), attempt=ATTEMPT)), {stage: lone(works)})
-    perform(cast("Child", held), stage, "a job")
+    perform(cast("Executor", held), stage, "a job")
     assert len(held.paces) == paces

@@ -5,7 +5,7 @@ from torch import nn
 
 from shared.settings import Settings
 from worker.models.bundle import Bundle, load_bundle
-from worker.runner.device import Equipment
+from worker.runner.device import DeviceMonitor
 
 SETTINGS = Settings(device="cpu")
 
@@ -29,14 +29,14 @@ def test_to_warm_up_runs_every_network(bundle: Bundle) -> None:
     }
     ran: set[str] = set()
     hooks = [network.register_forward_hook(lambda *_, name=name: ran.add(name)) for name, network in networks.items()]
-    Equipment(bundle, SETTINGS).warm_up()
+    DeviceMonitor(bundle, SETTINGS).warm_up()
     for hook in hooks:
         hook.remove()
     assert ran == set(networks)
 
 
 def test_a_worker_knows_its_device_and_the_largest_picture_of_its_bundle(bundle: Bundle) -> None:
-    gauge = Equipment(bundle, SETTINGS).gauge()
+    gauge = DeviceMonitor(bundle, SETTINGS).gauge()
     assert gauge.device.startswith("cpu")
     assert 0 < gauge.free_mb <= gauge.memory_mb
     assert gauge.max_pixels == 256 * 256
@@ -45,6 +45,6 @@ def test_a_worker_knows_its_device_and_the_largest_picture_of_its_bundle(bundle:
 @pytest.mark.parametrize(("asked", "most"), [(20_000, 20_000), (10**9, 256 * 256)])
 def test_a_setting_bounds_the_picture_within_what_the_bundle_draws(bundle: Bundle, asked: int, most: int) -> None:
     settings = SETTINGS.model_copy(update={"max_pixels": asked})
-    equipment = Equipment(bundle, settings)
+    equipment = DeviceMonitor(bundle, settings)
     equipment.warm_up()
     assert equipment.gauge().max_pixels == most

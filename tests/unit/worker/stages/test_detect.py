@@ -15,7 +15,7 @@ from shared.orders import DetectConcept
 from worker.concepts.boxes import Box, Candidate
 from worker.models.bundle import Detection
 from worker.models.faces import FaceBox
-from worker.stages.detect import Whereabouts, detect
+from worker.stages.detect import DetectedRegions, detect
 
 MAN, WOMAN = (4.0, 20.0, 60.0, 128.0), (66.0, 24.0, 122.0, 128.0)
 FACES = ((16.0, 30.0, 48.0, 66.0), (78.0, 34.0, 110.0, 70.0))
@@ -47,7 +47,7 @@ class KnowsFaces:
 
 def run(
     *concepts: DetectConcept, people: dict[str, Sequence[Box]] | None = None, faces: Sequence[Box] = FACES
-) -> tuple[Whereabouts, KnowsPeople]:
+) -> tuple[DetectedRegions, KnowsPeople]:
     phrases = KnowsPeople(people={"the man": [MAN], "the woman": [WOMAN]} if people is None else people, asked=[])
     eyes: Any = KnowsFaces(faces)
     detection = Detection(faces=eyes, phrases=phrases, engine="knows")

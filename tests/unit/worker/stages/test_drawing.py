@@ -11,13 +11,13 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 
-from shared.errors import JobCancelled
+from shared.errors import JobCanceled
 from shared.job import Mode
 from shared.orders import BranchText, Drawing, PersonalizeOrder, Region
 from tests.support.tiny import tiny_generator
 from worker.blend.loop import one_by_one
 from worker.models.bundle import Generation
-from worker.models.keypoints import Pen
+from worker.models.keypoints import KeypointStyle
 from worker.stages.personalize import Cast, arrange, personalize
 from worker.stages.render import Template, render
 
@@ -33,7 +33,7 @@ MODES: tuple[Mode, ...] = ("literal", "staged", "shared")
 @pytest.fixture(scope="module")
 def generation() -> Generation:
     generator = tiny_generator()
-    return Generation(generator=generator, pen=Pen(), batched=True)
+    return Generation(generator=generator, pen=KeypointStyle(), batched=True)
 
 
 @pytest.fixture(scope="module")
@@ -185,9 +185,9 @@ def test_what_a_step_raises_ends_the_work(generation: Generation, template: Temp
         seen.append(i)
         if i == 2:
             message = "taken back"
-            raise JobCancelled(message)
+            raise JobCanceled(message)
 
-    with pytest.raises(JobCancelled):
+    with pytest.raises(JobCanceled):
         personalize(generation, order("shared", 0.0), cast_of(template), cancel)
     assert seen == [1, 2]
 

@@ -12,11 +12,11 @@ from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Settings
 from shared.store.queue.dispatch import MOST_AT_ONCE
 from shared.store.queue.values import (
-    Gauge,
+    DeviceStatus,
+    DispatchedJob,
     Readiness,
-    Ring,
     Waiting,
-    WorkerFacts,
+    WorkerStatus,
 )
 from tests.support.fault_stages import load_stages
 from tests.support.queue_records import Records
@@ -32,8 +32,8 @@ def records(settings: Settings) -> Iterator[Records]:
     made.close()
 
 
-def facts(name: str = "worker", *, role: str = "all", draining: bool = False) -> WorkerFacts:
-    return WorkerFacts(name=name, role=role, slots=1, bundle="mini", draining=draining)
+def facts(name: str = "worker", *, role: str = "all", draining: bool = False) -> WorkerStatus:
+    return WorkerStatus(name=name, role=role, slots=1, bundle="mini", draining=draining)
 
 
 def waiting(detection: int = 0, generation: int = 0) -> list[Waiting]:
@@ -42,7 +42,7 @@ def waiting(detection: int = 0, generation: int = 0) -> list[Waiting]:
 
 
 def handed_out(records: Records, places: int = 100) -> list[str]:
-    return [ring.job_id for ring in records.fleet.hand_out("test", places) or []]
+    return [ring.job_id for ring in records.fleet.dispatch("test", places) or []]
 
 
 # Handing out
@@ -80,9 +80,9 @@ def test_a_flood_is_handed_out_in_portions(records: Records) -> None:
 def test_interactive_jobs_go_before_the_batch_lane(records: Records) -> None:
     batch = records.submit(lane="batch")
     interactive = records.submit()
-    assert records.fleet.hand_out("test", 2) == [
-        Ring(job_id=interactive, stage=Stage.IDENTIFY, first=True),
-        Ring(job_id=batch, stage=Stage.IDENTIFY, first=False),
+    assert records.fleet.dispatch("test", 2) == [
+        DispatchedJob(job_id=interactive, stage=Stage.IDENTIFY, first=True),
+        DispatchedJob(job_id=batch, stage=Stage.IDENTIFY, first=False),
     ]
 
 
@@ -100,7 +100,7 @@ def test_a_batch_job_that_waited_long_gets_a_place_beside_interactive_ones(recor
     old, _ = records.submit(lane="batch"), records.submit(lane="batch")
     assert old not in handed_out(records, 5)
     records.make_older("ready", old, records.settings.aging_s + 1)
-    assert records.fleet.hand_out("test", 5) == [Ring(job_id=old, stage=Stage.IDENTIFY, first=True)]
+    assert records.fleet.dispatch("test", 5) == [DispatchedJob(job_id=old, stage=Stage.IDENTIFY, first=True)]
     assert handed_out(records, 5) == []
 
 
@@ -131,30 +131,30 @@ def test_a_tenant_that_comes_late_owes_nothing_and_has_saved_nothing(records: Re
 
 def test_only_one_hands_out_at_a_time(records: Records) -> None:
     records.submit()
-    assert records.fleet.hand_out("first", 0) == []
-    assert records.fleet.hand_out("second", 100) is None
-    assert len(records.fleet.hand_out("first", 100) or []) == 1
+    assert records.fleet.dispatch("first", 0) == []
+    assert records.fleet.dispatch("second", 100) is None
+    assert len(records.fleet.dispatch("first", 100) or []) == 1
 
 
 def test_a_pumper_that_leaves_lets_the_next_one_pump_at_once(records: Records) -> None:
-    records.fleet.hand_out("first", 0)
+    records.fleet.dispatch("first", 0)
     records.fleet.leave("second")
-    assert records.fleet.hand_out("second", 0) is None
+    assert records.fleet.dispatch("second", 0) is None
     records.fleet.leave("first")
-    assert records.fleet.hand_out("second", 0) == []
+    assert records.fleet.dispatch("second", 0) == []
 
 
 def test_the_pump_lock_goes_with_a_pumper_that_died(records: Records) -> None:
-    records.fleet.hand_out("first", 0)
+    records.fleet.dispatch("first", 0)
     assert 0 < records.redis.pttl(f"{records.settings.key_prefix}:pump") <= 5_000
 
 
 def test_the_bell_wakes_the_pump_for_a_new_job(records: Records) -> None:
-    records.fleet.hand_out("test", 0)
+    records.fleet.dispatch("test", 0)
     records.submit()
     records.submit()
     assert records.redis.llen(f"{records.settings.key_prefix}:bell") == 1
-    records.fleet.wait_for_bell(5.0)
+    records.fleet.wait_for_notification(5.0)
     assert records.redis.llen(f"{records.settings.key_prefix}:bell") == 0
 
 
@@ -214,7 +214,7 @@ def test_a_lost_doorbell_is_rung_again(records: Records) -> None:
     job_id = records.submit()
     handed_out(records)
     records.make_older("flight", job_id, LONG_S)
-    ring = Ring(job_id=job_id, stage=Stage.IDENTIFY, first=True)
+    ring = DispatchedJob(job_id=job_id, stage=Stage.IDENTIFY, first=True)
     assert records.fleet.reap(waiting()).rings == (ring,)
     assert records.fleet.reap(waiting()).rings == ()
 
@@ -245,7 +245,7 @@ def test_a_job_whose_chain_broke_off_is_rung_at_the_stage_that_is_due(records: R
     job_id = records.submit(lane="batch")
     records.finish(job_id, until=Stage.IDENTIFY)
     records.make_older("flight", job_id, LONG_S)
-    ring = Ring(job_id=job_id, stage=Stage.RENDER, first=False)
+    ring = DispatchedJob(job_id=job_id, stage=Stage.RENDER, first=False)
     assert records.fleet.reap(waiting(detection=3)).rings == (ring,)
 
 
@@ -253,7 +253,7 @@ def test_a_batch_job_that_waited_long_in_celery_is_rung_as_the_first(records: Re
     job_id = records.submit(lane="batch")
     handed_out(records)
     records.make_older("flight", job_id, records.settings.aging_s + 1)
-    ring = Ring(job_id=job_id, stage=Stage.IDENTIFY, first=True)
+    ring = DispatchedJob(job_id=job_id, stage=Stage.IDENTIFY, first=True)
     assert records.fleet.reap(waiting(detection=9)).rings == (ring,)
 
 
@@ -276,7 +276,7 @@ def test_messages_are_counted_in_every_queue(settings: Settings) -> None:
     app = create_app(settings, load_stages)
     assert not any(one.messages for one in broker.messages_waiting(app, settings))
     for stage, first in ((Stage.RENDER, True), (Stage.RENDER, False), (Stage.DETECT, False)):
-        broker.ring(app, settings, Ring(job_id="0" * 32, stage=stage, first=first))
+        broker.ring(app, settings, DispatchedJob(job_id="0" * 32, stage=stage, first=first))
     counts = {one.stage: one.messages for one in broker.messages_waiting(app, settings)}
     assert counts == {Stage.IDENTIFY: 1, Stage.RENDER: 2, Stage.DETECT: 1, Stage.PERSONALIZE: 2, Stage.VERIFY: 1}
     app.close()
@@ -286,44 +286,44 @@ def test_messages_are_counted_in_every_queue(settings: Settings) -> None:
 
 
 def test_a_worker_is_ready_when_its_child_has_said_so(records: Records) -> None:
-    assert records.fleet.beat(facts()) is None
+    assert records.fleet.heartbeat(facts()) is None
     assert records.fleet.ready_slots() == 0
-    records.fleet.say_ready("worker", ready=False, reason="loading")
-    assert records.fleet.beat(facts()) == Readiness(ready=False, reason="loading")
+    records.fleet.set_ready("worker", ready=False, reason="loading")
+    assert records.fleet.heartbeat(facts()) == Readiness(ready=False, reason="loading")
     assert records.fleet.ready_slots() == 0
-    records.fleet.say_ready("worker", ready=True)
-    assert records.fleet.beat(facts()) == Readiness(ready=True)
+    records.fleet.set_ready("worker", ready=True)
+    assert records.fleet.heartbeat(facts()) == Readiness(ready=True)
     assert records.fleet.ready_slots() == 1
 
 
 def test_a_worker_that_drains_takes_no_jobs(records: Records) -> None:
-    records.fleet.say_ready("worker", ready=True)
-    records.fleet.beat(facts(draining=True))
+    records.fleet.set_ready("worker", ready=True)
+    records.fleet.heartbeat(facts(draining=True))
     assert records.fleet.ready_slots() == 0
 
 
 def test_a_worker_that_left_is_no_longer_counted(records: Records) -> None:
-    records.fleet.say_ready("worker", ready=True)
-    records.fleet.beat(facts())
+    records.fleet.set_ready("worker", ready=True)
+    records.fleet.heartbeat(facts())
     records.fleet.leave("worker")
     assert records.fleet.ready_slots() == 0
     assert records.ask(lambda store: store.workers()) == []
 
 
 def test_a_worker_that_is_silent_for_long_is_no_longer_counted(records: Records) -> None:
-    records.fleet.say_ready("worker", ready=True)
-    records.fleet.beat(facts())
+    records.fleet.set_ready("worker", ready=True)
+    records.fleet.heartbeat(facts())
     records.redis.zincrby(f"{records.settings.key_prefix}:workers", -LONG_S, "worker")
     assert records.fleet.ready_slots() == 0
     assert records.ask(lambda store: store.workers()) == []
 
 
 def test_redis_can_be_reminded_of_what_a_child_said(records: Records) -> None:
-    records.fleet.say_ready("worker", ready=True)
+    records.fleet.set_ready("worker", ready=True)
     records.redis.delete(f"{records.settings.key_prefix}:worker:worker")
-    assert records.fleet.beat(facts()) is None
+    assert records.fleet.heartbeat(facts()) is None
     records.fleet.remind("worker", Readiness(ready=True))
-    assert records.fleet.beat(facts()) == Readiness(ready=True)
+    assert records.fleet.heartbeat(facts()) == Readiness(ready=True)
 
 
 def test_a_reminder_is_no_sign_of_life(records: Records) -> None:
@@ -333,25 +333,25 @@ def test_a_reminder_is_no_sign_of_life(records: Records) -> None:
 
 
 def test_a_child_that_spoke_in_the_meantime_is_not_talked_over(records: Records) -> None:
-    records.fleet.say_ready("worker", ready=True)
+    records.fleet.set_ready("worker", ready=True)
     records.fleet.remind("worker", Readiness(ready=False, reason="loading"))
-    assert records.fleet.beat(facts()) == Readiness(ready=True)
+    assert records.fleet.heartbeat(facts()) == Readiness(ready=True)
 
 
 def test_the_api_sees_what_workers_say(records: Records) -> None:
-    records.fleet.say_ready("worker", ready=False, reason="unet: truncated")
-    records.fleet.beat(facts(role="generation"))
+    records.fleet.set_ready("worker", ready=False, reason="unet: truncated")
+    records.fleet.heartbeat(facts(role="generation"))
     (seen,) = records.ask(lambda store: store.workers())
     assert (seen.role, seen.bundle, seen.ready, seen.reason) == ("generation", "mini", False, "unet: truncated")
 
 
 def test_the_api_sees_the_device_as_it_is_now(records: Records) -> None:
-    gauge = Gauge(device="a card", memory_mb=24_000, free_mb=9_000, max_pixels=1_048_576)
-    records.fleet.say_ready("worker", ready=True, gauge=gauge)
+    gauge = DeviceStatus(device="a card", memory_mb=24_000, free_mb=9_000, max_pixels=1_048_576)
+    records.fleet.set_ready("worker", ready=True, gauge=gauge)
     records.fleet.remind(
         "worker", Readiness(ready=True), gauge.model_copy(update={"free_mb": 8_000, "steps_per_s": 2.5})
     )
-    records.fleet.beat(facts())
+    records.fleet.heartbeat(facts())
     (seen,) = records.ask(lambda store: store.workers())
     assert (seen.device, seen.memory_mb, seen.free_mb, seen.max_pixels) == ("a card", 24_000, 8_000, 1_048_576)
     assert seen.steps_per_s == 2.5

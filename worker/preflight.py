@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from celery.worker import state
 
 from shared.settings import EXIT_CONFIG
-from shared.startup import Flaw, Startup
+from shared.startup import Problem, Startup
 
 
-def look_around(look: Callable[[], Sequence[Flaw]]) -> None:
+def preflight(look: Callable[[], Sequence[Problem]]) -> None:
     """Looks; where the worker must not run it ends at once, or as soon as a server that was away tells so."""
     Startup(look).begin(_end)
 

@@ -12,8 +12,8 @@ from shared.orders import Drawing, RenderOrder
 from shared.settings import Settings
 from tests.support.provenance import validated
 from tests.support.safety import ALWAYS, NEVER, write_safety
-from worker.output.finish import finisher_of
 from worker.output.png import pixels
+from worker.output.postprocess import postprocessor_of
 from worker.output.watermark import read
 from worker.stages.personalize import Show
 
@@ -32,26 +32,26 @@ DRAWING = Drawing(
 
 
 def digest(settings: Settings) -> str:
-    return RenderOrder(bundle="mini", drawing=DRAWING, finish=finisher_of(settings, "mini", CPU).wish()).digest()
+    return RenderOrder(bundle="mini", drawing=DRAWING, finish=postprocessor_of(settings, "mini", CPU).wish()).digest()
 
 
 def test_a_picture_is_marked_and_then_signed(tmp_path: Path) -> None:
     files = own_certificate(tmp_path)
     settings = Settings(c2pa_certificate=str(files.chain), c2pa_key=str(files.key), watermark="example.org")
-    finisher = finisher_of(settings, "mini", CPU)
+    finisher = postprocessor_of(settings, "mini", CPU)
     data = finisher.file(PICTURE, finisher.wish())
     assert validated(data, root=files.root)[0] == "Trusted"
     assert read(pixels(data)) == "example.org"
 
 
 def test_pictures_are_as_they_were_drawn_where_nothing_is_asked() -> None:
-    finisher = finisher_of(Settings(), "mini", CPU)
+    finisher = postprocessor_of(Settings(), "mini", CPU)
     assert np.array_equal(pixels(finisher.file(PICTURE, finisher.wish())), PICTURE)
 
 
 def test_a_forbidden_picture_is_no_file_and_nothing_is_shown_of_it_before(tmp_path: Path) -> None:
     forbids, allows = (
-        finisher_of(Settings(safety_checkpoint=str(write_safety(tmp_path / name, threshold))), "mini", CPU)
+        postprocessor_of(Settings(safety_checkpoint=str(write_safety(tmp_path / name, threshold))), "mini", CPU)
         for name, threshold in (("forbids", ALWAYS), ("allows", NEVER))
     )
     with pytest.raises(UnsafeContent):
@@ -63,9 +63,9 @@ def test_a_forbidden_picture_is_no_file_and_nothing_is_shown_of_it_before(tmp_pa
         steps.append((step, of))
         return lambda _picture: None
 
-    assert finisher_of(Settings(), "mini", CPU).discreet(on_step)(1, 2) is not None
+    assert postprocessor_of(Settings(), "mini", CPU).without_previews(on_step)(1, 2) is not None
     # Whether a preview may be shown is not known before the picture is there, also where it turns out allowed.
-    assert allows.discreet(on_step)(2, 2) is None
+    assert allows.without_previews(on_step)(2, 2) is None
     assert steps == [(1, 2), (2, 2)]
 
 
@@ -73,7 +73,7 @@ def test_the_check_stays_off_a_card_that_is_short_of_room(tmp_path: Path) -> Non
     folder = str(write_safety(tmp_path, NEVER))
     for memory, device in (("full", "meta"), ("lean", "cpu")):
         settings = Settings.model_validate({"safety_checkpoint": folder, "memory": memory})
-        safety = finisher_of(settings, "mini", torch.device("meta")).safety
+        safety = postprocessor_of(settings, "mini", torch.device("meta")).safety
         assert safety is not None
         assert {weight.device.type for weight in safety.network.parameters()} == {device}
 

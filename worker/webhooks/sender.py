@@ -54,7 +54,7 @@ class Reply:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Post:
+class Sender:
     """How requests are made. timeout_s: from the name's look-up to the end of the answer's head."""
 
     destinations: Destinations

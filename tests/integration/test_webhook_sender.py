@@ -24,8 +24,8 @@ from shared.addresses import Destinations
 from shared.webhook import Delivery, DeliveryStatus, Outcome, Webhook
 from tests.support.receiver import Answer, Receiver, receiver
 from worker.webhooks.network import Resolve
-from worker.webhooks.post import Post, Reply
 from worker.webhooks.resolver import Resolver, system_addresses
+from worker.webhooks.sender import Reply, Sender
 
 SECRET, OLD = "whsec_" + "c2VjcmV0" * 6, "whsec_" + "b2xkb2xk" * 6
 LOOPBACK = "127.0.0.1/32"
@@ -60,7 +60,7 @@ def send(
     tls: ssl.SSLContext | None = None,
     old: str | None = None,
 ) -> Reply:
-    post = Post(
+    post = Sender(
         destinations=Destinations.read(origins, networks),
         tls=tls or httpx.create_ssl_context(),
         timeout_s=timeout_s,

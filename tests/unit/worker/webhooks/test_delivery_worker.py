@@ -15,9 +15,9 @@ from shared import broker
 from shared.settings import Settings
 from shared.store.webhooks.deliveries import Collected, DeliveryStore
 from worker.webhooks.app import create_app
-from worker.webhooks.desk import Desk, pause_s
-from worker.webhooks.post import Post
+from worker.webhooks.delivery_worker import DeliveryWorker, pause_s
 from worker.webhooks.resolver import Resolver
+from worker.webhooks.sender import Sender
 
 SETTINGS = Settings(broker_url="memory://", webhook_slots=3)
 
@@ -34,20 +34,20 @@ class Deliveries:
         self.asked_for.append(most)
         return self.found.pop(0)
 
-    def wait_for_bell(self, timeout_s: float) -> None:
+    def wait_for_notification(self, timeout_s: float) -> None:
         self.waited_s.append(timeout_s)
 
 
-def desk(deliveries: Deliveries, prefix: str, **changed: str) -> tuple[Desk, Any]:
+def desk(deliveries: Deliveries, prefix: str, **changed: str) -> tuple[DeliveryWorker, Any]:
     settings = SETTINGS.model_copy(update={"key_prefix": prefix, **changed})
     app = create_app(settings)
-    post = Post(
+    post = Sender(
         destinations=settings.webhook_destinations,
         tls=httpx.create_ssl_context(),
         timeout_s=1.0,
         resolve=Resolver(1),
     )
-    return Desk(app, cast("DeliveryStore", deliveries), settings, post), app
+    return DeliveryWorker(app, cast("DeliveryStore", deliveries), settings, post), app
 
 
 def stopped() -> threading.Event:

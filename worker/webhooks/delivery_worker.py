@@ -13,11 +13,11 @@ from kombu.exceptions import OperationalError
 from shared import broker
 from shared.errors import RecordsUnavailable
 from shared.settings import Settings
-from shared.store.webhooks.deliveries import DeliveryStore, Posting
+from shared.store.webhooks.deliveries import DeliveryLease, DeliveryStore
 from shared.telemetry.log import get_logger
 from shared.telemetry.metrics import meters
 from worker.queue.executor import persist
-from worker.webhooks.post import Post, Reply
+from worker.webhooks.sender import Reply, Sender
 
 _PAUSE_S = 1.0
 # Looks that find nothing are at least this far apart; one after a quiet time waits for nothing.
@@ -31,10 +31,10 @@ _SETTLE_S = 10.0
 log = get_logger(__name__)
 
 
-class Desk:
+class DeliveryWorker:
     """One a process. `deliver` is called by many threads at once, `tick` by one."""
 
-    def __init__(self, app: Celery, deliveries: DeliveryStore, settings: Settings, post: Post) -> None:
+    def __init__(self, app: Celery, deliveries: DeliveryStore, settings: Settings, post: Sender) -> None:
         self._app = app
         self._deliveries = deliveries
         self._settings = settings
@@ -69,7 +69,7 @@ class Desk:
         if not found.ids:
             stop.wait(_IDLE_LOOK_S)
             next_s = _PAUSE_S if found.next_s is None else found.next_s
-            self._deliveries.wait_for_bell(min(_PAUSE_S, max(_IDLE_LOOK_S, next_s)))
+            self._deliveries.wait_for_notification(min(_PAUSE_S, max(_IDLE_LOOK_S, next_s)))
 
     def deliver(self, delivery_id: str) -> None:
         """Makes a delivery that was rung for, unless somebody else makes it or it is over."""
@@ -85,37 +85,37 @@ class Desk:
 
     def _make(self, delivery_id: str) -> None:
         try:
-            posting = self._deliveries.claim(delivery_id, token=secrets.token_hex(8))
+            delivery_lease = self._deliveries.claim(delivery_id, token=secrets.token_hex(8))
         except RecordsUnavailable as error:
             # The doorbell is spent; what it rang for is due again soon.
             log.warning("claim_failed", error=error.message)
             return
-        if posting is None:
+        if delivery_lease is None:
             log.info("doorbell_turned_away")
             return
-        asyncio.run(self._deliver(posting))
+        asyncio.run(self._deliver(delivery_lease))
 
-    async def _deliver(self, posting: Posting) -> None:
-        reply = await self._post.send(posting.webhook, posting.delivery)
+    async def _deliver(self, delivery_lease: DeliveryLease) -> None:
+        reply = await self._post.send(delivery_lease.webhook, delivery_lease.delivery)
         meters().deliveries.labels(reply.attempt.outcome.value).inc()
         meters().delivery_seconds.observe(reply.attempt.seconds or 0.0)
-        status = self._settle(posting, reply)
+        status = self._settle(delivery_lease, reply)
         log.info(
             "delivery_made",
-            webhook_id=posting.webhook.id,
-            kind=posting.delivery.kind,
-            attempt=posting.attempt,
+            webhook_id=delivery_lease.webhook.id,
+            kind=delivery_lease.delivery.kind,
+            attempt=delivery_lease.attempt,
             outcome=reply.attempt.outcome.value,
             http_status=reply.attempt.http_status,
             seconds=reply.attempt.seconds,
             status=status,
         )
 
-    def _settle(self, posting: Posting, reply: Reply) -> str:
-        pause = pause_s(posting.tries, first_s=self._settings.webhook_retry_s)
+    def _settle(self, delivery_lease: DeliveryLease, reply: Reply) -> str:
+        pause = pause_s(delivery_lease.tries, first_s=self._settings.webhook_retry_s)
         try:
             return persist(
-                lambda: self._deliveries.settle(posting, reply.attempt, pause_s=pause, asked_s=reply.asked_s),
+                lambda: self._deliveries.settle(delivery_lease, reply.attempt, pause_s=pause, asked_s=reply.asked_s),
                 for_s=_SETTLE_S,
             )
         except RecordsUnavailable as error:
@@ -124,7 +124,7 @@ class Desk:
 
     def _ring(self, delivery_id: str) -> None:
         try:
-            broker.ring_delivery(self._app, self._settings, delivery_id)
+            broker.notify_delivery(self._app, self._settings, delivery_id)
         except OperationalError as error:
             # Nobody claims it, so it is due again soon.
             log.warning("doorbell_not_published", delivery_id=delivery_id, error=str(error))

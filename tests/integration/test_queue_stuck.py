@@ -12,12 +12,12 @@ from celery import Celery
 from shared import broker
 from shared.job import Stage
 from shared.settings import Settings
-from shared.store.queue.values import Ring
+from shared.store.queue.values import DispatchedJob
 from tests.support.queue_records import Records
 from tests.support.servers import redis_server
 from tests.support.stand_ins import no_stages
 from worker.app import create_app
-from worker.queue.stuck import Ears
+from worker.queue.stuck import StuckDetector
 
 NAME = "detection@here.7"
 DEAF_AFTER_S, LOOK_EVERY_S = 60.0, 5.0
@@ -31,7 +31,7 @@ class Worker:
     now_s: float = 1000.0
     taken: int = 0
     may_take: bool = True
-    ears: Ears = field(init=False)
+    ears: StuckDetector = field(init=False)
     records: Records = field(init=False)
     app: Celery = field(init=False)
 
@@ -39,7 +39,7 @@ class Worker:
         self.settings = self.settings.model_copy(update={"role": "detection", "deaf_after_s": DEAF_AFTER_S})
         self.records = Records(settings=self.settings)
         self.app = create_app(self.settings, no_stages)
-        self.ears = Ears(
+        self.ears = StuckDetector(
             self.app,
             self.records.fleet,
             self.settings,
@@ -50,13 +50,13 @@ class Worker:
 
     def ring(self, stage: Stage = Stage.IDENTIFY) -> None:
         """A message for the queue of this stage."""
-        broker.ring(self.app, self.settings, Ring(job_id="a job", stage=stage, first=True))
+        broker.ring(self.app, self.settings, DispatchedJob(job_id="a job", stage=stage, first=True))
 
     def is_deaf_within(self, seconds: float) -> bool:
         """Whether it was found deaf at one of the looks of the next seconds."""
         for _ in range(int(seconds / LOOK_EVERY_S)):
             self.now_s += LOOK_EVERY_S
-            if self.ears.are_deaf(may_take=self.may_take):
+            if self.ears.is_stuck(may_take=self.may_take):
                 return True
         return False
 
