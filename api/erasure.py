@@ -23,8 +23,8 @@ from shared.batch import Batch, Log, job_id_of
 from shared.batch_files import ChunkLog
 from shared.blob_store import Blob, BlobStore, batch_folder, photo_key, photos_folder, stage_folder
 from shared.errors import TransientError
-from shared.job import Stage
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store.batches.store import AsyncBatchStore
 from shared.store.jobs.erasure import Erasing, Erasures, Remaining
 from shared.store.tenants.audit import Action, AuditLog
@@ -190,7 +190,7 @@ class Eraser:
         for stage, digest in left.results:
             if await self.records.unuse(left, stage, digest):
                 await self._delete(stage_folder(left.tenant, stage, digest))
-                if stage == Stage.IDENTIFY:
+                if Stage(stage).info.from_photos:
                     await self.records.forget_faces_of(left, digest)
         await self.records.forget(left.job_id)
 

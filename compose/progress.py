@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-STAGES = {
-    "identify": "reading the faces",
-    "render": "drawing the scene",
-    "detect": "finding everyone in it",
-    "personalize": "putting everyone in",
-    "verify": "looking whether everyone is in it",
-}
+from shared.stages import Stage
+
+_ACTIVITIES = {stage.value: stage.info.activity for stage in Stage}
 _BAR = 24
 _PLAIN_EVERY = 0.25
 
@@ -44,7 +40,7 @@ class ProgressLines:
             filled = round(fraction * _BAR)
             self._line(f"{stage:<12} {'█' * filled}{'·' * (_BAR - filled)} {words}", last=False)
         elif stage != self._stage:
-            self._line(f"{stage:<12} {STAGES.get(stage, words)}", last=True)
+            self._line(f"{stage:<12} {_ACTIVITIES.get(stage, words)}", last=True)
             self._fraction = 0.0
         elif fraction - self._fraction >= _PLAIN_EVERY:
             self._line(f"{stage:<12} step {words}", last=True)

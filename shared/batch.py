@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from shared.job import Job, JobSpec, Stage, Status
+from shared.job import Job, JobSpec, Status
+from shared.stages import Stage
 from shared.verification import ConceptRegion, PhotoFaces, Verification, best_of, shortfalls
 
 MAX_CUSTOM_ID_CHARS = 128

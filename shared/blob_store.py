@@ -23,8 +23,8 @@ from botocore.client import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import BlobsUnavailable
-from shared.job import Stage
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.telemetry.metrics import meters
 
 # How long a signed address takes an upload.

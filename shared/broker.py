@@ -12,9 +12,8 @@ from celery import Celery, chain
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
-from shared.job import Stage
-from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Role, Settings
+from shared.stages import FIRST_STAGE, STAGES, Stage
 from shared.store.queue.values import DispatchedJob, Waiting
 
 # Plain strings: celery.signature breaks on an Enum.
@@ -39,12 +38,12 @@ _RETRY_POLICY = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.3, 
 
 def queue_names(settings: Settings, role: Role) -> list[str]:
     """Celery queues that a worker of this role serves."""
-    return sorted({queue_name(settings, stage) for stage in STAGES if role in ("all", QUEUE_OF[stage])})
+    return sorted({queue_name(settings, stage) for stage in STAGES if role in ("all", stage.info.queue)})
 
 
 def queue_name(settings: Settings, stage: Stage) -> str:
     """Celery queue of a stage."""
-    return f"{settings.key_prefix}.{QUEUE_OF[stage]}"
+    return f"{settings.key_prefix}.{stage.info.queue}"
 
 
 def options(settings: Settings) -> dict[str, Any]:
@@ -78,7 +77,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "task_queues": [
             Queue(name, Exchange(name, type="direct"), routing_key=name) for name in queue_names(settings, "all")
         ],
-        "task_default_queue": queue_name(settings, STAGES[0]),
+        "task_default_queue": queue_name(settings, FIRST_STAGE),
         # A queue that nobody declared here is a slip, not a wish.
         "task_create_missing_queues": False,
         "task_serializer": "json",
@@ -143,7 +142,6 @@ def configure(app: Celery, settings: Settings) -> None:
 
 def ring(app: Celery, settings: Settings, doorbell: DispatchedJob) -> None:
     """Publishes the chain of the job's stages from the one that is due. Raises kombu's OperationalError."""
-    due = STAGES[STAGES.index(doorbell.stage) :]
     priority = FIRST if doorbell.first else LATER
     signatures = [
         app.signature(
@@ -152,7 +150,7 @@ def ring(app: Celery, settings: Settings, doorbell: DispatchedJob) -> None:
             immutable=True,
             options={"queue": queue_name(settings, stage), "priority": priority},
         )
-        for stage in due
+        for stage in doorbell.stage.and_later()
     ]
     chain(*signatures).apply_async()
 
@@ -166,7 +164,7 @@ def messages_waiting(app: Celery, settings: Settings) -> list[Waiting]:
         except connection.connection_errors as error:
             raise OperationalError(str(error)) from error
     return [
-        Waiting(stage=stage, queue=QUEUE_OF[stage], messages=count[queue_name(settings, stage)]) for stage in STAGES
+        Waiting(stage=stage, queue=stage.info.queue, messages=count[queue_name(settings, stage)]) for stage in STAGES
     ]
 
 

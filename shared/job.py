@@ -16,6 +16,7 @@ from pydantic import (
     field_validator,
 )
 
+from shared.stages import LAST_STAGE, Stage
 from shared.verification import ConceptRegion, PhotoFaces, Try, Verification
 
 MAX_CONCEPTS = 5
@@ -51,16 +52,6 @@ MaskKind = Literal["box", "ellipse"]
 Scheduler = Literal["euler", "euler_a", "euler_trailing", "ddim", "ddim_trailing", "dpmpp_2m", "unipc", "lcm"]
 Lane = Literal["interactive", "batch"]
 Preset = Literal["fast", "balanced", "best"]
-
-
-class Stage(StrEnum):
-    """The stages of a job, in their order."""
-
-    IDENTIFY = "identify"
-    RENDER = "render"
-    DETECT = "detect"
-    PERSONALIZE = "personalize"
-    VERIFY = "verify"
 
 
 class Status(StrEnum):
@@ -201,8 +192,8 @@ EmbedSettings = Annotated[
 
 def check_until(until: Stage, wishes: Mapping[str, object]) -> Stage:
     """The stage, unless the wishes for a picture need a later one. Raises ValueError."""
-    if until is not Stage.VERIFY and (wishes.get("min_identity") is not None or wishes.get("max_tries", 1) != 1):
-        message = f"min_identity and max_tries look at the verified picture: they need until verify, not {until}"
+    if until is not LAST_STAGE and (wishes.get("min_identity") is not None or wishes.get("max_tries", 1) != 1):
+        message = f"min_identity and max_tries look at the verified picture: they need until {LAST_STAGE}, not {until}"
         raise ValueError(message)
     return until
 
@@ -217,7 +208,7 @@ class JobSpec(Asked):
     lane: Lane = "interactive"
     min_identity: MinIdentity = None
     max_tries: MaxTries = 1
-    until: Until = Stage.VERIFY
+    until: Until = LAST_STAGE
     embed_settings: EmbedSettings = False
     retention_s: int | None = Field(
         None,

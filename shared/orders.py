@@ -11,18 +11,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.job import BoxPx, MaskKind, Mode, Scheduler, Stage
-
-STAGES: tuple[Stage, ...] = (Stage.IDENTIFY, Stage.RENDER, Stage.DETECT, Stage.PERSONALIZE, Stage.VERIFY)
-# What another seed changes: the stages of a try after the first.
-REDRAWN: tuple[Stage, ...] = STAGES[1:]
-QUEUE_OF: dict[Stage, Literal["detection", "generation"]] = {
-    Stage.IDENTIFY: "detection",
-    Stage.RENDER: "generation",
-    Stage.DETECT: "detection",
-    Stage.PERSONALIZE: "generation",
-    Stage.VERIFY: "detection",
-}
+from shared.job import BoxPx, MaskKind, Mode, Scheduler
+from shared.stages import Stage
 
 
 class Order(BaseModel):

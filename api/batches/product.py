@@ -23,10 +23,10 @@ from shared.job import (
     NegativePrompt,
     Prompt,
     Sampling,
-    Stage,
     Until,
     check_until,
 )
+from shared.stages import LAST_STAGE, Stage
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 MOST_NAME_CHARS = 100
@@ -41,7 +41,7 @@ class Scene(Asked):
     sampling: Sampling = Sampling()
     min_identity: MinIdentity = None
     max_tries: MaxTries = 1
-    until: Until = Stage.VERIFY
+    until: Until = LAST_STAGE
     embed_settings: EmbedSettings = False
 
     @field_validator("until")

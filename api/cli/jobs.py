@@ -13,7 +13,7 @@ from api.cli import show
 from api.cli.connection import FAILED, Consent, client_of
 from api.client import Client, Job, scene
 from shared.errors import InvalidField
-from shared.job import Stage
+from shared.stages import LAST_STAGE, Stage
 
 _Id = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.", show_default=False)]
 _AsJson = Annotated[bool, typer.Option("--json", help="The whole job as JSON.")]
@@ -70,7 +70,7 @@ def submit(
     until: Annotated[
         Stage,
         typer.Option(help="The job succeeds after this stage: identify checks the photos, detect shows who is where."),
-    ] = Stage.VERIFY,
+    ] = LAST_STAGE,
     embed_settings: Annotated[
         bool, typer.Option("--embed-settings", help="The picture's PNG says how it was drawn.")
     ] = False,
@@ -95,7 +95,7 @@ def submit(
     """
     if (file is None) == (prompt is None):
         raise typer.BadParameter("give either the scene or --file", param_hint="PROMPT")
-    if out is not None and until in {Stage.IDENTIFY, Stage.RENDER, Stage.DETECT}:
+    if out is not None and until.is_before(Stage.PERSONALIZE):
         raise typer.BadParameter(f"a job until {until.value} has no picture to write", param_hint="--out")
     wishes = {
         "min_identity": min_identity,

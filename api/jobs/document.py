@@ -26,7 +26,8 @@ from api.jobs.views import (
 )
 from api.photos.document import CONSENT, FILE, PNG
 from shared import errors as tree
-from shared.job import Job, JobSpec, Progress, Stage, Status
+from shared.job import Job, JobSpec, Progress, Status
+from shared.stages import Stage
 from shared.verification import ConceptRegion, PhotoFaces
 
 _PHOTO = "0b54a5b4c5d0b4c2bd5b5d6bd1a0c8f7c6a4a5a9d4a7e6c1b2f3d4e5f6a7b8c9"

@@ -21,8 +21,8 @@ from api.jobs.routes import find
 from api.photos.decode import small
 from shared.blob_store import stage_key
 from shared.errors import NoPicture, NotReadyYet
-from shared.job import Job, Stage
-from shared.orders import STAGES
+from shared.job import Job
+from shared.stages import Stage
 from shared.store.tenants.audit import Action
 
 router = APIRouter(prefix=JOBS)
@@ -87,7 +87,7 @@ def read_of(job: Job, name: str, *, once_s: int = 0) -> AuditRead:
 
 def absent(job: Job, what: str, made_by: Stage) -> NoReturn:
     """Raises NoPicture, or NotReadyYet while there may still be one. made_by: the stage that leaves it."""
-    if STAGES.index(job.spec.until) < STAGES.index(made_by):
+    if job.spec.until.is_before(made_by):
         message = f"the job ends after {job.spec.until}: it has no {what}"
         raise NoPicture(message)
     if job.done:

@@ -10,7 +10,8 @@ from typing_extensions import TypedDict
 
 from api.http.paths import JOBS
 from shared.batch import LineError
-from shared.job import Failure, Job, JobSpec, Lane, Stage, Status
+from shared.job import Failure, Job, JobSpec, Lane, Status
+from shared.stages import Stage
 from shared.store.queue.values import QueuePlace
 from shared.verification import FaceBoxPx, PhotoFaces, Verification, best_of, shortfalls
 

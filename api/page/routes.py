@@ -32,7 +32,7 @@ _HEADERS = {
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cross-LineSource-Opener-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
     # Kept by browsers, and asked for again each time: the files of two versions never meet.
     "Cache-Control": "no-cache",
 }

@@ -8,7 +8,8 @@ from typing import Literal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from shared.job import Lane, Stage, Status
+from shared.job import Lane, Status
+from shared.stages import Stage
 from shared.store.queue.totals import TENANT_CLASSES, LaneTotals, Totals
 from shared.store.queue.values import WorkerStatus
 

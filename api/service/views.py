@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from shared.job import Lane, Stage
+from shared.job import Lane
+from shared.stages import Stage
 
 
 class CheckView(BaseModel):

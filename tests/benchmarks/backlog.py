@@ -27,10 +27,10 @@ from celery import Celery
 from api.jobs.intake import completed
 from compose.processes import Processes, Program
 from shared.broker import WORKER_ARGS
-from shared.job import Concept, Job, JobSpec, Lane, Sampling, Stage
+from shared.job import Concept, Job, JobSpec, Lane, Sampling
 from shared.limits import SDXL_LIMITS
-from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Role, Settings
+from shared.stages import STAGES, Stage
 from shared.store.connection import connect, connect_async
 from shared.store.jobs.store import AsyncJobStore
 from tests.support.api_server import environment_of
@@ -71,7 +71,7 @@ class Began:
 
 def take_time(stage: Stage, client: redis.Redis, key: str, job: Job, on_step: OnStep) -> StageOutput:
     """A stage that notes when it began and takes half a second."""
-    client.rpush(key, f"{job.id} {QUEUE_OF[stage]} {time.time()}")
+    client.rpush(key, f"{job.id} {stage.info.queue} {time.time()}")
     for step in range(_STEPS):
         on_step(step, _STEPS)
         time.sleep(_STAGE_S / _STEPS)
@@ -84,7 +84,7 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
     stages = {
         stage: lone(partial(take_time, stage, client, _began_key(settings)))
         for stage in STAGES
-        if role in ("all", QUEUE_OF[stage])
+        if role in ("all", stage.info.queue)
     }
     return Loaded(stages=stages)
 
@@ -154,7 +154,7 @@ async def interrupt(store: AsyncJobStore, client: Any, settings: Settings, tries
             message = "an interactive job went away"
             raise RuntimeError(message)
         began = [_began(line) for line in await client.lrange(_began_key(settings), 0, -1)]
-        queue = QUEUE_OF[STAGES[0]]
+        queue = STAGES[0].info.queue
         others = [one for one in began if one.queue == queue and job.created_at <= one.at_s < job.started_at]
         running = any(one.queue == queue and job.created_at - _STAGE_S < one.at_s < job.created_at for one in began)
         stages.append(len(others) + int(running))

@@ -12,8 +12,8 @@ import redis
 from celery import Celery, chain
 from kombu import Queue
 
-from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Settings
+from shared.stages import STAGES
 
 
 def create_app(settings: Settings) -> Celery:
@@ -21,7 +21,7 @@ def create_app(settings: Settings) -> Celery:
     app = Celery("bare", broker=settings.redis_url, set_as_current=False)
     app.conf.update(
         task_ignore_result=True,
-        task_queues=[Queue(name) for name in sorted(set(QUEUE_OF.values()))],
+        task_queues=[Queue(name) for name in sorted({stage.info.queue for stage in STAGES})],
         broker_transport_options={"global_keyprefix": f"{settings.key_prefix}:bare:"},
         broker_connection_retry_on_startup=True,
         worker_concurrency=1,
@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> Celery:
 def submit(app: Celery, job_id: str) -> None:
     """Publishes the chain of one job."""
     signatures = [
-        app.signature(f"bare.{stage.value}", args=(job_id,), immutable=True, options={"queue": QUEUE_OF[stage]})
+        app.signature(f"bare.{stage.value}", args=(job_id,), immutable=True, options={"queue": stage.info.queue})
         for stage in STAGES
     ]
     chain(*signatures).apply_async()

@@ -25,9 +25,9 @@ from celery import Celery
 
 from compose.processes import Processes, Program
 from shared.broker import WORKER_ARGS
-from shared.job import Job, Stage
-from shared.orders import QUEUE_OF, STAGES
+from shared.job import Job
 from shared.settings import Role, Settings
+from shared.stages import STAGES, Stage
 from shared.store.connection import connect, connect_async
 from shared.store.jobs.store import AsyncJobStore
 from shared.store.queue.dispatch import QueueStore
@@ -55,7 +55,7 @@ def do_nothing(stage: Stage, job: Job, on_step: OnStep) -> StageOutput:
 
 def load_stages(settings: Settings, role: Role) -> Loaded:
     """The stages of a role, without models."""
-    stages = {stage: lone(partial(do_nothing, stage)) for stage in STAGES if role in ("all", QUEUE_OF[stage])}
+    stages = {stage: lone(partial(do_nothing, stage)) for stage in STAGES if role in ("all", stage.info.queue)}
     return Loaded(stages=stages)
 
 

@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from shared.job import Stage
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store.connection import connect, connect_async
 from shared.store.jobs.leases import JobStore
 from shared.store.jobs.store import AsyncJobStore

@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from shared.job import Stage
+from shared.stages import Stage
 from tests.faults.conftest import WorkerRegistry
 from tests.support.api_server import api_server, png_bytes
 

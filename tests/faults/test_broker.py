@@ -13,8 +13,7 @@ from pathlib import Path
 
 from compose.processes import Running
 from shared import broker
-from shared.job import Stage
-from shared.orders import STAGES
+from shared.stages import STAGES, Stage
 from shared.store.queue.values import DispatchedJob
 from tests.faults.conftest import CREW, WorkerRegistry
 from tests.support.fault_stages import load_stages

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from compose.servers import HOST, free_port
-from shared.job import Stage
+from shared.stages import Stage
 from tests.faults.conftest import WorkerRegistry
 from tests.support.queue_rig import Rig
 from tests.support.servers import s3_server

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from compose.processes import Running
-from shared.job import Stage
+from shared.stages import Stage
 from tests.faults.conftest import CREW, WorkerRegistry
 from tests.support.api_server import api_server, png_bytes
 from tests.support.queue_rig import Rig

@@ -6,7 +6,7 @@ import os
 import signal
 
 from compose.servers import HOST, free_port
-from shared.job import Stage
+from shared.stages import Stage
 from tests.support.queue_rig import Rig
 from tests.support.scrape import scrape
 

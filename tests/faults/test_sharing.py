@@ -7,8 +7,8 @@ import signal
 from collections import Counter
 from collections.abc import Sequence
 
-from shared.job import Job, Stage
-from shared.orders import STAGES
+from shared.job import Job
+from shared.stages import STAGES, Stage
 from tests.faults.conftest import WorkerRegistry
 from tests.support.queue_rig import Rig, Run
 

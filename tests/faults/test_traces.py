@@ -12,8 +12,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from shared.orders import STAGES
 from shared.settings import Settings
+from shared.stages import STAGES
 from tests.support.api_server import api_server, png_bytes
 from tests.support.queue_rig import Rig, rig
 from tests.support.receiver import Receiver, receiver

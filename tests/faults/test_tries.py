@@ -7,8 +7,8 @@ import signal
 import time
 from collections import Counter
 
-from shared.job import Job, Stage
-from shared.orders import REDRAWN
+from shared.job import Job
+from shared.stages import SEEDED_STAGES, Stage
 from tests.faults.conftest import WorkerRegistry
 from tests.support.queue_rig import Rig
 
@@ -40,7 +40,7 @@ def test_a_picture_that_falls_short_is_drawn_again_at_once_and_faces_are_not_rea
     assert time.monotonic() - started_s < SOON_S
     assert (job.status, scores(job)) == ("succeeded", [0.3, 0.8])
     check_kept(job, 1)
-    assert stages(stand, job_id) == {Stage.IDENTIFY: 1, **dict.fromkeys(REDRAWN, 2)}
+    assert stages(stand, job_id) == {Stage.IDENTIFY: 1, **dict.fromkeys(SEEDED_STAGES, 2)}
 
 
 def test_of_tries_that_all_fall_short_the_best_is_kept(crew: WorkerRegistry) -> None:
@@ -86,5 +86,5 @@ def test_jobs_that_share_their_work_decide_each_for_itself(crew: WorkerRegistry)
         check_kept(job, len(job.tries) - 1)
     assert sum((stages(stand, job_id) for job_id in jobs), Counter()) == {
         Stage.IDENTIFY: 1,
-        **dict.fromkeys(REDRAWN, 3),
+        **dict.fromkeys(SEEDED_STAGES, 3),
     }

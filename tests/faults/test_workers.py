@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from shared.job import Stage
 from shared.settings import Settings
+from shared.stages import Stage
 from tests.faults.conftest import WorkerRegistry
 from tests.support.queue_rig import Rig, rig
 

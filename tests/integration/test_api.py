@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from api.photos.decode import photo_id
-from shared.job import Failure, Stage
+from shared.job import Failure
+from shared.stages import Stage
 from shared.store.connection import connect
 from shared.store.jobs.leases import JobStore
 from tests.support.api_server import ApiServer, png_bytes

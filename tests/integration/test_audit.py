@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from api.http.paths import BATCHES
-from shared.job import Stage
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store import keys
 from shared.store.connection import connect, connect_async
 from shared.store.tenants.audit import Action, AuditLog, AuditPage

@@ -15,8 +15,9 @@ import pytest
 from shared.batch import Batch, BatchStatus, Line, Outcome, job_id_of
 from shared.batch_files import ChunkLog, LineChunks
 from shared.blob_store import BlobStore
-from shared.job import Stage, Status
+from shared.job import Status
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store.batches.feed import BatchStore, Chunk
 from shared.store.batches.store import AsyncBatchStore
 from shared.store.connection import connect_async

@@ -25,8 +25,9 @@ from shared.errors import (
     TransientError,
     UnknownPhoto,
 )
-from shared.job import Concept, JobSpec, Stage
+from shared.job import Concept, JobSpec
 from shared.settings import Settings
+from shared.stages import Stage
 from tests.support.api_server import (
     FACE,
     REGION,

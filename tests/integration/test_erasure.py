@@ -20,9 +20,9 @@ from api.erasure import Eraser
 from api.photos.intake import Sending, accept_photo
 from shared.blob_store import Blob, BlobStore, photo_key, stage_key
 from shared.errors import BlobsUnavailable
-from shared.job import JobSpec, Stage
-from shared.orders import STAGES
+from shared.job import JobSpec
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from shared.store.connection import connect
 from shared.store.jobs.erasure import Erasing
 from shared.store.jobs.leases import JobStore

@@ -13,9 +13,9 @@ from api.batches.retry import retry_failed
 from api.context import Context, open_context
 from shared.batch_files import LineChunks
 from shared.blob_store import stage_key
-from shared.job import Failure, Job, Stage
-from shared.orders import STAGES
+from shared.job import Failure, Job
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from shared.store.jobs.erasure import Erasing
 from shared.verification import ConceptRegion, PhotoFaces, Verification, VerifiedFace
 from tests.benchmarks.shared_work import left_bytes

@@ -8,9 +8,9 @@ import pytest
 
 from shared.blob_store import BlobStore, stage_folder, stage_key
 from shared.errors import UnsafeContent
-from shared.job import JobSpec, Sampling, Stage
-from shared.orders import STAGES
+from shared.job import JobSpec, Sampling
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from tests.support.play import (
     Play,
     couple,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.job import Stage
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store.connection import connect_async
 from shared.store.jobs.live import LiveJobs, Watch
 from shared.store.jobs.store import AsyncJobStore

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from shared.blob_store import BlobStore, stage_folder, stage_key
 from shared.errors import NoFace, RequestError, SamePerson, UnknownPhoto
-from shared.job import Concept, JobSpec, Sampling, Stage
-from shared.orders import STAGES
+from shared.job import Concept, JobSpec, Sampling
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from tests.support.play import (
     Play,
     couple,

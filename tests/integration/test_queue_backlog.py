@@ -8,8 +8,8 @@ import pytest
 
 from api.batches.retry import retry_failed
 from api.context import Context
-from shared.job import Stage
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store.queue.values import ResultClaim
 from tests.integration.test_batch_records import TENANT, UNITS, Batches, until_over
 from tests.integration.test_finished_lines import asked

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.job import Stage
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store.queue.values import WorkerStatus
 from tests.support.queue_records import Records
 from tests.support.stand_ins import no_stages

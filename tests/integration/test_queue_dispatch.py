@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from shared import broker
-from shared.job import Stage
-from shared.orders import QUEUE_OF, STAGES
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from shared.store.queue.dispatch import MOST_AT_ONCE
 from shared.store.queue.values import (
     DeviceStatus,
@@ -38,7 +37,7 @@ def facts(name: str = "worker", *, role: str = "all", draining: bool = False) ->
 
 def waiting(detection: int = 0, generation: int = 0) -> list[Waiting]:
     counts = {"detection": detection, "generation": generation}
-    return [Waiting(stage=stage, queue=QUEUE_OF[stage], messages=counts[QUEUE_OF[stage]]) for stage in STAGES]
+    return [Waiting(stage=stage, queue=stage.info.queue, messages=counts[stage.info.queue]) for stage in STAGES]
 
 
 def handed_out(records: Records, places: int = 100) -> list[str]:

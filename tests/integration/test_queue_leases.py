@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from shared.errors import JobNotFound, NoFace, RecordsUnavailable
-from shared.job import Failure, Stage
-from shared.orders import STAGES
+from shared.job import Failure
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from shared.store.queue.values import (
     ClaimRejected,
     Renewal,

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 import pytest
 import redis.asyncio
 
-from shared.job import Failure, Stage
+from shared.job import Failure
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store.connection import connect_async
 from shared.store.jobs.store import AsyncJobStore
 from shared.store.queue.values import QueuePlace, WorkerStatus

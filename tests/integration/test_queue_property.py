@@ -21,9 +21,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from shared.job import Failure, Lane, Stage
-from shared.orders import STAGES
+from shared.job import Failure, Lane
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from shared.store.queue.values import (
     Claim,
     ClaimRejected,

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from shared.errors import NoFace
-from shared.job import Failure, Job, Lane, Stage
-from shared.orders import STAGES
+from shared.job import Failure, Job, Lane
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from shared.store.queue.values import Claim, Report, ResultClaim, WorkerStatus
 from shared.verification import Verification, VerifiedFace
 from tests.support.queue_records import Records

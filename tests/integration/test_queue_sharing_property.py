@@ -13,9 +13,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from shared.job import Failure, Lane, Stage
-from shared.orders import STAGES
+from shared.job import Failure, Lane
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from shared.store.queue.values import Claim, ClaimRejected, ResultClaim
 from tests.support.queue_records import Records
 

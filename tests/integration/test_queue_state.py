@@ -11,8 +11,9 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.context import open_context
-from shared.job import Lane, Stage
+from shared.job import Lane
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store.connection import connect_async
 from shared.store.jobs.store import AsyncJobStore
 from shared.store.queue.state import LaneState, QueueStates

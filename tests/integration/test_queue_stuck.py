@@ -10,8 +10,8 @@ import pytest
 from celery import Celery
 
 from shared import broker
-from shared.job import Stage
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store.queue.values import DispatchedJob
 from tests.support.queue_records import Records
 from tests.support.servers import redis_server

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from shared.job import Lane, Stage
+from shared.job import Lane
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store.jobs import record
 from shared.store.queue.values import ClaimRejected, WorkerStatus
 from tests.support.queue_records import Records, spec_of

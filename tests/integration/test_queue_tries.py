@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.job import Stage
-from shared.orders import REDRAWN, STAGES
 from shared.settings import Settings
+from shared.stages import SEEDED_STAGES, STAGES, Stage
 from shared.store.connection import connect_async
 from shared.store.jobs.erasure import Erasures, Remaining
 from shared.store.queue.values import Report
@@ -38,7 +37,7 @@ def draw(records: Records, job_id: str, tries: list[Try], *, again: bool) -> lis
     """Plays the newest try through its stages, and says twice how it ended."""
     newest = tries[-1]
     endings = []
-    for stage in STAGES if len(tries) == 1 else REDRAWN:
+    for stage in STAGES if len(tries) == 1 else SEEDED_STAGES:
         claim, last = records.claim(job_id, stage), stage is STAGES[-1]
         for _ in range(2 if last else 1):
             ending = records.jobs.finish(
@@ -62,11 +61,11 @@ def test_the_next_try_waits_at_the_front_and_what_the_last_one_left_is_out_of_si
     records.fleet.dispatch("test", 1)
     assert set(draw(records, job_id, [drawn(0, 0.3)], again=True)) == {Report.DONE}
     job = records.jobs.get(job_id)
-    assert (job.status, job.stage, job.picture, job.verification) == ("queued", REDRAWN[0], None, None)
+    assert (job.status, job.stage, job.picture, job.verification) == ("queued", SEEDED_STAGES[0], None, None)
     assert job.regions == ()
     assert (set(job.outputs), job.tries) == ({STAGES[0]}, (drawn(0, 0.3),))
     rings = records.fleet.dispatch("test", 1) or []
-    assert [(ring.job_id, ring.stage) for ring in rings] == [(job_id, REDRAWN[0])]
+    assert [(ring.job_id, ring.stage) for ring in rings] == [(job_id, SEEDED_STAGES[0])]
 
 
 def test_the_best_try_is_kept_and_all_of_them_count_and_are_erased(records: Records, settings: Settings) -> None:
@@ -84,7 +83,7 @@ def test_the_best_try_is_kept_and_all_of_them_count_and_are_erased(records: Reco
         tries[0].outputs,
         tuple(tries),
     )
-    assert job.timings == {stage: 1.0 if stage in REDRAWN else 0.5 for stage in STAGES}
+    assert job.timings == {stage: 1.0 if stage in SEEDED_STAGES else 0.5 for stage in STAGES}
     spent = [float(records.redis.get(key) or 0) for key in records.redis.scan_iter(f"{settings.key_prefix}:spent:*")]
     # The second try; submit counts the first at the API's door.
     assert spent == [pytest.approx(float(records.fields(job_id)["units"]))]

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from shared.errors import NoFace
-from shared.job import Failure, Job, Stage
-from shared.orders import STAGES
+from shared.job import Failure, Job
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from shared.store.queue.values import Claim, ClaimRejected, Report, ResultClaim
 from shared.verification import ConceptRegion, PhotoFaces
 from tests.support.queue_records import Records

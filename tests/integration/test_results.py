@@ -12,9 +12,9 @@ import torch
 
 from shared.blob_store import BlobStore, stage_folder
 from shared.errors import BlobsUnavailable, UnknownPhoto
-from shared.job import Stage
 from shared.orders import Region
 from shared.settings import Settings
+from shared.stages import Stage
 from tests.support.servers import ACCESS_KEY, SECRET_KEY
 from worker.output.png import png
 from worker.runner.results import (

@@ -16,9 +16,8 @@ import httpx
 import pytest
 
 from shared.blob_store import BlobStore
-from shared.job import Stage
-from shared.orders import STAGES
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from shared.store import keys
 from shared.store.connection import connect
 from shared.store.jobs.leases import JobStore

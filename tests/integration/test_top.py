@@ -15,7 +15,7 @@ import pytest
 from api.auth.commands import KeyTable
 from api.client import Client
 from compose.processes import ROOT
-from shared.job import Stage
+from shared.stages import Stage
 from shared.store.queue.values import DeviceStatus, WorkerStatus
 from tests.support.api_server import ApiServer, api_server
 from tests.support.queue_records import Records

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.job import Stage
+from shared.stages import Stage
 from tests.support.api_server import (
     FACE,
     REGION,

@@ -10,9 +10,9 @@ import jsonschema_rs
 import pytest
 
 from api.app import create_app
-from shared.job import Failure, Stage
-from shared.orders import STAGES
+from shared.job import Failure
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from shared.store.webhooks.deliveries import DeliveryLease
 from shared.webhook import MAX_WEBHOOKS, Attempt, DeliveryStatus, Event, Outcome
 from tests.support.webhook_records import URL, WebhookRecords

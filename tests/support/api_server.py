@@ -16,9 +16,8 @@ from PIL import Image
 from compose.processes import Processes, Program, Running
 from compose.servers import HOST, free_port
 from shared.blob_store import BlobStore, stage_key
-from shared.job import Stage
-from shared.orders import STAGES
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from shared.store.connection import connect
 from shared.store.jobs.leases import JobStore
 from shared.store.queue.dispatch import QueueStore

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from shared.blob_store import BlobStore
 from shared.errors import BlobsUnavailable, BundleError, NoFace, OutOfMemory
-from shared.job import Job, Stage
-from shared.orders import QUEUE_OF, STAGES
+from shared.job import Job
 from shared.settings import Role, Settings
+from shared.stages import STAGES, Stage
 from shared.store.queue.values import DeviceStatus
 from shared.verification import Verification, VerifiedFace
 from worker.runner.stage import Loaded, OnStep, StageOutput
@@ -46,7 +46,7 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
         message = f"{folder / 'broken'} says so"
         raise BundleError(message)
     blobs = BlobStore(settings)
-    stages = {stage: partial(assign, stage, folder, blobs) for stage in STAGES if role in ("all", QUEUE_OF[stage])}
+    stages = {stage: partial(assign, stage, folder, blobs) for stage in STAGES if role in ("all", stage.info.queue)}
     broken = folder / f"{os.getpid()}.device_broken"
     return Loaded(
         stages=stages,

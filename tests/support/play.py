@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from api.jobs.intake import completed
 from compose.certificate import own_certificate
 from shared.blob_store import BlobStore, photo_key, stage_key
-from shared.job import Concept, Job, JobSpec, Progress, Sampling, Stage, Status
+from shared.job import Concept, Job, JobSpec, Progress, Sampling, Status
 from shared.limits import limits_of
-from shared.orders import STAGES
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from tests.support.queue_records import Records
 from worker.mini.portraits import FOLDER as PORTRAITS
 from worker.output.png import pixels

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import redis
 
-from shared.job import Concept, Job, JobSpec, Lane, Stage
-from shared.orders import STAGES
+from shared.job import Concept, Job, JobSpec, Lane
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from shared.store import keys
 from shared.store.connection import connect, connect_async
 from shared.store.jobs.leases import JobStore

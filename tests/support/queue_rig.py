@@ -17,9 +17,9 @@ from typing import TypeVar
 from compose.processes import Processes, Program, Running
 from shared.blob_store import BlobStore
 from shared.broker import WORKER_ARGS
-from shared.job import Job, Stage
-from shared.orders import STAGES
+from shared.job import Job
 from shared.settings import Settings
+from shared.stages import STAGES, Stage
 from shared.store.queue.values import WorkerStatus
 from tests.support.api_server import environment_of
 from tests.support.queue_records import Records

@@ -9,8 +9,9 @@ from typing import cast
 from celery import Celery
 
 from shared.errors import RecordsUnavailable
-from shared.job import Concept, Failure, Job, JobSpec, Progress, Stage, Status
+from shared.job import Concept, Failure, Job, JobSpec, Progress, Status
 from shared.settings import Role, Settings
+from shared.stages import Stage
 from shared.store.jobs.leases import JobStore
 from shared.store.queue.dispatch import QueueStore
 from shared.store.queue.values import (

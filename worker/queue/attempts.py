@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from shared.job import Stage
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store.queue.values import Claim
 from shared.telemetry.context import trace_of
 from shared.telemetry.metrics import meters

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from shared.errors import BundleError, RecordsUnavailable, TransientError
-from shared.job import Stage
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store.connection import connect
 from shared.store.jobs.leases import JobStore
 from shared.store.queue.dispatch import QueueStore

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from shared.errors import JobCanceled, LeaseLost, RecordsUnavailable, WorkerDraining
-from shared.job import Stage
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store.jobs.leases import JobStore
 from shared.store.queue.values import Claim, Renewal, ResultClaim
 from shared.telemetry.log import get_logger

@@ -10,7 +10,6 @@ from celery.worker import state
 from kombu.exceptions import OperationalError
 
 from shared import broker
-from shared.orders import QUEUE_OF
 from shared.settings import Settings
 from shared.store.queue.dispatch import QueueStore
 
@@ -62,6 +61,6 @@ class StuckDetector:
             waiting = broker.messages_waiting(self._app, self._settings)
         except OperationalError:
             return False
-        if not any(one.messages and self._settings.role in ("all", QUEUE_OF[one.stage]) for one in waiting):
+        if not any(one.messages and self._settings.role in ("all", one.stage.info.queue) for one in waiting):
             return False
         return all(work.worker != self._name for work in self._fleet.busy())

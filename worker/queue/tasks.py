@@ -26,8 +26,8 @@ from shared.errors import (
     TroupeError,
     WorkerDraining,
 )
-from shared.job import Failure, Job, Stage
-from shared.orders import QUEUE_OF, STAGES
+from shared.job import Failure, Job
+from shared.stages import STAGES, Stage
 from shared.store.queue.values import (
     Claim,
     ClaimRejected,
@@ -105,7 +105,7 @@ def _work(child: Executor, stage: Stage, claim: Claim, told: Attempt) -> Report 
                 log.info("job_parked", attempt=attempt)
                 return None
             output = found
-            if QUEUE_OF[stage] == "generation":
+            if stage.info.queue == "generation":
                 child.note_pace(*lease.pace)
             tries = _tries(claim.job, output)
             again = _again(claim.job, tries)

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from shared.blob_store import BlobStore, stage_key
 from shared.errors import BlobsUnavailable, UnknownPhoto
-from shared.job import Stage
 from shared.orders import Region
+from shared.stages import Stage
 from shared.verification import ConceptRegion, PhotoFaces, Verification, rounded
 from worker.output.png import pixels
 from worker.runner.stage import OnStep, StageOutput

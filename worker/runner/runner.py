@@ -8,20 +8,11 @@ from functools import partial
 from typing import Any
 
 from shared.blob_store import BlobStore, stage_key
-from shared.job import Job, JobSpec, Stage
+from shared.job import Job, JobSpec
 from shared.limits import limits_of
-from shared.orders import (
-    QUEUE_OF,
-    STAGES,
-    DetectConcept,
-    DetectOrder,
-    IdentifyOrder,
-    Order,
-    PersonalizeOrder,
-    RenderOrder,
-    VerifyOrder,
-)
+from shared.orders import DetectConcept, DetectOrder, IdentifyOrder, Order, PersonalizeOrder, RenderOrder, VerifyOrder
 from shared.settings import Role, Settings
+from shared.stages import STAGES, Stage
 from worker.models.bundle import Bundle, Detection, Generation, load_bundle
 from worker.models.device_memory import with_device_memory
 from worker.output.metadata import caption_of
@@ -58,7 +49,7 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
         Stage.PERSONALIZE: rooms.personalize,
         Stage.VERIFY: rooms.verify,
     }
-    stages = {stage: partial(rooms.assign, work[stage]) for stage in STAGES if role in {"all", QUEUE_OF[stage]}}
+    stages = {stage: partial(rooms.assign, work[stage]) for stage in STAGES if role in {"all", stage.info.queue}}
     equipment = DeviceMonitor(bundle, settings)
 
     def warm_up() -> None:

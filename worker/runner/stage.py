@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.job import Job, Stage
+from shared.job import Job
 from shared.settings import Role, Settings
+from shared.stages import Stage
 from shared.store.queue.values import DeviceStatus
 from shared.verification import ConceptRegion, PhotoFaces, Verification
 

@@ -9,9 +9,9 @@ from typing import Any
 import redis
 
 from shared.errors import JobNotFound
-from shared.job import Failure, Job, Stage
-from shared.orders import REDRAWN, STAGES
+from shared.job import Failure, Job
 from shared.settings import Settings
+from shared.stages import SEEDED_STAGES, STAGES, Stage
 from shared.store import keys, scripts
 from shared.store.connection import RedisValue, redis_errors
 from shared.store.jobs import findings, record
@@ -125,7 +125,7 @@ class JobStore:
         if not following and picture is None:
             message = f"{stage.value} is the last stage: it ends with a picture"
             raise ValueError(message)
-        due = following[0].value if following else REDRAWN[0].value if again else ""
+        due = following[0].value if following else SEEDED_STAGES[0].value if again else ""
         kept = tries[best_of(tries)] if tries and not again else None
         if kept is not None:
             picture, verification, regions = kept.picture, kept.verification, kept.regions
@@ -133,7 +133,7 @@ class JobStore:
         found = {} if verification is None else findings.encode_verification(verification)
         found |= {**findings.encode_faces(faces), **findings.encode_regions(regions)}
         outputs = {} if kept is None or kept is tries[-1] else kept.outputs
-        words = {stage.value: "" for stage in REDRAWN} if again else outputs
+        words = {stage.value: "" for stage in SEEDED_STAGES} if again else outputs
         values: tuple[RedisValue, ...] = (
             self._settings.job_expiry_s,
             stage.value,

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from shared.batch import LineSource, ReadLine
-from shared.job import MAX_TRIES, Concept, Failure, Job, JobSpec, Progress, Stage, Status, encode_spec
-from shared.orders import STAGES
+from shared.job import MAX_TRIES, Concept, Failure, Job, JobSpec, Progress, Status, encode_spec
 from shared.settings import Settings
+from shared.stages import FIRST_STAGE, LAST_STAGE, Draws, Stage
 from shared.store.connection import RedisValue
 from shared.store.jobs.findings import faces_in, regions_in, verification_in
 from shared.verification import Try
@@ -50,15 +50,15 @@ def units(spec: JobSpec) -> float:
 
     Only of the stages that run; a job that draws nothing is as large as one step of one branch.
     """
-    last = STAGES.index(spec.until)
-    branches = 1 if last < STAGES.index(Stage.PERSONALIZE) else 1 + len(spec.concepts)
-    steps = 1 if last < STAGES.index(Stage.RENDER) else spec.sampling.steps or _DEFAULT_STEPS
+    drawn = _drawn(spec)
+    branches = 1 + len(spec.concepts) if "people" in drawn else 1
+    steps = (spec.sampling.steps or _DEFAULT_STEPS) if drawn else 1
     return steps * _area_px(spec) / 1e6 * branches
 
 
 def pixels(spec: JobSpec) -> int:
     """Of the picture that is drawn; 0 where none is."""
-    return 0 if STAGES.index(spec.until) < STAGES.index(Stage.RENDER) else _area_px(spec)
+    return _area_px(spec) if _drawn(spec) else 0
 
 
 def wishes(spec: JobSpec, settings: Settings) -> list[RedisValue]:
@@ -68,9 +68,14 @@ def wishes(spec: JobSpec, settings: Settings) -> list[RedisValue]:
         found += ["keep", min(spec.retention_s, settings.job_expiry_s)]
     if spec.expires_after_s is not None:
         found += ["expires", spec.expires_after_s]
-    if spec.until is not STAGES[-1]:
+    if spec.until is not LAST_STAGE:
         found += ["until", spec.until.value]
     return found
+
+
+def _drawn(spec: JobSpec) -> set[Draws]:
+    """What the stages of the job draw."""
+    return {stage.info.draws for stage in spec.until.and_earlier()} - {"nothing"}
 
 
 def _area_px(spec: JobSpec) -> int:
@@ -91,7 +96,7 @@ def decode(job_id: str, fields: Mapping[str, str]) -> Job:
         id=job_id,
         spec=spec,
         status=Status(fields.get("s", Status.QUEUED)),
-        stage=Stage(fields.get("due", Stage.IDENTIFY)) if attempt else None,
+        stage=Stage(fields.get("due", FIRST_STAGE)) if attempt else None,
         progress=Progress(step=int(fields.get("step", 0)), steps=int(fields.get("steps", 0))),
         lane=spec.lane,
         tenant=fields["tenant"],

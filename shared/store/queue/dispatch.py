@@ -8,8 +8,9 @@ from typing import Any
 import redis
 
 from shared.errors import WorkerLost
-from shared.job import Failure, Stage
+from shared.job import Failure
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store import keys, scripts
 from shared.store.connection import RedisValue, redis_errors
 from shared.store.queue.values import (

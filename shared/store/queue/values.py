@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.job import Job, Lane, Stage
+from shared.job import Job, Lane
+from shared.stages import Stage
 
 
 class QueuePlace(BaseModel):

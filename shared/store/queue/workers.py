@@ -8,8 +8,9 @@ from typing import Any
 
 import redis.asyncio
 
-from shared.job import Progress, Stage
+from shared.job import Progress
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store import scripts
 from shared.store.connection import redis_errors
 

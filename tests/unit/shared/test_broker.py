@@ -8,9 +8,8 @@ from celery.app.defaults import NAMESPACES, flatten
 from kombu.transport.redis import Channel
 
 from shared import broker
-from shared.job import Stage
-from shared.orders import STAGES
 from shared.settings import Role, Settings
+from shared.stages import STAGES, Stage
 from shared.store.queue.values import DispatchedJob
 from worker.app import create_app
 from worker.runner.stage import Loaded

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.job import Concept, Failure, JobSpec, Sampling, Stage, Status, encode_spec
+from shared.job import Concept, Failure, JobSpec, Sampling, Status, encode_spec
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store.jobs import findings, record
 from shared.verification import ConceptRegion, PhotoFaces, Swap, Verification, VerifiedFace
 

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from api.jobs.views import JobView, job_body
 from api.service.health import role_check
-from shared.job import TERMINAL, Concept, Failure, Job, JobSpec, Progress, Stage, Status
+from shared.job import TERMINAL, Concept, Failure, Job, JobSpec, Progress, Status
+from shared.stages import Stage
 from shared.store.queue.values import QueuePlace, WorkerStatus
 
 _ID = "0123456789abcdef" * 2

@@ -4,7 +4,7 @@ import threading
 from typing import Any
 
 from shared import broker
-from shared.job import Stage
+from shared.stages import Stage
 from shared.store.queue.dispatch import MOST_AT_ONCE
 from shared.store.queue.values import DispatchedJob
 from tests.support.stand_ins import Parents, app, fleet

@@ -3,8 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared import broker
-from shared.job import Stage
-from shared.orders import STAGES
+from shared.stages import STAGES, Stage
 from shared.store.queue.values import DispatchedJob, Sweep
 from tests.support.stand_ins import Parents, app, fleet
 from worker.queue.reaper import Reaper

@@ -14,7 +14,8 @@ from shared.errors import (
     PhraseNotFound,
     WorkerDraining,
 )
-from shared.job import Job, Stage
+from shared.job import Job
+from shared.stages import Stage
 from shared.store.queue.values import (
     Claim,
     ClaimRejected,
