@@ -1,6 +1,6 @@
 #!/bin/sh
-# Passwords and keys of the stack, made once, a file each. What is there stays as it is: delete a file to have it made anew.
-#   compose/secrets.sh [FOLDER]      ./compose/secrets unless told otherwise
+# Makes the passwords and keys of the stack, one file each. A file that exists is kept: delete it to have a new one made.
+#   compose/secrets.sh [FOLDER]      default: ./compose/secrets; needs openssl
 set -eu
 folder=${1:-$(dirname "$0")/secrets}
 
@@ -24,10 +24,36 @@ keep() {
     echo "made $folder/$1"
 }
 
+certificate() {
+    # A self-signed certificate in the file $2, its key in the file $1.
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj "/CN=$3" \
+        -keyout "$1" -out "$2" 2>/dev/null
+}
+
+command -v openssl >/dev/null || { echo "secrets.sh: openssl is missing: install it (Debian: apt-get install openssl)" >&2; exit 1; }
+
 for name in redis_password s3_secret_key grafana_password; do
     random | keep "$name"
 done
 { printf 'operator:' && random; } | keep flower_login
+
+# The gRPC port of SeaweedFS' S3 API takes identities from anybody who reaches it. With these it asks for a certificate of
+# an authority whose key is thrown away here, so it answers nobody.
+if ! [ -e "$folder/s3_grpc.key" ]; then
+    certificate /dev/null "$folder/.ca" nobody
+    certificate "$folder/.key" "$folder/.crt" s3
+    keep s3_grpc_ca.crt <"$folder/.ca"
+    keep s3_grpc.crt <"$folder/.crt"
+    keep s3_grpc.key <"$folder/.key"
+    rm -f "$folder/.ca" "$folder/.crt" "$folder/.key"
+fi
+keep s3_security.toml <<'TOML'
+[grpc]
+ca = "/run/secrets/s3_grpc_ca.crt"
+[grpc.s3]
+cert = "/run/secrets/s3_grpc.crt"
+key = "/run/secrets/s3_grpc.key"
+TOML
 
 # As the servers read them; made again whenever their key is another one.
 rm -f "$folder/redis.conf" "$folder/s3.json"

@@ -99,7 +99,11 @@ def test_everybody_waits_for_the_setup_and_the_setup_for_healthy_servers() -> No
 
 def test_what_is_secret_is_in_files_and_nowhere_else() -> None:
     document = compose_file(MAIN)
-    used = {name for service in SERVICES.values() for name in service.get("secrets", [])}
+    used = {
+        secret["source"] if isinstance(secret, dict) else secret
+        for service in SERVICES.values()
+        for secret in service.get("secrets", [])
+    }
     assert used == set(document["secrets"])
     assert all(list(secret) == ["file"] for secret in document["secrets"].values())
     for service in SERVICES.values():
