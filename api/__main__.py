@@ -10,7 +10,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
-from shared.settings import EXIT_CONFIG, Settings
+from shared.environment import EXIT_CONFIG
+from shared.settings import Settings
 from shared.startup import Startup
 from shared.telemetry.log import configure
 

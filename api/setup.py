@@ -11,8 +11,9 @@ import time
 from collections.abc import Sequence
 
 from shared.blob_store import BlobStore
+from shared.environment import EXIT_CONFIG
 from shared.errors import BlobsUnavailable, RecordsUnavailable
-from shared.settings import EXIT_CONFIG, Settings
+from shared.settings import Settings
 from shared.startup import check_servers
 
 _PAUSE_S = 1.0

@@ -22,8 +22,8 @@ from compose.certificate import own_certificate
 from compose.processes import Processes, Program, StackFailed
 from compose.servers import HOST, first_free_port, listens, redis_answers, redis_program, s3_program
 from shared.broker import WORKER_ARGS
-from shared.environment import SettingsWrong
-from shared.settings import EXIT_CONFIG, Settings
+from shared.environment import EXIT_CONFIG, InvalidSetting
+from shared.settings import Settings
 
 Say = Callable[[str], None]
 
@@ -120,7 +120,7 @@ def running_stack(
     """
     try:
         settings = Settings.read()
-    except SettingsWrong as wrong:
+    except InvalidSetting as wrong:
         raise StackFailed(str(wrong)) from wrong
     # 0.0.0.0 is an address to listen on, not one to ask.
     host = HOST if settings.api_host == "0.0.0.0" else settings.api_host  # noqa: S104 - compared, not bound

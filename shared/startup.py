@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 import redis
 from redis.exceptions import AuthenticationError, ResponseError
 
+from shared.environment import EXIT_CONFIG
 from shared.errors import BlobsUnavailable, RecordsUnavailable
-from shared.settings import EXIT_CONFIG, Settings
+from shared.settings import Settings
 from shared.store.connection import connect, redis_errors
 from shared.telemetry.log import get_logger
 

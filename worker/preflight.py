@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from celery.worker import state
 
-from shared.settings import EXIT_CONFIG
+from shared.environment import EXIT_CONFIG
 from shared.startup import Problem, Startup
 
 

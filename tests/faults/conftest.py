@@ -24,7 +24,7 @@ _QUICK = {
     "renew_every_s": 1.0,
     "stall_s": 4.0,
     "reap_every_s": 0.5,
-    "pump_every_s": 0.2,
+    "dispatch_every_s": 0.2,
     "retry_after_s": 0.2,
 }
 

@@ -63,7 +63,7 @@ def test_a_connection_that_breaks_in_the_middle_of_a_childs_answer_leaves_no_wor
 
 def test_a_worker_that_is_deaf_for_whatever_reason_ends_itself_and_says_so(stand: Rig) -> None:
     # With Celery's own pool, which the cut makes deaf.
-    worker = stand.start_worker(app="tests.support.forgetful_app", deaf_after_s=3.0)
+    worker = stand.start_worker(app="tests.support.forgetful_app", stuck_after_s=3.0)
     stand.until("a ready worker", stand.ready)
     cut_an_answer_in_two(stand, worker)
     job_id = stand.submit()

@@ -162,7 +162,7 @@ def test_a_picture_that_emerges_is_one_reading_for_each_key(
 
 
 def test_what_a_batch_is_asked_for_and_gives_is_noted(settings: Settings, tmp_path: Path) -> None:
-    quick = Settings.model_validate({**settings.model_dump(exclude_unset=True), "pump_every_s": 0.2})
+    quick = Settings.model_validate({**settings.model_dump(exclude_unset=True), "dispatch_every_s": 0.2})
     with rig(quick, tmp_path) as made, api_server(made.settings, tmp_path / "api") as server, server.client() as client:
         photo = upload(client)
         lines = [{"custom_id": "a", **asked(photo)}, {"custom_id": "b", **asked(photo), "prompt": "identify=no_face"}]

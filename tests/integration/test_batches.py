@@ -70,7 +70,7 @@ class DeliveryWorker:
 
 @pytest.fixture
 def desk(settings: Settings, tmp_path: Path) -> Iterator[DeliveryWorker]:
-    changed = {"lease_s": 4.0, "renew_every_s": 1.0, "reap_every_s": 0.5, "pump_every_s": 0.2, "batch_window": 20}
+    changed = {"lease_s": 4.0, "renew_every_s": 1.0, "reap_every_s": 0.5, "dispatch_every_s": 0.2, "batch_window": 20}
     quick = Settings.model_validate({**settings.model_dump(exclude_unset=True), **changed})
     with rig(quick, tmp_path) as made, api_server(made.settings, tmp_path / "api") as server, server.client() as client:
         photo = client.post("/v1/photos", files={"photo": ("photo.png", png_bytes(), "image/png")}).json()["id"]

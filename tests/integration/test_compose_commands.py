@@ -18,7 +18,7 @@ import redis
 
 from compose.processes import ROOT, Processes, Program
 from compose.servers import HOST, free_port, listens, redis_binary, s3_program
-from shared.settings import EXIT_CONFIG
+from shared.environment import EXIT_CONFIG
 from tests.support.stack_files import compose_file, resolved, services
 
 WAITED_FOR = ("api", "detection", "generation", "webhooks")

@@ -20,7 +20,7 @@ from worker.app import create_app
 from worker.queue.stuck import StuckDetector
 
 NAME = "detection@here.7"
-DEAF_AFTER_S, LOOK_EVERY_S = 60.0, 5.0
+STUCK_AFTER_S, LOOK_EVERY_S = 60.0, 5.0
 
 
 @dataclass(kw_only=True)
@@ -36,7 +36,7 @@ class Worker:
     app: Celery = field(init=False)
 
     def __post_init__(self) -> None:
-        self.settings = self.settings.model_copy(update={"role": "detection", "deaf_after_s": DEAF_AFTER_S})
+        self.settings = self.settings.model_copy(update={"role": "detection", "stuck_after_s": STUCK_AFTER_S})
         self.records = Records(settings=self.settings)
         self.app = create_app(self.settings, no_stages)
         self.ears = StuckDetector(
@@ -52,7 +52,7 @@ class Worker:
         """A message for the queue of this stage."""
         broker.ring(self.app, self.settings, DispatchedJob(job_id="a job", stage=stage, first=True))
 
-    def is_deaf_within(self, seconds: float) -> bool:
+    def is_stuck_within(self, seconds: float) -> bool:
         """Whether it was found deaf at one of the looks of the next seconds."""
         for _ in range(int(seconds / LOOK_EVERY_S)):
             self.now_s += LOOK_EVERY_S
@@ -74,49 +74,49 @@ def worker(settings: Settings) -> Iterator[Worker]:
 
 def test_a_worker_that_lets_a_message_wait_and_works_on_nothing_is_deaf_in_the_end(worker: Worker) -> None:
     worker.ring()
-    assert not worker.is_deaf_within(DEAF_AFTER_S)
-    assert worker.is_deaf_within(10)
+    assert not worker.is_stuck_within(STUCK_AFTER_S)
+    assert worker.is_stuck_within(10)
 
 
 def test_a_worker_without_messages_is_not_deaf(worker: Worker) -> None:
     worker.ring(Stage.RENDER)
-    assert not worker.is_deaf_within(3 * DEAF_AFTER_S)
+    assert not worker.is_stuck_within(3 * STUCK_AFTER_S)
 
 
 def test_a_worker_that_works_on_a_job_is_not_deaf(worker: Worker) -> None:
     worker.records.claimed(worker=NAME)
     worker.ring()
-    assert not worker.is_deaf_within(3 * DEAF_AFTER_S)
+    assert not worker.is_stuck_within(3 * STUCK_AFTER_S)
 
 
 def test_that_another_worker_works_is_no_excuse(worker: Worker) -> None:
     worker.records.claimed(worker="detection@there.7")
     worker.ring()
-    assert worker.is_deaf_within(DEAF_AFTER_S + 10)
+    assert worker.is_stuck_within(STUCK_AFTER_S + 10)
 
 
 def test_a_worker_that_took_a_message_meanwhile_is_not_deaf(worker: Worker) -> None:
     worker.ring()
     for _ in range(3):
-        assert not worker.is_deaf_within(DEAF_AFTER_S - 10)
+        assert not worker.is_stuck_within(STUCK_AFTER_S - 10)
         worker.taken += 1
 
 
 def test_a_worker_that_may_not_take_messages_is_not_deaf(worker: Worker) -> None:
     worker.ring()
     worker.may_take = False
-    assert not worker.is_deaf_within(3 * DEAF_AFTER_S)
+    assert not worker.is_stuck_within(3 * STUCK_AFTER_S)
 
 
 def test_after_an_outage_it_has_all_the_time_again(settings: Settings, tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
         worker = Worker(settings=settings.model_copy(update={"redis_url": server.url}))
         worker.ring()
-        assert not worker.is_deaf_within(DEAF_AFTER_S - 10)
+        assert not worker.is_stuck_within(STUCK_AFTER_S - 10)
         worker.records.redis.waitaof(1, 0, 10_000)
         server.kill()
-        assert not worker.is_deaf_within(10)
+        assert not worker.is_stuck_within(10)
         server.start()
-        assert not worker.is_deaf_within(DEAF_AFTER_S)
-        assert worker.is_deaf_within(10)
+        assert not worker.is_stuck_within(STUCK_AFTER_S)
+        assert worker.is_stuck_within(10)
         worker.close()

@@ -15,7 +15,8 @@ import redis
 
 from compose.processes import ROOT
 from shared.blob_store import BlobStore
-from shared.settings import EXIT_CONFIG, Settings
+from shared.environment import EXIT_CONFIG
+from shared.settings import Settings
 from shared.startup import check_bucket, check_servers
 from tests.support.api_server import api_server, environment_of
 from tests.support.servers import RedisServer, redis_server
@@ -61,7 +62,7 @@ def test_a_redis_that_evicts_stops_every_process_with_one_line(
 def test_a_misspelled_setting_stops_the_process_with_one_line(command: list[str], settings: Settings) -> None:
     assert started(command, settings, TROUPE_S3_BUKET="troupe") == (
         EXIT_CONFIG,
-        ["troupe: TROUPE_S3_BUKET is no setting: did you mean TROUPE_S3_BUCKET?"],
+        ["troupe: TROUPE_S3_BUKET is not a setting: did you mean TROUPE_S3_BUCKET?"],
     )
 
 

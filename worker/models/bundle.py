@@ -106,7 +106,7 @@ def _load_generation(settings: Settings, bundle_spec: BundleSpec, bundle: str, d
         device=device,
         dtype=dtype,
         base=Base(path=bundle_spec.base or bundle_spec.path("sdxl"), vae=bundle_spec.vae),
-        lean=settings.memory == "lean",
+        lean=settings.memory == "quantized",
     )
     loras = load_loras(generator.sdxl.pipeline, settings.allowed_loras)
     return Generation(
@@ -121,4 +121,4 @@ def _load_generation(settings: Settings, bundle_spec: BundleSpec, bundle: str, d
 
 def _held(bundle: str, dtype: torch.dtype, settings: Settings) -> str:
     """The bundle's name with how the weights are held: halves and 8 bits draw other pictures than whole ones."""
-    return f"{bundle}+{str(dtype).removeprefix('torch.')}{'+lean' * (settings.memory == 'lean')}"
+    return f"{bundle}+{str(dtype).removeprefix('torch.')}{'+quantized' * (settings.memory == 'quantized')}"

@@ -54,7 +54,7 @@ class BatchFeeder:
         """Takes every batch as far as it goes now, then waits for the bell. Raises TransientError."""
         if not self._batches.lead(self._name):
             self._forget(set())
-            stop.wait(self._settings.pump_every_s)
+            stop.wait(self._settings.dispatch_every_s)
             return
         batches = self._batches.unfinished()
         self._forget({batch.id for batch in batches})
@@ -65,7 +65,7 @@ class BatchFeeder:
             is_busy |= self.advance(batch)
         stop.wait(_LEAST_PAUSE_S)
         if not is_busy:
-            self._batches.wait_for_notification(min(self._settings.pump_every_s, _WRITE_EVERY_S))
+            self._batches.wait_for_notification(min(self._settings.dispatch_every_s, _WRITE_EVERY_S))
 
     def advance(self, batch: Batch) -> bool:
         """One step of a batch. Gives whether the next one need not wait for anything."""

@@ -39,7 +39,7 @@ class Dispatcher:
         """Hands out what there is room for, then waits for the bell. Raises RecordsUnavailable."""
         rings = self._fleet.dispatch(self._name, self._count_places())
         if rings is None:
-            stop.wait(self._settings.pump_every_s)
+            stop.wait(self._settings.dispatch_every_s)
             return
         for doorbell in rings:
             publish(self._app, self._settings, doorbell)
@@ -48,7 +48,7 @@ class Dispatcher:
         if not rings:
             stop.wait(max(0.0, self._idle_s + _IDLE_LOOK_S - time.monotonic()))
             self._idle_s = time.monotonic()
-        self._fleet.wait_for_notification(self._settings.pump_every_s)
+        self._fleet.wait_for_notification(self._settings.dispatch_every_s)
 
     def _count_places(self) -> int:
         now_s = time.monotonic()

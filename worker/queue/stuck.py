@@ -44,7 +44,7 @@ class StuckDetector:
         self._since_s: float | None = None
 
     def is_stuck(self, *, may_take: bool) -> bool:
-        """Whether that has been so at every look for `deaf_after_s`. Raises RecordsUnavailable.
+        """Whether that has been so at every look for `stuck_after_s`. Raises RecordsUnavailable.
 
         An outage begins the time anew: Celery may take half a minute to come back to a broker that is there again.
         """
@@ -54,7 +54,7 @@ class StuckDetector:
         if self._taken_before != before or not may_take or not self._hear_nothing():
             return False
         self._since_s = now_s if since_s is None else since_s
-        return now_s - self._since_s >= self._settings.deaf_after_s
+        return now_s - self._since_s >= self._settings.stuck_after_s
 
     def _hear_nothing(self) -> bool:
         try:

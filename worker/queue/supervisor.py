@@ -63,10 +63,10 @@ class Supervisor:
 
         def hear() -> None:
             if ears.is_stuck(may_take=self.may_take()):
-                log.error("worker_deaf", worker=self._name, seconds=self._settings.deaf_after_s)
+                log.error("worker_deaf", worker=self._name, seconds=self._settings.stuck_after_s)
                 # Whoever looks after the process starts it anew; Celery could not even stop in order.
                 end_process()
-            self._stop.wait(self._settings.deaf_after_s / _LOOKS)
+            self._stop.wait(self._settings.stuck_after_s / _LOOKS)
 
         ticks = {
             "watch": watch,
@@ -95,7 +95,7 @@ class Supervisor:
         """Ends the threads and leaves the fleet."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(timeout=_PAUSE_S + self._settings.pump_every_s)
+            thread.join(timeout=_PAUSE_S + self._settings.dispatch_every_s)
         try:
             self._fleet.leave(self._name)
             self._batches.leave(self._name)

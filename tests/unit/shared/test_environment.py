@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.environment import SettingsWrong, check_names, values_from_files
-from shared.settings import EXIT_CONFIG, Settings
+from shared.environment import EXIT_CONFIG, InvalidSetting, check_names, values_from_files
+from shared.settings import Settings
 
 
 def test_a_secret_comes_from_the_file_that_its_variable_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -19,17 +19,17 @@ def test_any_setting_may_come_from_a_file_and_is_checked_like_others(
 ) -> None:
     (tmp_path / "role").write_text("director")
     monkeypatch.setenv("TROUPE_ROLE_FILE", str(tmp_path / "role"))
-    with pytest.raises(SettingsWrong, match=r"TROUPE_ROLE: Input should be 'detection'.*, not 'director'"):
+    with pytest.raises(InvalidSetting, match=r"TROUPE_ROLE: Input should be 'detection'.*, not 'director'"):
         Settings.read()
 
 
 def test_a_file_that_cannot_be_read_is_named() -> None:
-    with pytest.raises(SettingsWrong, match="TROUPE_ROLE_FILE names /nowhere, which cannot be read: No such file"):
+    with pytest.raises(InvalidSetting, match="TROUPE_ROLE_FILE names /nowhere, which cannot be read: No such file"):
         values_from_files({"TROUPE_ROLE_FILE": "/nowhere"}, ["role"])
 
 
 def test_a_setting_that_is_given_twice_is_refused() -> None:
-    with pytest.raises(SettingsWrong, match="TROUPE_ROLE and TROUPE_ROLE_FILE are both set"):
+    with pytest.raises(InvalidSetting, match="TROUPE_ROLE and TROUPE_ROLE_FILE are both set"):
         values_from_files({"TROUPE_ROLE": "all", "TROUPE_ROLE_FILE": "/a"}, ["role"])
 
 
@@ -39,11 +39,11 @@ def test_a_setting_that_is_given_twice_is_refused() -> None:
         ("TROUPE_S3_SECRETKEY", "did you mean TROUPE_S3_SECRET_KEY?"),
         ("TROUPE_BUCKET", "did you mean TROUPE_S3_BUCKET?"),
         ("TROUPE_REDIS_URL_FIEL", "did you mean TROUPE_REDIS_URL_FILE?"),
-        ("TROUPE_COLOUR_OF_THE_CURTAIN", "the README lists all settings"),
+        ("TROUPE_COLOUR_OF_THE_CURTAIN", "compose/README.md lists all settings"),
     ],
 )
 def test_a_name_that_no_setting_has_is_refused_with_the_nearest(name: str, hint: str) -> None:
-    with pytest.raises(SettingsWrong, match=f"{name} is no setting: ") as wrong:
+    with pytest.raises(InvalidSetting, match=f"{name} is not a setting: ") as wrong:
         check_names({name: "1"}, Settings.model_fields)
     assert hint in str(wrong.value)
 

@@ -21,7 +21,7 @@ def test_settings_do_not_change() -> None:
         Settings().role = "detection"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("name", ["lease_s", "renew_every_s", "stall_s", "reap_every_s", "pump_every_s"])
+@pytest.mark.parametrize("name", ["lease_s", "renew_every_s", "stall_s", "reap_every_s", "dispatch_every_s"])
 def test_a_time_that_is_not_positive_is_refused(name: str) -> None:
     with pytest.raises(ValidationError, match=name):
         Settings.model_validate({name: 0})

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from shared.environment import EXIT_CONFIG
 from shared.errors import RecordsUnavailable
-from shared.settings import EXIT_CONFIG
 from shared.startup import Problem, Startup, judge_redis, skew
 
 GOOD = {"redis_version": "7.2.4", "aof_enabled": 1, "maxmemory": 0, "maxmemory_policy": "noeviction", "role": "master"}

@@ -54,11 +54,11 @@ def test_a_role_loads_only_what_it_needs(folder: Path) -> None:
 
 
 def test_weights_held_otherwise_are_another_generation_and_the_same_bundle(folder: Path) -> None:
-    choices = [{}, {"dtype": "float16"}, {"memory": "lean"}]
+    choices = [{}, {"dtype": "float16"}, {"memory": "quantized"}]
     bundles = [
         load_bundle(Settings.model_validate({"bundle": str(folder), "device": "cpu", **choice}), "generation")
         for choice in choices
     ]
     assert len({bundle.name for bundle in bundles}) == 1
     names = [bundle.generation.name for bundle in bundles if bundle.generation is not None]
-    assert names == [f"{bundles[0].name}+{held}" for held in ("float32", "float16", "float32+lean")]
+    assert names == [f"{bundles[0].name}+{held}" for held in ("float32", "float16", "float32+quantized")]

@@ -65,14 +65,14 @@ def text_layout(generation: Generation) -> dict[str, Tensor]:
     return {f"{name}.lora_A.weight": torch.randn(RANK, wide[1]), f"{name}.lora_B.weight": torch.randn(wide[0], RANK)}
 
 
-def fresh(memory: Literal["full", "lean"] = "full") -> Generation:
+def fresh(memory: Literal["full", "quantized"] = "full") -> Generation:
     generation = load_bundle(Settings(device="cpu", memory=memory), "generation").generation
     assert generation is not None
     return generation
 
 
 def with_loras(
-    folder: Path, memory: Literal["full", "lean"] = "full", **layouts: Callable[[Generation], dict[str, Tensor]]
+    folder: Path, memory: Literal["full", "quantized"] = "full", **layouts: Callable[[Generation], dict[str, Tensor]]
 ) -> Generation:
     generation = fresh(memory)
     allowed = {}
@@ -121,7 +121,7 @@ def test_a_worn_lora_is_its_product_on_top_of_the_weights(generation: Generation
 
 
 def test_a_lean_generator_wears_a_lora_as_the_full_one_does(generation: Generation, tmp_path: Path) -> None:
-    lean = with_loras(tmp_path, "lean", one=diffusers_layout)
+    lean = with_loras(tmp_path, "quantized", one=diffusers_layout)
     plain, worn = drawn(lean), drawn(lean, one=1.0)
     assert torch.equal(drawn(lean), plain)
     # What the LoRA changes is far more than what 8 bits do.

@@ -71,7 +71,7 @@ def test_a_forbidden_picture_is_no_file_and_nothing_is_shown_of_it_before(tmp_pa
 
 def test_the_check_stays_off_a_card_that_is_short_of_room(tmp_path: Path) -> None:
     folder = str(write_safety(tmp_path, NEVER))
-    for memory, device in (("full", "meta"), ("lean", "cpu")):
+    for memory, device in (("full", "meta"), ("quantized", "cpu")):
         settings = Settings.model_validate({"safety_checkpoint": folder, "memory": memory})
         safety = postprocessor_of(settings, "mini", torch.device("meta")).safety
         assert safety is not None
