@@ -52,7 +52,7 @@ class BadLine:
 ReadLine = GoodLine | BadLine
 
 
-class AskedLine(JobSpec):
+class BatchLine(JobSpec):
     """A line: a job as `POST /v1/jobs` takes it, with an id that is the caller's own and unique in the batch."""
 
     custom_id: CustomId
@@ -142,7 +142,7 @@ class LineReader:
             wrong = LineError(code="line_too_long", message=f"the line has more than {MAX_LINE_BYTES} bytes")
             return BadLine(number=line.number, custom_id=None, errors=(wrong,))
         try:
-            asked = AskedLine.model_validate_json(line.data, strict=True)
+            asked = BatchLine.model_validate_json(line.data, strict=True)
         except ValidationError as error:
             details = error.errors(include_url=False, include_context=False, include_input=False)
             return BadLine(number=line.number, custom_id=_custom_id(line.data), errors=errors_of(fields_of(details)))
@@ -154,7 +154,7 @@ class LineReader:
         return self.check(line.number, asked.custom_id, spec_of_line(asked))
 
 
-def spec_of_line(asked: AskedLine) -> JobSpec:
+def spec_of_line(asked: BatchLine) -> JobSpec:
     """The job of a line, without the line's own id."""
     values = {name: getattr(asked, name) for name in JobSpec.model_fields}
     return JobSpec.model_construct(**values)

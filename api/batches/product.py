@@ -7,57 +7,31 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from api.batches.lines import LineReader, ReadLine
 from api.http.problems import refusal_of
 from api.jobs.intake import SEEDS
-from shared.job import (
-    MAX_CONCEPTS,
-    Asked,
-    Concept,
-    EmbedSettings,
-    JobSpec,
-    MaxTries,
-    MinIdentity,
-    NegativePrompt,
-    Prompt,
-    Sampling,
-    Until,
-    check_until,
-)
-from shared.stages import LAST_STAGE, Stage
+from shared.job import MAX_CONCEPTS, Concept, JobSpec, RequestModel, SceneSpec
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 MOST_NAME_CHARS = 100
 
 
-class Scene(Asked):
+class Scene(SceneSpec):
     """A scene for one or several casts. Without a seed it gets one, so that all casts share its template."""
 
     name: Name | None = Field(None, description="Part of the lines' custom_id; the scene's number when empty")
-    prompt: Prompt
-    negative_prompt: NegativePrompt = ""
-    sampling: Sampling = Sampling()
-    min_identity: MinIdentity = None
-    max_tries: MaxTries = 1
-    until: Until = LAST_STAGE
-    embed_settings: EmbedSettings = False
-
-    @field_validator("until")
-    @classmethod
-    def _until_is_late_enough(cls, until: Stage, info: ValidationInfo) -> Stage:
-        return check_until(until, info.data)
 
 
-class Cast(Asked):
+class Cast(RequestModel):
     """People who are put into a scene together."""
 
     name: Name | None = Field(None, description="Part of the lines' custom_id; the cast's number when empty")
     concepts: tuple[Concept, ...] = Field(min_length=1, max_length=MAX_CONCEPTS)
 
 
-class ProductBatch(Asked):
+class ProductBatch(RequestModel):
     """A batch as scenes and casts."""
 
     scenes: tuple[Scene, ...] = Field(min_length=1)
@@ -98,23 +72,16 @@ def lines_of(batch: ProductBatch, reader: LineReader) -> Iterator[ReadLine]:
     """The jobs of the batch, checked, with `scene-cast` as their custom ids."""
     scenes = [(scene.name or str(number), scene) for number, scene in enumerate(batch.scenes, 1)]
     casts = [(cast.name or str(number), cast) for number, cast in enumerate(batch.casts, 1)]
-    samplings = {
-        id(scene): scene.sampling
-        if scene.sampling.seed is not None
-        else scene.sampling.model_copy(update={"seed": secrets.randbelow(SEEDS)})
-        for _, scene in scenes
-    }
+    specs = {id(scene): _with_seed(scene) for _, scene in scenes}
     pairs = zip(scenes, casts, strict=True) if batch.mode == "zip" else product(scenes, casts)
     for number, ((scene_name, scene), (cast_name, cast)) in enumerate(pairs, 1):
-        spec = JobSpec(
-            prompt=scene.prompt,
-            negative_prompt=scene.negative_prompt,
-            concepts=cast.concepts,
-            sampling=samplings[id(scene)],
-            lane="batch",
-            min_identity=scene.min_identity,
-            max_tries=scene.max_tries,
-            until=scene.until,
-            embed_settings=scene.embed_settings,
-        )
-        yield reader.check(number, f"{scene_name}-{cast_name}", spec)
+        values = {**specs[id(scene)], "concepts": cast.concepts, "lane": "batch"}
+        yield reader.check(number, f"{scene_name}-{cast_name}", JobSpec.model_validate(values))
+
+
+def _with_seed(scene: Scene) -> dict[str, object]:
+    """The values of the scene that its jobs get; with a seed of its own where it had none."""
+    values = {name: getattr(scene, name) for name in SceneSpec.model_fields}
+    if scene.sampling.seed is None:
+        values["sampling"] = scene.sampling.model_copy(update={"seed": secrets.randbelow(SEEDS)})
+    return values

@@ -18,13 +18,14 @@ from api.http.openapi import (
     limit,
     with_problems,
 )
+from api.jobs.forms import form_schema
 from api.jobs.views import (
     JobEstimate,
     JobPageView,
     JobView,
     job_body,
 )
-from api.photos.document import CONSENT, FILE, PNG
+from api.photos.document import FILE, PNG
 from shared import errors as tree
 from shared.job import Job, JobSpec, Progress, Status
 from shared.stages import Stage
@@ -192,26 +193,7 @@ SUBMIT_BODY: dict[str, Any] = {
         "content": {
             "application/json": {"schema": {"$ref": "#/components/schemas/JobSpec"}, "example": _EXAMPLE},
             "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "description": "Either `job`, or the other fields. The i-th `photo` (file or id) belongs to the "
-                    "i-th `phrase`; JSON may name files of the form in place of photo ids.",
-                    "properties": {
-                        "job": {"type": "string", "description": "The whole request as JSON"},
-                        "prompt": {"type": "string"},
-                        "negative_prompt": {"type": "string"},
-                        "lane": {"type": "string"},
-                        "until": {"type": "string"},
-                        "sampling": {"type": "string", "description": "JSON"},
-                        "concepts": {"type": "string", "description": "JSON"},
-                        "min_identity": {"type": "string", "description": "JSON: a number"},
-                        "max_tries": {"type": "string", "description": "JSON: a number"},
-                        "embed_settings": {"type": "string", "description": "JSON: true or false"},
-                        "phrase": {"type": "array", "items": {"type": "string"}},
-                        "photo": {"type": "array", "items": FILE},
-                        "consent": {**CONSENT, "description": "On what basis the photos of this form are used"},
-                    },
-                },
+                "schema": form_schema(),
                 "example": {"prompt": "a man on the beach", "phrase": ["the man"], "photo": [_PHOTO]},
             },
         },

@@ -1,29 +1,30 @@
-"""A job as a multipart form, so that one curl does it all.
+"""A job as a multipart form, so that one curl command submits it.
 
-Either the field `job` holds the whole request as JSON, or the fields do: `prompt`, `negative_prompt`, `lane`, `until`
-as text, `sampling`, `concepts`, `min_identity`, `max_tries` and `embed_settings` as JSON. Instead of `concepts`, pairs
-of `phrase` and `photo` may be repeated: the first photo belongs to the first phrase. Wherever the JSON names a photo,
-it may name a file of the same form instead of an id. `consent` says on what basis the photos of the form are used.
+Either the field `job` holds the whole request as JSON, or each field of JobSpec is a field of the form: strings as they
+are, everything else as JSON. Instead of `concepts`, pairs of `phrase` and `photo` may be repeated: the first photo
+belongs to the first phrase. Wherever the JSON names a photo id, it may name a file of the same form instead. `consent`
+says on what basis the photos of the form are used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 
 from api.context import Context
 from api.http.problems import pointer_to
-from api.photos.consent import FIELD, consent_in_field, required
+from api.photos.consent import CONSENT_SCHEMA, FIELD, consent_in_field, required
 from api.photos.decode import Photo
 from api.photos.intake import decode_photo
 from shared.errors import BodyTooLarge, InvalidField, MalformedBody, PictureTooLarge
+from shared.job_options import JobOption, job_options
 
-_TEXTS = ("prompt", "negative_prompt", "lane", "until")
-_VALUES = ("sampling", "concepts", "min_identity", "max_tries", "embed_settings")
-_SETTLED = frozenset({"job", *_TEXTS, *_VALUES, "phrase"})
+_OPTIONS = job_options()
+_TEXT_FIELDS = frozenset({"job", "phrase", *(option.name for option in _OPTIONS)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +35,36 @@ class FormJob:
     photos: dict[str, Photo] = field(default_factory=dict)
 
 
+def form_schema() -> dict[str, Any]:
+    """The form as a JSON schema for the OpenAPI document."""
+    file = {"type": "string", "format": "binary"}
+    return {
+        "type": "object",
+        "description": "Either `job`, or the other fields. The i-th `photo` (file or id) belongs to the i-th `phrase`; "
+        "JSON may name files of the form in place of photo ids.",
+        "properties": {
+            "job": {"type": "string", "description": "The whole request as JSON"},
+            **{option.name: _field_schema(option) for option in _OPTIONS},
+            "phrase": {"type": "array", "items": {"type": "string"}},
+            "photo": {"type": "array", "items": file},
+            FIELD: CONSENT_SCHEMA,
+        },
+    }
+
+
+def _field_schema(option: JobOption) -> dict[str, Any]:
+    words = option.field.description or ""
+    schema = {"type": "string", "description": words if option.is_text else f"{words} (JSON)"}
+    return {**schema, "enum": list(option.values)} if option.values else schema
+
+
 async def job_of(form: FormData, context: Context) -> FormJob:
     """Reads the fields and decodes the files. Raises MalformedBody, InvalidField or the errors of `read_photo`."""
     limit_bytes, consent = context.settings.max_body_bytes, _consent(form, context)
     texts = {
-        name: [await _text(name, part, limit_bytes) for part in form.getlist(name)] for name in _SETTLED if name in form
+        name: [await _text(name, part, limit_bytes) for part in form.getlist(name)]
+        for name in _TEXT_FIELDS
+        if name in form
     }
     _check_names(form, texts)
     paired = "phrase" in texts
@@ -46,7 +72,7 @@ async def job_of(form: FormData, context: Context) -> FormJob:
     names: dict[str, str] = {}
     pair_ids: list[str] = []
     for name, part in form.multi_items():
-        if name in _SETTLED or name == FIELD:
+        if name in _TEXT_FIELDS or name == FIELD:
             continue
         place = pointer_to(name, len(pair_ids)) if name == "photo" else pointer_to(name)
         if isinstance(part, UploadFile):
@@ -77,7 +103,7 @@ def _consent(form: FormData, context: Context) -> str:
     if len(given) > 1:
         raise InvalidField(f"the field {FIELD} is given {len(given)} times", pointer=pointer_to(FIELD))
     said = consent_in_field(given[0] if given else None)
-    if any(isinstance(part, UploadFile) and name not in _SETTLED for name, part in form.multi_items()):
+    if any(isinstance(part, UploadFile) and name not in _TEXT_FIELDS for name, part in form.multi_items()):
         return required(said, context.settings)
     if said:
         raise InvalidField("the form brings no photo that this could be said of", pointer=pointer_to(FIELD))
@@ -103,8 +129,11 @@ def _check_names(form: FormData, texts: dict[str, list[str]]) -> None:
 
 def _assembled(texts: dict[str, list[str]], pair_ids: Iterable[str]) -> dict[str, object]:
     """The fields as one value. A field that is missing stays missing: the check of the whole says so."""
-    value: dict[str, object] = {name: texts[name][0] for name in _TEXTS if name in texts}
-    value |= {name: _json(name, texts[name][0]) for name in _VALUES if name in texts}
+    value: dict[str, object] = {
+        option.name: texts[option.name][0] if option.is_text else _json(option.name, texts[option.name][0])
+        for option in _OPTIONS
+        if option.name in texts
+    }
     if "phrase" in texts:
         pairs = zip(texts["phrase"], pair_ids, strict=True)
         value["concepts"] = [{"phrase": phrase, "photos": [identity]} for phrase, identity in pairs]

@@ -17,6 +17,12 @@ from shared.settings import Settings
 
 FIELD = "consent"
 MOST_CHARS = 500
+CONSENT_SCHEMA = {
+    "type": "string",
+    "maxLength": MOST_CHARS,
+    "description": "On what basis the photos are used: stored with each photo and shown in the audit log",
+    "examples": ["written release 2026-11-03, A. Person"],
+}
 # RFC 8187: how a header says what Latin-1 cannot.
 _ENCODED = "utf-8''"
 # A log on a terminal must not be led astray; joiners, which some names are written with, are no control characters.

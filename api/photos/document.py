@@ -13,7 +13,7 @@ from api.http.openapi import (
     with_problems,
 )
 from api.http.parameters import CONSENT as CONSENT_HEADER
-from api.photos.consent import FIELD, MOST_CHARS
+from api.photos.consent import CONSENT_SCHEMA, FIELD
 from api.photos.uploads import NewUpload, UploadedPhoto, UploadView
 from api.photos.views import PhotoRecordView, PhotoView
 from shared import errors as tree
@@ -71,12 +71,6 @@ UPLOAD_BODY: dict[str, Any] = {
         "content": {"application/json": {"schema": NewUpload.model_json_schema(), "example": {"bytes": 2_500_000}}},
     }
 }
-CONSENT = {
-    "type": "string",
-    "maxLength": MOST_CHARS,
-    "description": "On what basis the photo is used: kept with it, and shown in the audit log",
-    "examples": ["written release 2026-11-03, A. Person"],
-}
 PHOTO_BODY: dict[str, Any] = {
     "parameters": [
         {
@@ -95,7 +89,7 @@ PHOTO_BODY: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["photo"],
-                    "properties": {"photo": FILE, FIELD: CONSENT},
+                    "properties": {"photo": FILE, FIELD: CONSENT_SCHEMA},
                     "additionalProperties": False,
                 }
             },

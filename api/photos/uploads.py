@@ -12,19 +12,19 @@ from api.http.problems import refusal_of
 from api.photos.intake import Sending, accept_photo
 from shared.blob_store import upload_key
 from shared.errors import PictureTooLarge, RequestError, UnknownUpload
-from shared.job import Asked
+from shared.job import RequestModel
 
 _UPLOAD_ID = r"^[0-9a-f]{32}$"
-_Body = TypeVar("_Body", bound=Asked)
+_Body = TypeVar("_Body", bound=RequestModel)
 
 
-class NewUpload(Asked):
+class NewUpload(RequestModel):
     """A photo that is to be uploaded."""
 
     bytes: int = Field(ge=1, description="Its size: the address takes exactly so many", examples=[2_500_000])
 
 
-class UploadedPhoto(Asked):
+class UploadedPhoto(RequestModel):
     """A photo that was uploaded to a signed address."""
 
     upload: Annotated[str, StringConstraints(pattern=_UPLOAD_ID)] = Field(

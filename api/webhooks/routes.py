@@ -28,7 +28,7 @@ from shared.errors import (
     WebhookDisabled,
     WebhookNotFound,
 )
-from shared.job import Asked
+from shared.job import RequestModel
 from shared.store.webhooks.store import OFF
 from shared.webhook import MAX_WEBHOOKS, Webhook
 
@@ -38,7 +38,7 @@ _JSON = "application/json"
 _ID = re.compile(r"[0-9a-f]{32}")
 _SECRET_BYTES = 32
 _BODY_BYTES = 16_384
-_Body = TypeVar("_Body", bound=Asked)
+_Body = TypeVar("_Body", bound=RequestModel)
 
 
 @router.post("", status_code=201, responses=said.MADE, openapi_extra=said.NEW_BODY, summary="Make a webhook")

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, Field
 
-from shared.job import Asked
+from shared.job import RequestModel
 from shared.webhook import MAX_URL_CHARS, Attempt, Delivery, DeliveryStatus, Event, Outcome, Webhook
 
 _ID = "9b2d6a0c4e8f4d53a1c7e0b5f2d86a94"
 _DAY_S = 86_400
 
 
-class NewWebhook(Asked):
+class NewWebhook(RequestModel):
     """Where to tell, and of what."""
 
     url: str = Field(
@@ -22,7 +22,7 @@ class NewWebhook(Asked):
     events: tuple[Event, ...] = Field((), max_length=len(Event), description="What to hear of; all of it when empty")
 
 
-class Rotation(Asked):
+class Rotation(RequestModel):
     """How a new secret takes over."""
 
     old_valid_s: float = Field(

@@ -102,7 +102,7 @@ def test_a_request_that_ends_with_the_last_stage_costs_a_record_no_byte() -> Non
 
 @pytest.mark.parametrize("wish", [{"min_identity": 0.4}, {"max_tries": 2}])
 def test_a_wish_for_a_verified_picture_needs_the_last_stage(wish: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="need until verify, not detect"):
+    with pytest.raises(ValidationError, match="until must be verify, not detect"):
         JobSpec.model_validate({"prompt": "a man", "concepts": PEOPLE[:1], "until": "detect", **wish})
 
 
