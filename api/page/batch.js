@@ -102,7 +102,8 @@ export class BatchView {
     const shown = [...ENDED, "running"].filter((status) => counts[status]);
     while (this.bar.children.length > shown.length) this.bar.lastChild.remove();
     shown.forEach((status, index) => {
-      const part = this.bar.children[index] ?? this.bar.appendChild(make("i"));
+      if (!this.bar.children[index]) this.bar.append(make("i"));
+      const part = this.bar.children[index];
       part.className = status;
       part.style.setProperty("width", `${(counts[status] / Math.max(1, lines)) * 100}%`);
     });
@@ -112,7 +113,7 @@ export class BatchView {
   drawCounts() {
     const { counts } = this.batch;
     const shown = ALL.filter((status) => counts[status] || status === this.filter);
-    const known = shown.join();
+    const known = shown.join(",");
     if (this.counts.dataset.shown !== known) {
       this.counts.dataset.shown = known;
       fill(
@@ -132,7 +133,7 @@ export class BatchView {
     const { batch } = this;
     const { counts } = batch;
     const again = batch.done && counts.failed + counts.canceled + counts.expired > 0;
-    const known = [batch.done, again, counts.succeeded > 0].join();
+    const known = [batch.done, again, counts.succeeded > 0].join(",");
     if (this.doing.dataset.known === known) return;
     this.doing.dataset.known = known;
     fill(
@@ -215,7 +216,7 @@ export class BatchView {
       this.tiles.delete(line);
     }
     let after = this.grid.firstChild;
-    for (const item of items.sort((a, b) => a.line - b.line)) {
+    for (const item of items.toSorted((a, b) => a.line - b.line)) {
       let tile = this.tiles.get(item.line);
       if (tile) {
         after = tile.nextSibling;
@@ -240,8 +241,8 @@ export class BatchView {
     const likeness = item.verification?.min_identity;
     if (likeness !== null && likeness !== undefined) inside.push(make("span", { class: "number", title: "The least likeness of all faces" }, likeness.toFixed(2)));
     fill(tile, item.job ? make("a", { href: jobAddress(item.job), title: words }, ...inside) : make("span", { class: "line", title: words }, ...inside));
-    if (item.status !== "succeeded") inside[0].append(make("span", { class: "state-word" }, STATES[item.status]));
-    else this.thumbs.show(inside[0], `/v1/jobs/${item.job}/previews/picture`);
+    if (item.status === "succeeded") this.thumbs.show(inside[0], `/v1/jobs/${item.job}/previews/picture`);
+    else inside[0].append(make("span", { class: "state-word" }, STATES[item.status]));
   }
 
   drawReasons(items) {

@@ -46,7 +46,10 @@ export class Consent {
 
   /** What was said, once something was. */
   given() {
-    return this.missing ? new Promise((go) => this.waiting.push(go)) : Promise.resolve(this.draft.consent);
+    if (!this.missing) return Promise.resolve(this.draft.consent);
+    return new Promise((go) => {
+      this.waiting.push(go);
+    });
   }
 
   /** Shows what is said. */

@@ -10,7 +10,7 @@ const KEPT = "troupe-draft";
 
 /** An empty draft. */
 export function emptyDraft() {
-  const { width, height } = SIZES[0];
+  const [{ width, height }] = SIZES;
   return { scene: "", people: [], width, height, preset: limits.preset, mode: "shared", seed: "", avoid: "", tries: 1, told: false, consent: "" };
 }
 

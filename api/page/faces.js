@@ -19,7 +19,7 @@ async function look(photo, signal) {
   const json = { prompt: "a portrait", concepts: [{ phrase: "the person", photos: [photo] }], until: "identify" };
   const job = await post("/v1/jobs", { json });
   const over = await new Promise((done, failed) => {
-    const stream = follow(job.urls.self + "/events", {
+    const stream = follow(`${job.urls.self}/events`, {
       event: (state) => state.done && (done(state), true),
       lost: () => {},
       back: () => {},

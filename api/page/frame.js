@@ -57,7 +57,7 @@ function sketchOf(people, ratio) {
   const count = Math.max(people.length, 2);
   const each = wide / (count + 0.6);
   const head = Math.min(each * 0.36, 17);
-  const figures = Array.from({ length: count }, (_, index) => {
+  const figures = Array.from({ length: count }, (_one, index) => {
     const one = people[index];
     const [x, y] = [each * (index + 0.8), 47 - (index % 2) * 3];
     const body = `M${x - head * 1.5} ${high} c0 ${-head * 1.7} ${head * 0.5} ${-head * 2} ${head * 1.5} ${-head * 2} s${head * 1.5} ${head * 0.3} ${head * 1.5} ${head * 2} z`;

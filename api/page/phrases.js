@@ -40,7 +40,7 @@ export function mentioned(scene) {
 
 /** Words of the scene as a phrase to look for: "a  man" is "the man". */
 export function phraseOf(words) {
-  const text = words.trim().replace(/\s+/g, " ").replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, "");
+  const text = words.trim().replaceAll(/\s+/g, " ").replaceAll(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, "");
   return ARTICLE.test(text) ? text.replace(ARTICLE, "the ") : text;
 }
 
@@ -50,7 +50,7 @@ export function places(scene, phrases) {
   return phrases.map((phrase) => {
     const words = bare(phrase);
     if (!words) return null;
-    const text = words.split(" ").map((word) => word.replace(/[^\p{L}\p{N}]/gu, "\\$&")).join("\\s+");
+    const text = words.split(" ").map((word) => word.replaceAll(/[^\p{L}\p{N}]/gu, "\\$&")).join("\\s+");
     const pattern = new RegExp(`(?<![\\p{L}\\p{N}])(?:(?:an?|the|one|another)\\s+)?${text}(?![\\p{L}\\p{N}])`, "giu");
     for (const match of scene.matchAll(pattern)) {
       const place = [match.index, match.index + match[0].length];
@@ -67,7 +67,7 @@ function bare(phrase) {
   return phrase
     .toLowerCase()
     .replace(ARTICLE, "")
-    .replace(new RegExp(`\\s*(?:${PLACE}|(?:first|second|third|fourth|fifth) from the (?:left|right))`, "gi"), "")
-    .replace(/\s+/g, " ")
+    .replaceAll(new RegExp(`\\s*(?:${PLACE}|(?:first|second|third|fourth|fifth) from the (?:left|right))`, "gi"), "")
+    .replaceAll(/\s+/g, " ")
     .trim();
 }

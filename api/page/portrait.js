@@ -2,7 +2,7 @@
 
 import { draw, fill, make } from "./dom.js";
 import { faceIn } from "./faces.js";
-import { limits, picture, ask } from "./server.js";
+import { Problem, ask, limits, picture } from "./server.js";
 import { explained } from "./words.js";
 
 // The server keeps 2048 pixels a side; what a phone takes is sent as that.
@@ -28,12 +28,13 @@ export class Portrait {
       made.show(file);
       const data = await smaller(file);
       if (data !== file) made.show(data);
-      if (data.size > limits.max_photo_bytes) throw { code: "picture_too_large" };
+      if (data.size > limits.max_photo_bytes) throw new Problem({ code: "picture_too_large" });
       if (consent.missing) made.tell("waiting", "Waits until you say how they agreed", true);
       const said = await consent.given();
       if (made.state === "waiting") made.tell("sending", "Sending…");
       const answer = await ask("/v1/photos", { method: "POST", ...bodyOf(data, said), signal: made.gone.signal });
-      made.id = (await answer.json()).id;
+      const { id } = await answer.json();
+      made.id = id;
     });
     return made;
   }
@@ -169,7 +170,9 @@ async function smaller(file) {
     canvas.height = Math.round(bitmap.height * scale);
     canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     bitmap.close();
-    return await new Promise((done) => canvas.toBlob((blob) => done(blob ?? file), "image/jpeg", 0.92));
+    return await new Promise((done) => {
+      canvas.toBlob((blob) => done(blob ?? file), "image/jpeg", 0.92);
+    });
   } catch {
     // The server says what is wrong with it.
     return file;

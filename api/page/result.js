@@ -38,8 +38,9 @@ function portraitOf(photo, gone) {
   const image = make("img", { class: "crop", alt: "Portrait", width: "50", height: "50" });
   picture(`/v1/photos/${photo}`, { signal: gone })
     .then((blob) => {
+      image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
       image.src = URL.createObjectURL(blob);
-      image.onload = () => URL.revokeObjectURL(image.src);
+      return image;
     })
     .catch(() => image.replaceWith(make("span", { class: "crop none", title: "The portrait is gone" }, "·")));
   return image;

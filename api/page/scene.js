@@ -62,7 +62,7 @@ export class Scene {
     const spans = found
       .map((place, index) => place && { start: place[0], end: place[1], index })
       .filter(Boolean)
-      .sort((a, b) => a.start - b.start);
+      .toSorted((a, b) => a.start - b.start);
     const parts = [];
     let at = 0;
     for (const { start, end, index } of spans) {
@@ -90,7 +90,7 @@ export class Scene {
     }
     const lost = people.findIndex((one) => !one.phrase.trim());
     if (lost >= 0) return [`Select the words that mean ${calledHere(people[lost], lost)}.`];
-    const elsewhere = people.findIndex((one, index) => !found[index]);
+    const elsewhere = people.findIndex((_one, index) => !found[index]);
     if (elsewhere >= 0) return [`“${people[elsewhere].phrase}” is not in these words. It is looked for in the picture all the same.`];
     return people.length ? ["Is somebody else meant? Select the words, then the person."] : ["Now add the people."];
   }

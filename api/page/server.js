@@ -76,7 +76,9 @@ export function newKey() {
 
 /** Some time, in milliseconds. */
 export function pause(milliseconds) {
-  return new Promise((over) => setTimeout(over, milliseconds));
+  return new Promise((over) => {
+    setTimeout(over, milliseconds);
+  });
 }
 
 /** What this server allows: sizes, numbers of people and photos. */

@@ -330,7 +330,7 @@ function shareDone(job) {
 }
 
 function anotherSeed(spec) {
-  const { seed: _, ...sampling } = spec.sampling;
+  const { seed: _seed, ...sampling } = spec.sampling;
   return { ...spec, sampling, concepts: spec.concepts.map((concept) => ({ ...concept, box_px: null })) };
 }
 

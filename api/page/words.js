@@ -84,7 +84,6 @@ const PROBLEMS = {
   offline: ["The server cannot be reached", "Check your connection. Nothing is lost: pictures that were begun go on."],
   zip_too_large: ["Too many for one file", "The manifest of the batch has the addresses of all pictures."],
   nothing_to_retry: ["Nothing to try again", "Every line has its picture, or is not valid."],
-  unsafe_content: ["Not shown", "The check of results found the picture unsafe."],
   internal: ["Something broke on our side", "The details are in the server's log. Trying again may help."],
 };
 

@@ -45,6 +45,7 @@ def test_the_page_and_all_its_files_need_no_key_and_load_nothing_from_elsewhere(
         assert policy["default-src"] == "'none'"
         assert (policy["script-src"], policy["style-src"], policy["connect-src"]) == ("'self'", "'self'", "'self'")
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", answer.text), path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from api.http.problems import error_rows
@@ -35,6 +36,14 @@ NEVER_MET = {
 }
 
 
-def test_every_problem_that_somebody_at_the_page_can_meet_has_words() -> None:
-    known = set(re.findall(r"^  ([a-z_]+): \[", WORDS, re.MULTILINE))
-    assert {row.code for row in error_rows()} - NEVER_MET <= known
+def keys_of(script: str, name: str) -> list[str]:
+    """The keys of a constant object of a script, in their order, each as often as it is written."""
+    body = re.search(rf"^(?:export )?const {name} = {{$(.*?)^}};$", script, re.MULTILINE | re.DOTALL)
+    assert body is not None, name
+    return re.findall(r"^  (\w+): ", body[1], re.MULTILINE)
+
+
+def test_every_problem_that_somebody_at_the_page_can_meet_has_one_text() -> None:
+    known = keys_of(WORDS, "PROBLEMS")
+    assert [code for code, count in Counter(known).items() if count > 1] == []
+    assert {row.code for row in error_rows()} - NEVER_MET <= set(known)
