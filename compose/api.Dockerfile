@@ -21,28 +21,35 @@ RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-install-proj
 FROM packages AS flower-packages
 RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-install-project --extra flower
 
+# The code as every target copies it: readable by the user that runs it, whatever the umask of the clone was, compiled, and
+# without the checkpoints of the small bundle, which only workers load.
+FROM base AS code
+COPY shared shared
+COPY api api
+COPY worker worker
+COPY compose/flower.py compose/flower.py
+RUN rm -rf worker/mini/checkpoints && chmod -R a+rX . && python -m compileall -q shared api worker
+
 FROM base AS flower
 COPY --from=flower-packages /opt/venv /opt/venv
-COPY compose/flower.py compose/flower.py
-COPY shared shared
-COPY worker worker
+COPY --from=code /app/compose compose
+COPY --from=code /app/shared shared
+COPY --from=code /app/worker worker
 USER 10001:10001
 EXPOSE 5555
 CMD ["python", "-m", "celery", "-A", "worker.app", "flower", "--conf=/app/compose/flower.py"]
 
 FROM base AS webhooks
 COPY --from=api-packages /opt/venv /opt/venv
-COPY shared shared
-COPY worker worker
-RUN python -m compileall -q shared worker
+COPY --from=code /app/shared shared
+COPY --from=code /app/worker worker
 USER 10001:10001
 CMD ["python", "-m", "celery", "-A", "worker.webhooks.app", "worker", "--without-gossip", "--without-mingle"]
 
 FROM base AS api
 COPY --from=api-packages /opt/venv /opt/venv
-COPY shared shared
-COPY api api
-RUN python -m compileall -q shared api
+COPY --from=code /app/shared shared
+COPY --from=code /app/api api
 USER 10001:10001
 EXPOSE 8000
 CMD ["python", "-m", "api"]

@@ -55,6 +55,38 @@ cert = "/run/secrets/s3_grpc.crt"
 key = "/run/secrets/s3_grpc.key"
 TOML
 
+# Signs pictures (C2PA). Its issuer is made here and forgotten: readers see that a picture is unchanged, not who vouches for
+# it. Put the chain and the key of a certificate of your own in these two files instead where readers shall know the issuer.
+# Extensions: C2PA specification 2.2, section 14.5.1.
+if ! [ -e "$folder/c2pa_key.pem" ] || ! [ -e "$folder/c2pa_chain.pem" ]; then
+    rm -f "$folder/c2pa_key.pem" "$folder/c2pa_chain.pem"
+    cat >"$folder/.openssl" <<'CONF'
+[req]
+distinguished_name = name
+[name]
+[issuer]
+basicConstraints = critical, CA:true, pathlen:0
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+[signer]
+basicConstraints = critical, CA:false
+keyUsage = critical, digitalSignature
+extendedKeyUsage = emailProtection
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+CONF
+    owner="/O=Troupe (self-made certificate)"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -sha256 -days 3650 -config "$folder/.openssl" \
+        -extensions issuer -subj "$owner/CN=Troupe, issuer of this stack" -keyout "$folder/.key" -out "$folder/.ca" 2>/dev/null
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -sha256 -config "$folder/.openssl" \
+        -subj "$owner/CN=Troupe, this stack" -keyout "$folder/.c2pa" -out "$folder/.request" 2>/dev/null
+    openssl x509 -req -in "$folder/.request" -CA "$folder/.ca" -CAkey "$folder/.key" -set_serial "0x$(random | cut -c1-32)" \
+        -sha256 -days 3650 -extfile "$folder/.openssl" -extensions signer -out "$folder/.crt" 2>/dev/null
+    keep c2pa_key.pem <"$folder/.c2pa"
+    cat "$folder/.crt" "$folder/.ca" | keep c2pa_chain.pem
+    rm -f "$folder/.openssl" "$folder/.key" "$folder/.ca" "$folder/.c2pa" "$folder/.request" "$folder/.crt"
+fi
+
 # As the servers read them; made again whenever their key is another one.
 rm -f "$folder/redis.conf" "$folder/s3.json"
 printf 'requirepass %s\n' "$(cat "$folder/redis_password")" | keep redis.conf

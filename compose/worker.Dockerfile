@@ -20,11 +20,15 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_CACHE_DIR=/root/.cache/uv UV_LINK_MODE=c
 COPY pyproject.toml uv.lock ./
 RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-install-project --extra worker
 
-FROM base AS worker
-COPY --from=packages /opt/venv /opt/venv
+# Readable by the user that runs it, whatever the umask of the clone was.
+FROM base AS code
 COPY shared shared
 COPY worker worker
-RUN python -m compileall -q shared worker
+RUN chmod -R a+rX . && python -m compileall -q shared worker
+
+FROM base AS worker
+COPY --from=packages /opt/venv /opt/venv
+COPY --from=code /app .
 USER 10001:10001
 # By -m: the celery command keeps /app on its path only while it looks for the app, and a spawned child needs it, too.
 CMD ["python", "-m", "celery", "-A", "worker.app", "worker", "--without-gossip", "--without-mingle"]

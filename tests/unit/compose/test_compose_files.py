@@ -108,7 +108,9 @@ def test_what_is_secret_is_in_files_and_nowhere_else() -> None:
     assert all(list(secret) == ["file"] for secret in document["secrets"].values())
     for service in SERVICES.values():
         for name in service.get("environment", {}):
-            assert not re.search("SECRET|PASSWORD|KEY", name) or name.endswith(("_FILE", "ACCESS_KEY")), name
+            assert not re.search("SECRET|PASSWORD|KEY", name) or name.endswith(("_FILE", "ACCESS_KEY", "C2PA_KEY")), (
+                name
+            )
     assert not re.search("SECRET|PASSWORD", " ".join(env_example()))
 
 
@@ -156,7 +158,7 @@ def test_what_a_person_sets_reaches_our_services(name: str) -> None:
     environment = service["environment"]
     fixed = {setting for setting, value in environment.items() if f"${{{setting}" not in value}
     differs = {"BUNDLE_FOLDER", "ROLE", "DEVICE", "GPU_FOLDER", "API_HOST", "API_PORT", "METRICS_HOST", "METRICS_PORT"}
-    secret = {"REDIS_PASSWORD_FILE", "S3_SECRET_KEY_FILE"}
+    secret = {"REDIS_PASSWORD_FILE", "S3_SECRET_KEY_FILE", "C2PA_CERTIFICATE", "C2PA_KEY"}
     assert fixed <= {f"TROUPE_{end}" for end in differs | secret}
 
 

@@ -5,8 +5,14 @@ import stat
 import subprocess
 from pathlib import Path
 
+import numpy as np
+
 from compose.processes import ROOT
+from shared.settings import Settings
+from tests.support.provenance import validated
 from tests.support.stack_files import MAIN, compose_file
+from worker.output.png import png
+from worker.output.provenance import signer_of
 
 
 def make(folder: Path) -> str:
@@ -32,6 +38,16 @@ def test_servers_and_services_are_given_the_same_secrets(tmp_path: Path) -> None
     (identity,) = json.loads((tmp_path / "s3.json").read_text())["identities"]
     key = (tmp_path / "s3_secret_key").read_text()
     assert identity["credentials"] == [{"accessKey": "troupe", "secretKey": key}]
+
+
+def test_the_certificate_of_the_stack_signs_pictures_that_readers_find_valid(tmp_path: Path) -> None:
+    make(tmp_path)
+    files = {"c2pa_certificate": str(tmp_path / "c2pa_chain.pem"), "c2pa_key": str(tmp_path / "c2pa_key.pem")}
+    signer = signer_of(Settings.model_validate(files), "mini@0123456789ab")
+    assert signer is not None
+    state, manifest, failures = validated(signer.sign(png(np.zeros((64, 64, 3), np.uint8))))
+    assert (state, failures) == ("Valid", ["signingCredential.untrusted"])
+    assert manifest["signature_info"]["issuer"] == "Troupe (self-made certificate)"
 
 
 def test_what_is_there_stays_and_what_is_made_of_it_follows(tmp_path: Path) -> None:
