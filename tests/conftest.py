@@ -20,6 +20,11 @@ from tests.support.servers import (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--redis redis-server` runs every test that needs a Redis on the program of this name."""
+    parser.addoption("--redis", default="", help="Redis server program to test on, instead of the embedded one")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_settings_from_outside() -> Iterator[None]:
     """Tests, and the processes they start, must not see the TROUPE_ variables of whoever runs them."""
@@ -29,9 +34,9 @@ def _no_settings_from_outside() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+def redis_process(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[RedisServer]:
     """The session's Redis-compatible server. A test that kills its server must start one of its own."""
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+    with redis_server(tmp_path_factory.mktemp("redis"), pytestconfig.getoption("redis")) as server:
         yield server
 
 
@@ -39,6 +44,13 @@ def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
 def redis_url(redis_process: RedisServer) -> str:
     """Address of the session's Redis-compatible server; keys are kept apart by `settings.key_prefix`."""
     return redis_process.url
+
+
+@pytest.fixture(scope="session")
+def system_redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server of the machine's own Redis, which is older than the embedded one (7.0 in Debian 12)."""
+    with redis_server(tmp_path_factory.mktemp("system-redis"), "redis-server") as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +64,12 @@ def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def settings(redis_url: str, s3_url: str) -> Settings:
     """Settings for the real servers, with a key prefix and a bucket that only this test has."""
     return fresh_settings(redis_url, s3_url)
+
+
+@pytest.fixture(params=["redis_url", "system_redis_url"], ids=["embedded", "system"])
+def settings_on_each_redis(request: pytest.FixtureRequest, s3_url: str) -> Settings:
+    """Settings as `settings` gives, once for the embedded Redis and once for the machine's own.
+
+    A module whose tests are about scripts names it as its `settings`.
+    """
+    return fresh_settings(request.getfixturevalue(request.param), s3_url)

@@ -24,7 +24,7 @@
     {p}:tenant:{tenant}           hash    what a tenant may have, fields below; without one, the defaults
     {p}:rate:{tenant}             string  when the bucket of its requests will be empty (s); expires then
     {p}:spent:{tenant}:{day}      string  units that count for a day (days since the epoch); expires after it
-    {p}:load                      hash    per lane: how many jobs wait, and how many units they are
+    {p}:load                      hash    per lane: how many jobs wait, and their units (in millionths, as all units)
     {p}:later                     zset    jobs that pause before another try; score = when the pause is over (s)
     {p}:flight:{lane}             zset    jobs handed to Celery that nobody works on yet; score = when rung (s)
     {p}:leases:{lane}             zset    jobs that a worker holds; score = when the lease ends (s)

@@ -19,6 +19,7 @@ from shared.batch import BatchStatus
 from shared.errors import MalformedBody, QuotaExceeded, RecordsUnavailable
 from shared.settings import Settings
 from shared.store.tenants.charge import Charge
+from shared.store.units import decode_units
 from tests.integration.test_batch_records import TENANT, UNITS, Batches
 from tests.support.api_server import api_server, png_bytes
 from tests.support.lossy import Lossy, lossy_redis
@@ -83,7 +84,7 @@ async def remembered(context: Context) -> None:
 
 def spent(batches: Batches) -> float:
     names = batches.redis.scan_iter(f"{batches.settings.key_prefix}:spent:{TENANT}:*")
-    return sum(float(batches.redis.get(name) or 0) for name in names)
+    return sum(decode_units(batches.redis.get(name) or 0) for name in names)
 
 
 def fed(batches: Batches, batch_id: str) -> int:

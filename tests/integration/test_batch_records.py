@@ -52,9 +52,9 @@ class Batches(Records):
         """A batch whose lines are all read, each with these wishes; gives its id."""
         batch_id = uuid.uuid4().hex
         chunks = LineChunks(blobs=self.blobs, tenant=TENANT, batch_id=batch_id, source="s")
+        spec = spec_of("a scene", lane="batch", **wishes)
         texts = [
-            Line(line=number, custom_id=f"c{number}", spec=spec_of("a scene", lane="batch", **wishes)).model_dump_json()
-            for number in range(1, lines + 1)
+            Line(line=number, custom_id=f"c{number}", spec=spec).model_dump_json() for number in range(1, lines + 1)
         ]
         parts = [texts[first : first + chunk_lines] for first in range(0, lines, chunk_lines)]
         for number, part in enumerate(parts):
@@ -65,7 +65,7 @@ class Batches(Records):
             store = AsyncBatchStore(redis, self.settings, EventReader(redis, self.settings.key_prefix))
             await store.open(batch_id, tenant=TENANT, name="", expires_after_s=deadline_s)
             begun = await store.start(
-                batch_id, source="s", chunks=len(parts), good=lines, invalid=0, units=lines * UNITS, errors=()
+                batch_id, source="s", chunks=len(parts), good=lines, invalid=0, units=lines * units(spec), errors=()
             )
             await redis.aclose()
             return begun

@@ -9,7 +9,7 @@ import pytest
 
 from api.batches.retry import retry_failed
 from api.context import Context
-from shared.job import Failure
+from shared.job import Failure, Status
 from shared.settings import Settings
 from shared.store.tenants.charge import Charge
 from tests.integration.test_batch_lost_answers import spent
@@ -17,6 +17,13 @@ from tests.integration.test_batch_records import TENANT, UNITS, Batches, until_o
 from tests.integration.test_finished_lines import asked
 from tests.support.api_server import ApiServer
 from tests.support.lossy import lossy_redis
+
+
+@pytest.fixture
+def settings(settings_on_each_redis: Settings) -> Settings:
+    """These are about scripts, which run on two servers."""
+    return settings_on_each_redis
+
 
 NO_FACE = Failure(code="no_face", message="no face", retryable=False)
 
@@ -98,3 +105,17 @@ def test_lines_that_are_asked_for_again_are_counted_once_when_the_answer_gets_lo
         assert way.lose == []
     assert spent(batches) == pytest.approx(2 * UNITS)
     assert batches.batch(batch_id).round == 1
+
+
+def test_units_are_counted_down_to_nothing(batches: Batches) -> None:
+    # 1096 x 1048 pixels and 7 steps are 24.120768 units, which no float is equal to.
+    batch_id = batches.start(7, sampling={"steps": 7, "width_px": 1096, "height_px": 1048})
+    load, units = f"{batches.settings.key_prefix}:load", "batch:units"
+    batches.step(batch_id)
+    assert (batches.fields_of(batch_id)["left"], batches.redis.hget(load, units)) == ("0", str(7 * 24_120_768))
+    jobs = batches.jobs_of(batch_id, 7)
+    batches.fleet.dispatch("test", 6)
+    assert batches.redis.hget(load, units) == str(24_120_768)
+    batches.store.stop(batch_id, "canceled")
+    assert batches.redis.hget(load, units) == "0"
+    assert {batches.jobs.get(job_id).status for job_id in jobs} == {Status.CANCELED}

@@ -10,6 +10,7 @@ import pytest
 
 from shared.blob_store import BlobStore
 from shared.store.connection import connect
+from shared.store.units import encode_units
 from tests.support.api_server import ApiServer, png_bytes
 from tests.support.queue_records import Records
 
@@ -48,7 +49,7 @@ def test_a_job_is_weighed_and_not_queued(server: ApiServer, client: httpx.Client
     assert client.post("/v1/jobs", data=fields, files=files, params=DRY).status_code == 200
     assert everything(server) == before
     with connect(server.settings) as redis:
-        redis.set(f"{server.settings.key_prefix}:speed", 0.32768)
+        redis.set(f"{server.settings.key_prefix}:speed", encode_units(0.32768))
     assert client.post("/v1/jobs", json=job(photo), params=DRY).json()["eta_s"] == pytest.approx(1, abs=0.1)
     waits = client.post("/v1/jobs", json=job(photo))
     assert waits.status_code == 202

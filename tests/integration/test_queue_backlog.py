@@ -11,6 +11,7 @@ from api.context import Context
 from shared.settings import Settings
 from shared.stages import Stage
 from shared.store.queue.values import ResultClaim
+from shared.store.units import encode_units
 from tests.integration.test_batch_records import TENANT, UNITS, Batches, until_over
 from tests.integration.test_finished_lines import asked
 from tests.integration.test_queue_state import state, worker
@@ -20,7 +21,7 @@ from tests.integration.test_queue_state import state, worker
 def batches(settings: Settings) -> Iterator[Batches]:
     made = Batches(settings=settings.model_copy(update={"batch_window": 20, "sweep_every_s": 3600}))
     # A line takes a worker one second.
-    made.redis.set(f"{made.settings.key_prefix}:speed", UNITS)
+    made.redis.set(f"{made.settings.key_prefix}:speed", encode_units(UNITS))
     yield made
     made.close()
 
@@ -36,7 +37,7 @@ def test_lines_that_wait_in_the_blob_store_are_in_depth_eta_and_backlog(batches:
     assert found.eta_s == pytest.approx(50, rel=0.05)
     batches.play(batches.jobs_of(batch_id, 100)[:15])
     batches.step(batch_id)
-    batches.redis.set(f"{batches.settings.key_prefix}:speed", UNITS)
+    batches.redis.set(f"{batches.settings.key_prefix}:speed", encode_units(UNITS))
     found = state(batches.settings, TENANT)["batch"]
     assert found.depth + found.running == 85
     theirs = state(batches.settings, "another")["batch"]

@@ -32,6 +32,13 @@ from shared.store.queue.values import (
 )
 from tests.support.queue_records import Records
 
+
+@pytest.fixture
+def settings(settings_on_each_redis: Settings) -> Settings:
+    """These are about scripts, which run on two servers."""
+    return settings_on_each_redis
+
+
 FAILURE = Failure(code="blobs_unavailable", message="S3 is away", retryable=True)
 TERMINAL = ("succeeded", "failed", "canceled")
 PLACES = 3

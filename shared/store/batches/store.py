@@ -20,6 +20,7 @@ from shared.store.jobs.erasure import Erasing
 from shared.store.jobs.events import EventReader
 from shared.store.tenants.audit import noted_for
 from shared.store.tenants.charge import Charge
+from shared.store.units import encode_units
 
 _SCRIPTS = ("batches/open", "batches/start", "batches/drop", "batches/stop", "batches/retry", "batches/erase")
 # Whoever reads the lines of a batch must say so this often, or the feeder takes them for dead.
@@ -95,7 +96,7 @@ class AsyncBatchStore:
         With a receipt the batch counts against the tenant's limits, and only if it runs. Raises RateLimited or
         QuotaExceeded.
         """
-        words: list[RedisValue] = [source, chunks, good, invalid, units, *self._counted(charge), *errors]
+        words: list[RedisValue] = [source, chunks, good, invalid, encode_units(units), *self._counted(charge), *errors]
         return _noted(await self._run("batches/start", batch_id, *words), charge)
 
     async def drop(self, batch_id: str) -> bool:
@@ -209,7 +210,7 @@ class AsyncBatchStore:
         and then nothing has changed.
         """
         counts = [lines.counts.get(status, 0) for status in (Status.FAILED, Status.CANCELED, Status.EXPIRED)]
-        words: list[RedisValue] = [batch.round, lines.source, lines.chunks, *counts, lines.units]
+        words: list[RedisValue] = [batch.round, lines.source, lines.chunks, *counts, encode_units(lines.units)]
         words += [*self._counted(charge), *lines.errors]
         return _noted(await self._run("batches/retry", batch.id, *words), charge)
 

@@ -25,6 +25,7 @@ from shared.store.queue.values import (
 )
 from shared.store.tenants.audit import noted_for
 from shared.store.tenants.charge import Charge
+from shared.store.units import encode_units
 from shared.telemetry.context import traceparent
 from shared.tenant import DEFAULT_TENANT
 
@@ -86,7 +87,7 @@ class AsyncJobStore:
         With a receipt the job counts against the tenant's limits. Raises NoWorkerForSize, RateLimited, QuotaExceeded
         or RecordsUnavailable.
         """
-        values = (job_id, spec.lane, tenant, record.units(spec), encode_spec(spec))
+        values = (job_id, spec.lane, tenant, encode_units(record.units(spec)), encode_spec(spec))
         requests, by = ("", "") if charge is None else (charge.requests, noted_for(charge.by, self._settings))
         counted: tuple[RedisValue, ...] = (requests, record.pixels(spec), by, retry_of or "")
         more = record.wishes(spec, self._settings)
@@ -122,7 +123,7 @@ class AsyncJobStore:
         pixels: of the picture that it is about. Raises NoWorkerForSize, RateLimited, QuotaExceeded or
         RecordsUnavailable.
         """
-        charge.note(await self._run(self._admit, tenant, charge.requests, units, pixels))
+        charge.note(await self._run(self._admit, tenant, charge.requests, encode_units(units), pixels))
 
     async def largest_pixels(self) -> int | None:
         """Pixels of the largest picture that a live worker draws, as `submit` refuses by it. None: any may be served.

@@ -12,6 +12,7 @@ from shared.settings import Settings
 from shared.store import scripts
 from shared.store.connection import redis_errors
 from shared.store.jobs.store import AsyncJobStore
+from shared.store.units import encode_units
 
 _WORDS = 7
 
@@ -65,7 +66,8 @@ class QueueStates:
         # The interactive lane goes before the batch lane.
         ahead = sum(max(0.0, float(row[-1])) for row in rows if row[0] in ("interactive", lane))
         own_slots = min(slots, int(cap)) if cap else slots
-        return max((ahead + units) / slots, units / own_slots) / float(speed)
+        micro_units = encode_units(units)
+        return max((ahead + micro_units) / slots, micro_units / own_slots) / float(speed)
 
     async def _lane(self, row: Any, units_per_s: float, own_units_per_s: float) -> LaneState:
         """units_per_s: of all workers; own_units_per_s: of as many as the tenant's cap leaves it."""

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import redis.asyncio
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from shared.job import Lane
 from shared.settings import Settings
 from shared.store import scripts
 from shared.store.connection import redis_errors
+from shared.store.units import decode_units
 
 TenantClass = Literal["light", "usual", "heavy"]
 """A tenant's weight: under 1, 1, over 1. Names of tenants would be too many."""
 TENANT_CLASSES: tuple[TenantClass, ...] = ("light", "usual", "heavy")
+
+
+_Units = Annotated[float, BeforeValidator(decode_units)]
 
 
 class _Value(BaseModel):
@@ -38,7 +42,7 @@ class LaneTotals(_Value):
     flight: int
     leases: int
     lines: int
-    units: float
+    units: _Units
 
 
 class Memory(_Value):
@@ -57,7 +61,7 @@ class Totals(_Value):
     lanes: Mapping[Lane, LaneTotals]
     paused: int
     batches: int
-    speed: float
+    speed: _Units
     late_s: float
     counts: Mapping[str, int]
     memory: Memory

@@ -14,7 +14,7 @@ from shared.store.jobs import findings, record
 from shared.verification import ConceptRegion, PhotoFaces, Swap, Verification, VerifiedFace
 
 PEOPLE = (Concept(phrase="the man", photos=("0" * 64,)), Concept(phrase="the woman", photos=("1" * 64,)))
-WAITS = {"lane": "interactive", "tenant": "someone", "units": "94.37", "at": "1700000000.123456"}
+WAITS = {"lane": "interactive", "tenant": "someone", "units": "94370000", "at": "1700000000.123456"}
 
 
 def spec(**changed: object) -> JobSpec:

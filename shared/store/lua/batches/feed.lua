@@ -22,6 +22,6 @@ while ARGV[i] do
 end
 redis.call('HSET', batch(id), 'chunk', ARGV[6], 'at', ARGV[7])
 redis.call('HINCRBY', batch(id), 'open', lines)
-redis.call('HINCRBYFLOAT', batch(id), 'left', -units)
+redis.call('HINCRBY', batch(id), 'left', 0 - units)
 announce_batch(id)
 return 1

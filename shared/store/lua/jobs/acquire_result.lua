@@ -38,7 +38,7 @@ redis.call('HDEL', record(job.id), 'holder', 'step', 'steps')
 redis.call('ZADD', parked(job.lane), now(), job.id)
 redis.call('ZADD', waiters(busy), job.at + (job.lane == 'interactive' and 0 or LATER_LANE), job.id)
 -- Its turn was paid for; who waits has got nothing for it yet.
-pay(job.lane, job.tenant, -job.units)
+pay(job.lane, job.tenant, 0 - job.units)
 announce(job.id)
 ring_pump()
 if job.waits and job.waits ~= busy then call_next(job.waits) end

@@ -39,7 +39,7 @@ local function waiters(result) return p .. ':waiters:' .. result end
 -- Defined in lib/single_flight.lua, which knows who makes what and who waits for it.
 local let_go, whole_of, resolve
 
--- What every decision needs of a record; nil when there is no such job.
+-- What every decision needs of a record; its units are millionths, as everywhere in Redis (shared/store/units.py); nil when there is no such job.
 local function read(id)
   local f = redis.call('HMGET', record(id), 'lane', 'tenant', 's', 'due', 'n', 'holder', 'cancel', 'units', 'at', 'makes', 'waits', 'batch', 'try', 'until')
   if not f[1] then return nil end
@@ -108,7 +108,7 @@ local function leave_batch(job, status)
   end
   if reused > 0 then redis.call('HINCRBY', b, 'saved', reused) end
   -- What it was submitted for is used up: to be run again it counts again.
-  if begun and status ~= 'succeeded' then redis.call('HINCRBYFLOAT', b, 'owed', job.units) end
+  if begun and status ~= 'succeeded' then redis.call('HINCRBY', b, 'owed', job.units) end
   redis.call('RPUSH', ended(job.batch, status == 'succeeded' and 'output' or 'errors'), job.id)
   mark_rate(job.batch)
   announce_batch(job.batch)
@@ -117,7 +117,7 @@ end
 
 local function count_load(lane, jobs, units)
   redis.call('HINCRBY', p .. ':load', lane .. ':jobs', jobs)
-  redis.call('HINCRBYFLOAT', p .. ':load', lane .. ':units', units)
+  redis.call('HINCRBY', p .. ':load', lane .. ':units', units)
 end
 
 -- Tenants take turns by their weight: queue/dispatch.lua says how. A tenant pays for what it gets; a negative number gives back.
@@ -147,6 +147,9 @@ local function make_room(tenant)
   end
 end
 
+-- Units of a limit in those that Redis counts.
+local MICRO = 1e6
+
 -- Counts a request and its units against the tenant's limits, or says which of them refuses. What is refused costs no units.
 -- Requests flow into a bucket that empties evenly over its window (the generic cell rate algorithm): kept is when it will be
 -- empty. Units are counted by the day, UTC. Returns {code or '', seconds until it may be tried again, then (name, quota,
@@ -164,24 +167,24 @@ local function charge(tenant, requests, units)
     if requests > 0 and after - t > window + 1e-6 then
       reply[1], reply[2] = 'rate_limited', math.ceil(after - t - window)
     elseif requests > 0 then
-      redis.call('SET', key, string.format('%.6f', after), 'EX', math.ceil(after - t))
+      redis.call('SET', key, string.format('%.6f', after), 'EX', math.max(1, math.ceil(after - t)))
       empty = after
     end
     local left = math.floor((window - (empty - t)) * rate / window + 1e-6)
     tell('requests', rate, window, math.max(0, left), math.ceil(empty - t))
   end
   if f[3] then
-    local key, quota = p .. ':spent:' .. tenant .. ':' .. math.floor(t / 86400), tonumber(f[3])
+    local key, quota = p .. ':spent:' .. tenant .. ':' .. math.floor(t / 86400), tonumber(f[3]) * MICRO
     local spent, left_s = tonumber(redis.call('GET', key) or 0), math.ceil(86400 - t % 86400)
     if units > 0 and reply[1] == '' then
-      if spent + units > quota + 1e-6 then
+      if spent + units > quota then
         reply[1], reply[2] = 'quota_exceeded', left_s
       else
-        spent = tonumber(redis.call('INCRBYFLOAT', key, units))
+        spent = redis.call('INCRBY', key, units)
         redis.call('EXPIRE', key, left_s + 3600)
       end
     end
-    tell('units', quota, 86400, math.max(0, math.floor(quota - spent)), left_s)
+    tell('units', quota / MICRO, 86400, math.max(0, math.floor((quota - spent) / MICRO)), left_s)
   end
   return reply
 end
@@ -199,7 +202,7 @@ local function spend(tenant, units)
   if not redis.call('HGET', limits(tenant), 'daily_units') then return end
   local t = now()
   local key = p .. ':spent:' .. tenant .. ':' .. math.floor(t / 86400)
-  redis.call('INCRBYFLOAT', key, units)
+  redis.call('INCRBY', key, units)
   redis.call('EXPIRE', key, math.ceil(86400 - t % 86400) + 3600)
 end
 
@@ -253,7 +256,7 @@ end
 
 -- Out of wherever the job is. still_out: its workers keep it, and it stays counted against its tenant's cap.
 local function take_out(job, still_out)
-  if redis.call('ZREM', ready(job.lane, job.tenant), job.id) == 1 then count_load(job.lane, -1, -job.units) end
+  if redis.call('ZREM', ready(job.lane, job.tenant), job.id) == 1 then count_load(job.lane, -1, 0 - job.units) end
   redis.call('ZREM', p .. ':later', job.id)
   redis.call('ZREM', flight(job.lane), job.id)
   redis.call('ZREM', leases(job.lane), job.id)
