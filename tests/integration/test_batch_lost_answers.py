@@ -84,7 +84,7 @@ async def remembered(context: Context) -> None:
 
 def spent(batches: Batches) -> float:
     names = batches.redis.scan_iter(f"{batches.settings.key_prefix}:spent:{TENANT}:*")
-    return sum(decode_units(batches.redis.get(name) or 0) for name in names)
+    return decode_units(sum(int(batches.redis.get(name) or 0) for name in names))
 
 
 def fed(batches: Batches, batch_id: str) -> int:
