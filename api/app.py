@@ -16,16 +16,16 @@ from api.auth.middleware import OPEN, READS, Access
 from api.batches import downloads
 from api.batches import events as batch_events
 from api.batches import routes as batches
-from api.batches.document import batch_example, product_schemas
+from api.batches.openapi import batch_example, product_schemas
 from api.context import open_context
-from api.http.direct import serve_directly
+from api.http.fast_routes import make_fast
 from api.http.openapi import complete, description
 from api.http.problems import add_error_answers
 from api.http.reference import add_reference
 from api.idempotency import Idempotency
 from api.jobs import events, listing, pictures
 from api.jobs import routes as jobs
-from api.jobs.document import job_example
+from api.jobs.openapi import job_example
 from api.page.routes import add_page
 from api.photos import routes as photos
 from api.photos import upload_routes
@@ -34,7 +34,7 @@ from api.service.http_metrics import MetricsMiddleware
 from api.service.metrics import MetricsEndpoint
 from api.tenants import audit
 from api.tenants import routes as tenants
-from api.tenants.audit_document import audit_example
+from api.tenants.audit_schemas import audit_example
 from api.webhooks import deliveries
 from api.webhooks import routes as webhooks
 from api.webhooks.messages import message_schemas, messages
@@ -101,7 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.extend(_heads(app.routes))
     for route in app.routes:
         if isinstance(route, APIRoute):
-            serve_directly(route)
+            make_fast(route)
             if "POST" in (route.methods or ()):
                 route.app = Idempotency(route.app)
     add_reference(app)

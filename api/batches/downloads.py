@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.auth.audit_trail import AGAIN_S, AuditRead, record_read
-from api.batches import document as words
+from api.batches import openapi as words
 from api.batches.files import MOST_ZIPPED, archive, manifest
 from api.batches.items import Items, place_of
 from api.batches.routes import find_batch
-from api.batches.views import ItemPageView, ItemStatus
+from api.batches.schemas import ItemPageView, ItemStatus
 from api.context import context_of
 from api.http import parameters
 from api.http.paths import BATCHES

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request, Response
 
-from api.batches.document import EVENTS_ANSWERS
+from api.batches.openapi import EVENTS_ANSWERS
 from api.batches.routes import find_batch
-from api.batches.views import batch_body
+from api.batches.schemas import batch_body
 from api.context import Context, context_of
 from api.http.openapi import LAST_EVENT
 from api.http.paths import BATCHES

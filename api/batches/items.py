@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic_core import from_json
 
-from api.batches.views import Item
+from api.batches.schemas import Item
 from api.context import Context
 from api.http import parameters
 from shared.batch import Batch, Log, Outcome, outcome_of

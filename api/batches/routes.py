@@ -16,14 +16,14 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import UploadFile
 
 from api.auth.middleware import key_of, receipt_of, tenant_of
-from api.batches import document as words
-from api.batches.document import ERASE_BATCH_ANSWERS
+from api.batches import openapi as words
 from api.batches.estimate import estimate_batch
 from api.batches.intake import MOST_EXPIRES_AFTER_S, BatchIntake, Options, too_many
 from api.batches.lines import BadLine, LineReader, LineSplitter, ReadLine
+from api.batches.openapi import ERASE_BATCH_ANSWERS
 from api.batches.product import MOST_NAME_CHARS, ProductBatch, lines_of, product_of
 from api.batches.retry import retry_failed
-from api.batches.views import batch_body, batch_path
+from api.batches.schemas import batch_body, batch_path
 from api.context import Context, context_of
 from api.erasure import LATER
 from api.http import parameters

@@ -8,7 +8,7 @@ from fastapi import Response
 
 from api.context import Context
 from api.jobs.intake import checked_job
-from api.jobs.views import BatchEstimate, JobEstimate, estimate_body
+from api.jobs.schemas import BatchEstimate, JobEstimate, estimate_body
 from api.photos.decode import Photo
 from shared.job import JobSpec, Lane
 from shared.store.jobs.record import pixels, units

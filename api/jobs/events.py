@@ -12,9 +12,9 @@ from api.context import Context, context_of
 from api.http import parameters
 from api.http.paths import JOBS
 from api.http.sse import RETRY_MS, EventStream
-from api.jobs.document import EVENTS_ANSWERS, EVENTS_PARAMETERS
+from api.jobs.openapi import EVENTS_ANSWERS, EVENTS_PARAMETERS
 from api.jobs.routes import find
-from api.jobs.views import news_body
+from api.jobs.schemas import news_body
 from shared.job import Job
 from shared.store.jobs.live import Snapshot
 

@@ -13,8 +13,8 @@ from api.auth.middleware import tenant_of
 from api.context import context_of
 from api.http import parameters
 from api.http.paths import JOBS
-from api.jobs.document import LIST_ANSWERS, LIST_PARAMETERS
-from api.jobs.views import job_body
+from api.jobs.openapi import LIST_ANSWERS, LIST_PARAMETERS
+from api.jobs.schemas import job_body
 from shared.job import Status
 from shared.store.queue.values import ListCursor
 

@@ -16,7 +16,7 @@ from api.auth.audit_trail import AGAIN_S, AuditRead, png_answer, record_read
 from api.auth.middleware import tenant_of
 from api.context import context_of
 from api.http.paths import JOBS
-from api.jobs.document import PICTURE_ANSWERS, PREVIEW_ANSWERS
+from api.jobs.openapi import PICTURE_ANSWERS, PREVIEW_ANSWERS
 from api.jobs.routes import find
 from api.photos.decode import small
 from shared.blob_store import stage_key

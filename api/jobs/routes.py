@@ -20,11 +20,11 @@ from api.http.openapi import LOOK_PARAMETERS
 from api.http.paths import JOBS
 from api.http.problems import FieldError, Refusal
 from api.idempotency import new_id
-from api.jobs.document import CANCEL_ANSWERS, ERASE_JOB_ANSWERS, JOB_ANSWERS, RETRY_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
 from api.jobs.estimate import estimate_job
 from api.jobs.forms import job_of
 from api.jobs.intake import accept_job, spec_of, spec_of_value
-from api.jobs.views import job_body, job_path
+from api.jobs.openapi import CANCEL_ANSWERS, ERASE_JOB_ANSWERS, JOB_ANSWERS, RETRY_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
+from api.jobs.schemas import job_body, job_path
 from api.photos.decode import Photo
 from shared.errors import InvalidField, JobNotFound, NotOver, UnsupportedMedia
 from shared.job import MAX_CONCEPTS, MAX_PHOTOS, Job, JobSpec, Status
@@ -110,7 +110,7 @@ def check_id(job_id: str) -> None:
 
 
 def _wait_s(request: Request) -> float:
-    # By hand, like all query parameters: routes are called without FastAPI reading their arguments (api/http/direct).
+    # By hand: fast routes are called without FastAPI reading their arguments.
     text = request.query_params.get("wait", "0")
     try:
         seconds = float(text)

@@ -17,10 +17,10 @@ from api.photos.consent import (
     one_of,
     required,
 )
-from api.photos.document import ERASE_PHOTO_ANSWERS, PHOTO_ANSWERS, PHOTO_BODY, PHOTO_LOOK_ANSWERS
 from api.photos.intake import Sending, accept_photo
+from api.photos.openapi import ERASE_PHOTO_ANSWERS, PHOTO_ANSWERS, PHOTO_BODY, PHOTO_LOOK_ANSWERS
+from api.photos.schemas import PhotoRecordView, PhotoView
 from api.photos.uploads import accept_upload
-from api.photos.views import PhotoRecordView, PhotoView
 from shared.blob_store import photo_key
 from shared.errors import (
     InvalidField,

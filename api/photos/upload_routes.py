@@ -8,7 +8,7 @@ from api.auth.middleware import tenant_of
 from api.context import context_of
 from api.http.bodies import media_type, read_body
 from api.idempotency import new_id
-from api.photos.document import UPLOAD_ANSWERS, UPLOAD_BODY
+from api.photos.openapi import UPLOAD_ANSWERS, UPLOAD_BODY
 from api.photos.uploads import NewUpload, asked_of, upload_view
 from shared.blob_store import UPLOAD_S, upload_key
 from shared.errors import PictureTooLarge, UnsupportedMedia

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 
 from api.auth.middleware import is_known
 from api.context import Context, context_of
-from api.service.document import ALIVE_ANSWERS, READY_ANSWERS
-from api.service.views import CheckView, ReadyView
+from api.service.openapi import ALIVE_ANSWERS, READY_ANSWERS
+from api.service.schemas import CheckView, ReadyView
 from shared.errors import TroupeError
 from shared.startup import Startup
 from shared.store.queue.values import WorkerStatus

@@ -12,8 +12,8 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from api.context import Context, context_of
-from api.service.document import METRICS_ANSWERS
 from api.service.http_metrics import Requests
+from api.service.openapi import METRICS_ANSWERS
 from api.service.queue_metrics import families
 from shared.errors import RecordsUnavailable
 from shared.telemetry.log import get_logger

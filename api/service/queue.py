@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request, Response
 
 from api.auth.middleware import tenant_of
 from api.context import context_of
-from api.service.document import QUEUE_ANSWERS, WORKERS_ANSWERS
+from api.service.openapi import QUEUE_ANSWERS, WORKERS_ANSWERS
 from api.service.queue_metrics import state_of
-from api.service.views import LaneView, QueueView, WorkersView, WorkerView, WorkView
+from api.service.schemas import LaneView, QueueView, WorkersView, WorkerView, WorkView
 from shared.store.queue.state import LaneState
 from shared.store.queue.values import WorkerStatus
 from shared.store.queue.workers import Work

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from api.auth.middleware import tenant_of
 from api.context import context_of
 from api.http import parameters
-from api.tenants.audit_document import AUDIT_ANSWERS, AUDIT_PARAMETERS, page_body
+from api.tenants.audit_schemas import AUDIT_ANSWERS, AUDIT_PARAMETERS, page_body
 from shared.store.tenants.audit import Action, is_mark
 
 router = APIRouter(prefix="/v1/audit", tags=["tenant"])

@@ -8,7 +8,7 @@ from api.auth.middleware import key_of, tenant_of
 from api.context import context_of
 from api.erasure import LATER
 from api.http import parameters
-from api.tenants.document import ERASE_TENANT_ANSWERS, ERASE_TENANT_PARAMETERS
+from api.tenants.openapi import ERASE_TENANT_ANSWERS, ERASE_TENANT_PARAMETERS
 
 router = APIRouter()
 

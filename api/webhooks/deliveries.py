@@ -10,14 +10,14 @@ from api.auth.middleware import tenant_of
 from api.context import context_of
 from api.http import parameters
 from api.http.paths import WEBHOOKS
-from api.webhooks import document as said
+from api.webhooks import openapi as said
 from api.webhooks.routes import (
     answer,
     find,
     no_delivery,
     sent,
 )
-from api.webhooks.views import DeliveryPageView, delivery_view
+from api.webhooks.schemas import DeliveryPageView, delivery_view
 
 router = APIRouter(prefix=WEBHOOKS, tags=["webhooks"])
 

@@ -16,9 +16,9 @@ from api.http.bodies import media_type, read_body
 from api.http.paths import WEBHOOKS
 from api.http.problems import Refusal, fields_of
 from api.idempotency import new_id
-from api.webhooks import document as said
+from api.webhooks import openapi as said
+from api.webhooks.schemas import NewWebhook, Rotation, WebhooksView, delivery_view, secret_view, webhook_view
 from api.webhooks.urls import checked_url
-from api.webhooks.views import NewWebhook, Rotation, WebhooksView, delivery_view, secret_view, webhook_view
 from shared.errors import (
     DeliveryNotFound,
     InvalidField,

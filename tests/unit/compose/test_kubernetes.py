@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from api.service.views import QueueView
+from api.service.schemas import QueueView
 from compose.processes import ROOT
 from shared.environment import check_names
 from shared.settings import Settings

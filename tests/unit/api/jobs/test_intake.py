@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.http.problems import Refusal
-from api.jobs.document import SUBMIT_BODY
 from api.jobs.intake import completed, spec_of, spec_of_value
+from api.jobs.openapi import SUBMIT_BODY
 from shared.errors import InvalidField, MalformedBody, SizeNotAllowed, TroupeError
 from shared.job import MAX_CONCEPTS, JobSpec
 from shared.limits import MINI_LIMITS, SDXL_LIMITS

@@ -19,13 +19,13 @@ from api.http.openapi import (
     with_problems,
 )
 from api.jobs.forms import form_schema
-from api.jobs.views import (
+from api.jobs.schemas import (
     JobEstimate,
     JobPageView,
     JobView,
     job_body,
 )
-from api.photos.document import FILE, PNG
+from api.photos.openapi import FILE, PNG
 from shared import errors as tree
 from shared.job import Job, JobSpec, Progress, Status
 from shared.stages import Stage

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from api.batches.lines import BadLine
 from api.http.paths import BATCHES
-from api.jobs.views import WrongLine
+from api.jobs.schemas import WrongLine
 from shared.batch import Batch, BatchStatus, Outcome
 from shared.job import Status
 

@@ -7,7 +7,7 @@ from api.http.openapi import (
     Answers,
     with_problems,
 )
-from api.service.views import (
+from api.service.schemas import (
     AliveView,
     QueueView,
     ReadyView,

@@ -6,7 +6,7 @@ import json
 from typing import Any, get_args
 
 from api.batches.product import ProductBatch
-from api.batches.views import BatchPageView, BatchView, ItemPageView, ItemStatus, batch_body
+from api.batches.schemas import BatchPageView, BatchView, ItemPageView, ItemStatus, batch_body
 from api.http.openapi import (
     BODY_ERRORS,
     CURSOR,
@@ -20,7 +20,7 @@ from api.http.openapi import (
     limit,
     with_problems,
 )
-from api.jobs.views import BatchEstimate
+from api.jobs.schemas import BatchEstimate
 from shared import errors as tree
 from shared.batch import Batch, BatchStatus, RateMark
 from shared.batch_files import JSONL

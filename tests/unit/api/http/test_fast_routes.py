@@ -9,7 +9,7 @@ import pytest
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.routing import APIRoute
 
-from api.http.direct import serve_directly
+from api.http.fast_routes import make_fast
 
 
 async def word() -> str:
@@ -49,13 +49,13 @@ async def wants_all_its_words(request: Request, place: str, name: str) -> Respon
 )
 def test_an_endpoint_that_asks_fastapi_for_more_is_refused_at_the_start(route: APIRoute) -> None:
     with pytest.raises(TypeError, match=route.name):
-        serve_directly(route)
+        make_fast(route)
 
 
 def test_an_endpoint_gets_the_words_of_its_address_by_their_names() -> None:
     app = FastAPI()
     route = APIRoute("/{name}/{place}", wants_all_its_words)
-    serve_directly(route)
+    make_fast(route)
     app.router.routes.append(route)
 
     async def asked() -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from api.jobs.views import JobView, job_body
+from api.jobs.schemas import JobView, job_body
 from api.service.health import role_check
 from shared.job import TERMINAL, Concept, Failure, Job, JobSpec, Progress, Status
 from shared.stages import Stage

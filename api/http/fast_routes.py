@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import request_response
 
 
-def serve_directly(route: APIRoute) -> None:
+def make_fast(route: APIRoute) -> None:
     """The route calls its endpoint with the request, and with the words of the address by their names.
 
     Raises TypeError for an endpoint that asks FastAPI for more: it would not get it.

@@ -14,8 +14,8 @@ from api.http.openapi import (
 )
 from api.http.parameters import CONSENT as CONSENT_HEADER
 from api.photos.consent import CONSENT_SCHEMA, FIELD
+from api.photos.schemas import PhotoRecordView, PhotoView
 from api.photos.uploads import NewUpload, UploadedPhoto, UploadView
-from api.photos.views import PhotoRecordView, PhotoView
 from shared import errors as tree
 
 FILE = {"type": "string", "format": "binary"}

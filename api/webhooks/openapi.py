@@ -13,7 +13,7 @@ from api.http.openapi import (
     limit,
     with_problems,
 )
-from api.webhooks.views import (
+from api.webhooks.schemas import (
     DeliveryPageView,
     DeliveryView,
     NewWebhook,
