@@ -7,6 +7,8 @@ LABEL org.opencontainers.image.title="Troupe worker" \
 # The file system is read-only where it runs: what Python compiles is compiled here, what libraries keep goes to /tmp.
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp HF_HOME=/tmp/hf XDG_CACHE_HOME=/tmp/cache MPLCONFIGDIR=/tmp/matplotlib
+# No library reports to its maker: shared/no_telemetry.py has the list.
+ENV ORT_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_TELEMETRY=1 DO_NOT_TRACK=1
 # Volumes that are empty take the owner of these folders.
 RUN groupadd --gid 10001 troupe && useradd --uid 10001 --gid 10001 --no-create-home troupe \
     && install -d -o troupe -g troupe /bundle /gpus

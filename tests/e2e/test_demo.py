@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from compose.demo import FOLDER, PORTRAITS, STATE
 from compose.processes import ROOT
 from shared.settings import Settings
 from tests.integration.test_local_stack import ListCursor, eventually
+from tests.support.hosts import Host, Record, can_make_hosts, device_ids, hosts, recorded
 from tests.support.provenance import validated
 from worker.models.bundle import load_bundle
 
@@ -28,21 +30,40 @@ def mark() -> ListCursor:
     return ListCursor()
 
 
-def demo(mark: ListCursor, *words: str) -> subprocess.Popen[str]:
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[tuple[Host, Record] | None]:
+    """A host that writes down what is asked of the world, where one can be made."""
+    if not can_make_hosts():
+        yield None
+        return
+    with hosts(1) as (host,), recorded(host, tmp_path) as record:
+        yield host, record
+
+
+def demo(mark: ListCursor, *words: str, host: Host | None = None, home: Path | None = None) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "compose.demo", *words]
     return subprocess.Popen(
-        [sys.executable, "-m", "compose.demo", *words],
+        host.command(command) if host else command,
         cwd=ROOT,
-        env={**os.environ, **mark.environment},
+        env={**os.environ, **mark.environment, **({"HOME": str(home)} if home else {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def test_the_demo_draws_both_people_and_leaves_nothing_running(mark: ListCursor) -> None:
-    process = demo(mark)
+def test_the_demo_draws_both_people_tells_nobody_and_leaves_nothing_running(
+    mark: ListCursor, place: tuple[Host, Record] | None, tmp_path: Path
+) -> None:
+    host, record = place or (None, None)
+    home = tmp_path / "home"
+    home.mkdir()
+    process = demo(mark, host=host, home=home)
     told, _ = process.communicate(timeout=170)
     assert process.returncode == 0, told
+    assert record is None or record.foreign() == []
+    # ONNX Runtime writes one as soon as it is imported, and reports it when it has time to.
+    assert device_ids(home) == []
     for stage in ("identify", "render", "detect", "personalize", "verify"):
         assert f"{stage} " in told
     assert {path.stem for path in FOLDER.iterdir()} == PICTURES

@@ -6,22 +6,19 @@ What crosses from host to host here crosses a real network; the stages are stand
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 from compose.processes import ROOT, Processes, Program, Running
 from compose.servers import redis_program, s3_program
 from shared.broker import WORKER_ARGS
 from tests.support.api_server import png_bytes
-from tests.support.servers import ACCESS_KEY, SECRET_KEY, missing
+from tests.support.hosts import Host, hosts, needs_hosts, recorded
+from tests.support.servers import ACCESS_KEY, SECRET_KEY
 
 _START_S = 60.0
 _PASSWORD = "between-hosts"
@@ -39,49 +36,6 @@ while time.monotonic() < deadline:
     time.sleep(0.1)
 sys.exit("not ready")
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Host:
-    """A network namespace with an address of its own. Its processes reach other hosts by theirs, and nothing else."""
-
-    name: str
-    address: str
-
-    def command(self, words: Sequence[str]) -> list[str]:
-        """The command, on this host."""
-        return ["ip", "netns", "exec", self.name, *words]
-
-    def has(self, pid: int) -> bool:
-        """Whether this process runs on this host."""
-        done = subprocess.run(["ip", "netns", "identify", str(pid)], capture_output=True, text=True, check=True)
-        return done.stdout.strip() == self.name
-
-
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
-@contextmanager
-def hosts(count: int) -> Iterator[list[Host]]:
-    """Hosts on one network: the first has the switch. They go with the context, whatever happens."""
-    mark = uuid.uuid4().hex[:6]
-    made = [Host(name=f"troupe-{mark}-{number}", address=f"10.77.0.{number + 1}") for number in range(count)]
-    first = made[0].name
-    with ExitStack() as stack:
-        for host in made:
-            _ip("netns", "add", host.name)
-            stack.callback(_ip, "netns", "delete", host.name)
-            _ip("-n", host.name, "link", "set", "lo", "up")
-        _ip("-n", first, "link", "add", "switch", "type", "bridge")
-        _ip("-n", first, "address", "add", f"{made[0].address}/24", "dev", "switch")
-        _ip("-n", first, "link", "set", "switch", "up")
-        for number, host in enumerate(made[1:], 1):
-            _ip("-n", first, "link", "add", f"port{number}", "type", "veth", "peer", "name", "net", "netns", host.name)
-            _ip("-n", first, "link", "set", f"port{number}", "master", "switch", "up")
-            _ip("-n", host.name, "address", "add", f"{host.address}/24", "dev", "net")
-            _ip("-n", host.name, "link", "set", "net", "up")
-        yield made
 
 
 @dataclass(kw_only=True)
@@ -133,11 +87,11 @@ def site(front: Host, folder: Path) -> Iterator[Site]:
 
 
 def test_a_job_of_one_host_is_worked_on_others_and_fetched_from_a_third(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root makes network namespaces")
-    if shutil.which("ip") is None:
-        missing("ip")
-    with hosts(4) as (front, one, other, desk), site(front, tmp_path) as made:
+    needs_hosts()
+    with ExitStack() as stack:
+        front, one, other, desk = stack.enter_context(hosts(4))
+        records = [stack.enter_context(recorded(host, tmp_path)) for host in (front, one, other, desk)]
+        made = stack.enter_context(site(front, tmp_path))
         words = [sys.executable, "-m", "celery", "-A", "tests.support.fault_app", "worker", *WORKER_ARGS]
         crew = [(one, "detection"), (one, "generation"), (other, "generation")]
         for number, (host, role) in enumerate(crew):
@@ -159,3 +113,5 @@ def test_a_job_of_one_host_is_worked_on_others_and_fetched_from_a_third(tmp_path
         (tmp_path / "redis_password").write_text("guessed")
         stranger = made.ask(other, "-m", "api.setup")
         assert "refuses the password" in stranger.stderr
+        # Every server has an address here: no process of the API, the workers or the client needs a name.
+        assert [record.foreign() for record in records] == [[], [], [], []]
