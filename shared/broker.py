@@ -5,13 +5,13 @@ A message is a doorbell that carries only a job's id; the job's record decides w
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from celery import Celery, chain
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
+from shared.host_memory import host_memory
 from shared.settings import Role, Settings
 from shared.stages import FIRST_STAGE, STAGES, Stage
 from shared.store.queue.values import DispatchedJob, Waiting
@@ -73,7 +73,7 @@ def options(settings: Settings) -> dict[str, Any]:
         # How long the parent waits for a last word of a child that died. The record has it, if there is one.
         "worker_lost_wait": 0.5,
         # Never a number of tasks: reading the models again costs half a minute.
-        "worker_max_memory_per_child": int(_MOST_MEMORY * _host_memory_kib()),
+        **_memory_guard(),
         "task_queues": [
             Queue(name, Exchange(name, type="direct"), routing_key=name) for name in queue_names(settings, "all")
         ],
@@ -173,5 +173,7 @@ def _count(channel: Any, name: str) -> int:
     return int(channel.queue_declare(queue=name, durable=True, auto_delete=False).message_count)
 
 
-def _host_memory_kib() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
+def _memory_guard() -> dict[str, int]:
+    """Celery's limit for a child in KiB, below the container's own; none where the kernel tells no memory."""
+    memory = host_memory()
+    return {} if memory is None else {"worker_max_memory_per_child": int(_MOST_MEMORY * memory.total / 1024)}

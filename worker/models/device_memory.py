@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch
 
 from shared.errors import OutOfMemory
+from shared.host_memory import host_memory
 
 _MB = 1_000_000
 
@@ -35,10 +35,8 @@ def memory_mb(device: torch.device) -> tuple[int, int]:
         free, total = torch.cuda.mem_get_info(device)
         idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return (free + idle) // _MB, total // _MB
-    if device.type != "cpu" or "SC_AVPHYS_PAGES" not in os.sysconf_names:
-        return 0, 0
-    page = os.sysconf("SC_PAGE_SIZE")
-    return os.sysconf("SC_AVPHYS_PAGES") * page // _MB, os.sysconf("SC_PHYS_PAGES") * page // _MB
+    memory = host_memory() if device.type == "cpu" else None
+    return (0, 0) if memory is None else (memory.free // _MB, memory.total // _MB)
 
 
 def peak_mb(device: torch.device, work: Callable[[], object]) -> int:
