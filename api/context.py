@@ -12,8 +12,6 @@ from typing import TypeVar
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import Request
-from redis.asyncio.retry import Retry
-from redis.backoff import ConstantBackoff
 
 from api.auth.keys import KeyRing
 from api.auth.read_limit import ReadLimit
@@ -99,8 +97,6 @@ def context_of(request: Request) -> Context:
 async def open_context(settings: Settings) -> AsyncIterator[Context]:
     """Opens the stores and closes them again. Servers that do not answer yet are no reason not to start."""
     client = connect_async(settings)
-    # One more try covers a connection that was cut while it idled; then the caller hears 503 and decides.
-    client.set_retry(Retry(ConstantBackoff(0.05), 1))
     blobs = BlobStore(settings)
     read_line = line_reader(blobs)
     jobs = AsyncJobStore(client, settings, read_line)
@@ -162,6 +158,8 @@ async def _until_it_answers(start: Callable[[], Awaitable[None]]) -> None:
             await start()
         except (RecordsUnavailable, BlobsUnavailable) as error:
             _log.warning("store_unavailable", code=error.code, detail=error.message)
-            await asyncio.sleep(_START_PAUSE_S)
+        except Exception:  # noqa: BLE001 - a part that never starts would keep callers waiting for changes for ever
+            _log.exception("store_not_started")
         else:
             return
+        await asyncio.sleep(_START_PAUSE_S)

@@ -11,6 +11,7 @@ from celery import Celery, chain
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
+from shared.broker_transport import ADDRESS
 from shared.host_memory import host_memory
 from shared.settings import Role, Settings
 from shared.stages import FIRST_STAGE, STAGES, Stage
@@ -49,7 +50,7 @@ def queue_name(settings: Settings, stage: Stage) -> str:
 def options(settings: Settings) -> dict[str, Any]:
     """Celery's configuration. A misspelled name is silently ignored by Celery, so a test knows every name here."""
     return {
-        "broker_url": settings.celery_broker_url,
+        **_broker(settings),
         "broker_transport_options": transport_options(settings),
         # Redis may come up after us, and may go away for as long as it likes.
         "broker_connection_retry_on_startup": True,
@@ -115,18 +116,23 @@ def notify_delivery(app: Celery, settings: Settings, delivery_id: str) -> None:
     app.signature(DELIVER, args=(delivery_id,), immutable=True).apply_async(queue=webhook_queue_name(settings))
 
 
+def _broker(settings: Settings) -> dict[str, Any]:
+    """Where the broker is: through our transport if it is a Redis, for which kombu's address is for people only."""
+    address = settings.broker_address
+    if address is None:
+        return {"broker_url": settings.broker_url}
+    return {"broker_url": address.full_url, "broker_transport": "shared.broker_transport:Transport"}
+
+
 def transport_options(settings: Settings) -> dict[str, Any]:
-    """Options of kombu's Redis transport."""
+    """Options of the Redis transport."""
     return {
+        ADDRESS: settings.broker_address,
         # Two fleets may share one Redis.
         "global_keyprefix": f"{settings.key_prefix}:celery:",
         # Interactive doorbells before those of the batch lane, in every queue.
         "priority_steps": [FIRST, LATER],
         "queue_order_strategy": "priority",
-        # The defaults wait for ever on a host that has gone.
-        "socket_timeout": 10,
-        "socket_connect_timeout": 5,
-        "socket_keepalive": True,
         "health_check_interval": 10,
         # Messages that a dead worker had popped come back as duplicates after this; claim turns them away.
         "visibility_timeout": 3600,

@@ -52,7 +52,9 @@ class EnvironmentSettings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = str(first["loc"][0]) if first["loc"] else ""
-            secret = not field or cls.model_fields[field].annotation is SecretStr
+            # An address may contain a password: such a field is left out of `repr`, too.
+            known = cls.model_fields.get(field)
+            secret = known is None or known.annotation is SecretStr or not known.repr
             given = "" if secret else f", not {first['input']!r}"
             raise InvalidSetting(f"{variable_of(field)}: {first['msg'].removeprefix('Value error, ')}{given}") from None
 

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal
-from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator
 
 from shared.addresses import Destinations
-from shared.environment import EnvironmentSettings
 from shared.loras import AllowedLora, read_loras
+from shared.redis_settings import RedisSettings
 
 MOST_WATERMARK_BYTES = 16
 
 Role = Literal["detection", "generation", "all"]
 
 
-class Settings(EnvironmentSettings):
+class Settings(RedisSettings):
     """All settings, read once at start and passed on. `python -m compose.documents --write` lists them in a table."""
 
-    redis_url: str = Field(
-        "redis://127.0.0.1:6379/0", description="Redis server that holds job records, queues and progress"
-    )
-    redis_password: SecretStr = Field(
-        SecretStr(""), description="Redis password, if `TROUPE_REDIS_URL` does not contain one"
-    )
-    broker_url: str = Field("", description="Celery broker; empty: the Redis of `TROUPE_REDIS_URL`")
     key_prefix: str = Field("troupe", description="Prefix of all Redis keys and Celery queue names")
 
     s3_endpoint_url: str = Field("http://127.0.0.1:9000", description="S3 endpoint that the API and the workers use")
@@ -264,20 +256,3 @@ class Settings(EnvironmentSettings):
     def webhook_destinations(self) -> Destinations:
         """Where webhooks may lead."""
         return Destinations.read(self.webhook_origins, self.webhook_networks)
-
-    @property
-    def records_url(self) -> str:
-        """Address of the Redis of the records, with its password: not for logs."""
-        return self._with_password(self.redis_url)
-
-    @property
-    def celery_broker_url(self) -> str:
-        """Broker address with its password: its own setting, else the Redis of the records."""
-        return self._with_password(self.broker_url or self.redis_url)
-
-    def _with_password(self, url: str) -> str:
-        password, parts = self.redis_password.get_secret_value(), urlsplit(url)
-        if not password or parts.password is not None or not parts.netloc:
-            return url
-        name, _, host = parts.netloc.rpartition("@")
-        return urlunsplit(parts._replace(netloc=f"{name}:{quote(password, safe='')}@{host}"))

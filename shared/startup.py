@@ -19,6 +19,7 @@ from redis.exceptions import AuthenticationError, ResponseError
 
 from shared.environment import EXIT_CONFIG
 from shared.errors import BlobsUnavailable, RecordsUnavailable
+from shared.redis_address import RedisAddress
 from shared.settings import Settings
 from shared.store.connection import connect, redis_errors
 from shared.telemetry.log import get_logger
@@ -48,11 +49,11 @@ class Problem:
 def check_servers(settings: Settings, blobs: BlobStore | None) -> list[Problem]:
     """What is wrong with Redis (the broker's too) and, for who uses it, S3. Raises Records- or BlobsUnavailable."""
     with connect(settings) as client:
-        found = _look_at_redis(client, settings.redis_url)
-    broker_url = settings.celery_broker_url
-    if settings.broker_url and broker_url != settings.records_url and urlsplit(broker_url).scheme.startswith("redis"):
+        found = _look_at_redis(client, settings.redis_address)
+    broker = settings.broker_address
+    if broker is not None and broker != settings.redis_address:
         with connect(settings.model_copy(update={"redis_url": settings.broker_url})) as client:
-            found += _look_at_redis(client, settings.broker_url)
+            found += _look_at_redis(client, broker)
     return found + (check_bucket(blobs, settings) if blobs else [])
 
 
@@ -109,8 +110,8 @@ def skew(name: str, ahead_s: float) -> list[Problem]:
     return [Problem(words=words, fatal=abs(ahead_s) >= _SKEW_REFUSED_S)]
 
 
-def _look_at_redis(client: redis.Redis, url: str) -> list[Problem]:
-    name = f"Redis at {_place(url)}"
+def _look_at_redis(client: redis.Redis, address: RedisAddress) -> list[Problem]:
+    name = f"Redis at {address.place}"
     try:
         with redis_errors():
             asked_s = time.time()
@@ -128,7 +129,7 @@ def _look_at_redis(client: redis.Redis, url: str) -> list[Problem]:
 
 
 def _place(url: str) -> str:
-    """Host and port of an address: never its password."""
+    """Host and port of an address."""
     parts = urlsplit(url)
     return f"{parts.hostname or parts.path}{f':{parts.port}' if parts.port else ''}"
 

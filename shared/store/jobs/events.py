@@ -13,7 +13,8 @@ from shared.store import keys
 from shared.store.connection import redis_errors
 from shared.telemetry.log import get_logger
 
-_BLOCK_MS = 5_000
+# Shorter than a client waits for an answer.
+_BLOCK_MS = 4_000
 _PAUSE_S = 0.5
 _AT_ONCE = 1_000
 
@@ -32,13 +33,14 @@ class EventReader:
         self._stream = keys.events_key(prefix)
         self._listening: dict[str, set[Callable[[], None]]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._last = "0-0"
         self.stopped = False
 
     async def start(self) -> None:
         """Starts reading at the newest event. Raises RecordsUnavailable."""
         if self._task is None:
-            newest = await self._newest()
-            self._task = asyncio.create_task(go_on(lambda: self._read(newest)), name="job events")
+            self._last = await self._newest()
+            self._task = asyncio.create_task(go_on(self._read), name="job events")
 
     async def stop(self) -> None:
         """Stops reading and wakes everybody."""
@@ -72,22 +74,23 @@ class EventReader:
             newest = await self._redis.xrevrange(self._stream, count=1)
         return str(newest[0][0]) if newest else "0-0"
 
-    async def _read(self, last: str) -> None:
+    async def _read(self) -> None:
         while True:
             try:
                 with redis_errors():
-                    streams = await self._redis.xread({self._stream: last}, count=_AT_ONCE, block=_BLOCK_MS)
-            except RecordsUnavailable as error:
-                log.warning("events_unavailable", error=error.message)
-                await asyncio.sleep(_PAUSE_S)
+                    streams = await self._redis.xread({self._stream: self._last}, count=_AT_ONCE, block=_BLOCK_MS)
+                for _, entries in _streams(streams):
+                    for entry_id, fields in entries:
+                        self._last = entry_id
+                        for wake in self._listening.get(fields["j"], ()):
+                            wake()
+            except Exception as error:
                 # The place in the stream is kept, but a Redis that came back empty has none: let everybody look.
                 self._wake_all()
-                continue
-            for _, entries in _streams(streams):
-                for entry_id, fields in entries:
-                    last = entry_id
-                    for wake in self._listening.get(fields["j"], ()):
-                        wake()
+                if not isinstance(error, RecordsUnavailable):
+                    raise
+                log.warning("events_unavailable", error=error.message)
+                await asyncio.sleep(_PAUSE_S)
 
     def _wake_all(self) -> None:
         for listeners in self._listening.values():

@@ -159,10 +159,13 @@ class LiveJobs:
                 continue
             try:
                 await self._refresh(job_ids)
-            except RecordsUnavailable as error:
-                log.warning("live_jobs_unavailable", error=error.message)
+            except BaseException as error:
+                # Else their watchers would wait for the next change, which may never come.
                 for job_id in job_ids:
                     self._mark(job_id)
+                if not isinstance(error, RecordsUnavailable):
+                    raise
+                log.warning("live_jobs_unavailable", error=error.message)
                 await asyncio.sleep(_PAUSE_S)
 
     async def _refresh(self, job_ids: list[str]) -> None:

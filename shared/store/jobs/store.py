@@ -14,7 +14,7 @@ from shared.errors import RecordsUnavailable
 from shared.job import Job, JobSpec, Progress, Status, encode_spec
 from shared.settings import Settings
 from shared.store import keys, scripts
-from shared.store.connection import RedisValue, redis_errors
+from shared.store.connection import RedisValue, check_primary, redis_errors
 from shared.store.jobs import record
 from shared.store.jobs.events import EventReader
 from shared.store.queue.values import (
@@ -69,9 +69,8 @@ class AsyncJobStore:
         await self.events.stop()
 
     async def ping(self) -> None:
-        """Raises RecordsUnavailable when Redis does not answer."""
-        with redis_errors():
-            await self._redis.ping()
+        """Raises RecordsUnavailable unless a Redis that takes writes answers."""
+        await check_primary(self._redis)
 
     async def submit(
         self,

@@ -141,7 +141,8 @@ def test_the_settings_of_a_service_exist_and_are_valid(
         monkeypatch.setenv(key, str(tmp_path / key) if key.endswith("_FILE") else value)
     settings = Settings.read()
     assert settings.s3_secret_key.get_secret_value() == "hush"
-    assert settings.celery_broker_url == "redis://:hush@redis:6379/0"
+    assert settings.broker_address == settings.redis_address
+    assert settings.redis_address.full_url == "redis://:hush@redis:6379/0"
 
 
 @pytest.mark.parametrize("name", [*OVERRIDES, "compose/env.example"])

@@ -8,6 +8,7 @@ from celery.app.defaults import NAMESPACES, flatten
 from kombu.transport.redis import Channel
 
 from shared import broker
+from shared.broker_transport import ADDRESS
 from shared.settings import Role, Settings
 from shared.stages import STAGES, Stage
 from shared.store.queue.values import DispatchedJob
@@ -16,8 +17,8 @@ from worker.runner.stage import Loaded
 
 SETTINGS = Settings(broker_url="memory://")
 
-# What kombu's Redis transport reads from its options but does not take from a channel's attributes.
-CONNECTION_OPTIONS = {"socket_timeout", "socket_connect_timeout", "socket_keepalive", "health_check_interval"}
+# What the Redis transport reads from its options but does not take from a channel's attributes: kombu's, and ours.
+CONNECTION_OPTIONS = {"health_check_interval"}
 
 
 def no_stages(settings: Settings, role: Role) -> Loaded:
@@ -38,7 +39,7 @@ def test_a_misspelled_option_would_be_found() -> None:
 
 
 def test_kombu_knows_the_name_of_every_transport_option() -> None:
-    known = {*Channel.from_transport_options, *CONNECTION_OPTIONS}
+    known = {*Channel.from_transport_options, *CONNECTION_OPTIONS, ADDRESS}
     assert set(broker.transport_options(SETTINGS)) <= known
     assert all(hasattr(Channel, name) for name in CONNECTION_OPTIONS)
 

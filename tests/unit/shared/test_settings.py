@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from shared.redis_address import read_redis_address
 from shared.settings import Settings
 
 
@@ -28,8 +29,10 @@ def test_a_time_that_is_not_positive_is_refused(name: str) -> None:
 
 
 def test_the_broker_is_the_redis_of_the_records_unless_it_has_its_own() -> None:
-    assert Settings(redis_url="redis://one").celery_broker_url == "redis://one"
-    assert Settings(redis_url="redis://one", broker_url="redis://two").celery_broker_url == "redis://two"
+    assert Settings(redis_url="redis://one").broker_address == read_redis_address("redis://one")
+    assert Settings(redis_url="redis://one", broker_url="redis://two").broker_address == read_redis_address(
+        "redis://two"
+    )
 
 
 def test_a_secret_is_not_shown() -> None:
