@@ -1,7 +1,7 @@
-"""What a stage must do, as data: orders carry blob keys, never bytes.
+"""The input of each stage as data: orders name blobs and never contain their bytes.
 
-An order holds everything its stage reads, so its digest names the result: a second run writes the same blobs, and an
-equal order of another job finds them written.
+An order holds everything that its stage reads, so its digest names the result: a second run writes the same blobs, and
+an equal order of another job finds them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shared.stages import Stage
 
 
 class Order(BaseModel):
-    """What every order carries: the stage and the bundle whose models do the work."""
+    """The fields of every order: the stage, and the bundle whose models run it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,21 +26,21 @@ class Order(BaseModel):
     def digest(self) -> str:
         """128 bits of the sha256 (hex) of the order's canonical JSON: the address of its result.
 
-        Half of it, because every record and key in Redis holds it, and whoever looks for two orders with the same would
-        find but pictures of their own tenant.
+        Half of the hash is enough: every record and key in Redis contains the digest, and results of different tenants
+        never share an address.
         """
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
 
 
 class IdentifyOrder(Order):
-    """Embed the faces of every concept's photos. photos[i] holds concept i's photo ids."""
+    """Embed the faces in the photos of every concept. photos[i]: ids of concept i's photos."""
 
     stage: Literal[Stage.IDENTIFY] = Stage.IDENTIFY
     photos: tuple[tuple[str, ...], ...]
 
 
 class AppliedLora(BaseModel):
-    """A LoRA in a drawing. sha256: of its file, so that another file of this name is another order."""
+    """A LoRA of a drawing. sha256: of its file, so that another file with this name gives another order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,34 +67,34 @@ class Drawing(BaseModel):
 
 
 class Postprocessing(BaseModel):
-    """What is done to a drawn picture before it is a file.
+    """What happens to a drawn picture before it is stored as a file.
 
-    signed: it carries a signed C2PA manifest. caption: text in the file that says how it was drawn; none when empty.
-    watermark: text in its colours; none when empty. checked: name of the safety checker that allowed it; empty where
-    nothing was checked.
+    signed: whether the file carries a signed C2PA manifest. metadata: text in the file that tells how the picture was
+    drawn; empty for none. watermark: text in the picture's colours; empty for none. safety_checker: name of the checker
+    that allowed the picture; empty for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     signed: bool = False
-    caption: str = ""
+    metadata: str = ""
     watermark: str = ""
-    checked: str = ""
+    safety_checker: str = ""
 
 
 AS_DRAWN = Postprocessing()
 
 
 class RenderOrder(Order):
-    """Draw the template: the scene without anybody's identity."""
+    """Draw the template: the scene without anyone's identity."""
 
     stage: Literal[Stage.RENDER] = Stage.RENDER
     drawing: Drawing
-    finish: Postprocessing = AS_DRAWN
+    postprocessing: Postprocessing = AS_DRAWN
 
 
 class DetectConcept(BaseModel):
-    """Whom to look for: a phrase, or an explicit box in pixels."""
+    """A person to find: by a phrase, or by an explicit box in pixels."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -105,7 +105,7 @@ class DetectConcept(BaseModel):
 class DetectOrder(Order):
     """Find every concept in the template and give each a region and a mask.
 
-    template: the render order's digest. engine: the Grounding DINO that looks.
+    template: the render order's digest. engine: the implementation of Grounding DINO.
     """
 
     stage: Literal[Stage.DETECT] = Stage.DETECT
@@ -116,7 +116,7 @@ class DetectOrder(Order):
 
 
 class Region(BaseModel):
-    """One concept's place in the template, in its pixels.
+    """One concept's place in the template, in pixels.
 
     keypoints_px: eyes, nose, mouth corners; of each pair the one on the left of the image first.
     """
@@ -133,7 +133,7 @@ class Region(BaseModel):
 
 
 class BranchText(BaseModel):
-    """What one concept's branch is told to draw."""
+    """The prompts of one concept's branch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -144,7 +144,7 @@ class BranchText(BaseModel):
 class PersonalizeOrder(Order):
     """Denoise again with a branch per concept.
 
-    identities, template and regions are the digests of the orders before.
+    identities, template and regions are the digests of the earlier orders.
     """
 
     stage: Literal[Stage.PERSONALIZE] = Stage.PERSONALIZE
@@ -153,20 +153,21 @@ class PersonalizeOrder(Order):
     regions: str
     drawing: Drawing
     branches: tuple[BranchText, ...]
+    mask: MaskKind
     mode: Mode
     split: float
-    keep: float = 0.0
+    background_replay: float = 0.0
     crop_margin: float = 1.0
     feather_px: float
     identity_scale: float
     adapter_scale: float
-    finish: Postprocessing = AS_DRAWN
+    postprocessing: Postprocessing = AS_DRAWN
 
 
 class VerifyOrder(Order):
-    """Look whose faces the final picture shows.
+    """Compare the faces in the final picture with the identities.
 
-    identities, regions and picture are the digests of the orders before.
+    identities, regions and picture are the digests of the earlier orders.
     """
 
     stage: Literal[Stage.VERIFY] = Stage.VERIFY

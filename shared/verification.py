@@ -130,6 +130,24 @@ class ConceptRegion(BaseModel):
     score: float
 
 
+class StageFindings(BaseModel):
+    """What a stage found out about a job.
+
+    faces: what each concept's photos show; of identify. regions: where each concept is; of detect. verification: whose
+    faces the picture shows; of verify. warnings: for the person who sent the job.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    warnings: tuple[str, ...] = ()
+    faces: tuple[tuple[PhotoFaces, ...], ...] = ()
+    regions: tuple[ConceptRegion, ...] = ()
+    verification: Verification | None = None
+
+
+NO_FINDINGS = StageFindings()
+
+
 def rounded(box_px: FaceBoxPx) -> FaceBoxPx:
     """A box to a tenth of a pixel: more digits say nothing, and a record has many boxes."""
     x1, y1, x2, y2 = (round(float(side), 1) for side in box_px)

@@ -23,7 +23,7 @@ from worker.preflight import preflight
 from worker.queue.executor import Executor
 from worker.queue.supervisor import Supervisor
 from worker.queue.tasks import add_tasks
-from worker.runner.stage import Loaded, LoadStages
+from worker.runner.assignment import Loaded, LoadStages
 
 
 class TroupeCelery(Celery):

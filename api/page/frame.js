@@ -28,10 +28,10 @@ export class Frame {
     setTimeout(() => old.forEach((one) => one.remove()), 700);
   }
 
-  /** Lays regions over the picture: {index, name, box: [x1, y1, x2, y2] in pixels, ellipse}. */
+  /** Lays regions over the picture: {index, name, box: [x1, y1, x2, y2] in pixels, mask}. */
   place(regions) {
     this.regions.replaceChildren(
-      ...regions.map(({ index, name, box: [x1, y1, x2, y2], ellipse }) => {
+      ...regions.map(({ index, name, box: [x1, y1, x2, y2], mask }) => {
         const share = (pixels, whole) => `${((pixels / whole) * 100).toFixed(3)}%`;
         const style = {
           left: share(x1, this.width),
@@ -39,7 +39,7 @@ export class Frame {
           width: share(x2 - x1, this.width),
           height: share(y2 - y1, this.height),
         };
-        return make("div", { class: `region p${index}${ellipse ? " ellipse" : ""}`, style }, make("span", {}, name));
+        return make("div", { class: `region p${index} ${mask}`, style }, make("span", {}, name));
       }),
     );
   }

@@ -63,14 +63,14 @@ function cropOf(url, [x1, y1, x2, y2], width, height) {
 /** What the picture cost and came from, for whom it interests. */
 export function particulars(job) {
   const { sampling } = job.spec;
-  const saved = job.reused.map((stage) => STAGES.find(({ name }) => name === stage)?.short ?? stage);
+  const saved = job.reused.map((stage) => STAGES.find(({ name }) => name === stage)?.label ?? stage);
   const rows = [
     ["Seed", String(job.tries.find(({ kept }) => kept)?.seed ?? sampling.seed)],
     ["Size", `${sampling.width_px} × ${sampling.height_px}`],
     ["Steps", String(sampling.steps)],
     ["Quality", sampling.preset],
     ["Mode", sampling.mode],
-    ["Work", Object.entries(job.timings).map(([stage, time]) => `${STAGES.find(({ name }) => name === stage)?.short ?? stage} ${seconds(time)}`).join(" · ")],
+    ["Work", Object.entries(job.timings).map(([stage, time]) => `${STAGES.find(({ name }) => name === stage)?.label ?? stage} ${seconds(time)}`).join(" · ")],
     job.tries.length > 1 && ["Tries", `${many(job.tries.length, "picture")} drawn, the best is kept`],
     saved.length && ["Not paid again", `${saved.join(", ")}: already there from before`],
     job.warnings.length && ["Notes", job.warnings.join("; ")],

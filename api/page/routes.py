@@ -16,6 +16,7 @@ from api.photos.consent import MOST_CHARS
 from shared.job import MAX_CONCEPTS, MAX_PHOTOS, MAX_PROMPT_CHARS
 from shared.limits import limits_of
 from shared.settings import Settings
+from shared.stages import STAGES
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -72,6 +73,9 @@ def _read(settings: Settings) -> dict[str, bytes]:
 def _limits(settings: Settings) -> dict[str, object]:
     return {
         **limits_of(settings.bundle).model_dump(),
+        "stages": [
+            {"name": stage.value, "label": stage.info.label, "activity": stage.info.activity} for stage in STAGES
+        ],
         "max_concepts": MAX_CONCEPTS,
         "max_photos": MAX_PHOTOS,
         "max_prompt_chars": MAX_PROMPT_CHARS,

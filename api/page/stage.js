@@ -23,7 +23,7 @@ export class Stage {
     this.title = make("h2", { tabindex: "-1" }, "Opening…");
     this.words = make("p", { class: "now" });
     this.cancel = button("Cancel", () => this.stop(), { class: "quiet", hidden: true });
-    this.steps = make("ol", { class: "steps", "aria-hidden": "true" }, ...STAGES.map(({ short }) => make("li", {}, make("i"), make("span", {}, short))));
+    this.steps = make("ol", { class: "steps", "aria-hidden": "true" }, ...STAGES.map(({ label }) => make("li", {}, make("i"), make("span", {}, label))));
     this.line = make("div", { class: "notice warning", role: "alert", hidden: true });
     this.foot = make("div", { class: "foot" });
     this.element = make(
@@ -139,7 +139,7 @@ export class Stage {
         index: concept,
         name: calledOf(job.spec.concepts[concept]),
         box,
-        ellipse: job.spec.sampling.mask === "ellipse",
+        mask: job.spec.sampling.mask,
       })),
     );
   }
@@ -311,7 +311,7 @@ function sentence(job) {
     case "running": {
       const { step, steps } = job.progress;
       const stage = STAGES.find(({ name }) => name === job.stage);
-      return { title: stage?.working ?? "Working", words: steps > 1 ? `Step ${step} of ${steps}` : scene };
+      return { title: stage?.activity ?? "Working", words: steps > 1 ? `Step ${step} of ${steps}` : scene };
     }
     case "succeeded":
       return { title: job.urls.picture ? "Here you are" : "Looked at", words: [`Drawn in ${seconds(took)}`, scene].filter(Boolean).join(" · ") };

@@ -10,7 +10,7 @@ import { Scene } from "./scene.js";
 import { newKey, post } from "./server.js";
 import { Shape } from "./shape.js";
 import { Stage } from "./stage.js";
-import { explained } from "./words.js";
+import { STAGES, explained } from "./words.js";
 
 /** The studio; `show(ids)` opens jobs in it without taking the form away. */
 export class Studio {
@@ -148,7 +148,7 @@ export class Studio {
     this.draw.setAttribute("aria-disabled", "true");
     this.trouble.hidden = true;
     try {
-      const job = await post("/v1/jobs", { json: { ...spec, lane: "interactive", until: "verify" }, once: newKey() });
+      const job = await post("/v1/jobs", { json: { ...spec, lane: "interactive", until: STAGES.at(-1).name }, once: newKey() });
       this.own = job.id;
       location.hash = addressOf(job.id);
     } catch (problem) {

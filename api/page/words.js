@@ -1,13 +1,9 @@
 // What the page says: stages, states, times, and problems in plain words by their code.
 
-/** A stage while it works, and its short name. */
-export const STAGES = [
-  { name: "identify", short: "Faces", working: "Looking at the portraits" },
-  { name: "render", short: "Scene", working: "Drawing the scene" },
-  { name: "detect", short: "Places", working: "Finding who is where" },
-  { name: "personalize", short: "People", working: "Putting everybody in" },
-  { name: "verify", short: "Likeness", working: "Checking the likeness" },
-];
+import { limits } from "./server.js";
+
+/** The stages of a job, in their order: {name, label, activity}. */
+export const STAGES = limits.stages;
 
 /** What became of a job or a line, in one word. */
 export const STATES = {

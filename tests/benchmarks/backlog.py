@@ -37,7 +37,7 @@ from tests.support.api_server import environment_of
 from tests.support.lone_stages import lone
 from tests.support.servers import redis_server
 from worker.app import create_app
-from worker.runner.stage import Loaded, OnStep, StageOutput
+from worker.runner.assignment import Loaded, OnStep, StageOutput
 
 _JOBS = 100_000
 # Fewer than the client has connections: whoever waits for one while the others never pause waits for long.

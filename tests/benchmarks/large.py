@@ -23,7 +23,7 @@ from worker.models.instantid import InstantId
 from worker.models.keypoints import KeypointStyle
 from worker.models.pretrained import Generator
 from worker.models.sdxl import Sdxl
-from worker.runner.orders import personalize_order_of
+from worker.runner.personalize import personalize_order_of
 from worker.stages.personalize import Cast
 
 _TOKENIZER = TINY / "sdxl" / "tokenizer"
@@ -107,4 +107,4 @@ def cast_of(order: PersonalizeOrder, share: tuple[float, float], predictions: to
             )
         )
     identities = [rng.standard_normal((1, 512), dtype=np.float32) for _ in regions]
-    return Cast(identities=identities, regions=regions, mask="box", predictions=predictions)
+    return Cast(identities=identities, regions=regions, predictions=predictions)

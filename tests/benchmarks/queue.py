@@ -37,7 +37,7 @@ from tests.support.lone_stages import lone
 from tests.support.queue_records import spec_of
 from tests.support.servers import redis_server
 from worker.app import create_app
-from worker.runner.stage import Loaded, OnStep, StageOutput
+from worker.runner.assignment import Loaded, OnStep, StageOutput
 
 ROLES = ("detection", "generation")
 _JOBS = 200

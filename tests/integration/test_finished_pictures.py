@@ -22,9 +22,10 @@ from tests.support.queue_records import Records
 from tests.support.safety import ALWAYS, NEVER, write_safety
 from worker.output.png import pixels
 from worker.output.watermark import read
-from worker.runner.results import PICTURE, TEMPLATE
+from worker.runner.assignment import Show
+from worker.runner.personalize import PICTURE
+from worker.runner.render import TEMPLATE
 from worker.runner.runner import load_stages
-from worker.runner.stage import Show
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def own(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 def play_with(settings: Settings, **changed: str) -> Play:
     loaded = load_stages(settings.model_copy(update=changed), "all")
-    loaded.reach()
+    loaded.connect()
     return Play(stages=loaded.stages, blobs=BlobStore(settings))
 
 

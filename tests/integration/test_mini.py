@@ -27,9 +27,11 @@ from worker.mini.portraits import FOLDER as PORTRAITS
 from worker.models.bundle import load_bundle
 from worker.models.faces import FaceReader
 from worker.output.png import pixels, png
-from worker.runner.results import MASKS, PICTURE, TEMPLATE
+from worker.runner.assignment import Loaded
+from worker.runner.detect import MASKS
+from worker.runner.personalize import PICTURE
+from worker.runner.render import TEMPLATE
 from worker.runner.runner import load_stages
-from worker.runner.stage import Loaded
 
 SEEDS = (1, 2, 3)
 
@@ -42,7 +44,7 @@ def settings_of_mini(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> S
 @pytest.fixture(scope="module")
 def loaded(settings_of_mini: Settings) -> Loaded:
     loaded = load_stages(settings_of_mini, "all")
-    loaded.reach()
+    loaded.connect()
     return loaded
 
 
@@ -85,10 +87,12 @@ def test_each_person_is_in_their_own_place_and_the_rest_is_the_template(
     )
     masks = play.picture(job, Stage.DETECT, MASKS)[..., 0]
     references = {name: unit(faces, portrait(name)) for name in ("ben", "anna")}
-    verification = outputs[Stage.VERIFY].verification
+    verification = outputs[Stage.VERIFY].findings.verification
     assert verification is not None
     assert (verification.swaps, verification.missing) == ((), ())
-    for (photo,), region in zip(outputs[Stage.IDENTIFY].faces, outputs[Stage.DETECT].regions, strict=True):
+    for (photo,), region in zip(
+        outputs[Stage.IDENTIFY].findings.faces, outputs[Stage.DETECT].findings.regions, strict=True
+    ):
         # A portrait's one face; and whole people, so that their boxes are higher than wide.
         assert (photo.found, photo.box_px is None) == (1, False)
         x1, y1, x2, y2 = region.box_px
@@ -176,8 +180,8 @@ def test_a_photo_with_two_faces_takes_the_largest_and_says_so(play: Play, tmp_pa
     concepts = (Concept(phrase="the man", photos=(play.photo(png(both)),)),)
     job = play.job(concepts, "a man on the beach", seed=1, steps=4)
     found = play.stages[Stage.IDENTIFY](job).make(lambda _i, _n: None)
-    assert found.warnings == ("photo 1 of concept 1 shows 2 faces; the largest one was taken",)
-    ((seen,),) = found.faces
+    assert found.findings.warnings == ("photo 1 of concept 1 shows 2 faces; the largest one was taken",)
+    ((seen,),) = found.findings.faces
     assert seen.found == 2
     assert seen.box_px is not None
     # The larger one is on the left.

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
-from shared.blob_store import BlobStore, stage_folder
+from shared.blob_store import BlobStore, stage_folder, stage_key
 from shared.errors import BlobsUnavailable, UnknownPhoto
-from shared.orders import Region
+from shared.job import Concept, Job, JobSpec, Progress, Status
+from shared.orders import Order, Region
 from shared.settings import Settings
 from shared.stages import Stage
+from shared.verification import ConceptRegion, StageFindings
 from tests.support.servers import ACCESS_KEY, SECRET_KEY
+from worker.models.bundle import Bundle
 from worker.output.png import png
-from worker.runner.results import (
-    PICTURE,
-    TEMPLATE,
-    Place,
-    Results,
-    StoredWork,
-)
-from worker.runner.stage import OnStep
+from worker.runner.assignment import OnStep
+from worker.runner.detect import encode_regions, read_regions
+from worker.runner.identify import encode_identities, read_identities
+from worker.runner.models import Models
+from worker.runner.personalize import PICTURE, read_picture
+from worker.runner.render import TEMPLATE, encode_predictions, read_predictions, read_template
+from worker.runner.results import Results
+from worker.runner.runner import StageRunner, StoredAssignment
+from worker.runner.stage import StageResult, WorkerStage
 
 TENANT, DIGEST = "default", "d" * 32
 GREY, BLACK = (np.full((8, 8, 3), shade, np.uint8) for shade in (128, 0))
@@ -37,6 +41,8 @@ REGION = Region(
     face_box_px=(1, 2, 3, 4),
     keypoints_px=((1, 2),),
 )
+FOUND = StageFindings(warnings=("dark",), regions=(ConceptRegion(box_px=(1.2, 2, 30, 40), score=0.1235),))
+MODELS = Models(bundle=Bundle(name="none", device=torch.device("cpu"), detection=None, generation=None))
 
 
 @pytest.fixture
@@ -52,67 +58,114 @@ def blobs(s3_url: str) -> BlobStore:
     return store
 
 
-def place(blobs: BlobStore, stage: Stage) -> Place:
-    return Place(blobs=blobs, tenant=TENANT, stage=stage, digest=DIGEST)
+class InkOrder(Order):
+    """Draw the template again in ink."""
+
+    stage: Literal[Stage.PERSONALIZE] = Stage.PERSONALIZE
+    template: str
+    scene: str
 
 
-def work(blobs: BlobStore, stage: Stage, output: dict[str, Any]) -> StoredWork:
-    return StoredWork(place=place(blobs, stage), do=lambda _place, _on_step: output)
+class InkStage(WorkerStage[InkOrder]):
+    """A stage that exists in this test alone. A scene without ink is not drawn."""
+
+    stage = Stage.PERSONALIZE
+
+    def order(self, job: Job) -> InkOrder:
+        return InkOrder(bundle=self.models.bundle.name, template=job.outputs[Stage.RENDER], scene=job.spec.prompt)
+
+    def run(self, order: InkOrder, inputs: Results, on_step: OnStep) -> StageResult:
+        on_step(0, 1)
+        inked = read_template(inputs, order.template) // 2
+        if "ink" not in order.scene:
+            raise BlobsUnavailable("the ink is gone")
+        return StageResult(files={PICTURE: png(inked)}, findings=FOUND)
+
+    def picture_key(self, order: InkOrder, inputs: Results) -> str:
+        return inputs.key(self.stage, order.digest(), PICTURE)
+
+
+def job(prompt: str, template: str = DIGEST) -> Job:
+    return Job(
+        id=uuid.uuid4().hex,
+        spec=JobSpec(prompt=prompt, concepts=(Concept(phrase="the man", photos=("0" * 64,)),)),
+        status=Status.RUNNING,
+        stage=Stage.PERSONALIZE,
+        progress=Progress(),
+        lane="interactive",
+        tenant=TENANT,
+        attempt=1,
+        sequence=1,
+        created_at=0.0,
+        outputs={Stage.RENDER: template},
+    )
+
+
+def assigned(blobs: BlobStore, prompt: str) -> StoredAssignment[InkOrder]:
+    return StageRunner(stage=InkStage(MODELS), blobs=blobs).assign(job(prompt))
+
+
+def put(blobs: BlobStore, stage: Stage, files: Mapping[str, bytes]) -> Results:
+    results = Results(blobs=blobs, tenant=TENANT)
+    results.store(stage, DIGEST, files, FOUND)
+    return results
 
 
 def on_step(_step: int, _steps: int) -> None:
     """Nobody is told."""
 
 
-def test_a_result_is_found_once_it_was_made_and_not_before(blobs: BlobStore) -> None:
-    asked = work(blobs, Stage.DETECT, {"regions": [REGION.model_dump()]})
+def test_a_new_stage_is_one_class_and_its_result_is_found_by_every_equal_job_once_it_was_made(blobs: BlobStore) -> None:
+    results = put(blobs, Stage.RENDER, {TEMPLATE: png(GREY)})
+    asked = assigned(blobs, "a man in ink")
     assert asked.find() is None
-    made, found = asked.make(on_step), asked.find()
+    made, found = asked.make(on_step), assigned(blobs, "a man in ink").find()
     assert found is not None
     assert (made.reused, found.reused) == (False, True)
-    (where,) = found.regions
-    assert (where.box_px, where.score) == ((1.2, 2.0, 30.0, 40.0), 0.1235)
-    assert work(blobs, Stage.VERIFY, {}).find() is None
+    assert (found.digest, found.findings, found.picture) == (made.digest, FOUND, made.picture)
+    assert made.picture == stage_key(TENANT, Stage.PERSONALIZE, made.digest, PICTURE)
+    assert np.array_equal(read_picture(results, made.digest), GREY // 2)
+    assert assigned(blobs, "a woman in ink").find() is None
 
 
 def test_work_that_stopped_half_way_left_no_result(blobs: BlobStore) -> None:
-    def stop(at: Place, _on_step: OnStep) -> dict[str, Any]:
-        at.put_picture(TEMPLATE, png(GREY))
-        raise BlobsUnavailable("the line was cut")
-
-    asked = StoredWork(place=place(blobs, Stage.RENDER), do=stop)
+    put(blobs, Stage.RENDER, {TEMPLATE: png(GREY)})
+    asked = assigned(blobs, "a man")
     with pytest.raises(BlobsUnavailable):
         asked.make(on_step)
     assert asked.find() is None
 
 
 def test_what_one_stage_leaves_another_reads(blobs: BlobStore) -> None:
-    place(blobs, Stage.RENDER).put_picture(TEMPLATE, png(GREY))
-    place(blobs, Stage.RENDER).put_predictions(torch.arange(6.0).reshape(1, 1, 2, 3).mT)
-    place(blobs, Stage.IDENTIFY).put_identities([np.ones((2, 512), np.float32), np.zeros((1, 512), np.float32)])
-    place(blobs, Stage.DETECT).finish({"regions": [REGION.model_dump()]})
-    results = Results(blobs=blobs, tenant=TENANT)
-    assert np.array_equal(results.template(DIGEST), GREY)
-    assert torch.equal(results.predictions(DIGEST), torch.arange(6.0).reshape(1, 1, 2, 3).mT)
-    assert [(rows.shape, float(rows.mean())) for rows in results.identities(DIGEST)] == [((2, 512), 1), ((1, 512), 0)]
-    assert results.regions(DIGEST) == [REGION]
+    predictions = torch.arange(6.0).reshape(1, 1, 2, 3).mT
+    identities = [np.ones((2, 512), np.float32), np.zeros((1, 512), np.float32)]
+    put(blobs, Stage.RENDER, {TEMPLATE: png(GREY), "predictions.safetensors": encode_predictions(predictions)})
+    put(blobs, Stage.IDENTIFY, {"identities.safetensors": encode_identities(identities)})
+    results = put(blobs, Stage.DETECT, {"regions.json": encode_regions([REGION])})
+    assert np.array_equal(read_template(results, DIGEST), GREY)
+    assert torch.equal(read_predictions(results, DIGEST), predictions)
+    assert [(rows.shape, float(rows.mean())) for rows in read_identities(results, DIGEST)] == [
+        ((2, 512), 1),
+        ((1, 512), 0),
+    ]
+    assert read_regions(results, DIGEST) == [REGION]
 
 
 def test_the_first_of_two_pictures_stays(blobs: BlobStore) -> None:
     for shade in (GREY, BLACK):
-        place(blobs, Stage.PERSONALIZE).put_picture(PICTURE, png(shade))
-    assert np.array_equal(Results(blobs=blobs, tenant=TENANT).picture(DIGEST), GREY)
+        put(blobs, Stage.PERSONALIZE, {PICTURE: png(shade)})
+    assert np.array_equal(read_picture(Results(blobs=blobs, tenant=TENANT), DIGEST), GREY)
 
 
 @pytest.mark.parametrize(
     ("read", "error", "words"),
     [
-        (Results.template, BlobsUnavailable, r"template.png of stage render \(dddddddddddd\) is no longer stored"),
-        (Results.predictions, BlobsUnavailable, "predictions.safetensors of stage render"),
-        (Results.regions, BlobsUnavailable, "output.json of stage detect"),
-        (Results.picture, BlobsUnavailable, "picture.png of stage personalize"),
+        (read_template, BlobsUnavailable, r"template.png of stage render \(dddddddddddd\) is no longer stored"),
+        (read_predictions, BlobsUnavailable, "predictions.safetensors of stage render"),
+        (read_regions, BlobsUnavailable, "regions.json of stage detect"),
+        (read_picture, BlobsUnavailable, "picture.png of stage personalize"),
         # Goes with its photos only, so trying again cannot help.
-        (Results.identities, UnknownPhoto, "erased while the job ran"),
+        (read_identities, UnknownPhoto, "erased while the job ran"),
     ],
 )
 def test_what_is_gone_is_named(

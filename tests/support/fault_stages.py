@@ -23,8 +23,8 @@ from shared.job import Job
 from shared.settings import Role, Settings
 from shared.stages import STAGES, Stage
 from shared.store.queue.values import DeviceStatus
-from shared.verification import Verification, VerifiedFace
-from worker.runner.stage import Loaded, OnStep, StageOutput
+from shared.verification import StageFindings, Verification, VerifiedFace
+from worker.runner.assignment import Loaded, OnStep, StageOutput
 
 
 def verified(identity: float) -> Verification:
@@ -51,9 +51,9 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
     return Loaded(
         stages=stages,
         warm_up=partial(warm_up, folder),
-        reach=blobs.ensure_bucket,
-        gauge=lambda: GAUGE,
-        answers=lambda: not broken.exists(),
+        connect=blobs.ensure_bucket,
+        device_status=lambda: GAUGE,
+        device_works=lambda: not broken.exists(),
     )
 
 
@@ -115,9 +115,10 @@ class Play:
         last = self.stage is STAGES[-1]
         return StageOutput(
             digest=self.digest,
-            warnings=(f"{self.stage.value} warns",),
+            findings=StageFindings(
+                warnings=(f"{self.stage.value} warns",), verification=self._verification if last else None
+            ),
             picture=self._picture if last else None,
-            verification=self._verification if last else None,
             reused=reused,
         )
 

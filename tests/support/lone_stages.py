@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from shared.job import Job
-from worker.runner.stage import OnStep, StageFunction, StageOutput
+from worker.runner.assignment import AssignStage, OnStep, StageOutput
 
 Make = Callable[[Job, OnStep], StageOutput]
 
@@ -37,7 +37,7 @@ class LoneWork:
         return self.work(self.job, on_step)
 
 
-def lone(work: Make) -> StageFunction:
+def lone(work: Make) -> AssignStage:
     """A stage from what it does. It can be pickled if the work can."""
     return partial(_assign, work)
 

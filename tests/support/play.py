@@ -24,14 +24,14 @@ from worker.mini.portraits import FOLDER as PORTRAITS
 from worker.output.png import pixels
 from worker.queue.executor import Executor
 from worker.queue.tasks import perform
-from worker.runner.stage import Loaded, StageFunction, StageOutput
+from worker.runner.assignment import AssignStage, Loaded, StageOutput
 
 
 @dataclass
 class Play:
     """The stages, and jobs played through them as the queue would."""
 
-    stages: Mapping[Stage, StageFunction]
+    stages: Mapping[Stage, AssignStage]
     blobs: BlobStore
 
     def photo(self, picture: bytes) -> str:

@@ -27,7 +27,7 @@ from shared.store.queue.values import (
 from worker.app import create_app
 from worker.queue.attempts import Attempts
 from worker.queue.executor import Executor
-from worker.runner.stage import Loaded, StageFunction
+from worker.runner.assignment import AssignStage, Loaded
 
 ATTEMPT = 3
 QUICK = Settings(broker_url="memory://", lease_s=0.2, renew_every_s=0.01, stall_s=30.0, progress_every_s=30.0)
@@ -150,7 +150,7 @@ class Holder:
     """A child that has its models loaded."""
 
     jobs: Jobs
-    stages: Mapping[Stage, StageFunction]
+    stages: Mapping[Stage, AssignStage]
     settings: Settings = QUICK
     name: str = "worker"
     attempts: Attempts = field(default_factory=lambda: Attempts(QUICK))
@@ -172,7 +172,7 @@ def fleet(parents: Parents) -> QueueStore:
     return cast("QueueStore", parents)
 
 
-def child(jobs: Jobs, stages: Mapping[Stage, StageFunction]) -> Executor:
+def child(jobs: Jobs, stages: Mapping[Stage, AssignStage]) -> Executor:
     return cast("Executor", Holder(jobs, stages))
 
 

@@ -7,15 +7,12 @@ left, 1 - sum, is the background.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-Shape = Literal["box", "ellipse"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +29,26 @@ class Area:
         return (x1 + x2) / 2, (y1 + y2) / 2
 
 
-def draw_mask(area: Area, shape: Shape, *, width_px: int, height_px: int) -> Tensor:
+def _in_box(area: Area, x: Tensor, y: Tensor) -> Tensor:
+    x1, y1, x2, y2 = area.box_px
+    return (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
+
+
+def _in_ellipse(area: Area, x: Tensor, y: Tensor) -> Tensor:
+    """The ellipse inscribed in the box."""
+    x1, y1, x2, y2 = area.box_px
+    centre_x, centre_y = area.centre_px
+    return ((x - centre_x) / ((x2 - x1) / 2)) ** 2 + ((y - centre_y) / ((y2 - y1) / 2)) ** 2 <= 1
+
+
+# Every kind of mask: which of the points (x, y) in pixels, (width,) and (height, 1), belong to it.
+MASK_KINDS: Mapping[str, Callable[[Area, Tensor, Tensor], Tensor]] = {"box": _in_box, "ellipse": _in_ellipse}
+
+
+def draw_mask(area: Area, kind: str, *, width_px: int, height_px: int) -> Tensor:
     """One hard mask, (height, width) float of zeros and ones; a pixel belongs to it when its centre does.
 
-    `ellipse` is the one inscribed in the box.
+    kind: one of MASK_KINDS. Raises ValueError for a box without an area.
     """
     x1, y1, x2, y2 = area.box_px
     if not (x1 < x2 and y1 < y2):
@@ -43,12 +56,7 @@ def draw_mask(area: Area, shape: Shape, *, width_px: int, height_px: int) -> Ten
         raise ValueError(message)
     x = torch.arange(width_px, dtype=torch.float64) + 0.5
     y = (torch.arange(height_px, dtype=torch.float64) + 0.5)[:, None]
-    if shape == "box":
-        inside = (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
-    else:
-        centre_x, centre_y = area.centre_px
-        inside = ((x - centre_x) / ((x2 - x1) / 2)) ** 2 + ((y - centre_y) / ((y2 - y1) / 2)) ** 2 <= 1
-    return inside.float()
+    return MASK_KINDS[kind](area, x, y).float()
 
 
 def make_exclusive(masks: Sequence[Tensor], areas: Sequence[Area]) -> list[Tensor]:
@@ -141,13 +149,11 @@ def to_latents(masks: Sequence[Tensor], *, width: int, height: int, hard: bool) 
     return [mask[None, None].float() for mask in stack]
 
 
-def in_pixels(
-    areas: Sequence[Area], shape: Shape, *, size_px: tuple[int, int], feather_px: float = 0.0
-) -> list[Tensor]:
+def in_pixels(areas: Sequence[Area], kind: str, *, size_px: tuple[int, int], feather_px: float = 0.0) -> list[Tensor]:
     """The masks of a composition at the picture's size, each (H, W): drawn, exclusive, feathered.
 
     size_px: (width, height). Without feathering the masks are zeros and ones.
     """
     width_px, height_px = size_px
-    drawn = [draw_mask(area, shape, width_px=width_px, height_px=height_px) for area in areas]
+    drawn = [draw_mask(area, kind, width_px=width_px, height_px=height_px) for area in areas]
     return feather(make_exclusive(drawn, areas), feather_px)

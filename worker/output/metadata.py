@@ -1,4 +1,4 @@
-"""How a picture was drawn, as text for its file: whoever has the file has the settings to draw it again."""
+"""How a picture was drawn, as text in its file, so that the file is enough to draw it again."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from shared.job import JobSpec
 from shared.version import VERSION
 
 
-def caption_of(spec: JobSpec, bundle: str) -> str:
-    """The settings as JSON, the same text for equal ones; nothing of the photos, the caller or the queue.
+def metadata_of(spec: JobSpec, bundle: str) -> str:
+    """The settings as JSON, the same text for equal settings; nothing about photos, caller or queue.
 
     spec: with every value of the sampling filled in. bundle: name with fingerprint.
     """
-    said = {
+    settings = {
         "version": VERSION,
         "bundle": bundle,
         "prompt": spec.prompt,
@@ -21,4 +21,4 @@ def caption_of(spec: JobSpec, bundle: str) -> str:
         "concepts": [one.model_dump(mode="json", exclude_none=True, exclude={"photos"}) for one in spec.concepts],
         "sampling": spec.sampling.model_dump(mode="json", exclude_none=True),
     }
-    return json.dumps(said, ensure_ascii=False)
+    return json.dumps(settings, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Pictures as PNG, as the stages leave them."""
+"""Pictures as PNG."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-# Keyword of the text in a PNG that says how the picture was drawn.
-CAPTION = "troupe"
+# Keyword of the text in a PNG that tells how the picture was drawn.
+METADATA_KEYWORD = "troupe"
 
 
-def png(picture: NDArray[np.uint8], caption: str = "") -> bytes:
-    """A picture (H, W, 3) RGB or (H, W) grey as PNG. caption: text in the file, by the keyword `troupe`."""
+def png(picture: NDArray[np.uint8], metadata: str = "") -> bytes:
+    """A picture (H, W, 3) RGB or (H, W) grey as PNG. metadata: text in the file, under the keyword `troupe`."""
     out = io.BytesIO()
     texts = PngInfo()
-    if caption:
-        # International text: the other kind holds Latin-1 alone.
-        texts.add_itxt(CAPTION, caption)
+    if metadata:
+        # International text: the other text chunks hold Latin-1 only.
+        texts.add_itxt(METADATA_KEYWORD, metadata)
     Image.fromarray(picture).save(out, "PNG", pnginfo=texts)
     return out.getvalue()
 

@@ -1,4 +1,4 @@
-"""From drawn pixels to the file that is given out."""
+"""From drawn pixels to the file that clients get."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from worker.stages.personalize import OnStep
 
 @dataclass(frozen=True, kw_only=True)
 class Postprocessor:
-    """What is done to a decoded picture before it is stored: safety check, watermark, metadata, signature.
+    """Turns decoded pictures into files: safety check, watermark, metadata, signature.
 
-    watermark: text in the colours; none when empty. safety: looks at it first; None where pictures are not checked.
+    watermark: text in the colours; empty for none. safety: None when pictures are not checked.
     """
 
-    notary: ManifestSigner | None
+    signer: ManifestSigner | None
     watermark: str = ""
     safety: SafetyCheck | None = None
 
-    def wish(self, caption: str = "") -> Postprocessing:
-        """What becomes of a picture. caption: text that its file is to hold."""
+    def plan(self, metadata: str = "") -> Postprocessing:
+        """What happens to a picture. metadata: text for its file."""
         return Postprocessing(
-            signed=self.notary is not None,
-            caption=caption,
+            signed=self.signer is not None,
+            metadata=metadata,
             watermark=self.watermark,
-            checked="" if self.safety is None else self.safety.name,
+            safety_checker="" if self.safety is None else self.safety.name,
         )
 
-    def file(self, picture: NDArray[np.uint8], wish: Postprocessing) -> bytes:
-        """A picture (H, W, 3) RGB as the PNG that is given out; the wish is one of this finisher's own.
+    def encode(self, picture: NDArray[np.uint8], plan: Postprocessing) -> bytes:
+        """A picture (H, W, 3) RGB as the PNG for clients. plan: one that this postprocessor gave.
 
-        Raises UnsafeContent for a picture that must not be given out.
+        Raises UnsafeContent for a picture that the safety checker does not allow.
         """
         if self.safety is not None and self.safety.forbids(picture):
             raise UnsafeContent("the safety check forbids what was drawn; another scene or another seed may pass")
-        data = png(embed_watermark(picture, wish.watermark) if wish.watermark else picture, wish.caption)
+        data = png(embed_watermark(picture, plan.watermark) if plan.watermark else picture, plan.metadata)
         # Last, so that the signature covers all the rest.
-        return data if self.notary is None else self.notary.sign(data)
+        return data if self.signer is None else self.signer.sign(data)
 
     def without_previews(self, on_step: OnStep) -> OnStep:
-        """The same steps; without previews where pictures are checked, for a preview shows what may be forbidden."""
+        """The same steps, without previews when pictures are checked: a preview might show unsafe content."""
         if self.safety is None:
             return on_step
 
@@ -61,13 +61,13 @@ class Postprocessor:
         return told
 
     def warm_up(self, limits: BundleLimits) -> None:
-        """One look at an empty picture, where pictures are checked."""
+        """Checks an empty picture, when pictures are checked."""
         if self.safety is not None:
             self.safety.forbids(np.zeros((limits.height_px, limits.width_px, 3), np.uint8))
 
 
 def postprocessor_of(settings: Settings, bundle: str, device: torch.device) -> Postprocessor:
-    """The finisher that the settings describe. bundle: name with fingerprint and how it is held. Raises BundleError."""
+    """The postprocessor of the settings. bundle: its name, fingerprint and precision. Raises BundleError."""
     return Postprocessor(
-        notary=signer_of(settings, bundle), watermark=settings.watermark, safety=safety_of(settings, device)
+        signer=signer_of(settings, bundle), watermark=settings.watermark, safety=safety_of(settings, device)
     )

@@ -19,7 +19,7 @@ from shared.store.queue.dispatch import QueueStore
 from shared.store.queue.values import DeviceStatus, Readiness
 from shared.telemetry import log as logs
 from worker.queue.attempts import Attempts
-from worker.runner.stage import Loaded, LoadStages, StageFunction
+from worker.runner.assignment import AssignStage, Loaded, LoadStages
 
 _PAUSE_S = 0.5
 # How the device is, is told anew so often; a Redis that has forgotten what the child said learns it again then.
@@ -43,7 +43,7 @@ class Executor:
     def __init__(self, settings: Settings, load_stages: LoadStages) -> None:
         self.settings = settings
         self.name = ""
-        self.stages: Mapping[Stage, StageFunction] = {}
+        self.stages: Mapping[Stage, AssignStage] = {}
         redis = connect(settings)
         self.jobs = JobStore(redis, settings)
         self.attempts = Attempts(settings)
@@ -89,7 +89,7 @@ class Executor:
 
     def give_up_where_the_device_did(self) -> None:
         """Ends this process when its device answers nobody in it any more: it would fail every job that it gets."""
-        if not self._loaded.answers():
+        if not self._loaded.device_works():
             log.critical("device_does_not_answer", worker=self.name)
             end_process()
 
@@ -103,13 +103,13 @@ class Executor:
         paces = list(self._paces)
         seconds = sum(seconds for _, seconds in paces)
         pace = sum(steps for steps, _ in paces) / seconds if seconds else 0.0
-        return self._loaded.gauge().model_copy(update={"steps_per_s": round(pace, 2)})
+        return self._loaded.device_status().model_copy(update={"steps_per_s": round(pace, 2)})
 
     def _reach(self) -> None:
         """Says that it is ready once the servers of its stages answer. The models stay loaded meanwhile."""
         while True:
             try:
-                self._loaded.reach()
+                self._loaded.connect()
             except TransientError as error:
                 log.warning("stages_not_reached", worker=self.name, reason=error.message)
                 self._tell(ready=False, reason=error.message)

@@ -16,7 +16,7 @@ from shared.stages import Stage
 from shared.store.jobs.leases import JobStore
 from shared.store.queue.values import Claim, Renewal, ResultClaim
 from shared.telemetry.log import get_logger
-from worker.runner.stage import Show
+from worker.runner.assignment import Show
 
 # A step asks Redis at most this often, so that tiny steps are not slowed down by it; less often while it is away.
 _LOOK_EVERY_S = 0.05

@@ -27,7 +27,7 @@ from shared.errors import (
     WorkerDraining,
 )
 from shared.job import Failure, Job
-from shared.stages import STAGES, Stage
+from shared.stages import LAST_STAGE, STAGES, Stage
 from shared.store.queue.values import (
     Claim,
     ClaimRejected,
@@ -40,7 +40,7 @@ from shared.verification import Try, seed_of_try, shortfalls
 from worker.queue.attempts import Attempt
 from worker.queue.executor import Executor, end_process, persist
 from worker.queue.lease import Lease
-from worker.runner.stage import (
+from worker.runner.assignment import (
     Assignment,
     OnStep,
     Show,
@@ -105,7 +105,7 @@ def _work(child: Executor, stage: Stage, claim: Claim, told: Attempt) -> Report 
                 log.info("job_parked", attempt=attempt)
                 return None
             output = found
-            if stage.info.queue == "generation":
+            if stage.info.draws != "nothing":
                 child.note_pace(*lease.pace)
             tries = _tries(claim.job, output)
             again = _again(claim.job, tries)
@@ -118,11 +118,11 @@ def _work(child: Executor, stage: Stage, claim: Claim, told: Attempt) -> Report 
                     stage,
                     digest=output.digest,
                     seconds=seconds,
-                    warnings=output.warnings,
+                    warnings=output.findings.warnings,
                     picture=output.picture,
-                    faces=output.faces,
-                    regions=output.regions,
-                    verification=output.verification,
+                    faces=output.findings.faces,
+                    regions=output.findings.regions,
+                    verification=output.findings.verification,
                     reused=output.reused,
                     tries=tries,
                     again=again,
@@ -169,12 +169,13 @@ def _counted(stage: Stage, on_step: OnStep) -> OnStep:
 
 def _tries(job: Job, output: StageOutput) -> tuple[Try, ...]:
     """The tries of a job that may have several, with the one that was just verified; nothing at the other stages."""
-    if output.verification is None or output.picture is None or job.spec.max_tries == 1:
+    verification = output.findings.verification
+    if verification is None or output.picture is None or job.spec.max_tries == 1:
         return ()
     drawn = Try(
         seed=seed_of_try(job.spec.sampling.seed or 0, len(job.tries)),
-        verification=output.verification,
-        outputs={**{stage.value: digest for stage, digest in job.outputs.items()}, STAGES[-1].value: output.digest},
+        verification=verification,
+        outputs={**{stage.value: digest for stage, digest in job.outputs.items()}, LAST_STAGE.value: output.digest},
         regions=job.regions,
         picture=output.picture,
     )

@@ -1,90 +1,60 @@
-"""What the queue knows of a stage: what its result is called, whether it is there, and how it is made."""
+"""The base class of all stages: what a job asks of the stage, and how the stage answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Generic, TypeVar
 
 from shared.job import Job
-from shared.settings import Role, Settings
+from shared.orders import Order
 from shared.stages import Stage
-from shared.store.queue.values import DeviceStatus
-from shared.verification import ConceptRegion, PhotoFaces, Verification
+from shared.verification import NO_FINDINGS, StageFindings
+from worker.runner.assignment import OnStep
+from worker.runner.models import Models
+from worker.runner.results import Results
 
-Show = Callable[[bytes], None]
-"""Shows a picture (JPEG), as it is after the step, to whoever watches the job."""
-OnStep = Callable[[int, int], Show | None]
-"""Called with (step, steps) before every step; raises an Interruption when the work is to stop now.
-
-Gives a way to show the picture as it emerges when somebody wants to see it and a new one is due; most often None.
-"""
+StageOrder = TypeVar("StageOrder", bound=Order)
 
 
 @dataclass(frozen=True, kw_only=True)
-class StageOutput:
-    """What a stage left in the blob store. digest: of its order. reused: whether it was there already.
+class StageResult:
+    """What a run of a stage made.
 
-    faces: what each concept's photos show; of identify. regions: where each concept is; of detect.
-    picture: key of the picture; of personalize and verify. verification: whose faces it shows; of verify.
+    files: content of the files to store, by name. findings: what the job's record shows. reused: True when the stage
+    only assembled parts that were already stored.
     """
 
-    digest: str
-    warnings: tuple[str, ...] = ()
-    faces: tuple[tuple[PhotoFaces, ...], ...] = ()
-    regions: tuple[ConceptRegion, ...] = ()
-    picture: str | None = None
-    verification: Verification | None = None
+    files: Mapping[str, bytes]
+    findings: StageFindings = NO_FINDINGS
     reused: bool = False
 
 
-class Assignment(Protocol):
-    """One stage of one job. Everything but `make` is quick and needs no model."""
+class WorkerStage(ABC, Generic[StageOrder]):
+    """One stage over loaded models. `worker/runner/registry.py` lists all of them.
 
-    @property
-    def digest(self) -> str:
-        """Of the stage's order: the name of its result, the same for all jobs that need the same."""
-
-    def find(self) -> StageOutput | None:
-        """The result, if it is stored."""
-
-    def missing(self) -> Sequence[str]:
-        """Names of parts that the result is put together from, other results share, and the last `find` did not see."""
-
-    def make(self, on_step: OnStep) -> StageOutput:
-        """Does the work and stores the result."""
-
-
-StageFunction = Callable[[Job], Assignment]
-
-
-def _nothing() -> None:
-    """Nothing needs to get warm, and nobody to be reached."""
-
-
-def _always() -> bool:
-    """There is no device that could stop to answer."""
-    return True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
-    """A role's stages over loaded models.
-
-    warm_up: runs every network once, so that no job waits for it; raises OutOfMemory. reach: asks the servers that the
-    stages work with; raises TransientError. gauge: the device as it is now. answers: whether the device still does;
-    some errors of a GPU leave nothing but a new process.
+    The runner stores the result under the digest of the order. Equal orders of different jobs share one result, so
+    `run` must read nothing except the order and the results and photos that the order names.
     """
 
-    stages: Mapping[Stage, StageFunction]
-    warm_up: Callable[[], None] = _nothing
-    reach: Callable[[], None] = _nothing
-    gauge: Callable[[], DeviceStatus] = DeviceStatus
-    answers: Callable[[], bool] = _always
+    stage: ClassVar[Stage]
 
+    def __init__(self, models: Models) -> None:
+        self.models = models
 
-LoadStages = Callable[[Settings, Role], Loaded]
-"""Loads a bundle for a role. Raises BundleError, or TransientError for what another try may find otherwise.
+    @abstractmethod
+    def order(self, job: Job) -> StageOrder:
+        """The job's order for this stage. The stages before have finished: `job.outputs` has their digests."""
 
-Called in the pool child, and picklable.
-"""
+    @abstractmethod
+    def run(self, order: StageOrder, inputs: Results, on_step: OnStep) -> StageResult:
+        """The result of an order. inputs: results of earlier stages. Raises what the stage and `on_step` raise."""
+
+    def missing_parts(self, order: StageOrder, inputs: Results) -> tuple[str, ...]:  # noqa: ARG002 - most stages have no parts
+        """Names of parts that several results share and that are not stored yet. Raises BlobsUnavailable."""
+        return ()
+
+    def picture_key(self, order: StageOrder, inputs: Results) -> str | None:  # noqa: ARG002 - most stages have no picture
+        """Key of the final picture, None before there is one."""
+        return None

@@ -19,7 +19,7 @@ OnStep = Callable[[int, int], object]
 class Identities:
     """One identity a concept.
 
-    embeddings[i]: (photos, 512), raw; faces[i]: what these photos show; warnings: what who asked should know.
+    embeddings[i]: (photos, 512), raw; faces[i]: the faces in these photos; warnings: for the person who sent the job.
     """
 
     embeddings: tuple[NDArray[np.float32], ...]
@@ -28,45 +28,45 @@ class Identities:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Seen:
-    """What a photo shows. faces: how many.
+class DetectedFaces:
+    """The faces in a photo. count: how many.
 
-    box_px; embedding: (512,), raw: of the largest one, None where there is no face.
+    box_px; embedding: (512,), raw: of the largest face, None without a face.
     """
 
-    faces: int
+    count: int
     box_px: FaceBoxPx | None
     embedding: NDArray[np.float32] | None
 
 
-def look_at(detection: Detection, photo: NDArray[np.uint8]) -> Seen:
-    """What a photo (H, W, 3) RGB shows."""
+def detect_faces(detection: Detection, photo: NDArray[np.uint8]) -> DetectedFaces:
+    """The faces in a photo (H, W, 3) RGB."""
     faces = detection.faces.find(photo)
     if not faces:
-        return Seen(faces=0, box_px=None, embedding=None)
-    return Seen(faces=len(faces), box_px=faces[0].box_px, embedding=detection.faces.embed(photo, faces[0]))
+        return DetectedFaces(count=0, box_px=None, embedding=None)
+    return DetectedFaces(count=len(faces), box_px=faces[0].box_px, embedding=detection.faces.embed(photo, faces[0]))
 
 
-def identities_of(seen: Sequence[Sequence[Seen]]) -> Identities:
-    """The identities of all concepts. seen[i]: what concept i's photos show.
+def identities_of(detected: Sequence[Sequence[DetectedFaces]]) -> Identities:
+    """The identities of all concepts. detected[i]: the faces in concept i's photos.
 
-    Of several faces in a photo the largest is taken, and said so. Raises NoFace, which says what the others show.
+    Of several faces in a photo the largest is used, with a warning. Raises NoFace, which tells what all photos show.
     """
     faces = tuple(
-        tuple(PhotoFaces(found=photo.faces, box_px=photo.box_px and rounded(photo.box_px)) for photo in own)
-        for own in seen
+        tuple(PhotoFaces(found=photo.count, box_px=photo.box_px and rounded(photo.box_px)) for photo in own)
+        for own in detected
     )
     warnings = []
     identities = []
-    for concept, own in enumerate(seen, start=1):
+    for concept, own in enumerate(detected, start=1):
         rows = []
         for place, photo in enumerate(own, start=1):
             if photo.embedding is None:
                 message = f"no face was found in photo {place} of concept {concept}"
                 raise NoFace(message, faces=faces)
-            if photo.faces > 1:
+            if photo.count > 1:
                 warnings.append(
-                    f"photo {place} of concept {concept} shows {photo.faces} faces; the largest one was taken"
+                    f"photo {place} of concept {concept} shows {photo.count} faces; the largest one was taken"
                 )
             rows.append(photo.embedding)
         identities.append(np.stack(rows))
@@ -77,13 +77,13 @@ def identify(detection: Detection, photos: Sequence[Sequence[NDArray[np.uint8]]]
     """The identities of all concepts from their pictures, each (H, W, 3) RGB. Raises NoFace."""
     total = sum(len(own) for own in photos)
     done = 0
-    seen = []
+    detected = []
     for own in photos:
-        shown = []
+        faces = []
         for photo in own:
             on_step(done, total)
-            shown.append(look_at(detection, photo))
+            faces.append(detect_faces(detection, photo))
             done += 1
-        seen.append(shown)
+        detected.append(faces)
     on_step(total, total)
-    return identities_of(seen)
+    return identities_of(detected)

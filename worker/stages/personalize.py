@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from shared.job import MaskKind
 from shared.orders import PersonalizeOrder, Region
 from worker.blend.loop import Composition, Layer, Plan, Solver, denoise
 from worker.blend.masks import in_pixels, shrink, to_latents
@@ -31,11 +30,10 @@ OnStep = Callable[[int, int], Show | None]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cast:
-    """What the stages before found out. identities[i]: (photos, 512), raw; predictions: the template's own."""
+    """Results of the earlier stages. identities[i]: (photos, 512), raw; predictions: those that led to the template."""
 
     identities: Sequence[NDArray[np.float32]]
     regions: Sequence[Region]
-    mask: MaskKind
     predictions: Tensor
 
 
@@ -78,7 +76,7 @@ def arrange(generation: Generation, order: PersonalizeOrder, cast: Cast) -> Arra
     _, _, height, width = noisy.shape
     masks_px = in_pixels(
         areas_of(cast.regions),
-        cast.mask,
+        order.mask,
         size_px=(drawing.width_px, drawing.height_px),
         feather_px=order.feather_px,
     )
@@ -93,7 +91,7 @@ def arrange(generation: Generation, order: PersonalizeOrder, cast: Cast) -> Arra
         x=noisy,
         solver=solver,
         composition=Composition(background=background, layers=layers, together=background.denoiser.predict),
-        plan=Plan(mode=order.mode, split=order.split, keep=order.keep, prefix=cast.predictions),
+        plan=Plan(mode=order.mode, split=order.split, keep=order.background_replay, prefix=cast.predictions),
         # Over the width of one latent, which is as far as neighbours show in each other.
         inside_px=shrink(torch.stack(masks_px).sum(0), sdxl.latent_px),
     )

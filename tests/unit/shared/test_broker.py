@@ -13,7 +13,7 @@ from shared.settings import Role, Settings
 from shared.stages import STAGES, Stage
 from shared.store.queue.values import DispatchedJob
 from worker.app import create_app
-from worker.runner.stage import Loaded
+from worker.runner.assignment import Loaded
 
 SETTINGS = Settings(broker_url="memory://")
 

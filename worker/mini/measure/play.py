@@ -20,7 +20,8 @@ from worker.mini.measure.baselines import draw_together, paste_each
 from worker.mini.measure.casts import Case
 from worker.mini.measure.rows import Row
 from worker.models.bundle import Detection, Generation
-from worker.runner.orders import drawing_of, personalize_order_of
+from worker.runner.orders import drawing_of
+from worker.runner.personalize import personalize_order_of
 from worker.stages.detect import DetectedRegions, detect
 from worker.stages.identify import identify
 from worker.stages.personalize import Cast, personalize
@@ -67,7 +68,7 @@ class Play:
         elif row.method == "pasted":
             picture = paste_each(self._generation, drawing, identities, where, template.picture)
         else:
-            cast = Cast(identities=identities, regions=where.regions, mask=row.mask, predictions=template.predictions)
+            cast = Cast(identities=identities, regions=where.regions, predictions=template.predictions)
             order = personalize_order_of(spec, bundle="mini", identities=_NO_BLOB, template=_NO_BLOB, regions=_NO_BLOB)
             picture = personalize(self._generation, order, cast, _silent)
         return Made(template=template.picture, where=where, picture=picture)

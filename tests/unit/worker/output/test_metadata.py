@@ -15,9 +15,9 @@ from shared.presets import filled
 from shared.settings import Settings
 from shared.version import VERSION
 from tests.support.provenance import text_in, validated
-from worker.output.metadata import caption_of
+from worker.output.metadata import metadata_of
 from worker.output.postprocess import postprocessor_of
-from worker.runner.orders import personalize_order_of
+from worker.runner.personalize import personalize_order_of
 
 PHOTO = "f" * 64
 CPU = torch.device("cpu")
@@ -32,7 +32,7 @@ def spec(**changed: object) -> JobSpec:
 
 
 def test_it_holds_what_draws_the_picture_again_and_nothing_of_the_photos_or_the_queue() -> None:
-    text = caption_of(spec(), "sdxl@0123456789ab")
+    text = metadata_of(spec(), "sdxl@0123456789ab")
     said = json.loads(text)
     assert set(said) == {"version", "bundle", "prompt", "negative_prompt", "concepts", "sampling"}
     assert (said["version"], said["bundle"], said["prompt"]) == (VERSION, "sdxl@0123456789ab", "eine Köchin 🍲")
@@ -46,11 +46,11 @@ def test_it_holds_what_draws_the_picture_again_and_nothing_of_the_photos_or_the_
 def test_pil_reads_it_in_any_language_and_the_signature_covers_it(tmp_path: Path, signed: bool) -> None:
     files = own_certificate(tmp_path)
     settings = Settings(c2pa_certificate=str(files.chain), c2pa_key=str(files.key)) if signed else Settings()
-    finisher = postprocessor_of(settings, "mini", CPU)
-    text = caption_of(spec(), "mini")
-    data = finisher.file(PICTURE, finisher.wish(text))
+    postprocessor = postprocessor_of(settings, "mini", CPU)
+    text = metadata_of(spec(), "mini")
+    data = postprocessor.encode(PICTURE, postprocessor.plan(text))
     assert text_in(data) == text
-    assert text_in(finisher.file(PICTURE, finisher.wish())) is None
+    assert text_in(postprocessor.encode(PICTURE, postprocessor.plan())) is None
     if signed:
         assert validated(data, root=files.root)[0] == "Trusted"
         place = data.index(b"die K")
@@ -60,11 +60,11 @@ def test_pil_reads_it_in_any_language_and_the_signature_covers_it(tmp_path: Path
 
 
 def test_a_picture_that_says_it_and_one_that_does_not_are_results_of_two_orders() -> None:
-    def digest(finish: Postprocessing) -> str:
+    def digest(postprocessing: Postprocessing) -> str:
         return personalize_order_of(
-            spec(), bundle="mini", identities="a", template="b", regions="c", finish=finish
+            spec(), bundle="mini", identities="a", template="b", regions="c", postprocessing=postprocessing
         ).digest()
 
-    plain, told = Postprocessing(), Postprocessing(caption=caption_of(spec(), "mini"))
+    plain, told = Postprocessing(), Postprocessing(metadata=metadata_of(spec(), "mini"))
     assert digest(plain) != digest(told)
-    assert digest(told) == digest(Postprocessing(caption=caption_of(spec(lane="interactive", max_tries=3), "mini")))
+    assert digest(told) == digest(Postprocessing(metadata=metadata_of(spec(lane="interactive", max_tries=3), "mini")))

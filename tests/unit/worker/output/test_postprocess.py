@@ -32,21 +32,23 @@ DRAWING = Drawing(
 
 
 def digest(settings: Settings) -> str:
-    return RenderOrder(bundle="mini", drawing=DRAWING, finish=postprocessor_of(settings, "mini", CPU).wish()).digest()
+    return RenderOrder(
+        bundle="mini", drawing=DRAWING, postprocessing=postprocessor_of(settings, "mini", CPU).plan()
+    ).digest()
 
 
 def test_a_picture_is_marked_and_then_signed(tmp_path: Path) -> None:
     files = own_certificate(tmp_path)
     settings = Settings(c2pa_certificate=str(files.chain), c2pa_key=str(files.key), watermark="example.org")
-    finisher = postprocessor_of(settings, "mini", CPU)
-    data = finisher.file(PICTURE, finisher.wish())
+    postprocessor = postprocessor_of(settings, "mini", CPU)
+    data = postprocessor.encode(PICTURE, postprocessor.plan())
     assert validated(data, root=files.root)[0] == "Trusted"
     assert read(pixels(data)) == "example.org"
 
 
 def test_pictures_are_as_they_were_drawn_where_nothing_is_asked() -> None:
-    finisher = postprocessor_of(Settings(), "mini", CPU)
-    assert np.array_equal(pixels(finisher.file(PICTURE, finisher.wish())), PICTURE)
+    postprocessor = postprocessor_of(Settings(), "mini", CPU)
+    assert np.array_equal(pixels(postprocessor.encode(PICTURE, postprocessor.plan())), PICTURE)
 
 
 def test_a_forbidden_picture_is_no_file_and_nothing_is_shown_of_it_before(tmp_path: Path) -> None:
@@ -55,8 +57,8 @@ def test_a_forbidden_picture_is_no_file_and_nothing_is_shown_of_it_before(tmp_pa
         for name, threshold in (("forbids", ALWAYS), ("allows", NEVER))
     )
     with pytest.raises(UnsafeContent):
-        forbids.file(PICTURE, forbids.wish())
-    assert np.array_equal(pixels(allows.file(PICTURE, allows.wish())), PICTURE)
+        forbids.encode(PICTURE, forbids.plan())
+    assert np.array_equal(pixels(allows.encode(PICTURE, allows.plan())), PICTURE)
     steps: list[tuple[int, int]] = []
 
     def on_step(step: int, of: int) -> Show:

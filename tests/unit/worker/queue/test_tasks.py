@@ -32,7 +32,7 @@ from tests.support.stand_ins import (
 )
 from worker.queue.executor import Executor
 from worker.queue.tasks import perform
-from worker.runner.stage import Assignment, OnStep, StageOutput
+from worker.runner.assignment import Assignment, OnStep, StageOutput
 
 
 def works(job: Job, on_step: OnStep) -> StageOutput:

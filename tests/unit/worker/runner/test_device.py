@@ -36,7 +36,7 @@ def test_to_warm_up_runs_every_network(bundle: Bundle) -> None:
 
 
 def test_a_worker_knows_its_device_and_the_largest_picture_of_its_bundle(bundle: Bundle) -> None:
-    gauge = DeviceMonitor(bundle, SETTINGS).gauge()
+    gauge = DeviceMonitor(bundle, SETTINGS).status()
     assert gauge.device.startswith("cpu")
     assert 0 < gauge.free_mb <= gauge.memory_mb
     assert gauge.max_pixels == 256 * 256
@@ -47,4 +47,4 @@ def test_a_setting_bounds_the_picture_within_what_the_bundle_draws(bundle: Bundl
     settings = SETTINGS.model_copy(update={"max_pixels": asked})
     equipment = DeviceMonitor(bundle, settings)
     equipment.warm_up()
-    assert equipment.gauge().max_pixels == most
+    assert equipment.status().max_pixels == most

@@ -65,6 +65,7 @@ def order(mode: Mode, split: float, concepts: int = 2, **saved: float) -> Person
         regions="r",
         drawing=DRAWING,
         branches=(BranchText(prompt="two people", negative_prompt=""),) * concepts,
+        mask="box",
         mode=mode,
         split=split,
         feather_px=0,
@@ -80,7 +81,6 @@ def cast_of(template: Template, places: Sequence[int] = (0, 1)) -> Cast:
     return Cast(
         identities=[people[place] for place in places],
         regions=[region(index, 8.0 + 60.0 * place) for index, place in enumerate(places)],
-        mask="box",
         predictions=template.predictions,
     )
 
@@ -123,9 +123,7 @@ def test_with_all_steps_the_templates_own_the_picture_is_the_template(
 @pytest.mark.parametrize("mode", MODES)
 def test_the_stored_prefix_changes_nothing_but_the_time(generation: Generation, template: Template, mode: Mode) -> None:
     cast = cast_of(template)
-    without = Cast(
-        identities=cast.identities, regions=cast.regions, mask=cast.mask, predictions=template.predictions[:0]
-    )
+    without = Cast(identities=cast.identities, regions=cast.regions, predictions=template.predictions[:0])
     replayed = personalize(generation, order(mode, 0.5), cast, quiet).astype(int)
     computed = personalize(generation, order(mode, 0.5), without, quiet).astype(int)
     assert np.abs(replayed - computed).max() <= 1
@@ -165,7 +163,9 @@ def test_cropped_branches_in_one_forward_are_the_same_one_by_one_and_zero_outsid
 def test_a_kept_background_is_the_templates_and_people_are_still_drawn(
     generation: Generation, template: Template
 ) -> None:
-    picture = personalize(generation, order("shared", 0.25, keep=1.0, crop_margin=0.1), cast_of(template), quiet)
+    picture = personalize(
+        generation, order("shared", 0.25, background_replay=1.0, crop_margin=0.1), cast_of(template), quiet
+    )
     assert not np.array_equal(picture, template.picture)
 
 
