@@ -46,3 +46,9 @@ class Transport(kombu_redis.Transport):
     can_parse_url = True
     # Celery only asks for it where it publishes groups; kombu would look for options in the address.
     supports_batch_publish = False
+
+    def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:  # noqa: ARG002 - kombu's signature
+        """The address for logs and for Flower."""
+        connection: Any = self.client
+        address: RedisAddress = connection.transport_options[ADDRESS]
+        return address.full_url if include_password else address.url

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -49,6 +49,11 @@ class RedisAddress:
             return self.path
         hosts = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
         return f"{hosts} ({self.service})" if self.service else hosts
+
+    @property
+    def url(self) -> str:
+        """The address as a URL without its password."""
+        return replace(self, password="").full_url
 
     @property
     def full_url(self) -> str:

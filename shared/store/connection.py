@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
@@ -94,13 +94,13 @@ class _Pipeline(redis.asyncio.client.Pipeline):
 
 
 async def check_primary(client: redis.asyncio.Redis) -> None:
-    """Raises RecordsUnavailable unless the server answers now, and is a primary as far as it says."""
+    """Raises RecordsUnavailable unless the server answers now, accepts writes, and is a primary as far as it says."""
     with redis_errors():
-        try:
+        # Redis refuses PING, too, while its disk refuses writes.
+        await client.ping()
+        # A managed server or an access list may keep the role back.
+        with suppress(ResponseError):
             check_role(await client.role())
-        except ResponseError:
-            # A managed server or an access list may keep the role back.
-            await client.ping()
 
 
 @contextmanager

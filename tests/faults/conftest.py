@@ -40,7 +40,7 @@ class WorkerRegistry:
 @pytest.fixture
 def stand(settings: Settings, tmp_path: Path) -> Iterator[Rig]:
     """A rig of this test's own, without workers."""
-    with rig(_quick(settings), tmp_path) as made:
+    with rig(quick(settings), tmp_path) as made:
         yield made
 
 
@@ -55,7 +55,7 @@ def _crew(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
             s3_access_key=ACCESS_KEY,
             s3_secret_key=SECRET_KEY,
         )
-        with rig(_quick(settings), folder) as made:
+        with rig(quick(settings), folder) as made:
             yield WorkerRegistry(rig=made, redis=server)
 
 
@@ -68,5 +68,6 @@ def crew(_crew: WorkerRegistry) -> WorkerRegistry:
     return _crew
 
 
-def _quick(settings: Settings) -> Settings:
+def quick(settings: Settings) -> Settings:
+    """The same settings with short times."""
     return Settings.model_validate({**settings.model_dump(exclude_unset=True), **_QUICK})
