@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +13,23 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from shared.settings import Settings
+from tests.support.parallel import order, process_count
 from tests.support.servers import (
     RedisServer,
     fresh_settings,
     redis_server,
     s3_server,
 )
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process a CPU for whole folders, none beside this one for a few tests."""
+    return process_count(config.args, config.option.keyword)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest modules first; within a module the order stays."""
+    items.sort(key=lambda item: order(item.path, Path(__file__).parent))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
