@@ -134,7 +134,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas = document["components"]["schemas"] = {**more, **document["components"]["schemas"]}
         schemas["JobView"]["examples"], schemas["BatchView"]["examples"] = [job_example()], [batch_example()]
         schemas["AuditPageView"]["examples"] = [audit_example()]
-        complete(document, OPEN, READS)
+        complete(document, app.routes, open_paths=OPEN, reads=READS)
         document["webhooks"] = messages()
         app.openapi_schema = document
     return app.openapi_schema

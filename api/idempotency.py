@@ -20,8 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth.middleware import tenant_of
 from api.context import context_of
-from api.http.fingerprint import Fingerprint
-from api.http.parameters import CONSENT
+from api.http.fingerprint import CONSENT_HEADER, Fingerprint
 from api.http.problems import FieldError, answer_to, problem
 from shared.errors import IdempotencyMismatch, IdempotencyRunning, InvalidField, RecordsUnavailable
 from shared.store.tenants.idempotency import LEASE_S, IdempotencyStore, Recorded, RecordedResponse
@@ -154,7 +153,7 @@ class _Keyed:
         return Fingerprint(
             query=self._request.scope["query_string"],
             content_type=headers.get("content-type", ""),
-            consent=headers.get(CONSENT, ""),
+            consent=headers.get(CONSENT_HEADER, ""),
         )
 
     async def _hold(self) -> None:

@@ -11,11 +11,11 @@ from fastapi.responses import StreamingResponse
 from api.auth.audit_trail import AGAIN_S, AuditRead, record_read
 from api.batches import openapi as words
 from api.batches.files import MOST_ZIPPED, archive, manifest
-from api.batches.items import Items, place_of
+from api.batches.items import FIRST, Items, Place, place_of
 from api.batches.routes import find_batch
 from api.batches.schemas import ItemPageView, ItemStatus
 from api.context import context_of
-from api.http import parameters
+from api.http.parameters import LIMIT, choice, cursor, takes
 from api.http.paths import BATCHES
 from shared.batch import Batch
 from shared.batch_files import JSONL
@@ -24,20 +24,23 @@ from shared.job import Status
 from shared.store.tenants.audit import Action
 
 router = APIRouter(prefix=BATCHES, tags=["batches"])
+_ITEM_STATUS: tuple[ItemStatus, ...] = get_args(ItemStatus)
+_STATUS = choice("status", _ITEM_STATUS, "Only lines in this status")
+_CURSOR = cursor(place_of)
 
 
-@router.get("/{batch_id}/items", responses=words.ITEMS_ANSWERS, openapi_extra=words.LIST_ITEMS, summary="List lines")
-async def items(request: Request, batch_id: str) -> Response:
+@router.get("/{batch_id}/items", responses=words.ITEMS_ANSWERS, summary="List lines")
+@takes(status=_STATUS, place=_CURSOR, limit=LIMIT)
+async def items(
+    request: Request, batch_id: str, *, status: ItemStatus | None, place: Place | None, limit: int
+) -> Response:
     """The batch's lines: first what ended, in that order, then what is queued or runs, then what waits.
 
     A line that moves meanwhile may be seen twice or not at all. A page may hold fewer lines than `limit`: there are
     more as long as `next` is given.
     """
     batch = await find_batch(request, batch_id)
-    status = parameters.choice(request, "status", get_args(ItemStatus))
-    place = place_of(parameters.text(request, "cursor"))
-    limit = parameters.limit(request)
-    found, following = await Items(context_of(request), batch).page(status, place, limit)
+    found, following = await Items(context_of(request), batch).page(status, place or FIRST, limit)
     if any(item.picture_url for item in found):
         await record_read(request, _reading_of(batch, "items", once_s=AGAIN_S))
     view = ItemPageView(items=tuple(found), next=None if following is None else str(following))

@@ -11,7 +11,7 @@ from api.batches.openapi import EVENTS_ANSWERS
 from api.batches.routes import find_batch
 from api.batches.schemas import batch_body
 from api.context import Context, context_of
-from api.http.openapi import LAST_EVENT
+from api.http.parameters import LAST_EVENT_ID, takes
 from api.http.paths import BATCHES
 from api.http.sse import RETRY_MS, EventStream
 from shared.batch import Batch
@@ -30,17 +30,16 @@ router = APIRouter(prefix=BATCHES, tags=["events"])
     status_code=200,
     response_class=Response,
     responses=EVENTS_ANSWERS,
-    openapi_extra={"parameters": [LAST_EVENT]},
     summary="Watch a batch",
 )
-async def watch(request: Request, batch_id: str) -> Response:
+@takes(known=LAST_EVENT_ID)
+async def watch(request: Request, batch_id: str, *, known: str) -> Response:
     """The batch's state now, and when it has changed, at most twice a second, as events `batch`, until it is done.
 
     The id of an event is the batch's `sequence`; `Last-Event-ID` is understood as for a job.
     """
     context = context_of(request)
     batch = await find_batch(request, batch_id)
-    known = request.headers.get("last-event-id", "")
     if batch.done and known == str(batch.sequence):
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
     context.check_streams()

@@ -11,7 +11,6 @@ from pydantic_core import from_json
 
 from api.batches.schemas import Item
 from api.context import Context
-from api.http import parameters
 from shared.batch import Batch, Log, Outcome, outcome_of
 from shared.batch_files import ChunkLog, LineChunks, encode_outcome, lines_in
 
@@ -33,13 +32,14 @@ class Place:
         return f"{self.part}.{self.first}.{self.second}"
 
 
-def place_of(cursor: str | None) -> Place:
-    """The place that `next` named. Raises a Refusal."""
-    if cursor is None:
-        return Place(part="output")
+FIRST = Place(part="output")
+
+
+def place_of(cursor: str) -> Place | None:
+    """The place that this `next` names, or None when it names none."""
     found = _CURSOR.fullmatch(cursor)
     if found is None:
-        raise parameters.wrong("cursor", "not_a_cursor", "cursor must be the `next` of the page before")
+        return None
     return Place(part=found[1], first=int(found[2]), second=int(found[3]))
 
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any, get_args
+from typing import Any
 
 from api.batches.product import ProductBatch
-from api.batches.schemas import BatchPageView, BatchView, ItemPageView, ItemStatus, batch_body
+from api.batches.schemas import BatchPageView, BatchView, ItemPageView, batch_body
 from api.http.openapi import (
     BODY_ERRORS,
-    CURSOR,
-    DRY_RUN,
     ETAG,
     LOCATION,
-    LOOK_PARAMETERS,
     RETRY_AFTER,
     STORES,
     Answers,
-    limit,
     with_problems,
 )
 from api.jobs.schemas import BatchEstimate
@@ -140,32 +136,9 @@ ZIP_ANSWERS: Answers = with_problems(
     *STORES,
 )
 
-_NAME = {"name": "name", "in": "query", "description": "What you call the batch", "schema": {"type": "string"}}
 _JSONL: dict[str, Any] = {"schema": {"type": "string"}, "example": _LINE}
 
 MAKE_BODY: dict[str, Any] = {
-    "parameters": [
-        _NAME,
-        {
-            "name": "strict",
-            "in": "query",
-            "description": "Refuse the whole batch when a line is not valid",
-            "schema": {"type": "boolean", "default": False},
-        },
-        {
-            "name": "expires_after_s",
-            "in": "query",
-            "description": "Lines that have not ended by then never run; finished ones stay",
-            "schema": {"type": "integer", "minimum": 1, "maximum": 31_536_000},
-        },
-        DRY_RUN,
-        {
-            "name": "unsent_photos",
-            "in": "query",
-            "description": "With `dry_run=true`: photos that are not known are no error, but still to come",
-            "schema": {"type": "boolean", "default": False},
-        },
-    ],
     "requestBody": {
         "required": True,
         "content": {
@@ -184,20 +157,6 @@ MAKE_BODY: dict[str, Any] = {
 }
 
 
-LOOK_BATCH = LOOK_PARAMETERS
-LIST_BATCHES = {"parameters": [CURSOR, limit()]}
-LIST_ITEMS = {
-    "parameters": [
-        {
-            "name": "status",
-            "in": "query",
-            "description": "Only lines in this status",
-            "schema": {"type": "string", "enum": list(get_args(ItemStatus))},
-        },
-        CURSOR,
-        limit(),
-    ]
-}
 EVENTS_ANSWERS: Answers = with_problems(
     {
         200: {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -26,12 +26,24 @@ from api.batches.retry import retry_failed
 from api.batches.schemas import batch_body, batch_path
 from api.context import Context, context_of
 from api.erasure import LATER
-from api.http import parameters
 from api.http.bodies import (
     media_type,
     read_body,
     read_form,
     stream_body,
+)
+from api.http.etags import etag, is_current
+from api.http.parameters import (
+    DRY_RUN,
+    IF_NONE_MATCH,
+    LIMIT,
+    WAIT,
+    Parameter,
+    UnreadableValue,
+    cursor,
+    flag,
+    takes,
+    whole_number,
 )
 from api.http.paths import BATCHES
 from api.idempotency import Turn
@@ -45,16 +57,43 @@ JSON = "application/json"
 _T = TypeVar("_T")
 _POLL_AFTER_S = 5
 _BATCH_ID = re.compile(r"[0-9a-f]{32}")
-_MARK = re.compile(r"[0-9]{1,12}\.[0-9]{6}-[0-9a-f]{32}")
+_PLACE = re.compile(r"[0-9]{1,12}\.[0-9]{6}-[0-9a-f]{32}")
 _READ_BYTES = 65_536
 _FRAME_BYTES = 65_536
 _PAIRS_AT_ONCE = 500
-_OPTIONS = ("name", "strict", "expires_after_s")
-_UNSENT = "unsent_photos"
+
+
+def _short_name(text: str) -> str:
+    if len(text) > MOST_NAME_CHARS:
+        raise UnreadableValue("too_long", f"may have {MOST_NAME_CHARS} characters")
+    return text
+
+
+_NAME = Parameter(name="name", description="A name of your choice", parse=_short_name, default="")
+_STRICT = flag("strict", "Reject the whole batch when a line is not valid")
+_EXPIRES_AFTER_S = whole_number(
+    "expires_after_s",
+    "Lines that have not ended after these seconds never run; finished ones stay",
+    most=MOST_EXPIRES_AFTER_S,
+    default=None,
+)
+_UNSENT_PHOTOS = flag(
+    "unsent_photos", "With `dry_run=true`: an unknown photo is no error, because it will be uploaded later"
+)
+_CURSOR = cursor(lambda text: text if _PLACE.fullmatch(text) else None)
 
 
 @router.post("", status_code=202, responses=words.MAKE_ANSWERS, openapi_extra=words.MAKE_BODY, summary="Make a batch")
-async def make(request: Request) -> Response:
+@takes(
+    name=_NAME,
+    strict=_STRICT,
+    expires_after_s=_EXPIRES_AFTER_S,
+    dry_run=DRY_RUN,
+    unsent_photos=_UNSENT_PHOTOS,
+)
+async def make(
+    request: Request, *, name: str, strict: bool, expires_after_s: int | None, dry_run: bool, unsent_photos: bool
+) -> Response:
     """Queues many pictures: a line of JSON each, as `POST /v1/jobs` takes it with a `custom_id`, or scenes and casts.
 
     Lines that are not valid are counted and listed, and the others run. Options of JSONL are parameters of the query,
@@ -62,39 +101,40 @@ async def make(request: Request) -> Response:
     """
     context, tenant, charge = context_of(request), tenant_of(request), receipt_of(request)
     batch_id = _new_id(request)
-    if _is_dry(request):
-        weighed = await _taken(request, context, batch_id, BatchIntake.weigh)
+    if unsent_photos and not dry_run:
+        raise _UNSENT_PHOTOS.wrong("not_dry", "unsent_photos needs dry_run=true: a batch that runs needs its photos")
+    options = Options(
+        name=name, strict=strict, expires_after_s=expires_after_s, dry_run=dry_run, unsent_photos=unsent_photos
+    )
+    if dry_run:
+        weighed = await _taken(request, context, batch_id, options, BatchIntake.weigh)
         return await estimate_batch(context, tenant, charge, weighed)
-    wrong = await _taken(request, context, batch_id, lambda intake, lines: intake.take(lines, charge))
+    wrong = await _taken(request, context, batch_id, options, lambda intake, lines: intake.take(lines, charge))
     batch = _there(await context.batches.get(tenant, batch_id))
     headers = {"Location": batch_path(batch_id), "Retry-After": str(_POLL_AFTER_S)}
     return _answer(batch, 202, headers, wrong)
 
 
-@router.get("", responses=words.LIST_ANSWERS, openapi_extra=words.LIST_BATCHES, summary="List batches")
-async def page(request: Request) -> Response:
+@router.get("", responses=words.LIST_ANSWERS, summary="List batches")
+@takes(after=_CURSOR, limit=LIMIT)
+async def page(request: Request, *, after: str | None, limit: int) -> Response:
     """The caller's batches, the newest first."""
-    cursor = parameters.text(request, "cursor")
-    if cursor is not None and not _MARK.fullmatch(cursor):
-        raise parameters.wrong("cursor", "not_a_cursor", "cursor must be the `next` of the page before")
-    limit = parameters.limit(request)
-    found = await context_of(request).batches.page(tenant_of(request), after=cursor, limit=limit)
+    found = await context_of(request).batches.page(tenant_of(request), after=after, limit=limit)
     batches = b",".join(batch_body(batch) for batch in found.batches)
     return Response(b'{"batches":[%s],"next":%s}' % (batches, json.dumps(found.next).encode()), media_type=JSON)
 
 
-@router.get("/{batch_id}", responses=words.LOOK_ANSWERS, openapi_extra=words.LOOK_BATCH, summary="Look at a batch")
-async def look(request: Request, batch_id: str) -> Response:
+@router.get("/{batch_id}", responses=words.LOOK_ANSWERS, summary="Look at a batch")
+@takes(wait_s=WAIT, tags=IF_NONE_MATCH)
+async def look(request: Request, batch_id: str, *, wait_s: float, tags: str | None) -> Response:
     """The batch as it is; with `wait` as soon as it changes. `If-None-Match` answers 304 while it has not."""
     context, tenant = context_of(request), tenant_of(request)
-    wait_s = _wait_s(request)
     batch = await find_batch(request, batch_id)
-    tags = request.headers.get("if-none-match")
-    if wait_s and not batch.done and (tags is None or _same(tags, batch)):
+    if wait_s and not batch.done and (tags is None or is_current(tags, batch.sequence)):
         request.scope["waits"] = True
         timeout_s = min(wait_s, context.settings.max_wait_s)
         batch = _there(await context.batches.wait(tenant, batch_id, after=batch.sequence, timeout_s=timeout_s))
-    if tags is not None and _same(tags, batch):
+    if tags is not None and is_current(tags, batch.sequence):
         return Response(status_code=304, headers=_tagged(batch))
     return _answer(batch, 200)
 
@@ -125,33 +165,26 @@ async def _taken(
     request: Request,
     context: Context,
     batch_id: str,
+    options: Options,
     take: Callable[[BatchIntake, AsyncIterator[Sequence[ReadLine]]], Awaitable[_T]],
 ) -> _T:
     settings, tenant = context.settings, tenant_of(request)
     match media_type(request):
         case "application/json":
-            for name in _OPTIONS:
-                if parameters.text(request, name) is not None:
-                    raise parameters.wrong(
-                        name, "belongs_in_body", f"with scenes and casts {name} is a field of the body"
-                    )
+            for parameter in (_NAME, _STRICT, _EXPIRES_AFTER_S):
+                if parameter.name in request.query_params:
+                    message = f"with scenes and casts {parameter.name} is a field of the body"
+                    raise parameter.wrong("belongs_in_body", message)
             asked = product_of(await read_body(request, limit_bytes=settings.max_body_bytes))
             if asked.lines > settings.max_batch_lines:
                 raise too_many(settings.max_batch_lines)
-            options = Options(
-                name=asked.name,
-                strict=asked.strict,
-                expires_after_s=asked.expires_after_s,
-                dry_run=_is_dry(request),
-                unsent_photos=parameters.flag(request, _UNSENT),
-            )
+            options = replace(options, name=asked.name, strict=asked.strict, expires_after_s=asked.expires_after_s)
             return await take(BatchIntake(context, tenant, batch_id, options), _pairs(context, asked))
         case "application/jsonl" | "application/x-ndjson" | "application/jsonlines":
-            intake = BatchIntake(context, tenant, batch_id, _options(request))
+            intake = BatchIntake(context, tenant, batch_id, options)
             data = stream_body(request, limit_bytes=settings.max_batch_bytes)
             return await take(intake, _blocks(context, data))
         case "multipart/form-data":
-            options = _options(request)
             limit_bytes = settings.max_batch_bytes + _FRAME_BYTES
             async with read_form(request, limit_bytes=limit_bytes, max_files=1) as form:
                 file = form.get("file")
@@ -191,31 +224,6 @@ async def _parts(file: UploadFile) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _options(request: Request) -> Options:
-    name = parameters.text(request, "name") or ""
-    if len(name) > MOST_NAME_CHARS:
-        raise parameters.wrong("name", "too_long", f"name may have {MOST_NAME_CHARS} characters")
-    strict = parameters.flag(request, "strict")
-    given = parameters.text(request, "expires_after_s")
-    expires_after_s = (
-        None if given is None else parameters.whole(request, "expires_after_s", default=1, most=MOST_EXPIRES_AFTER_S)
-    )
-    return Options(
-        name=name,
-        strict=strict,
-        expires_after_s=expires_after_s,
-        dry_run=_is_dry(request),
-        unsent_photos=parameters.flag(request, _UNSENT),
-    )
-
-
-def _is_dry(request: Request) -> bool:
-    dry_run = parameters.flag(request, "dry_run")
-    if parameters.flag(request, _UNSENT) and not dry_run:
-        raise parameters.wrong(_UNSENT, "not_dry", f"{_UNSENT} goes with dry_run=true alone: a batch needs its photos")
-    return dry_run
-
-
 def _new_id(request: Request) -> str:
     """An id that does not need the whole body: the record is there while the lines are read.
 
@@ -245,17 +253,6 @@ def _there(batch: Batch | None) -> Batch:
     return batch
 
 
-def _wait_s(request: Request) -> float:
-    text = parameters.text(request, "wait") or "0"
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise parameters.wrong("wait", "not_seconds", "wait must be a number of seconds")
-    return seconds
-
-
 def _answer(
     batch: Batch, status: int, headers: dict[str, str] | None = None, wrong: Sequence[BadLine] = ()
 ) -> Response:
@@ -263,13 +260,7 @@ def _answer(
 
 
 def _tagged(batch: Batch) -> dict[str, str]:
-    # Weak: rate and ETA change without a change of the batch itself.
-    return {"ETag": f'W/"{batch.sequence}"', "Cache-Control": "private, no-cache"}
-
-
-def _same(tags: str, batch: Batch) -> bool:
-    given = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
-    return "*" in given or f'"{batch.sequence}"' in given
+    return {"ETag": etag(batch.sequence), "Cache-Control": "private, no-cache"}
 
 
 @router.delete(

@@ -8,6 +8,8 @@ import struct
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+CONSENT_HEADER = "Troupe-Consent"
+
 
 class Fingerprint:
     """sha256 over the query, the type, `Troupe-Consent` and the body.

@@ -9,7 +9,10 @@ from collections.abc import Container, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from api.http.parameters import MOST_LISTED, USUALLY_LISTED
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from api.http.parameters import parameters_of
 from api.http.problems import PROBLEM_TYPE, ErrorRow, error_rows
 from shared import errors as tree
 from shared.errors import TroupeError
@@ -23,12 +26,6 @@ PICTURE_ERRORS = (tree.NotAPicture, tree.TruncatedPicture, tree.PictureTooLarge,
 LOCATION = {"Location": {"description": "Its address, relative to this server", "schema": {"type": "string"}}}
 RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth asking again", "schema": {"type": "integer"}}}
 ETAG = {"ETag": {"description": "Changes with what is seen; for `If-None-Match`", "schema": {"type": "string"}}}
-CURSOR = {
-    "name": "cursor",
-    "in": "query",
-    "description": "`next` of the page before",
-    "schema": {"type": "string"},
-}
 _REPLAYED = {
     "Idempotency-Replayed": {
         "description": "`true`: the first answer to this `Idempotency-Key`, given again",
@@ -72,16 +69,6 @@ _ROWS = {row.code: row for row in error_rows()}
 
 # What every answer may be while a server is away.
 STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable)
-
-
-def limit(what: str = "") -> dict[str, Any]:
-    """The query parameter that says how much of a list a page holds. what: of which things."""
-    return {
-        "name": "limit",
-        "in": "query",
-        "description": f"At most so many {what}".rstrip(),
-        "schema": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": USUALLY_LISTED},
-    }
 
 
 def with_problems(answers: Answers, *kinds: type[TroupeError]) -> Answers:
@@ -129,11 +116,14 @@ _KEY = {
 _KEY_ERRORS = (tree.InvalidField, tree.IdempotencyMismatch, tree.IdempotencyRunning, tree.RecordsUnavailable)
 
 
-def complete(document: dict[str, Any], open_paths: Container[str], looks: Container[str]) -> None:
-    """Says what holds for many addresses: ids, `Idempotency-Key`, API keys and limits, and that a bug is `internal`.
+def complete(
+    document: dict[str, Any], routes: Iterable[BaseRoute], *, open_paths: Container[str], reads: Container[str]
+) -> None:
+    """Adds what holds for many routes: parameters, ids, `Idempotency-Key`, API keys, limits, and the code `internal`.
 
-    open_paths need no key; methods in looks cost no units.
+    open_paths need no key; methods in reads cost no units.
     """
+    _add_parameters(document["paths"], routes)
     document["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
     document["components"]["examples"] = {row.code: _example(row) for row in _ROWS.values()}
     document["components"]["securitySchemes"] = {
@@ -159,10 +149,20 @@ def complete(document: dict[str, Any], open_paths: Container[str], looks: Contai
                 operation["security"] = [{"key": []}]
                 _add_problems(operation["responses"], tree.Unauthorized, tree.RecordsUnavailable)
                 _add_problems(operation["responses"], tree.RateLimited)
-                if method.upper() not in looks:
+                if method.upper() not in reads:
                     _add_problems(operation["responses"], tree.QuotaExceeded)
                 _add_headers(operation["responses"], _LIMITS)
             _add_problems(operation["responses"], TroupeError)
+
+
+def _add_parameters(paths: dict[str, Any], routes: Iterable[BaseRoute]) -> None:
+    for route in routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            described = [parameter.described() for parameter in parameters_of(route.endpoint)]
+            for method in route.methods or ():
+                operation = paths[route.path][method.lower()]
+                if described:
+                    operation["parameters"] = [*operation.get("parameters", ()), *described]
 
 
 def _add_ids(operation: dict[str, Any]) -> None:
@@ -238,37 +238,3 @@ def description() -> str:
         "Every error is `application/problem+json`. A job that fails says the code in its `error`.\n\n"
         f"{table}\n"
     )
-
-
-LOOK_PARAMETERS = {
-    "parameters": [
-        {
-            "name": "wait",
-            "in": "query",
-            "description": "Seconds to wait for a change (long-poll); at most what the server allows",
-            "schema": {"type": "number", "minimum": 0, "default": 0},
-        },
-        {
-            "name": "If-None-Match",
-            "in": "header",
-            "description": "ETag of the job as it is known: 304 while it has not changed",
-            "schema": {"type": "string"},
-        },
-    ]
-}
-
-
-LAST_EVENT = {
-    "name": "Last-Event-ID",
-    "in": "header",
-    "description": "Id of the last event that was received: it is not sent again",
-    "schema": {"type": "string"},
-}
-
-
-DRY_RUN = {
-    "name": "dry_run",
-    "in": "query",
-    "description": "Check everything and tell the cost; nothing is stored or queued, and no units are taken",
-    "schema": {"type": "boolean", "default": False},
-}

@@ -9,16 +9,21 @@ from fastapi import APIRouter, Request, Response
 
 from api.auth.middleware import tenant_of
 from api.context import Context, context_of
-from api.http import parameters
+from api.http.parameters import LAST_EVENT_ID, flag, takes
 from api.http.paths import JOBS
 from api.http.sse import RETRY_MS, EventStream
-from api.jobs.openapi import EVENTS_ANSWERS, EVENTS_PARAMETERS
+from api.jobs.openapi import EVENTS_ANSWERS
 from api.jobs.routes import find
 from api.jobs.schemas import news_body
 from shared.job import Job
 from shared.store.jobs.live import Snapshot
 
 router = APIRouter(prefix=JOBS, tags=["events"])
+_PREVIEWS = flag(
+    "previews",
+    "Add URLs of small pictures to every event, and of the unfinished picture where the server does not check pictures "
+    "first",
+)
 
 
 @router.get(
@@ -26,10 +31,10 @@ router = APIRouter(prefix=JOBS, tags=["events"])
     status_code=200,
     response_class=Response,
     responses=EVENTS_ANSWERS,
-    openapi_extra=EVENTS_PARAMETERS,
     summary="Watch a job",
 )
-async def watch(request: Request, job_id: str) -> Response:
+@takes(previews=_PREVIEWS, known=LAST_EVENT_ID)
+async def watch(request: Request, job_id: str, *, previews: bool, known: str) -> Response:
     """The job's state now, and again whenever it changes, as events `job`; the stream ends with the job.
 
     The id of an event is the job's `sequence`. With `Last-Event-ID` the first state is left out if it is that one, and
@@ -38,8 +43,6 @@ async def watch(request: Request, job_id: str) -> Response:
     """
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    previews = parameters.flag(request, "previews") if request.scope["query_string"] else False
-    known = request.headers.get("last-event-id", "")
     if job.done and known == str(job.sequence):
         # A browser asks again and again, until it hears this (HTML, section 9.2.3).
         return Response(status_code=204, headers={"Cache-Control": "no-store"})

@@ -7,15 +7,11 @@ from typing import Any
 
 from api.http.openapi import (
     BODY_ERRORS,
-    CURSOR,
-    DRY_RUN,
     ETAG,
-    LAST_EVENT,
     LOCATION,
     PICTURE_ERRORS,
     RETRY_AFTER,
     STORES,
-    limit,
     with_problems,
 )
 from api.jobs.forms import form_schema
@@ -151,43 +147,7 @@ ERASE_JOB_ANSWERS = with_problems(
     tree.JobNotFound,
     *STORES,
 )
-LIST_PARAMETERS = {
-    "parameters": [
-        {
-            "name": "status",
-            "in": "query",
-            "description": "Only jobs in this status",
-            "schema": {"$ref": "#/components/schemas/Status"},
-        },
-        CURSOR,
-        limit("jobs"),
-    ]
-}
-
-EVENTS_PARAMETERS = {
-    "parameters": [
-        {
-            "name": "previews",
-            "in": "query",
-            "description": "Addresses of small pictures in every event, and the picture as it emerges where the "
-            "server does not check pictures first",
-            "schema": {"type": "boolean", "default": False},
-        },
-        LAST_EVENT,
-    ]
-}
-
 SUBMIT_BODY: dict[str, Any] = {
-    "parameters": [
-        {
-            "name": "Prefer",
-            "in": "header",
-            "description": "`wait=n`: answer when the job is done, or after n seconds (RFC 7240)",
-            "schema": {"type": "string"},
-            "example": "wait=30",
-        },
-        DRY_RUN,
-    ],
     "requestBody": {
         "required": True,
         "content": {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,11 +13,10 @@ from fastapi import APIRouter, Request, Response
 from api.auth.middleware import key_of, receipt_of, tenant_of
 from api.context import Context, context_of
 from api.erasure import LATER
-from api.http import parameters
 from api.http.bodies import media_type, read_body, read_form
-from api.http.openapi import LOOK_PARAMETERS
+from api.http.etags import etag, is_current
+from api.http.parameters import DRY_RUN, IF_NONE_MATCH, WAIT, Parameter, takes
 from api.http.paths import JOBS
-from api.http.problems import FieldError, Refusal
 from api.idempotency import new_id
 from api.jobs.estimate import estimate_job
 from api.jobs.forms import job_of
@@ -26,7 +24,7 @@ from api.jobs.intake import accept_job, spec_of, spec_of_value
 from api.jobs.openapi import CANCEL_ANSWERS, ERASE_JOB_ANSWERS, JOB_ANSWERS, RETRY_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
 from api.jobs.schemas import job_body, job_path
 from api.photos.decode import Photo
-from shared.errors import InvalidField, JobNotFound, NotOver, UnsupportedMedia
+from shared.errors import JobNotFound, NotOver, UnsupportedMedia
 from shared.job import MAX_CONCEPTS, MAX_PHOTOS, Job, JobSpec, Status
 from shared.store.jobs.erasure import Erasing
 
@@ -36,43 +34,58 @@ JSON = "application/json"
 _T = TypeVar("_T")
 _POLL_AFTER_S = 1
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
-# RFC 7240; a preference that cannot be read is ignored, as that text asks.
 _PREFER_WAIT = re.compile(r"(?:^|[\s,;])wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])", re.IGNORECASE)
 
 
+def _preferred_wait(text: str) -> int | None:
+    # RFC 7240: a preference that cannot be read is ignored.
+    found = _PREFER_WAIT.search(text)
+    return None if found is None else int(found[1])
+
+
+_PREFER = Parameter(
+    name="Prefer",
+    description="`wait=n`: answer when the job is done, or after n seconds (RFC 7240)",
+    parse=_preferred_wait,
+    default=None,
+    place="header",
+    example="wait=30",
+    is_list=True,
+)
+
+
 @router.post("", status_code=202, responses=SUBMIT_ANSWERS, openapi_extra=SUBMIT_BODY, summary="Submit a job")
-async def submit(request: Request) -> Response:
+@takes(dry_run=DRY_RUN, prefer_wait_s=_PREFER)
+async def submit(request: Request, *, dry_run: bool, prefer_wait_s: int | None) -> Response:
     """Queues one picture. `Prefer: wait=n` answers 200 with the finished job when it is done within n seconds."""
     context, tenant, charge = context_of(request), tenant_of(request), receipt_of(request)
-    if request.scope["query_string"] and parameters.flag(request, "dry_run"):
+    if dry_run:
         return await _taken(request, context, partial(estimate_job, context, tenant, charge))
     accept = partial(accept_job, context, tenant, job_id=new_id(request), charge=charge)
     job = await _taken(request, context, accept)
-    preferred = _PREFER_WAIT.search(request.headers.get("prefer", ""))
-    if preferred is None:
+    if prefer_wait_s is None:
         return await _answer(context, job, 202)
-    wait_s = min(float(preferred[1]), context.settings.max_wait_s)
+    wait_s = min(prefer_wait_s, context.settings.max_wait_s)
     request.scope["waits"] = True
     # No sequence is above this one: only the end is news.
     job = _there(await context.jobs.wait(job.id, after=sys.maxsize, timeout_s=wait_s))
     answer = await _answer(context, job, 200 if job.done else 202)
-    answer.headers["Preference-Applied"] = f"wait={preferred[1]}"
+    answer.headers["Preference-Applied"] = f"wait={prefer_wait_s}"
     return answer
 
 
-@router.get("/{job_id}", responses=JOB_ANSWERS, openapi_extra=LOOK_PARAMETERS, summary="Look at a job")
-async def look(request: Request, job_id: str) -> Response:
+@router.get("/{job_id}", responses=JOB_ANSWERS, summary="Look at a job")
+@takes(wait_s=WAIT, tags=IF_NONE_MATCH)
+async def look(request: Request, job_id: str, *, wait_s: float, tags: str | None) -> Response:
     """The job as it is; with `wait` as soon as it changes. `If-None-Match` answers 304 while it has not."""
-    wait_s = _wait_s(request) if request.scope["query_string"] else 0.0
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    tags = request.headers.get("if-none-match")
-    if wait_s and not job.done and (tags is None or _same(tags, job)):
+    if wait_s and not job.done and (tags is None or is_current(tags, job.sequence)):
         request.scope["waits"] = True
         timeout_s = min(wait_s, context.settings.max_wait_s)
         job = _there(await context.jobs.wait(job_id, after=job.sequence, timeout_s=timeout_s))
-    if tags is not None and _same(tags, job):
-        return Response(status_code=304, headers={"ETag": _tag(job), "Cache-Control": "private, no-cache"})
+    if tags is not None and is_current(tags, job.sequence):
+        return Response(status_code=304, headers={"ETag": etag(job.sequence), "Cache-Control": "private, no-cache"})
     return await _answer(context, job, 200)
 
 
@@ -109,19 +122,6 @@ def check_id(job_id: str) -> None:
         raise JobNotFound("there is no job of this id: ids are 32 hexadecimal digits")
 
 
-def _wait_s(request: Request) -> float:
-    # By hand: fast routes are called without FastAPI reading their arguments.
-    text = request.query_params.get("wait", "0")
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        wrong = FieldError(code="not_seconds", message="wait must be a number of seconds", parameter="wait")
-        raise Refusal(InvalidField, wrong.message, [wrong])
-    return seconds
-
-
 async def _taken(
     request: Request, context: Context, take: Callable[[JobSpec, Mapping[str, Photo]], Awaitable[_T]]
 ) -> _T:
@@ -144,7 +144,7 @@ async def _taken(
 
 async def _answer(context: Context, job: Job, status: int) -> Response:
     place = await context.jobs.queue_place(job.id) if job.status is Status.QUEUED and status != 202 else None
-    headers = {"ETag": _tag(job), "Cache-Control": "private, no-cache"}
+    headers = {"ETag": etag(job.sequence), "Cache-Control": "private, no-cache"}
     if status == 202:
         headers |= {"Location": job_path(job.id), "Retry-After": str(_POLL_AFTER_S)}
     return Response(job_body(job, place), status, headers, JSON)
@@ -154,17 +154,6 @@ def _there(job: Job | None) -> Job:
     if job is None:
         raise JobNotFound("there is no job of this id; records of finished jobs expire")
     return job
-
-
-def _tag(job: Job) -> str:
-    # Weak: the place in the queue changes without a change of the job itself.
-    return f'W/"{job.sequence}"'
-
-
-def _same(tags: str, job: Job) -> bool:
-    """Whether If-None-Match names the job as it is (weak comparison, RFC 9110 section 13.1.2)."""
-    given = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
-    return "*" in given or f'"{job.sequence}"' in given
 
 
 @router.delete("/{job_id}", status_code=204, responses=ERASE_JOB_ANSWERS, summary="Erase a job")

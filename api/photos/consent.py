@@ -1,6 +1,6 @@
-"""What somebody who sends a photo says of the consent of the person in it: a field of the form, or a header.
+"""The consent of the person in a photo, as the sender states it: a field of the form, or a header.
 
-It is the tenant's own record: kept with the photo, told to the tenant, read by nobody here, and in no log of ours.
+It is the tenant's own record: stored with the photo, shown to the tenant, not interpreted, and never logged.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 import unicodedata
 from urllib.parse import unquote_to_bytes
 
-from fastapi import Request
-
-from api.http.parameters import CONSENT
+from api.http.fingerprint import CONSENT_HEADER
+from api.http.parameters import Parameter, UnreadableValue
 from api.http.problems import FieldError, Refusal
 from shared.errors import ConsentRequired, InvalidField
 from shared.settings import Settings
@@ -29,57 +28,64 @@ _ENCODED = "utf-8''"
 _CONTROLS = frozenset({"Cc", "Cs"})
 
 
-def consent_in_header(request: Request) -> str:
-    """What the header says, in UTF-8 as it is or percent-encoded after `UTF-8''`; "" for nothing. Raises a Refusal."""
-    given = request.headers.getlist(CONSENT)
-    if len(given) > 1:
-        raise _wrong("given_twice", f"{CONSENT} may be given once", header=True)
-    text = given[0] if given else ""
-    encoded = text[: len(_ENCODED)].lower() == _ENCODED
-    raw = unquote_to_bytes(text[len(_ENCODED) :]) if encoded else text.encode("latin-1")
-    try:
-        return _tidy(raw.decode(), header=True)
-    except UnicodeDecodeError as error:
-        message = f"{CONSENT} must be UTF-8, as it is or percent-encoded after UTF-8''"
-        raise _wrong("not_utf_8", message, header=True) from error
-
-
 def consent_in_field(text: object) -> str:
-    """What a form's field says, which may be missing (None) or be no text; "" for nothing. Raises a Refusal."""
+    """The consent of a form's field, "" where it is missing (None). Raises a Refusal."""
     if text is None:
         return ""
     if not isinstance(text, str):
-        raise _wrong("not_a_text", f"the field {FIELD} must be text, not a file")
-    return _tidy(text)
+        raise _wrong_field("not_a_text", f"the field {FIELD} must be text, not a file")
+    try:
+        return _one_line(text)
+    except UnreadableValue as error:
+        raise _wrong_field(error.code, f"{FIELD} {error.message}") from error
+
+
+def _header_text(text: str) -> str:
+    """The consent of a header: UTF-8 as it is, or percent-encoded after `UTF-8''`."""
+    encoded = text[: len(_ENCODED)].lower() == _ENCODED
+    raw = unquote_to_bytes(text[len(_ENCODED) :]) if encoded else text.encode("latin-1")
+    try:
+        return _one_line(raw.decode())
+    except UnicodeDecodeError as error:
+        raise UnreadableValue("not_utf_8", "must be UTF-8, as it is or percent-encoded after UTF-8''") from error
 
 
 def one_of(header: str, field: str) -> str:
-    """What was said in the one place or the other. Raises a Refusal when both say something."""
+    """The consent of the header or of the field. Raises a Refusal when both are given."""
     if header and field:
-        raise _wrong("given_twice", f"say it in the field {FIELD} or in {CONSENT}, not in both")
+        raise _wrong_field("given_twice", f"give the consent in the field {FIELD} or in {CONSENT_HEADER}, not in both")
     return header or field
 
 
 def required(consent: str, settings: Settings) -> str:
-    """The consent, where the server does with none. Raises ConsentRequired."""
+    """The consent. Raises ConsentRequired when it is empty and the settings require one."""
     if settings.require_consent and not consent:
         raise ConsentRequired(
-            f"this server takes a photo only with the basis on which it is used: the form's field {FIELD}, or {CONSENT}"
+            f"this server needs the consent for each photo: the form's field {FIELD}, or the header {CONSENT_HEADER}"
         )
     return consent
 
 
-def _tidy(text: str, *, header: bool = False) -> str:
-    """The text in one line."""
+def _one_line(text: str) -> str:
+    """The text in one line. Raises UnreadableValue."""
     line = " ".join(text.split())
     if len(line) > MOST_CHARS:
-        raise _wrong("too_long", f"what is said of consent may have {MOST_CHARS} characters", header=header)
+        raise UnreadableValue("too_long", f"may have {MOST_CHARS} characters")
     if any(unicodedata.category(char) in _CONTROLS for char in line):
-        raise _wrong("control_character", "what is said of consent holds a control character", header=header)
+        raise UnreadableValue("control_character", "holds a control character")
     return line
 
 
-def _wrong(code: str, message: str, *, header: bool = False) -> Refusal:
-    pointer, parameter = (None, CONSENT) if header else (f"/{FIELD}", None)
-    wrong = FieldError(code=code, message=message, pointer=pointer, parameter=parameter)
-    return Refusal(InvalidField, message, [wrong])
+def _wrong_field(code: str, message: str) -> Refusal:
+    return Refusal(InvalidField, message, [FieldError(code=code, message=message, pointer=f"/{FIELD}")])
+
+
+CONSENT = Parameter(
+    name=CONSENT_HEADER,
+    description="The same as a form's field `consent`, for every other body; UTF-8 as it is, or percent-encoded after "
+    "`UTF-8''` (RFC 8187)",
+    parse=_header_text,
+    default="",
+    place="header",
+    example="written release 2026-11-03, A. Person",
+)

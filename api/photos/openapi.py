@@ -12,7 +12,6 @@ from api.http.openapi import (
     Answers,
     with_problems,
 )
-from api.http.parameters import CONSENT as CONSENT_HEADER
 from api.photos.consent import CONSENT_SCHEMA, FIELD
 from api.photos.schemas import PhotoRecordView, PhotoView
 from api.photos.uploads import NewUpload, UploadedPhoto, UploadView
@@ -72,16 +71,6 @@ UPLOAD_BODY: dict[str, Any] = {
     }
 }
 PHOTO_BODY: dict[str, Any] = {
-    "parameters": [
-        {
-            "name": CONSENT_HEADER,
-            "in": "header",
-            "description": "The same as a form's field `consent`, for every other body; UTF-8 as it is, or "
-            "percent-encoded after `UTF-8''` (RFC 8187)",
-            "schema": {"type": "string"},
-            "example": "written release 2026-11-03, A. Person",
-        }
-    ],
     "requestBody": {
         "required": True,
         "content": {

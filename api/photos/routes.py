@@ -10,10 +10,11 @@ from api.auth.middleware import key_of, tenant_of
 from api.context import Context, context_of
 from api.erasure import LATER
 from api.http.bodies import media_type, read_body, read_form
+from api.http.parameters import takes
 from api.photos.consent import (
+    CONSENT,
     FIELD,
     consent_in_field,
-    consent_in_header,
     one_of,
     required,
 )
@@ -41,7 +42,8 @@ _NAME_BYTES = 4096
 
 
 @router.post("", status_code=201, responses=PHOTO_ANSWERS, openapi_extra=PHOTO_BODY, summary="Upload a photo")
-async def upload(request: Request) -> Response:
+@takes(stated=CONSENT)
+async def upload(request: Request, *, stated: str) -> Response:
     """Keeps one reference photo: 201 with its id, or 200 when the same bytes were there already.
 
     As the body itself, as a form, or, as JSON, one that was uploaded to a signed address. What is said of consent, in
@@ -49,11 +51,11 @@ async def upload(request: Request) -> Response:
     """
     context, tenant, key = context_of(request), tenant_of(request), key_of(request)
     if media_type(request) == _JSON:
-        sending = Sending(by=key, consent=required(consent_in_header(request), context.settings))
+        sending = Sending(by=key, consent=required(stated, context.settings))
         body = await read_body(request, limit_bytes=_NAME_BYTES)
         photo_id, is_new = await accept_upload(context, tenant, body, sending)
     else:
-        data, consent = await _sent(request, context)
+        data, consent = await _sent(request, context, stated)
         sending = Sending(by=key, consent=consent)
         photo_id, is_new = await accept_photo(context, tenant, data, sending, pointer="/photo")
     return Response(PhotoView(id=photo_id).model_dump_json(), 201 if is_new else 200, None, _JSON)
@@ -85,9 +87,9 @@ async def _told(context: Context, tenant: str, photo_id: str) -> Response:
     return Response(view.model_dump_json(), 200, {"Cache-Control": "private, no-cache", "Vary": "Accept"}, _JSON)
 
 
-async def _sent(request: Request, context: Context) -> tuple[bytes, str]:
+async def _sent(request: Request, context: Context, stated: str) -> tuple[bytes, str]:
     """The photo's bytes, and what is said of consent."""
-    limit_bytes, said = context.settings.max_photo_bytes, consent_in_header(request)
+    limit_bytes = context.settings.max_photo_bytes
     too_large = PictureTooLarge(f"the photo has more than {limit_bytes} bytes", pointer="/photo")
     type_ = media_type(request)
     if type_ == "multipart/form-data":
@@ -97,14 +99,14 @@ async def _sent(request: Request, context: Context) -> tuple[bytes, str]:
             if not isinstance(photo, UploadFile) or names not in (["photo"], [FIELD, "photo"]):
                 message = f"the form must hold one file, in the field photo, and may hold one field {FIELD}"
                 raise InvalidField(message, pointer="/photo")
-            consent = required(one_of(said, consent_in_field(form.get(FIELD))), context.settings)
+            consent = required(one_of(stated, consent_in_field(form.get(FIELD))), context.settings)
             data = await photo.read()
         if len(data) > limit_bytes:
             raise too_large
         return data, consent
     # What the bytes are is read from the bytes; the type only has to say that they are the body itself.
     if type_.startswith("image/") or type_ == "application/octet-stream":
-        consent = required(said, context.settings)
+        consent = required(stated, context.settings)
         return await read_body(request, limit_bytes=limit_bytes, refusal=too_large), consent
     message = (
         f"send a photo as image/* or multipart/form-data, or name its upload, not {type_[:80] or 'no type at all'}"

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from api.http.openapi import CURSOR, limit, with_problems
+from api.http.openapi import with_problems
 from shared import errors as tree
 from shared.store.tenants.audit import Action, AuditEntry, AuditPage
 
@@ -79,18 +79,6 @@ def _view(entry: AuditEntry) -> AuditEntryView:
 AUDIT_ANSWERS = with_problems(
     {200: {"model": AuditPageView, "description": "One page"}}, tree.InvalidField, tree.RecordsUnavailable
 )
-AUDIT_PARAMETERS = {
-    "parameters": [
-        {
-            "name": "action",
-            "in": "query",
-            "description": "Only entries of this action",
-            "schema": {"$ref": "#/components/schemas/Action"},
-        },
-        CURSOR,
-        limit("entries"),
-    ]
-}
 
 
 def audit_example() -> Any:

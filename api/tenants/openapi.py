@@ -17,17 +17,3 @@ ERASE_TENANT_ANSWERS = with_problems(
     tree.InvalidField,
     *STORES,
 )
-
-
-ERASE_TENANT_PARAMETERS = {
-    "parameters": [
-        {
-            "name": "confirm",
-            "in": "query",
-            "required": True,
-            "description": "The tenant's name, so that nobody erases all by a slip",
-            "schema": {"type": "string"},
-            "example": "default",
-        }
-    ]
-}

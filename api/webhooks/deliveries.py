@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.auth.middleware import tenant_of
 from api.context import context_of
-from api.http import parameters
+from api.http.parameters import LIMIT, cursor, takes
 from api.http.paths import WEBHOOKS
 from api.webhooks import openapi as said
 from api.webhooks.routes import (
@@ -22,20 +22,16 @@ from api.webhooks.schemas import DeliveryPageView, delivery_view
 router = APIRouter(prefix=WEBHOOKS, tags=["webhooks"])
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_CURSOR = cursor(lambda text: text if _ID.fullmatch(text) else None)
 
 
-@router.get(
-    "/{webhook_id}/deliveries", responses=said.LOG, openapi_extra=said.LOG_PARAMETERS, summary="Read the delivery log"
-)
-async def log(request: Request, webhook_id: str) -> Response:
+@router.get("/{webhook_id}/deliveries", responses=said.LOG, summary="Read the delivery log")
+@takes(after=_CURSOR, limit=LIMIT)
+async def log(request: Request, webhook_id: str, *, after: str | None, limit: int) -> Response:
     """What was told to the webhook, the newest first, with every attempt: for seven days, and at most 10,000."""
     context = context_of(request)
-    limit = parameters.limit(request)
-    cursor = parameters.text(request, "cursor")
-    if cursor is not None and not _ID.fullmatch(cursor):
-        raise parameters.wrong("cursor", "not_a_cursor", "cursor must be the `next` of the page before")
     webhook = await find(context, tenant_of(request), webhook_id)
-    found, following = await context.webhooks.deliveries(webhook.id, after=cursor, limit=limit)
+    found, following = await context.webhooks.deliveries(webhook.id, after=after, limit=limit)
     return answer(DeliveryPageView(deliveries=tuple(delivery_view(one) for one in found), next=following))
 
 

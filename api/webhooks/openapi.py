@@ -8,9 +8,7 @@ from pydantic import BaseModel
 
 from api.http.openapi import (
     BODY_ERRORS,
-    CURSOR,
     LOCATION,
-    limit,
     with_problems,
 )
 from api.webhooks.schemas import (
@@ -43,13 +41,6 @@ SENT = with_problems(
 )
 REPLAYED = SENT
 LOG = with_problems({200: {"model": DeliveryPageView, "description": "As it is"}}, *_HERE, tree.InvalidField)
-
-LOG_PARAMETERS = {
-    "parameters": [
-        CURSOR,
-        limit("deliveries"),
-    ]
-}
 
 
 def _body(kind: type[BaseModel], example: dict[str, Any], *, required: bool) -> dict[str, Any]:
