@@ -11,8 +11,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from api.http.problems import error_rows
 from compose.processes import ROOT
+from shared.errors import error_kinds
 from shared.settings import Settings
 
 README = ROOT / "README.md"
@@ -30,7 +30,8 @@ def settings_table() -> str:
 def errors_table() -> str:
     """Every error code: HTTP status, whether trying again can help, meaning. Markdown."""
     rows = [
-        (f"`{row.code}`", str(int(row.status)), "yes" if row.retryable else "no", row.meaning) for row in error_rows()
+        (f"`{kind.code}`", str(kind.status.value), "yes" if kind.retryable else "no", kind.meaning)
+        for kind in error_kinds()
     ]
     return _table(("Code", "HTTP", "Try again", "Meaning"), rows)
 

@@ -1,83 +1,57 @@
-"""The error tree. Every error that leaves a room is one of these; a vendor's error stops in its adapter.
+"""The error tree. Every error that leaves a module is one of these; vendor errors stop in their adapter.
 
     TroupeError
-    ├── RequestError            final: the person who asked can mend it
-    │   ├── MalformedBody       malformed_body       the body is not readable as JSON or multipart
-    │   ├── InvalidField        invalid_field        a field is missing, unknown or out of range (`pointer` says which)
-    │   ├── SizeNotAllowed      size_not_allowed     the bundle does not draw pictures of this size
-    │   ├── NoWorkerForSize     no_worker_for_size   no worker that lives has room for pictures of this size
-    │   ├── BodyTooLarge        body_too_large       more bytes than a request may carry
-    │   ├── NotAPicture         not_a_picture        bytes that no allowed decoder reads
-    │   ├── TruncatedPicture    truncated_picture    a picture that ends too early
-    │   ├── PictureTooLarge     picture_too_large    too many bytes or too many pixels in a picture
-    │   ├── AnimatedPicture     animated_picture     more than one frame
-    │   ├── UnknownPhoto        unknown_photo        a photo id that was never uploaded, or has expired
-    │   ├── UnknownUpload       unknown_upload       an upload that never came, or was taken or thrown away
-    │   ├── ConsentRequired     consent_required     a photo without a word of consent, where the server asks for one
-    │   ├── Unauthorized        unauthorized         no API key, or one that is not valid
-    │   ├── RateLimited         rate_limited         the tenant asks more often than it may
-    │   │   └── QuotaExceeded   quota_exceeded       the tenant's units of this day are used up
-    │   ├── JobNotFound         job_not_found        a job id that never was, or has expired
-    │   ├── BatchNotFound       batch_not_found      a batch id that never was, or has expired
-    │   ├── BatchRefused        batch_refused        a strict batch with a line that is not valid
-    │   ├── BatchTooLarge       batch_too_large      more lines than a batch may have
-    │   ├── BatchNotOver        batch_not_over       what was asked for needs a batch that is over
-    │   ├── NothingToRetry      nothing_to_retry     every line of the batch has its picture, or is not valid
-    │   ├── ZipTooLarge         zip_too_large        more pictures than one zip file may have
-    │   ├── WebhookNotFound     webhook_not_found    a webhook id that never was, or was deleted
-    │   ├── DeliveryNotFound    delivery_not_found   a delivery that never was, or has been forgotten
-    │   ├── WebhookDisabled     webhook_disabled     the webhook is off: its receiver said that it is gone
-    │   ├── TooManyWebhooks     too_many_webhooks    the tenant has as many webhooks as it may
-    │   ├── AddressNotAllowed   address_not_allowed  an address that webhooks may not lead to
-    │   ├── PhotoNotFound       photo_not_found      a photo id that never was, or has expired
-    │   ├── NotReadyYet         not_ready            the picture asked for does not exist yet
-    │   ├── NoPicture           no_picture           the job ended before it made the picture asked for
-    │   ├── IdempotencyMismatch idempotency_mismatch the key of this request came with another request before
-    │   ├── IdempotencyRunning  idempotency_running  the first request with this key is not answered yet
-    │   ├── NotOver             not_over             the job succeeded or still goes on: nothing to do over
-    │   ├── RouteNotFound       route_not_found      nothing is served at this address
-    │   ├── MethodNotAllowed    method_not_allowed   the address is served, but not with this method
-    │   ├── UnsupportedMedia    unsupported_media    a body of a type that this address does not read
-    │   ├── NoFace              no_face              no face in a reference photo
-    │   ├── PhraseNotFound      phrase_not_found     nobody in the template answers to a concept's phrase
-    │   ├── SamePerson          same_person          two concepts find only the same person
-    │   ├── NoTemplateFace      no_template_face     the person found for a concept shows no face
-    │   └── UnsafeContent       unsafe_content       the safety check forbids what was drawn
-    ├── TransientError          may pass: tried again
-    │   ├── RecordsUnavailable  records_unavailable  Redis does not answer
-    │   ├── BlobsUnavailable    blobs_unavailable    the S3 server does not answer
-    │   ├── TooManyStreams      too_many_streams     this process serves as many event streams as it may
-    │   └── OutOfMemory         out_of_memory        the device has no room even with split branches
-    ├── WorkerLost              worker_lost          the job's workers died under it, too often
-    ├── BundleError             bundle_unusable      a checkpoint is missing, truncated or of another shape
-    │   └── CertificateUnusable certificate_unusable pictures cannot be signed with the certificate of the settings
-    └── Interruption            not failures: reasons to stop working on a job now
-        ├── JobCancelled        canceled             the person took the job back
-        ├── WorkerDraining      draining             this worker is going away; the job goes back to the front
-        └── LeaseLost           lease_lost           another worker holds the job now
+    ├── RequestError    final: the sender of the request can correct it
+    ├── TransientError  temporary: the work is retried
+    ├── WorkerLost      the job's workers stopped too often
+    ├── BundleError     checkpoints or certificates of this installation cannot be used
+    └── Interruption    no failure: a reason to stop working on a job now
 
-Everything else is a bug and is shown as `internal`; its traceback is only in the log.
+A class has its code, its HTTP status and, as the first line of its docstring, its meaning: the documents, the OpenAPI
+document, the client and the page read them here. Any other exception is a bug and is shown as `internal`; its traceback
+is only in the log.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from http import HTTPStatus
 from typing import ClassVar
 
 from shared.verification import PhotoFaces
 
 
 class TroupeError(Exception):
-    """An error with a stable code.
+    """A bug; details are in the log.
 
     Attributes:
         code: stable name for programs.
+        status: HTTP status of a response with this error. A job's error stands in the job, which is served with 200.
         retryable: whether sending the same request again can help.
-        message: one sentence for people; it names the value that was wrong.
-        pointer: RFC 6901 pointer to the field of the request that is wrong, or None.
+        on_page: whether the page has its own text for it, under its code.
+        meaning: what happened, in one sentence.
+        message: what happened this time, in one sentence with the wrong value.
+        pointer: RFC 6901 pointer to the wrong field of the request, or None.
     """
 
     code: ClassVar[str] = "internal"
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
     retryable: ClassVar[bool] = False
+    on_page: ClassVar[bool] = True
+    meaning: ClassVar[str] = "A bug; details are in the log."
+
+    def __init_subclass__(
+        cls, *, code: str, status: int | None = None, retryable: bool | None = None, on_page: bool = True
+    ) -> None:
+        """Sets what the class says of itself; the rest is its parent's."""
+        super().__init_subclass__()
+        cls.code = code
+        cls.on_page = on_page
+        cls.meaning = (cls.__doc__ or code).strip().splitlines()[0]
+        if status is not None:
+            cls.status = HTTPStatus(status)
+        if retryable is not None:
+            cls.retryable = retryable
 
     def __init__(self, message: str, *, pointer: str | None = None) -> None:
         super().__init__(message)
@@ -85,244 +59,175 @@ class TroupeError(Exception):
         self.pointer = pointer
 
 
-class RequestError(TroupeError):
-    """The request cannot be served as it is; the person who sent it can mend it."""
+def error_kinds(kind: type[TroupeError] = TroupeError) -> Iterator[type[TroupeError]]:
+    """The class and every class below it, parents first."""
+    yield kind
+    for below in kind.__subclasses__():
+        yield from error_kinds(below)
 
-    code = "invalid_request"
+
+class RequestError(TroupeError, code="invalid_request", status=400, on_page=False):
+    """The request cannot be served; its sender can correct it."""
 
 
-class MalformedBody(RequestError):
+class MalformedBody(RequestError, code="malformed_body", on_page=False):
     """The body is not readable as JSON or multipart."""
 
-    code = "malformed_body"
 
-
-class InvalidField(RequestError):
+class InvalidField(RequestError, code="invalid_field", status=422):
     """A field is missing, unknown or out of range."""
 
-    code = "invalid_field"
 
-
-class SizeNotAllowed(RequestError):
+class SizeNotAllowed(RequestError, code="size_not_allowed", status=422):
     """The bundle does not draw pictures of this size."""
 
-    code = "size_not_allowed"
+
+class NoWorkerForSize(RequestError, code="no_worker_for_size", status=422):
+    """No running worker has enough memory for pictures of this size."""
 
 
-class NoWorkerForSize(RequestError):
-    """No worker that lives has room for pictures of this size. Without any worker, jobs wait."""
-
-    code = "no_worker_for_size"
+class BodyTooLarge(RequestError, code="body_too_large", status=413, on_page=False):
+    """The body has more bytes than a request may have."""
 
 
-class BodyTooLarge(RequestError):
-    """More bytes than a request may carry."""
-
-    code = "body_too_large"
+class NotAPicture(RequestError, code="not_a_picture", status=422):
+    """The bytes are not a PNG, JPEG or WebP picture."""
 
 
-class NotAPicture(RequestError):
-    """Bytes that no allowed decoder reads as a picture."""
-
-    code = "not_a_picture"
+class TruncatedPicture(RequestError, code="truncated_picture", status=422):
+    """The picture ends too early."""
 
 
-class TruncatedPicture(RequestError):
-    """A picture that ends too early."""
-
-    code = "truncated_picture"
+class PictureTooLarge(RequestError, code="picture_too_large", status=413):
+    """The picture has too many bytes or too many pixels."""
 
 
-class PictureTooLarge(RequestError):
-    """Too many bytes or too many pixels in a picture."""
-
-    code = "picture_too_large"
+class AnimatedPicture(RequestError, code="animated_picture", status=422):
+    """The picture has more than one frame."""
 
 
-class AnimatedPicture(RequestError):
-    """A picture of more than one frame."""
-
-    code = "animated_picture"
+class UnknownPhoto(RequestError, code="unknown_photo", status=422):
+    """The photo was never uploaded, or it has expired."""
 
 
-class UnknownPhoto(RequestError):
-    """A photo id that was never uploaded, or has expired."""
-
-    code = "unknown_photo"
+class UnknownUpload(RequestError, code="unknown_upload", status=422, on_page=False):
+    """Nothing was uploaded to the signed URL, or the upload was already used or deleted."""
 
 
-class UnknownUpload(RequestError):
-    """An upload that never came to its signed address, or was taken in or thrown away since."""
-
-    code = "unknown_upload"
+class ConsentRequired(RequestError, code="consent_required", status=422):
+    """This server accepts a photo only with a statement of consent."""
 
 
-class ConsentRequired(RequestError):
-    """A photo that came without the basis on which it is used, which this server asks for."""
-
-    code = "consent_required"
+class Unauthorized(RequestError, code="unauthorized", status=401):
+    """The API key is missing or invalid."""
 
 
-class Unauthorized(RequestError):
-    """No API key, or one that is not valid."""
+class RateLimited(RequestError, code="rate_limited", status=429, retryable=True):
+    """The tenant has sent too many requests; `Retry-After` gives the seconds until the next one is accepted.
 
-    code = "unauthorized"
-
-
-class RateLimited(RequestError):
-    """The tenant asks more often than it may. `Retry-After` says when the next request passes."""
-
-    code = "rate_limited"
-    retryable = True
+    Attributes:
+        retry_after_s: seconds until the next request is accepted.
+    """
 
     def __init__(self, message: str, *, pointer: str | None = None, retry_after_s: int = 0) -> None:
         super().__init__(message, pointer=pointer)
         self.retry_after_s = retry_after_s
 
 
-class QuotaExceeded(RateLimited):
-    """The job has more units than the tenant has left for this day (UTC)."""
+class QuotaExceeded(RateLimited, code="quota_exceeded"):
+    """The job needs more units than the tenant has left for this day (UTC)."""
 
-    code = "quota_exceeded"
 
+class JobNotFound(RequestError, code="job_not_found", status=404):
+    """The job does not exist, or its record has expired."""
 
-class JobNotFound(RequestError):
-    """A job id that never was, or has expired."""
 
-    code = "job_not_found"
+class BatchNotFound(RequestError, code="batch_not_found", status=404):
+    """The batch does not exist, or its record has expired."""
 
 
-class BatchNotFound(RequestError):
-    """A batch id that never was, or has expired."""
+class BatchRefused(RequestError, code="batch_refused", status=422, on_page=False):
+    """The batch is strict and one of its lines is not valid; no line runs."""
 
-    code = "batch_not_found"
 
+class BatchTooLarge(RequestError, code="batch_too_large", status=413, on_page=False):
+    """The batch has more lines than allowed."""
 
-class BatchRefused(RequestError):
-    """A strict batch with a line that is not valid: none of its lines runs."""
 
-    code = "batch_refused"
+class BatchNotOver(RequestError, code="batch_not_over", status=409, retryable=True, on_page=False):
+    """The batch is still running, and the request needs a finished one."""
 
 
-class BatchTooLarge(RequestError):
-    """More lines than a batch may have."""
+class NothingToRetry(RequestError, code="nothing_to_retry", status=409):
+    """Every line of the batch has its picture or is not valid."""
 
-    code = "batch_too_large"
 
+class ZipTooLarge(RequestError, code="zip_too_large", status=409):
+    """The batch has more pictures than one zip file may have; the manifest lists them all."""
 
-class BatchNotOver(RequestError):
-    """What was asked for needs a batch that is over."""
 
-    code = "batch_not_over"
-    retryable = True
+class WebhookNotFound(RequestError, code="webhook_not_found", status=404, on_page=False):
+    """The webhook does not exist, or it was deleted."""
 
 
-class NothingToRetry(RequestError):
-    """Every line of the batch has its picture, or is not valid."""
+class DeliveryNotFound(RequestError, code="delivery_not_found", status=404, on_page=False):
+    """The delivery does not exist, or its record has expired."""
 
-    code = "nothing_to_retry"
 
+class WebhookDisabled(RequestError, code="webhook_disabled", status=409, on_page=False):
+    """The webhook is disabled because its receiver answered 410; `POST .../enable` enables it."""
 
-class ZipTooLarge(RequestError):
-    """More pictures than one zip file may have; the manifest has them all."""
 
-    code = "zip_too_large"
+class TooManyWebhooks(RequestError, code="too_many_webhooks", status=409, on_page=False):
+    """The tenant has the largest allowed number of webhooks."""
 
 
-class WebhookNotFound(RequestError):
-    """A webhook id that never was, or was deleted."""
+class AddressNotAllowed(RequestError, code="address_not_allowed", status=422, on_page=False):
+    """Webhooks may not use this URL: its scheme, port or IP address is not allowed."""
 
-    code = "webhook_not_found"
 
+class PhotoNotFound(RequestError, code="photo_not_found", status=404):
+    """The photo does not exist, or it has expired."""
 
-class DeliveryNotFound(RequestError):
-    """A delivery that never was, or has been forgotten."""
 
-    code = "delivery_not_found"
+class NotOver(RequestError, code="not_over", status=409, on_page=False):
+    """The job has succeeded or is not finished, so it cannot be retried."""
 
 
-class WebhookDisabled(RequestError):
-    """The webhook is off, because its receiver said that it is gone; `POST .../enable` switches it on again."""
+class NotReadyYet(RequestError, code="not_ready", status=409, retryable=True):
+    """The picture does not exist yet."""
 
-    code = "webhook_disabled"
 
+class NoPicture(RequestError, code="no_picture", status=409):
+    """The job ended before it made this picture, so the picture will never exist."""
 
-class TooManyWebhooks(RequestError):
-    """The caller has as many webhooks as it may have."""
 
-    code = "too_many_webhooks"
+class IdempotencyMismatch(RequestError, code="idempotency_mismatch", status=422, on_page=False):
+    """This Idempotency-Key was used for a different request within the last 24 hours."""
 
 
-class AddressNotAllowed(RequestError):
-    """An address that webhooks may not lead to: its scheme, its port, or what its name stands for."""
+class IdempotencyRunning(RequestError, code="idempotency_running", status=409, retryable=True, on_page=False):
+    """The first request with this Idempotency-Key is still running."""
 
-    code = "address_not_allowed"
 
+class RouteNotFound(RequestError, code="route_not_found", status=404, on_page=False):
+    """Nothing is served at this path."""
 
-class PhotoNotFound(RequestError):
-    """A photo id that was never uploaded, or has expired."""
 
-    code = "photo_not_found"
+class MethodNotAllowed(RequestError, code="method_not_allowed", status=405, on_page=False):
+    """This path does not support the method."""
 
 
-class NotOver(RequestError):
-    """The job has succeeded or still goes on, so there is nothing to do over."""
+class UnsupportedMedia(RequestError, code="unsupported_media", status=415, on_page=False):
+    """This path does not read bodies of this type or encoding."""
 
-    code = "not_over"
 
-
-class NotReadyYet(RequestError):
-    """The picture asked for does not exist yet."""
-
-    code = "not_ready"
-    retryable = True
-
-
-class NoPicture(RequestError):
-    """The job ended before it made the picture asked for, so the picture will never exist."""
-
-    code = "no_picture"
-
-
-class IdempotencyMismatch(RequestError):
-    """The Idempotency-Key of this request came with another body within the last 24 hours."""
-
-    code = "idempotency_mismatch"
-
-
-class IdempotencyRunning(RequestError):
-    """The first request with this Idempotency-Key is not answered yet."""
-
-    code = "idempotency_running"
-    retryable = True
-
-
-class RouteNotFound(RequestError):
-    """Nothing is served at this address."""
-
-    code = "route_not_found"
-
-
-class MethodNotAllowed(RequestError):
-    """The address is served, but not with this method."""
-
-    code = "method_not_allowed"
-
-
-class UnsupportedMedia(RequestError):
-    """A body of a type or encoding that this address does not read."""
-
-    code = "unsupported_media"
-
-
-class NoFace(RequestError):
-    """No face in a reference photo.
+class NoFace(RequestError, code="no_face", status=422):
+    """A reference photo shows no face.
 
     Attributes:
-        faces: what each concept's photos show, those with a face too.
+        faces: what each photo of each concept shows, including photos with a face.
     """
-
-    code = "no_face"
 
     def __init__(
         self, message: str, *, pointer: str | None = None, faces: tuple[tuple[PhotoFaces, ...], ...] = ()
@@ -331,100 +236,65 @@ class NoFace(RequestError):
         self.faces = faces
 
 
-class PhraseNotFound(RequestError):
-    """Nobody in the template answers to a concept's phrase. Another seed or another wording can help."""
-
-    code = "phrase_not_found"
+class PhraseNotFound(RequestError, code="phrase_not_found", status=422):
+    """The template shows nobody who matches a concept's phrase; another seed or wording may help."""
 
 
-class SamePerson(RequestError):
-    """Two concepts find only the same person. Position words or an explicit box settle it."""
-
-    code = "same_person"
+class SamePerson(RequestError, code="same_person", status=422):
+    """Two concepts match only one person; position words or a box may help."""
 
 
-class NoTemplateFace(RequestError):
+class NoTemplateFace(RequestError, code="no_template_face", status=422):
     """The person found for a concept shows no face in the template."""
 
-    code = "no_template_face"
+
+class UnsafeContent(RequestError, code="unsafe_content", status=422):
+    """The server's safety check rejected the picture; another scene or seed may pass."""
 
 
-class UnsafeContent(RequestError):
-    """The server's safety check forbids what was drawn. Another scene or another seed may pass."""
-
-    code = "unsafe_content"
+class TransientError(TroupeError, code="unavailable", status=503, retryable=True):
+    """A temporary failure; the work is retried."""
 
 
-class TransientError(TroupeError):
-    """Something that may pass by itself; the work is tried again."""
-
-    code = "unavailable"
-    retryable = True
-
-
-class RecordsUnavailable(TransientError):
+class RecordsUnavailable(TransientError, code="records_unavailable"):
     """Redis does not answer."""
 
-    code = "records_unavailable"
 
-
-class BlobsUnavailable(TransientError):
+class BlobsUnavailable(TransientError, code="blobs_unavailable"):
     """The S3 server does not answer."""
 
-    code = "blobs_unavailable"
+
+class TooManyStreams(TransientError, code="too_many_streams"):
+    """The process serves its largest number of event streams; retry later, or poll."""
 
 
-class TooManyStreams(TransientError):
-    """The process serves as many event streams as it may; come back, or poll."""
-
-    code = "too_many_streams"
+class OutOfMemory(TransientError, code="out_of_memory"):
+    """The device has too little memory for the job."""
 
 
-class OutOfMemory(TransientError):
-    """The device has no room for the job, even with its branches split."""
-
-    code = "out_of_memory"
+class WorkerLost(TroupeError, code="worker_lost", retryable=True):
+    """The workers of this job stopped too often."""
 
 
-class WorkerLost(TroupeError):
-    """The job's workers died under it, too often to try again."""
-
-    code = "worker_lost"
-    retryable = True
+class BundleError(TroupeError, code="bundle_unusable"):
+    """A checkpoint is missing, truncated or has unexpected tensors; the message names the file."""
 
 
-class BundleError(TroupeError):
-    """A checkpoint is missing, truncated or of another shape; the message names the file."""
-
-    code = "bundle_unusable"
+class CertificateUnusable(BundleError, code="certificate_unusable"):
+    """Pictures cannot be signed with the configured certificate and key."""
 
 
-class CertificateUnusable(BundleError):
-    """Pictures cannot be signed with the certificate and key that the settings name; the message says why."""
-
-    code = "certificate_unusable"
+class Interruption(TroupeError, code="interrupted", status=503, retryable=True, on_page=False):
+    """Work on the job stops now, without a failure."""
 
 
-class Interruption(TroupeError):
-    """Not a failure: a reason to stop working on a job now."""
-
-    code = "interrupted"
-    retryable = True
+class JobCanceled(Interruption, code="canceled", status=409, on_page=False):
+    """The job was canceled."""
 
 
-class JobCanceled(Interruption):
-    """The person took the job back."""
-
-    code = "canceled"
+class WorkerDraining(Interruption, code="draining", on_page=False):
+    """This worker is shutting down; the job goes back to the front of its lane."""
 
 
-class WorkerDraining(Interruption):
-    """This worker is going away; the job goes back to the front of its lane."""
-
-    code = "draining"
-
-
-class LeaseLost(Interruption):
-    """Another worker holds the job now; whatever this one does must have no effect."""
-
-    code = "lease_lost"
+class LeaseLost(Interruption, code="lease_lost", on_page=False):
+    """Another worker holds the job's lease; this worker must not change anything."""

@@ -5,6 +5,7 @@ What each route says of itself is in the files beside this one, by what it is ab
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -13,9 +14,9 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from api.http.parameters import parameters_of
-from api.http.problems import PROBLEM_TYPE, ErrorRow, error_rows
+from api.http.problems import PROBLEM_TYPE, problem
 from shared import errors as tree
-from shared.errors import TroupeError
+from shared.errors import TroupeError, error_kinds
 
 Answers = dict[int | str, dict[str, Any]]
 
@@ -64,7 +65,7 @@ _IDS = {
     "delivery_id": ("Id of a delivery, from the webhook's log", f"^{_HEX32}$", "4c1f0a9be2d7436f8a5b3e6d9c0f1a72"),
     "photo_id": ("Id of a photo, as its upload answered it", "^[0-9a-f]{64}$", "0b54a5b4c5d0b4c2" * 4),
 }
-_ROWS = {row.code: row for row in error_rows()}
+_KINDS = {kind.code: kind for kind in error_kinds()}
 
 
 # What every answer may be while a server is away.
@@ -85,7 +86,7 @@ PROBLEM_SCHEMA = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "code": {"type": "string", "enum": [row.code for row in error_rows()]},
+        "code": {"type": "string", "enum": [*_KINDS]},
         "retryable": {"type": "boolean", "description": "Whether sending the same request again can help"},
         "errors": {
             "type": "array",
@@ -125,7 +126,7 @@ def complete(
     """
     _add_parameters(document["paths"], routes)
     document["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
-    document["components"]["examples"] = {row.code: _example(row) for row in _ROWS.values()}
+    document["components"]["examples"] = {code: _example(kind) for code, kind in _KINDS.items()}
     document["components"]["securitySchemes"] = {
         "key": {
             "type": "http",
@@ -192,7 +193,7 @@ def _add_headers(answers: dict[str, Any], headers: dict[str, Any]) -> None:
 def _problems(codes: Iterable[str]) -> Answers:
     by_status: dict[int, list[str]] = {}
     for code in codes:
-        by_status.setdefault(int(_ROWS[code].status), []).append(code)
+        by_status.setdefault(int(_KINDS[code].status), []).append(code)
     return {status: _problem(status, found) for status, found in by_status.items()}
 
 
@@ -211,22 +212,16 @@ def _problem(status: int, codes: list[str]) -> dict[str, Any]:
     return {**answer, "headers": _HEADERS[status]} if status in _HEADERS else answer
 
 
-def _example(row: ErrorRow) -> dict[str, Any]:
-    value = {
-        "type": f"urn:troupe:problem:{row.code}",
-        "title": row.meaning,
-        "status": int(row.status),
-        "detail": row.meaning,
-        "code": row.code,
-        "retryable": row.retryable,
-    }
-    return {"summary": row.meaning, "value": value}
+def _example(kind: type[TroupeError]) -> dict[str, Any]:
+    value = json.loads(bytes(problem(kind, kind.meaning).body))
+    return {"summary": kind.meaning, "value": value}
 
 
 def description() -> str:
     """The front page of the document: the states of a job and the table of codes."""
     rows = [
-        f"| `{row.code}` | {row.status} | {'yes' if row.retryable else 'no'} | {row.meaning} |" for row in error_rows()
+        f"| `{code}` | {kind.status.value} | {'yes' if kind.retryable else 'no'} | {kind.meaning} |"
+        for code, kind in _KINDS.items()
     ]
     table = "\n".join(["| Code | Status | Retry helps | Meaning |", "|---|---|---|---|", *rows])
     return (

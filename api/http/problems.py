@@ -34,66 +34,6 @@ _WORDS = {
 }
 _log = get_logger(__name__)
 
-STATUS: dict[type[TroupeError], HTTPStatus] = {
-    TroupeError: HTTPStatus.INTERNAL_SERVER_ERROR,
-    tree.RequestError: HTTPStatus.BAD_REQUEST,
-    tree.MalformedBody: HTTPStatus.BAD_REQUEST,
-    tree.InvalidField: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.SizeNotAllowed: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.NoWorkerForSize: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    tree.NotAPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.TruncatedPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.PictureTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    tree.AnimatedPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.UnknownUpload: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.UnknownPhoto: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.ConsentRequired: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.Unauthorized: HTTPStatus.UNAUTHORIZED,
-    tree.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
-    tree.QuotaExceeded: HTTPStatus.TOO_MANY_REQUESTS,
-    tree.JobNotFound: HTTPStatus.NOT_FOUND,
-    tree.BatchNotFound: HTTPStatus.NOT_FOUND,
-    tree.BatchRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.BatchTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    tree.BatchNotOver: HTTPStatus.CONFLICT,
-    tree.NothingToRetry: HTTPStatus.CONFLICT,
-    tree.ZipTooLarge: HTTPStatus.CONFLICT,
-    tree.WebhookNotFound: HTTPStatus.NOT_FOUND,
-    tree.DeliveryNotFound: HTTPStatus.NOT_FOUND,
-    tree.WebhookDisabled: HTTPStatus.CONFLICT,
-    tree.TooManyWebhooks: HTTPStatus.CONFLICT,
-    tree.AddressNotAllowed: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.PhotoNotFound: HTTPStatus.NOT_FOUND,
-    tree.NotOver: HTTPStatus.CONFLICT,
-    tree.NotReadyYet: HTTPStatus.CONFLICT,
-    tree.NoPicture: HTTPStatus.CONFLICT,
-    tree.IdempotencyMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.IdempotencyRunning: HTTPStatus.CONFLICT,
-    tree.RouteNotFound: HTTPStatus.NOT_FOUND,
-    tree.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
-    tree.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    # What a job can fail with is shown inside the job, which is itself served with 200; should one of these ever be
-    # raised by a route, this is its status.
-    tree.NoFace: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.PhraseNotFound: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.SamePerson: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.NoTemplateFace: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.UnsafeContent: HTTPStatus.UNPROCESSABLE_ENTITY,
-    tree.TransientError: HTTPStatus.SERVICE_UNAVAILABLE,
-    tree.RecordsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    tree.BlobsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    tree.TooManyStreams: HTTPStatus.SERVICE_UNAVAILABLE,
-    tree.OutOfMemory: HTTPStatus.SERVICE_UNAVAILABLE,
-    tree.WorkerLost: HTTPStatus.INTERNAL_SERVER_ERROR,
-    tree.BundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
-    tree.CertificateUnusable: HTTPStatus.INTERNAL_SERVER_ERROR,
-    tree.Interruption: HTTPStatus.SERVICE_UNAVAILABLE,
-    tree.JobCanceled: HTTPStatus.CONFLICT,
-    tree.WorkerDraining: HTTPStatus.SERVICE_UNAVAILABLE,
-    tree.LeaseLost: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class FieldError:
@@ -116,32 +56,12 @@ class Refusal(Exception):
         self.fields = tuple(fields)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ErrorRow:
-    """What the documentation says about one code."""
-
-    code: str
-    status: int
-    retryable: bool
-    meaning: str
-
-
-def error_rows() -> list[ErrorRow]:
-    """A row for every code of the error tree, in the order of the table."""
-    rows = [
-        ErrorRow(code=kind.code, status=status, retryable=kind.retryable, meaning=_meaning(kind))
-        for kind, status in STATUS.items()
-        if kind is not TroupeError
-    ]
-    return [*rows, ErrorRow(code="internal", status=500, retryable=False, meaning="A bug; details are in the log.")]
-
-
 def problem(kind: type[TroupeError], detail: str, fields: Sequence[FieldError] = ()) -> Response:
     """The answer that says what went wrong; with Retry-After where waiting is what helps."""
-    status = STATUS[kind]
+    status = kind.status
     body: dict[str, object] = {
         "type": f"urn:troupe:problem:{kind.code}",
-        "title": status.phrase if kind is TroupeError else _meaning(kind),
+        "title": kind.meaning,
         "status": status.value,
         "detail": detail,
         "code": kind.code,
@@ -158,10 +78,10 @@ def problem(kind: type[TroupeError], detail: str, fields: Sequence[FieldError] =
 
 def answer_to(error: TroupeError) -> Response:
     """The answer to a request that met this error."""
-    if STATUS[type(error)] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # The message names our hosts and keys: it is for the log, the caller hears the kind.
         _log.warning("request_failed", code=error.code, detail=error.message)
-        return problem(type(error), _meaning(type(error)))
+        return problem(type(error), error.meaning)
     fields = [] if error.pointer is None else [_field_of(error, error.pointer)]
     answer = problem(type(error), error.message, fields)
     if isinstance(error, tree.RateLimited):
@@ -226,10 +146,6 @@ def _shown(field: FieldError) -> dict[str, str | int]:
     where = {"parameter": field.parameter} if field.parameter is not None else {"pointer": field.pointer or ""}
     line = {} if field.line is None else {"line": field.line}
     return {**line, **where, "code": field.code, "message": field.message}
-
-
-def _meaning(kind: type[TroupeError]) -> str:
-    return (kind.__doc__ or "").strip().splitlines()[0]
 
 
 def refusal_of(error: ValidationError) -> Refusal | MalformedBody:
