@@ -18,7 +18,7 @@ from api.auth.read_limit import ReadLimit
 from api.erasure import Eraser
 from shared.batch_files import line_reader
 from shared.blob_store import BlobStore
-from shared.errors import BlobsUnavailable, RecordsUnavailable, TooManyStreams
+from shared.errors import BlobsRefused, BlobsUnavailable, RecordsUnavailable, TooManyStreams
 from shared.limits import BundleLimits, limits_of
 from shared.settings import Settings
 from shared.store.batches.store import AsyncBatchStore
@@ -156,7 +156,7 @@ async def _until_it_answers(start: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await start()
-        except (RecordsUnavailable, BlobsUnavailable) as error:
+        except (RecordsUnavailable, BlobsUnavailable, BlobsRefused) as error:
             _log.warning("store_unavailable", code=error.code, detail=error.message)
         except Exception:  # noqa: BLE001 - a part that never starts would keep callers waiting for changes for ever
             _log.exception("store_not_started")

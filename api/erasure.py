@@ -22,7 +22,7 @@ from pydantic_core import from_json
 from shared.batch import Batch, Log, job_id_of
 from shared.batch_files import ChunkLog
 from shared.blob_store import Blob, BlobStore, batch_folder, photo_key, photos_folder, stage_folder
-from shared.errors import TransientError
+from shared.errors import BlobsRefused, TransientError
 from shared.settings import Settings
 from shared.stages import Stage
 from shared.store.batches.store import AsyncBatchStore
@@ -103,7 +103,7 @@ class Eraser:
                     await self.sweep()
                 if await self.records.take_turn("collect", self.settings.orphan_s):
                     await self.collect(older_than_s=self.settings.orphan_s)
-            except TransientError as error:
+            except (TransientError, BlobsRefused) as error:
                 _log.warning("sweep_waits", code=error.code, detail=error.message)
             except Exception:  # noqa: BLE001 - a sweep that ended would keep pictures for ever
                 _log.exception("sweep_broke")
@@ -200,7 +200,7 @@ class Eraser:
             return False
         try:
             await self._delete(photo_key(tenant, photo_id))
-        except TransientError:
+        except (TransientError, BlobsRefused):
             await self.records.cleared(tenant, photo_id, gone=False)
             raise
         await self.records.cleared(tenant, photo_id, gone=True)

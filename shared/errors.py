@@ -3,6 +3,7 @@
     TroupeError
     ├── RequestError    final: the sender of the request can correct it
     ├── TransientError  temporary: the work is retried
+    ├── BlobsRefused    the S3 server refuses this installation: its operator must act
     ├── WorkerLost      the job's workers stopped too often
     ├── BundleError     checkpoints or certificates of this installation cannot be used
     └── Interruption    no failure: a reason to stop working on a job now
@@ -270,6 +271,10 @@ class TooManyStreams(TransientError, code="too_many_streams"):
 
 class OutOfMemory(TransientError, code="out_of_memory"):
     """The device has too little memory for the job."""
+
+
+class BlobsRefused(TroupeError, code="blobs_refused", status=503):
+    """The S3 server refuses the key, bucket or rights of this installation."""
 
 
 class WorkerLost(TroupeError, code="worker_lost", retryable=True):

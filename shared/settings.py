@@ -25,10 +25,23 @@ class Settings(RedisSettings):
     s3_public_url: str = Field(
         "", description="S3 endpoint that clients use; signed URLs point to it. Empty: `TROUPE_S3_ENDPOINT_URL`"
     )
-    s3_region: str = Field("us-east-1", description="S3 region used in request signatures")
+    s3_region: str = Field(
+        "us-east-1", description="S3 region used in request signatures, and where a missing bucket is created"
+    )
+    s3_addressing: Literal["path", "virtual"] = Field(
+        "path", description="Where a request names the bucket: in the path, or in the host name (`virtual`)"
+    )
+    s3_ca_file: str = Field(
+        "",
+        description="PEM file with the authorities that sign the S3 server's certificate. Empty: those of the system",
+    )
     s3_bucket: str = Field("troupe", description="Bucket for all photos, pictures and arrays; created if missing")
-    s3_access_key: str = Field("troupe", description="S3 access key")
-    s3_secret_key: SecretStr = Field(SecretStr("troupe-secret"), description="S3 secret key")
+    s3_access_key: str = Field(
+        "troupe",
+        description="S3 access key. Empty: the credentials of the environment (`AWS_...` with a session token, web "
+        "identity, container or instance role)",
+    )
+    s3_secret_key: SecretStr = Field(SecretStr("troupe-secret"), description="S3 secret key of that access key")
     s3_url_expiry_s: int = Field(3600, ge=60, le=604_800, description="Lifetime of a signed URL")
 
     bundle: str = Field(

@@ -60,15 +60,15 @@ def check_servers(settings: Settings, blobs: BlobStore | None) -> list[Problem]:
 def check_bucket(blobs: BlobStore, settings: Settings) -> list[Problem]:
     """What is wrong with the S3 server and the bucket, which is made where it is missing. Raises BlobsUnavailable."""
     asked_s = time.time()
-    probe = blobs.probe()
     name = f"S3 at {_place(settings.s3_endpoint_url)}"
+    probe = blobs.probe()
     found = []
     if probe.clock_s is not None:
         # Half a second: the header has none.
         found = skew(name, probe.clock_s + 0.5 - (asked_s + time.time()) / 2)
-    if probe.refused:
-        words = f"{name} does not let bucket {settings.s3_bucket} be made and written (TROUPE_S3_...): {probe.refused}"
-        found.append(Problem(words=words, fatal=True))
+    for lack in probe.lacks:
+        words = f"{name} fails at {lack.operation!r} in bucket {settings.s3_bucket} (TROUPE_S3_...): {lack.words}"
+        found.append(Problem(words=words, fatal=lack.fatal))
     return found
 
 

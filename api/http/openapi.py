@@ -69,7 +69,7 @@ _KINDS = {kind.code: kind for kind in error_kinds()}
 
 
 # What every answer may be while a server is away.
-STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable)
+STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable, tree.BlobsRefused)
 
 
 def with_problems(answers: Answers, *kinds: type[TroupeError]) -> Answers:

@@ -14,7 +14,7 @@ MAIN = "docker-compose.yml"
 OVERRIDES = ("compose/cpu.yml", "compose/api-host.yml", "compose/gpu-host.yml", "compose/gpu-detection.yml")
 MANIFESTS = sorted(path for path in (ROOT / "compose" / "kubernetes").glob("*.yaml") if path.stem != "kustomization")
 DOCKERFILES = {path.name: path.read_text() for path in sorted((ROOT / "compose").glob("*.Dockerfile"))}
-_VARIABLE = re.compile(r"\$\$|\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<more>[^}]*))?\}|\$(?P<bad>\S?)")
+_VARIABLE = re.compile(r"\$\$|\$\{(?P<name>\w+)(?:(?P<kind>:?-|:\?)(?P<more>[^}]*))?\}|\$(?P<bad>\S?)")
 
 
 class Loader(yaml.SafeLoader):  # type: ignore[misc]  # yaml comes without types
@@ -30,16 +30,21 @@ class Unresolved(Exception):
 
 
 def interpolated(text: str, environment: Mapping[str, str]) -> str:
-    """The text with `${NAME}`, `${NAME:-default}` and `${NAME:?why}` replaced as Compose does it. Raises Unresolved."""
+    """The text with `${NAME}`, `${NAME-default}`, `${NAME:-default}` and `${NAME:?why}` replaced as Compose does it.
+
+    Raises Unresolved.
+    """
 
     def value(found: re.Match[str]) -> str:
         if found[0] == "$$":
             return "$"
         if found["bad"] is not None:
             raise Unresolved(f"a lone $ in {text!r}")
-        if given := environment.get(found["name"]):
+        given = environment.get(found["name"], "")
+        # Without a colon, a variable that is set to nothing is nothing.
+        if given or (found["kind"] == "-" and found["name"] in environment):
             return given
-        if found["kind"] == "-":
+        if found["kind"] in {"-", ":-"}:
             return found["more"]
         raise Unresolved(f"{found['name']}: {found['more'] or 'has no default'}")
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from shared.errors import BundleError, RecordsUnavailable, TransientError
+from shared.errors import BlobsRefused, BundleError, RecordsUnavailable, TransientError
 from shared.settings import Settings
 from shared.stages import Stage
 from shared.store.connection import connect
@@ -105,12 +105,17 @@ class Executor:
         pace = sum(steps for steps, _ in paces) / seconds if seconds else 0.0
         return self._loaded.device_status().model_copy(update={"steps_per_s": round(pace, 2)})
 
+    def leave_until_reached(self, reason: str) -> None:
+        """Takes no more jobs until the servers of the stages serve this worker: it would fail each of them."""
+        self._tell(ready=False, reason=reason)
+        threading.Thread(target=self._reach, name="reach", daemon=True).start()
+
     def _reach(self) -> None:
         """Says that it is ready once the servers of its stages answer. The models stay loaded meanwhile."""
         while True:
             try:
                 self._loaded.connect()
-            except TransientError as error:
+            except (TransientError, BlobsRefused) as error:
                 log.warning("stages_not_reached", worker=self.name, reason=error.message)
                 self._tell(ready=False, reason=error.message)
             except Exception as error:

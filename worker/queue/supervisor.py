@@ -9,7 +9,7 @@ from collections.abc import Callable
 from celery import Celery
 from celery.exceptions import WorkerLostError
 
-from shared.errors import TransientError
+from shared.errors import BlobsRefused, TransientError
 from shared.settings import Settings
 from shared.store.batches.feed import BatchStore
 from shared.store.connection import connect
@@ -140,7 +140,7 @@ class Supervisor:
         while not self._stop.is_set():
             try:
                 tick()
-            except TransientError as error:
+            except (TransientError, BlobsRefused) as error:
                 log.warning("thread_waits", thread=name, error=error.message)
                 self._stop.wait(_PAUSE_S)
             except Exception:

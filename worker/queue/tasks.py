@@ -16,6 +16,7 @@ from celery.exceptions import Ignore
 
 from shared.broker import TASK_OF
 from shared.errors import (
+    BlobsRefused,
     JobCanceled,
     LeaseLost,
     NoFace,
@@ -205,7 +206,9 @@ def _settle(child: Executor, stage: Stage, claim: Claim, error: Exception, told:
             tries = _MEMORY_TRIES if isinstance(error, OutOfMemory) else _TRIES
             ending = persist(lambda: jobs.retry(job_id, attempt, failure, tries=tries), for_s=child.settings.lease_s)
         else:
-            if not isinstance(error, RequestError):
+            if isinstance(error, BlobsRefused):
+                log.error("blobs_refused", attempt=attempt, reason=error.message)
+            elif not isinstance(error, RequestError):
                 log.error("stage_broke", attempt=attempt, exc_info=error)
                 # The job then counts as one that lost its worker.
                 child.give_up_where_the_device_did()
@@ -218,6 +221,8 @@ def _settle(child: Executor, stage: Stage, claim: Claim, error: Exception, told:
         return None
     # An end that the record did not take or took for another is that one.
     became = became if ending is Report.DONE else ending.value
+    if isinstance(error, BlobsRefused):
+        child.leave_until_reached(error.message)
     code = error.code if isinstance(error, TroupeError) else "internal"
     told.ended(became, code=code if became in {"failed", "retried"} else "")
     log.info("stage_stopped", attempt=attempt, code=code, ending=ending.value)

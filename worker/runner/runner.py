@@ -38,7 +38,7 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
             if role in {"all", kind.stage.info.queue}
         },
         warm_up=warm_up,
-        connect=blobs.ensure_bucket,
+        connect=blobs.reach,
         device_status=device.status,
         device_works=device.works,
     )
