@@ -1,11 +1,13 @@
-"""`python -m compose.documents [--write]`: the README's tables, made from the code that they describe."""
+"""`python -m compose.documents [--write]`: the tables of settings and errors, generated into the documents."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import SecretStr
@@ -14,8 +16,6 @@ from pydantic.fields import FieldInfo
 from compose.processes import ROOT
 from shared.errors import error_kinds
 from shared.settings import Settings
-
-README = ROOT / "README.md"
 
 
 def settings_table() -> str:
@@ -28,33 +28,42 @@ def settings_table() -> str:
 
 
 def errors_table() -> str:
-    """Every error code: HTTP status, whether trying again can help, meaning. Markdown."""
+    """Every error code: HTTP status, whether a retry can help, meaning. Markdown."""
     rows = [
         (f"`{kind.code}`", str(kind.status.value), "yes" if kind.retryable else "no", kind.meaning)
         for kind in error_kinds()
     ]
-    return _table(("Code", "HTTP", "Try again", "Meaning"), rows)
+    return _table(("Code", "HTTP", "Retry", "Meaning"), rows)
 
 
-TABLES = {"settings": settings_table, "errors": errors_table}
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A generated table: the document that contains it, and the function that gives its Markdown."""
+
+    document: Path
+    rows: Callable[[], str]
+
+
+TABLES = {
+    "settings": Table(document=ROOT / "compose" / "README.md", rows=settings_table),
+    "errors": Table(document=ROOT / "api" / "README.md", rows=errors_table),
+}
 
 
 def section(name: str) -> str:
-    """A table between the marks that say where it is in the README."""
-    return f"<!-- {name}: made by python -m compose.documents -->\n{TABLES[name]()}\n<!-- end of {name} -->"
+    """A table between the comments that mark its place in the document."""
+    return f"<!-- {name}: made by python -m compose.documents -->\n{TABLES[name].rows()}\n<!-- end of {name} -->"
 
 
-def with_tables(text: str) -> str:
-    """The text with every marked table made anew. Raises ValueError when a table has no marks in it."""
-    for name in TABLES:
-        table = section(name)
-        first, last = table.splitlines()[0], table.splitlines()[-1]
-        if first not in text or last not in text:
-            message = f"the text has no place for the table of {name}: put the lines {first!r} and {last!r} into it"
-            raise ValueError(message)
-        before, rest = text.split(first, 1)
-        text = before + table + rest.split(last, 1)[1]
-    return text
+def with_table(name: str, text: str) -> str:
+    """The text with a new version of the table. Raises ValueError if the text has no marks for it."""
+    table = section(name)
+    first, last = table.splitlines()[0], table.splitlines()[-1]
+    if first not in text or last not in text:
+        message = f"no place for the table of {name}: add the lines {first!r} and {last!r} to the document"
+        raise ValueError(message)
+    before, rest = text.split(first, 1)
+    return before + table + rest.split(last, 1)[1]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -96,10 +105,11 @@ def _default(value: object) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="compose.documents", description="The README's tables from the code.")
-    parser.add_argument("--write", action="store_true", help="put them into README.md")
+    parser = argparse.ArgumentParser(prog="compose.documents", description="Tables of settings and errors.")
+    parser.add_argument("--write", action="store_true", help="write them into their documents")
     if parser.parse_args(words).write:
-        README.write_text(with_tables(README.read_text()))
+        for name, table in TABLES.items():
+            table.document.write_text(with_table(name, table.document.read_text()))
     else:
         print("\n\n".join(section(name) for name in TABLES))
     return 0

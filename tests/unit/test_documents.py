@@ -1,16 +1,19 @@
-"""What the README says about settings and errors is what the code does."""
+"""The tables of the documents are those that the code generates, and the README stays short."""
 
 from __future__ import annotations
 
 import pytest
 
-from compose.documents import README, TABLES, section, settings_table, with_tables
+from compose.documents import TABLES, section, settings_table, with_table
+from compose.processes import ROOT
 from shared.settings import Settings
+
+MOST_LINES, MOST_BYTES = 150, 10_000
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_the_readme_has_the_table_as_the_code_would_write_it(name: str) -> None:
-    assert section(name) in README.read_text(), "run: python -m compose.documents --write"
+def test_a_document_has_the_table_as_the_code_generates_it(name: str) -> None:
+    assert section(name) in TABLES[name].document.read_text(), "run: python -m compose.documents --write"
 
 
 def test_every_setting_says_what_it_is_for() -> None:
@@ -24,10 +27,10 @@ def test_a_settings_row_shows_values_limits_and_default() -> None:
     assert "| `TROUPE_ROLE` | `detection`, `generation`, `all` | `all` |" in table
 
 
-def test_writing_twice_changes_nothing() -> None:
-    text = "# Head\n" + "\n\ntext\n\n".join(section(name).replace("Meaning", "stale") for name in TABLES) + "\ntail\n"
-    once = with_tables(text)
-    assert with_tables(once) == once
+@pytest.mark.parametrize("name", TABLES)
+def test_writing_twice_changes_nothing(name: str) -> None:
+    once = with_table(name, f"# Head\n\n{section(name).replace('Meaning', 'stale')}\n\ntail\n")
+    assert with_table(name, once) == once
     assert once.startswith("# Head\n")
     assert once.endswith("\ntail\n")
     assert "stale" not in once
@@ -35,4 +38,10 @@ def test_writing_twice_changes_nothing() -> None:
 
 def test_a_text_without_a_place_for_a_table_is_an_error() -> None:
     with pytest.raises(ValueError, match="no place for the table of settings"):
-        with_tables("# Head\n")
+        with_table("settings", "# Head\n")
+
+
+def test_the_readme_is_short() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= MOST_LINES
+    assert len(text.encode()) <= MOST_BYTES

@@ -19,7 +19,7 @@ from shared.settings import MOST_WATERMARK_BYTES
 # A text filled up with zeros, and its CRC-16: whoever reads knows whether there is a text.
 BITS = 8 * (MOST_WATERMARK_BYTES + 2)
 BLOCK_PX = 8
-# Larger steps survive coarser files, and show. README.md says what this one survives and how much it changes.
+# Larger steps survive stronger compression and become visible; tests/benchmarks/README.md has figures for this one.
 STEP = 60.0
 _LUMA = np.array([0.299, 0.587, 0.114])
 # U = _TO_U * (B - Y) + 128, and back (OpenCV's COLOR_RGB2YUV).
