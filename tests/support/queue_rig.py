@@ -26,7 +26,8 @@ from tests.support.queue_records import Records
 
 # Generous: a loaded machine of two cores may take ten times as long as an idle one.
 PATIENCE_S = 90.0
-_LOOK_EVERY_S = 0.02
+# Looks cost processor time that those waited for need: the first come soon, the others ever later.
+_FIRST_LOOK_S, _LAST_LOOK_S, _LATER = 0.01, 0.2, 1.25
 _GRACE_S = 20.0
 CELERY = (sys.executable, "-m", "celery")
 T = TypeVar("T")
@@ -133,12 +134,13 @@ class Rig(Records):
 
     def until(self, what: str, found: Callable[[], T | None], *, timeout_s: float = PATIENCE_S) -> T:
         """What found() gives once it gives something; fails with the workers' last words when it never does."""
-        deadline = time.monotonic() + timeout_s
+        deadline, pause_s = time.monotonic() + timeout_s, _FIRST_LOOK_S
         while not (answer := found()):
             if time.monotonic() > deadline:
                 message = f"no {what} after {timeout_s:.0f} s\n" + "\n".join(self._tail(log) for log in self.logs)
                 raise AssertionError(message)
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * _LATER, _LAST_LOOK_S)
         return answer
 
     def check_one_picture(self, job_id: str) -> Job:
