@@ -67,6 +67,8 @@ def options(settings: Settings) -> dict[str, Any]:
         # CUDA does not survive a fork, so a child is a fresh interpreter that loads its models itself.
         # It is Celery's `prefork`; its module says what was mended.
         "worker_pool": "worker.queue.pool:Pool",
+        # Its module says what was mended.
+        "worker_consumer": "worker.queue.consumer:Consumer",
         "worker_concurrency": 1,
         "worker_pool_start_method": "spawn",
         # A child counts as up when its models are loaded; Celery would kill it after four seconds.

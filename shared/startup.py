@@ -40,10 +40,14 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing that is not as it should be. fatal: the process must not run like that."""
+    """One thing that is not as it should be.
+
+    fatal: the process must not run like that. passes: it cannot do its work now, and looks again until it can.
+    """
 
     words: str
     fatal: bool = False
+    passes: bool = False
 
 
 def check_servers(settings: Settings, blobs: BlobStore | None) -> list[Problem]:
@@ -74,19 +78,16 @@ def check_bucket(blobs: BlobStore, settings: Settings) -> list[Problem]:
 
 def judge_redis(name: str, info: Mapping[str, Any]) -> list[Problem]:
     """What of a server's INFO does not fit the queue."""
-    found = []
+    found = _judge_version(name, str(info.get("redis_version", "")))
 
     def fatal(words: str) -> None:
         found.append(Problem(words=f"{name} {words}", fatal=True))
 
-    def warn(words: str) -> None:
-        found.append(Problem(words=f"{name} {words}"))
+    def warn(words: str, *, passes: bool = False) -> None:
+        found.append(Problem(words=f"{name} {words}", passes=passes))
 
-    version = str(info.get("redis_version", ""))
-    if not version.partition(".")[0].isdigit() or int(version.partition(".")[0]) < _OLDEST_REDIS:
-        fatal(f"is version {version or 'unknown'}: Redis {_OLDEST_REDIS} or newer is needed, or Valkey")
     if info.get("role") == "slave":
-        fatal("is a replica, which takes no writes: name the primary in TROUPE_REDIS_URL")
+        warn("is a replica, which takes no writes: name the primary in TROUPE_REDIS_URL", passes=True)
     if info.get("cluster_enabled"):
         fatal("is a cluster: the records of a job must be together, so one Redis server is needed")
     policy = info.get("maxmemory_policy", "noeviction")
@@ -97,8 +98,18 @@ def judge_redis(name: str, info: Mapping[str, Any]) -> list[Problem]:
     if not info.get("aof_enabled"):
         warn("keeps no append-only file: a crash loses the jobs since its last snapshot; set appendonly yes")
     elif info.get("aof_last_write_status", "ok") != "ok":
-        fatal("cannot write its append-only file: is its disk full?")
+        warn("cannot write its append-only file: is its disk full?", passes=True)
     return found
+
+
+def _judge_version(name: str, version: str) -> list[Problem]:
+    needed = f"Redis {_OLDEST_REDIS} or newer is needed, or Valkey"
+    if not version:
+        return [Problem(words=f"{name} does not say its version: {needed}")]
+    major = version.partition(".")[0]
+    if not major.isdigit() or int(major) < _OLDEST_REDIS:
+        return [Problem(words=f"{name} is version {version}: {needed}", fatal=True)]
+    return []
 
 
 def skew(name: str, ahead_s: float) -> list[Problem]:
@@ -111,21 +122,21 @@ def skew(name: str, ahead_s: float) -> list[Problem]:
 
 
 def _look_at_redis(client: redis.Redis, address: RedisAddress) -> list[Problem]:
-    name = f"Redis at {address.place}"
+    name, found = f"Redis at {address.place}", list[Problem]()
     try:
         with redis_errors():
             asked_s = time.time()
             seconds, micros = client.time()
-            offset_s = seconds + micros / 1e6 - (asked_s + time.time()) / 2
-            return judge_redis(name, client.info()) + skew(name, offset_s)
+            found = skew(name, seconds + micros / 1e6 - (asked_s + time.time()) / 2)
+            return judge_redis(name, client.info()) + found
     except RecordsUnavailable as error:
         if isinstance(error.__cause__, AuthenticationError):
             words = f"{name} refuses the password (TROUPE_REDIS_PASSWORD, or in TROUPE_REDIS_URL): {error.__cause__}"
             return [Problem(words=words, fatal=True)]
         raise
     except ResponseError as error:
-        # An access list may keep INFO back; what cannot be seen is not known to be wrong.
-        return [Problem(words=f"{name} does not say how it is set up: {error}")]
+        # A managed server or an access list may keep INFO back; what cannot be seen is not known to be wrong.
+        return [*found, Problem(words=f"{name} does not say how it is set up: {error}")]
 
 
 def _place(url: str) -> str:
@@ -135,7 +146,7 @@ def _place(url: str) -> str:
 
 
 class Startup:
-    """The looking of one process. `problems` is empty until every server has answered."""
+    """The checks of one process. `problems` is empty until every server has answered."""
 
     def __init__(self, look: Callable[[], Sequence[Problem]]) -> None:
         self._look = look
@@ -164,7 +175,8 @@ class Startup:
             sys.exit(EXIT_CONFIG)
 
     def _go_on(self, end: Callable[[], None]) -> None:
-        while (found := self._attempt()) is None:
+        while (found := self._attempt()) is None or any(problem.passes for problem in found):
+            self.problems = tuple(found or ())
             self._looked.set()
             time.sleep(_PAUSE_S)
         tell(found)
@@ -177,10 +189,17 @@ class Startup:
 
     def _attempt(self) -> Sequence[Problem] | None:
         try:
-            return self._look()
+            found = self._look()
         except (RecordsUnavailable, BlobsUnavailable) as error:
             log.warning("not_checked_yet", code=error.code, detail=error.message)
             return None
+        if any(problem.fatal for problem in found):
+            # What passes does not matter to a process that must end.
+            return [problem for problem in found if not problem.passes]
+        for problem in found:
+            if problem.passes:
+                log.warning("server_not_usable_yet", reason=problem.words)
+        return found
 
 
 def tell(problems: Sequence[Problem]) -> None:

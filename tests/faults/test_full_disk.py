@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from compose.processes import Running
 from shared.stages import Stage
-from tests.faults.conftest import CREW, WorkerRegistry
+from tests.faults.conftest import WorkerRegistry
 from tests.support.api_server import api_server, png_bytes
 from tests.support.queue_rig import Rig
 
@@ -42,10 +41,8 @@ def test_jobs_wait_while_redis_refuses_writes_and_go_on_afterwards(crew: WorkerR
             refused = person.post("/v1/jobs", json=spec)
             ready = person.get("/readyz")
             stand.until("everybody's notice", lambda: {"feeder", "watch"} <= threads_that_heard(stand))
-            # Celery takes the refusal of its next look for one that never passes.
-            stand.until("the idle worker's end", lambda: len(ended(stand)) == CREW - 1)
+            stand.until("Celery's notice", lambda: pauses(stand, "MISCONF"))
             stand.let_go(running)
-        start_again(stand)
         queued = person.post("/v1/jobs", json=spec).json()["id"]
         stand.check_one_picture(queued)
     assert (refused.status_code, refused.json()["code"], refused.json()["retryable"]) == (
@@ -57,18 +54,43 @@ def test_jobs_wait_while_redis_refuses_writes_and_go_on_afterwards(crew: WorkerR
     assert (ready.status_code, redis["ok"]) == (503, False)
     assert "MISCONF" in redis["detail"]
     stand.check_one_picture(running)
+    check_workers_lived(stand)
 
 
-def ended(stand: Rig) -> list[Running]:
-    return [worker for worker in stand.workers if worker.process.poll() is not None]
+def test_a_redis_that_answers_and_takes_no_writes_is_asked_less_and_less_often(crew: WorkerRegistry) -> None:
+    stand = crew.rig
+    # As a primary that is cut off from its replicas.
+    stand.redis.config_set("min-replicas-to-write", 1)
+    try:
+        stand.until("longer pauses", lambda: max(pauses(stand, "NOREPLICAS"), default=0) >= 2)
+    finally:
+        stand.redis.config_set("min-replicas-to-write", 0)
+    stand.check_one_picture(stand.submit())
+    check_workers_lived(stand)
 
 
-def start_again(stand: Rig) -> None:
-    """What runs workers does with those that ended."""
-    gone = ended(stand)
-    for worker in gone:
-        stand.stop_worker(worker)
-    stand.start_workers(*["all"] * len(gone))
+def test_a_worker_whose_redis_has_a_full_memory_goes_on_once_there_is_room(crew: WorkerRegistry) -> None:
+    stand = crew.rig
+    running = stand.submit("render=wait")
+    stand.wait_for_run(running, Stage.RENDER)
+    stand.redis.config_set("maxmemory", 1)
+    try:
+        stand.let_go(running)
+        stand.until("a refusal", lambda: any("OOM" in str(line.get("error")) for line in stand.log_lines()))
+    finally:
+        stand.redis.config_set("maxmemory", 0)
+    stand.check_one_picture(running)
+    check_workers_lived(stand)
+
+
+def check_workers_lived(stand: Rig) -> None:
+    assert all(worker.process.poll() is None for worker in stand.workers)
+
+
+def pauses(stand: Rig, refusal: str) -> list[float]:
+    """How long the workers' consumers waited before they connected again because of this refusal."""
+    lines = [line for line in stand.log_lines() if line["event"] == "broker_unavailable"]
+    return [float(str(line["again_in_s"])) for line in lines if refusal in str(line["error"])]
 
 
 def threads_that_heard(stand: Rig) -> set[object]:

@@ -29,6 +29,7 @@ class Switch:
     port: int = 0
     silent: bool = False
     _near: set[socket.socket] = field(default_factory=set)
+    _broken: set[socket.socket] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -45,7 +46,9 @@ class Switch:
         for near in list(self._near):
             with suppress(OSError):
                 near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-                near.close()
+                # Wakes the thread that reads, which closes it: while somebody reads, closing sends nothing.
+                self._broken.add(near)
+                near.shutdown(socket.SHUT_RD)
 
 
 @contextmanager
@@ -63,11 +66,14 @@ def tcp_switch(target: int) -> Iterator[Switch]:
                     back = threading.Thread(target=_pass_on, args=(made, far, near), daemon=True)
                     back.start()
                     _pass_on(made, near, far)
+                    if near in made._broken:
+                        near.close()
                     back.join()
             except OSError:
                 pass
             finally:
                 made._near.discard(near)
+                made._broken.discard(near)
 
     class Server(ThreadingTCPServer):
         daemon_threads = True
@@ -85,5 +91,6 @@ def _pass_on(switch: Switch, source: socket.socket, to: socket.socket) -> None:
             if not switch.silent:
                 to.sendall(data)
     for end in (source, to):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
+        if end not in switch._broken:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)

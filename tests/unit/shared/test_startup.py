@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,9 +26,7 @@ def test_the_redis_that_the_stack_starts_is_all_right() -> None:
         ({"redis_version": "6.2.14"}, "is version 6.2.14: Redis 7 or newer"),
         ({"redis_version": "unstable"}, "is version unstable"),
         ({"maxmemory": 10**9, "maxmemory_policy": "allkeys-lru"}, "would evict jobs .*maxmemory-policy allkeys-lru"),
-        ({"role": "slave"}, "is a replica"),
         ({"cluster_enabled": 1}, "is a cluster"),
-        ({"aof_last_write_status": "err"}, "cannot write its append-only file"),
     ],
 )
 def test_a_redis_that_would_lose_or_fail_jobs_stops_the_process(changed: Mapping[str, Any], words: str) -> None:
@@ -38,7 +37,38 @@ def test_a_redis_that_would_lose_or_fail_jobs_stops_the_process(changed: Mapping
 
 @pytest.mark.parametrize(
     ("changed", "words"),
+    [({"role": "slave"}, "is a replica"), ({"aof_last_write_status": "err"}, "cannot write its append-only file")],
+)
+def test_a_redis_that_takes_no_writes_now_is_waited_for(changed: Mapping[str, Any], words: str) -> None:
+    looked = threading.Semaphore(0)
+    infos = [{**GOOD, **changed}, {**GOOD, **changed}, GOOD]
+
+    def look() -> list[Problem]:
+        looked.release()
+        return judge_redis("Redis at redis:6379", infos.pop(0))
+
+    ended = threading.Event()
+    startup = Startup(look)
+    startup.begin(ended.set)
+    assert not startup.failed
+    assert re.search(words, startup.problems[0].words)
+    for _ in range(3):
+        assert looked.acquire(timeout=10)
+    until_none_is_left(startup)
+    assert not ended.is_set()
+
+
+def until_none_is_left(startup: Startup) -> None:
+    deadline_s, pause = time.monotonic() + 10, threading.Event()
+    while startup.problems:
+        assert time.monotonic() < deadline_s, startup.problems
+        pause.wait(0.01)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
     [
+        ({"redis_version": ""}, "does not say its version"),
         ({"aof_enabled": 0}, "keeps no append-only file"),
         ({"maxmemory_policy": "volatile-ttl"}, "set it to noeviction before"),
     ],
