@@ -15,8 +15,8 @@ from starlette.routing import BaseRoute
 from api.auth.middleware import OPEN, READS, Access
 from api.batches import downloads
 from api.batches import events as batch_events
+from api.batches import openapi as batches_openapi
 from api.batches import routes as batches
-from api.batches.openapi import batch_example, product_schemas
 from api.context import open_context
 from api.http.fast_routes import make_fast
 from api.http.openapi import complete, description
@@ -24,9 +24,10 @@ from api.http.problems import add_error_answers
 from api.http.reference import add_reference
 from api.idempotency import Idempotency
 from api.jobs import events, listing, pictures
+from api.jobs import openapi as jobs_openapi
 from api.jobs import routes as jobs
-from api.jobs.openapi import job_example
 from api.page.routes import add_page
+from api.photos import openapi as photos_openapi
 from api.photos import routes as photos
 from api.photos import upload_routes
 from api.service import health, metrics, queue
@@ -36,6 +37,7 @@ from api.tenants import audit
 from api.tenants import routes as tenants
 from api.tenants.audit_schemas import audit_example
 from api.webhooks import deliveries
+from api.webhooks import openapi as webhooks_openapi
 from api.webhooks import routes as webhooks
 from api.webhooks.messages import message_schemas, messages
 from shared.blob_store import BlobStore
@@ -102,6 +104,8 @@ def create_app(settings: Settings) -> FastAPI:
     for route in app.routes:
         if isinstance(route, APIRoute):
             make_fast(route)
+            # The name of the endpoint is the name of the operation, for generated clients as well.
+            route.operation_id = route.name
             if "POST" in (route.methods or ()):
                 route.app = Idempotency(route.app)
     add_reference(app)
@@ -130,9 +134,12 @@ def _heads(routes: Iterable[BaseRoute]) -> list[APIRoute]:
 def _document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        more = {**product_schemas(), **message_schemas()}
-        schemas = document["components"]["schemas"] = {**more, **document["components"]["schemas"]}
-        schemas["JobView"]["examples"], schemas["BatchView"]["examples"] = [job_example()], [batch_example()]
+        subjects = (jobs_openapi, photos_openapi, batches_openapi, webhooks_openapi)
+        schemas = document["components"]["schemas"]
+        schemas |= {name: schema for subject in subjects for name, schema in subject.COMPONENTS.items()}
+        schemas |= message_schemas()
+        schemas["JobView"]["examples"] = [jobs_openapi.job_example()]
+        schemas["BatchView"]["examples"] = [batches_openapi.batch_example()]
         schemas["AuditPageView"]["examples"] = [audit_example()]
         complete(document, app.routes, open_paths=OPEN, reads=READS)
         document["webhooks"] = messages()

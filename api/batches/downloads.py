@@ -29,9 +29,9 @@ _STATUS = choice("status", _ITEM_STATUS, "Only lines in this status")
 _CURSOR = cursor(place_of)
 
 
-@router.get("/{batch_id}/items", responses=words.ITEMS_ANSWERS, summary="List lines")
+@router.get("/{batch_id}/items", responses=words.ITEMS_ANSWERS, summary="List the lines of a batch")
 @takes(status=_STATUS, place=_CURSOR, limit=LIMIT)
-async def items(
+async def list_batch_items(
     request: Request, batch_id: str, *, status: ItemStatus | None, place: Place | None, limit: int
 ) -> Response:
     """The batch's lines: first what ended, in that order, then what is queued or runs, then what waits.
@@ -47,32 +47,41 @@ async def items(
     return Response(view.model_dump_json(), media_type="application/json")
 
 
-@router.get("/{batch_id}/output", response_class=Response, responses=words.FILE_ANSWERS, summary="The output file")
-async def output(request: Request, batch_id: str) -> Response:
+@router.get(
+    "/{batch_id}/output", response_class=Response, responses=words.FILE_ANSWERS, summary="Download the output file"
+)
+async def download_batch_output(request: Request, batch_id: str) -> Response:
     """The lines with a picture as JSONL, in the order in which they ended; while the batch runs, those so far."""
     batch = await find_batch(request, batch_id)
     return await _file(request, Items(context_of(request), batch).lines("output"), _reading_of(batch, "output"))
 
 
-@router.get("/{batch_id}/errors", response_class=Response, responses=words.FILE_ANSWERS, summary="The errors file")
-async def errors(request: Request, batch_id: str) -> Response:
+@router.get(
+    "/{batch_id}/errors", response_class=Response, responses=words.FILE_ANSWERS, summary="Download the errors file"
+)
+async def download_batch_errors(request: Request, batch_id: str) -> Response:
     """The lines without a picture as JSONL: invalid, failed, canceled, expired; while the batch runs, those so far."""
     batch = await find_batch(request, batch_id)
     return await _file(request, Items(context_of(request), batch).lines("errors"), _reading_of(batch, "errors"))
 
 
 @router.get(
-    "/{batch_id}/manifest", response_class=Response, responses=words.FILE_ANSWERS, summary="Addresses of all pictures"
+    "/{batch_id}/manifest", response_class=Response, responses=words.FILE_ANSWERS, summary="Download the manifest"
 )
-async def addresses(request: Request, batch_id: str) -> Response:
+async def download_batch_manifest(request: Request, batch_id: str) -> Response:
     """A line of JSON a picture, with a signed address that expires."""
     batch = await find_batch(request, batch_id)
     context = context_of(request)
     return await _file(request, manifest(context, Items(context, batch)), _reading_of(batch, "manifest"))
 
 
-@router.get("/{batch_id}/zip", response_class=Response, responses=words.ZIP_ANSWERS, summary="All pictures in one file")
-async def zipped(request: Request, batch_id: str) -> Response:
+@router.get(
+    "/{batch_id}/zip",
+    response_class=Response,
+    responses=words.ZIP_ANSWERS,
+    summary="Download all pictures as a zip file",
+)
+async def download_batch_zip(request: Request, batch_id: str) -> Response:
     """The pictures so far as a zip file, made while it is sent; at most 10,000, the manifest has any number."""
     batch = await find_batch(request, batch_id)
     if batch.over.get(Status.SUCCEEDED, 0) > MOST_ZIPPED:

@@ -33,7 +33,7 @@ router = APIRouter(prefix=BATCHES, tags=["events"])
     summary="Watch a batch",
 )
 @takes(known=LAST_EVENT_ID)
-async def watch(request: Request, batch_id: str, *, known: str) -> Response:
+async def watch_batch(request: Request, batch_id: str, *, known: str) -> Response:
     """The batch's state now, and when it has changed, at most twice a second, as events `batch`, until it is done.
 
     The id of an event is the batch's `sequence`; `Last-Event-ID` is understood as for a job.

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from api.batches.lines import BatchLine
 from api.batches.product import ProductBatch
 from api.batches.schemas import BatchPageView, BatchView, ItemPageView, batch_body
 from api.http.openapi import (
     BODY_ERRORS,
     ETAG,
+    FILE,
     LOCATION,
     RETRY_AFTER,
     STORES,
     Answers,
+    ref,
+    schemas_of,
     with_problems,
 )
 from api.jobs.schemas import BatchEstimate
@@ -117,8 +121,8 @@ RETRY_ANSWERS: Answers = with_problems(
 FILE_ANSWERS: Answers = with_problems(
     {
         200: {
-            "description": "A line of JSON each",
-            "content": {JSONL: {"schema": {"type": "string"}, "example": _OUTCOME}},
+            "description": "Lines of JSON",
+            "content": {JSONL: {"schema": FILE, "example": _OUTCOME}},
         }
     },
     tree.BatchNotFound,
@@ -128,7 +132,7 @@ ZIP_ANSWERS: Answers = with_problems(
     {
         200: {
             "description": "The pictures",
-            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+            "content": {"application/zip": {"schema": FILE}},
         }
     },
     tree.BatchNotFound,
@@ -136,7 +140,7 @@ ZIP_ANSWERS: Answers = with_problems(
     *STORES,
 )
 
-_JSONL: dict[str, Any] = {"schema": {"type": "string"}, "example": _LINE}
+_JSONL: dict[str, Any] = {"schema": {**FILE, "description": "Lines of JSON, each a `BatchLine`"}, "example": _LINE}
 
 MAKE_BODY: dict[str, Any] = {
     "requestBody": {
@@ -144,14 +148,8 @@ MAKE_BODY: dict[str, Any] = {
         "content": {
             "application/jsonl": _JSONL,
             "application/x-ndjson": _JSONL,
-            "application/json": {"schema": {"$ref": "#/components/schemas/ProductBatch"}, "example": _PRODUCT},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary", "description": "JSONL"}},
-                }
-            },
+            "application/json": {"schema": ref("ProductBatch"), "example": _PRODUCT},
+            "multipart/form-data": {"schema": ref("BatchForm")},
         },
     },
 }
@@ -171,10 +169,14 @@ EVENTS_ANSWERS: Answers = with_problems(
 )
 
 
-def product_schemas() -> dict[str, Any]:
-    """The schemas of a batch as scenes and casts, by name; no route declares them."""
-    whole = ProductBatch.model_json_schema(ref_template="#/components/schemas/{model}")
-    return {**whole.pop("$defs"), "ProductBatch": whole}
+COMPONENTS: dict[str, Any] = {
+    **schemas_of(ProductBatch, BatchLine),
+    "BatchForm": {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": {**FILE, "description": "Lines of JSON, each a `BatchLine`"}},
+    },
+}
 
 
 def batch_example() -> Any:

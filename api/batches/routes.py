@@ -83,7 +83,7 @@ _UNSENT_PHOTOS = flag(
 _CURSOR = cursor(lambda text: text if _PLACE.fullmatch(text) else None)
 
 
-@router.post("", status_code=202, responses=words.MAKE_ANSWERS, openapi_extra=words.MAKE_BODY, summary="Make a batch")
+@router.post("", status_code=202, responses=words.MAKE_ANSWERS, openapi_extra=words.MAKE_BODY, summary="Create a batch")
 @takes(
     name=_NAME,
     strict=_STRICT,
@@ -91,7 +91,7 @@ _CURSOR = cursor(lambda text: text if _PLACE.fullmatch(text) else None)
     dry_run=DRY_RUN,
     unsent_photos=_UNSENT_PHOTOS,
 )
-async def make(
+async def create_batch(
     request: Request, *, name: str, strict: bool, expires_after_s: int | None, dry_run: bool, unsent_photos: bool
 ) -> Response:
     """Queues many pictures: a line of JSON each, as `POST /v1/jobs` takes it with a `custom_id`, or scenes and casts.
@@ -117,16 +117,16 @@ async def make(
 
 @router.get("", responses=words.LIST_ANSWERS, summary="List batches")
 @takes(after=_CURSOR, limit=LIMIT)
-async def page(request: Request, *, after: str | None, limit: int) -> Response:
+async def list_batches(request: Request, *, after: str | None, limit: int) -> Response:
     """The caller's batches, the newest first."""
     found = await context_of(request).batches.page(tenant_of(request), after=after, limit=limit)
     batches = b",".join(batch_body(batch) for batch in found.batches)
     return Response(b'{"batches":[%s],"next":%s}' % (batches, json.dumps(found.next).encode()), media_type=JSON)
 
 
-@router.get("/{batch_id}", responses=words.LOOK_ANSWERS, summary="Look at a batch")
+@router.get("/{batch_id}", responses=words.LOOK_ANSWERS, summary="Get a batch")
 @takes(wait_s=WAIT, tags=IF_NONE_MATCH)
-async def look(request: Request, batch_id: str, *, wait_s: float, tags: str | None) -> Response:
+async def get_batch(request: Request, batch_id: str, *, wait_s: float, tags: str | None) -> Response:
     """The batch as it is; with `wait` as soon as it changes. `If-None-Match` answers 304 while it has not."""
     context, tenant = context_of(request), tenant_of(request)
     batch = await find_batch(request, batch_id)
@@ -139,18 +139,16 @@ async def look(request: Request, batch_id: str, *, wait_s: float, tags: str | No
     return _answer(batch, 200)
 
 
-@router.post("/{batch_id}/cancel", responses=words.CANCEL_ANSWERS, summary="Take a batch back")
-async def cancel(request: Request, batch_id: str) -> Response:
+@router.post("/{batch_id}/cancel", responses=words.CANCEL_ANSWERS, summary="Cancel a batch")
+async def cancel_batch(request: Request, batch_id: str) -> Response:
     """Nothing more is queued, what waits ends now, what runs at its next step; pictures that are there stay."""
     check_batch_id(batch_id)
     context, tenant, key = context_of(request), tenant_of(request), key_of(request)
     return _answer(_there(await context.batches.cancel(tenant, batch_id, key)), 200)
 
 
-@router.post(
-    "/{batch_id}/retry_failed", status_code=202, responses=words.RETRY_ANSWERS, summary="Ask for failed lines again"
-)
-async def again(request: Request, batch_id: str) -> Response:
+@router.post("/{batch_id}/retry_failed", status_code=202, responses=words.RETRY_ANSWERS, summary="Retry failed lines")
+async def retry_failed_lines(request: Request, batch_id: str) -> Response:
     """Runs the lines again that ended without a picture: failed, canceled, expired. `expires_after_s` begins anew.
 
     Lines that a worker had begun cost their units again, as `POST /v1/jobs/{id}/retry` does; those that only waited do
@@ -171,8 +169,13 @@ async def _taken(
     settings, tenant = context.settings, tenant_of(request)
     match media_type(request):
         case "application/json":
-            for parameter in (_NAME, _STRICT, _EXPIRES_AFTER_S):
-                if parameter.name in request.query_params:
+            for parameter, value in (
+                (_NAME, options.name),
+                (_STRICT, options.strict),
+                (_EXPIRES_AFTER_S, options.expires_after_s),
+            ):
+                # A generated client may send defaults.
+                if value != parameter.default:
                     message = f"with scenes and casts {parameter.name} is a field of the body"
                     raise parameter.wrong("belongs_in_body", message)
             asked = product_of(await read_body(request, limit_bytes=settings.max_body_bytes))

@@ -11,6 +11,8 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 from starlette.routing import BaseRoute
 
 from api.http.parameters import parameters_of
@@ -19,6 +21,9 @@ from shared import errors as tree
 from shared.errors import TroupeError, error_kinds
 
 Answers = dict[int | str, dict[str, Any]]
+
+_REF = "#/components/schemas/{model}"
+FILE = {"type": "string", "format": "binary"}
 
 # What may be wrong with a body, and with a picture.
 BODY_ERRORS = (tree.MalformedBody, tree.InvalidField, tree.BodyTooLarge, tree.UnsupportedMedia)
@@ -72,12 +77,42 @@ _KINDS = {kind.code: kind for kind in error_kinds()}
 STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable, tree.BlobsRefused)
 
 
+def ref(name: str) -> dict[str, str]:
+    """A reference to this component of the document."""
+    return {"$ref": _REF.format(model=name)}
+
+
+def schemas_of(*models: type[BaseModel]) -> dict[str, Any]:
+    """The schemas of these models, and of those that they refer to, by name."""
+    _, found = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
+    schemas: dict[str, Any] = found["$defs"]
+    return schemas
+
+
+def json_body(model: type[BaseModel], example: object, *, required: bool = True) -> dict[str, Any]:
+    """A request body in JSON, for `openapi_extra`. `schemas_of` must bring the model into the document."""
+    content = {"application/json": {"schema": ref(model.__name__), "example": example}}
+    return {"requestBody": {"required": required, "content": content}}
+
+
 def with_problems(answers: Answers, *kinds: type[TroupeError]) -> Answers:
     """The answers of an address: these, and the problems that it may tell."""
     return {**answers, **_problems(kind.code for kind in kinds)}
 
 
-PROBLEM_SCHEMA = {
+_FIELD_PROBLEM_SCHEMA = {
+    "type": "object",
+    "description": "What is wrong with one field",
+    "required": ["code", "message"],
+    "properties": {
+        "pointer": {"type": "string", "description": "RFC 6901 pointer into the body"},
+        "parameter": {"type": "string", "description": "Name of a query parameter or header"},
+        "line": {"type": "integer", "description": "Number of the line of a batch, from 1"},
+        "code": {"type": "string"},
+        "message": {"type": "string"},
+    },
+}
+_PROBLEM_SCHEMA = {
     "type": "object",
     "description": "What went wrong (RFC 9457)",
     "required": ["type", "title", "status", "detail", "code", "retryable"],
@@ -90,16 +125,7 @@ PROBLEM_SCHEMA = {
         "retryable": {"type": "boolean", "description": "Whether sending the same request again can help"},
         "errors": {
             "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["code", "message"],
-                "properties": {
-                    "pointer": {"type": "string", "description": "RFC 6901, into the body"},
-                    "parameter": {"type": "string", "description": "Name of a query parameter or header"},
-                    "code": {"type": "string"},
-                    "message": {"type": "string"},
-                },
-            },
+            "items": ref("FieldProblem"),
         },
     },
 }
@@ -125,7 +151,7 @@ def complete(
     open_paths need no key; methods in reads cost no units.
     """
     _add_parameters(document["paths"], routes)
-    document["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
+    document["components"]["schemas"] |= {"Problem": _PROBLEM_SCHEMA, "FieldProblem": _FIELD_PROBLEM_SCHEMA}
     document["components"]["examples"] = {code: _example(kind) for code, kind in _KINDS.items()}
     document["components"]["securitySchemes"] = {
         "key": {
@@ -199,12 +225,11 @@ def _problems(codes: Iterable[str]) -> Answers:
 
 def _problem(status: int, codes: list[str]) -> dict[str, Any]:
     """The answer of this status, which carries one of these codes."""
-    one_of = {"type": "object", "properties": {"code": {"enum": codes}}}
     answer = {
         "description": "; ".join(f"`{code}`" for code in codes),
         "content": {
             PROBLEM_TYPE: {
-                "schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, one_of]},
+                "schema": ref("Problem"),
                 "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
             }
         },

@@ -34,7 +34,7 @@ _PREVIEWS = flag(
     summary="Watch a job",
 )
 @takes(previews=_PREVIEWS, known=LAST_EVENT_ID)
-async def watch(request: Request, job_id: str, *, previews: bool, known: str) -> Response:
+async def watch_job(request: Request, job_id: str, *, previews: bool, known: str) -> Response:
     """The job's state now, and again whenever it changes, as events `job`; the stream ends with the job.
 
     The id of an event is the job's `sequence`. With `Last-Event-ID` the first state is left out if it is that one, and

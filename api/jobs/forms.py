@@ -16,6 +16,7 @@ from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 
 from api.context import Context
+from api.http.openapi import FILE
 from api.http.problems import pointer_to
 from api.photos.consent import CONSENT_SCHEMA, FIELD, consent_in_field, required
 from api.photos.decode import Photo
@@ -37,7 +38,6 @@ class FormJob:
 
 def form_schema() -> dict[str, Any]:
     """The form as a JSON schema for the OpenAPI document."""
-    file = {"type": "string", "format": "binary"}
     return {
         "type": "object",
         "description": "Either `job`, or the other fields. The i-th `photo` (file or id) belongs to the i-th `phrase`; "
@@ -46,7 +46,7 @@ def form_schema() -> dict[str, Any]:
             "job": {"type": "string", "description": "The whole request as JSON"},
             **{option.name: _field_schema(option) for option in _OPTIONS},
             "phrase": {"type": "array", "items": {"type": "string"}},
-            "photo": {"type": "array", "items": file},
+            "photo": {"type": "array", "items": FILE},
             FIELD: CONSENT_SCHEMA,
         },
     }

@@ -43,7 +43,7 @@ _AFTER = cursor(_place_of)
 
 @router.get("", responses=LIST_ANSWERS, summary="List jobs")
 @takes(status=_STATUS, after=_AFTER, limit=LIMIT)
-async def page(request: Request, *, status: Status | None, after: ListCursor | None, limit: int) -> Response:
+async def list_jobs(request: Request, *, status: Status | None, after: ListCursor | None, limit: int) -> Response:
     """The caller's jobs, the newest first, without the lines of batches: those are with their batch.
 
     Jobs that come meanwhile stand before the first page and move no other. A page may hold fewer jobs than `limit`:

@@ -8,10 +8,12 @@ from typing import Any
 from api.http.openapi import (
     BODY_ERRORS,
     ETAG,
+    FILE,
     LOCATION,
     PICTURE_ERRORS,
     RETRY_AFTER,
     STORES,
+    ref,
     with_problems,
 )
 from api.jobs.forms import form_schema
@@ -21,7 +23,7 @@ from api.jobs.schemas import (
     JobView,
     job_body,
 )
-from api.photos.openapi import FILE, PNG
+from api.photos.openapi import PNG
 from shared import errors as tree
 from shared.job import Job, JobSpec, Progress, Status
 from shared.stages import Stage
@@ -151,14 +153,17 @@ SUBMIT_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/JobSpec"}, "example": _EXAMPLE},
+            "application/json": {"schema": ref("JobSpec"), "example": _EXAMPLE},
             "multipart/form-data": {
-                "schema": form_schema(),
+                "schema": ref("JobForm"),
                 "example": {"prompt": "a man on the beach", "phrase": ["the man"], "photo": [_PHOTO]},
             },
         },
     },
 }
+
+
+COMPONENTS = {"JobForm": form_schema()}
 
 
 def job_example() -> Any:

@@ -36,9 +36,9 @@ _WHOLE = "private, max-age=3600"
     status_code=307,
     response_class=RedirectResponse,
     responses=PICTURE_ANSWERS,
-    summary="The final picture",
+    summary="Get the final picture",
 )
-async def picture(request: Request, job_id: str) -> Response:
+async def get_picture(request: Request, job_id: str) -> Response:
     """Redirects to the picture (PNG); sends it itself to whom asks with `Accept: image/png`."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
@@ -52,9 +52,9 @@ async def picture(request: Request, job_id: str) -> Response:
     status_code=307,
     response_class=RedirectResponse,
     responses=PICTURE_ANSWERS,
-    summary="The scene without identities",
+    summary="Get the template",
 )
-async def template(request: Request, job_id: str) -> Response:
+async def get_template(request: Request, job_id: str) -> Response:
     """Redirects to the template (PNG), or sends it itself: the scene before anybody was put in."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
@@ -69,9 +69,9 @@ async def template(request: Request, job_id: str) -> Response:
     status_code=307,
     response_class=RedirectResponse,
     responses=PICTURE_ANSWERS,
-    summary="Who is where",
+    summary="Get the masks",
 )
-async def masks(request: Request, job_id: str) -> Response:
+async def get_masks(request: Request, job_id: str) -> Response:
     """Redirects to the masks (PNG), or sends them itself: which pixels of the template belong to which concept."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
@@ -102,9 +102,9 @@ def absent(job: Job, what: str, made_by: Stage) -> NoReturn:
     tags=["events"],
     responses=PREVIEW_ANSWERS,
     response_class=Response,
-    summary="The template, small",
+    summary="Get a preview of the template",
 )
-async def template_preview(request: Request, job_id: str) -> Response:
+async def get_template_preview(request: Request, job_id: str) -> Response:
     """The scene before anybody was put in (JPEG)."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
@@ -118,9 +118,9 @@ async def template_preview(request: Request, job_id: str) -> Response:
     tags=["events"],
     responses=PREVIEW_ANSWERS,
     response_class=Response,
-    summary="The masks, small",
+    summary="Get a preview of the masks",
 )
-async def masks_preview(request: Request, job_id: str) -> Response:
+async def get_masks_preview(request: Request, job_id: str) -> Response:
     """Which pixels belong to which concept (JPEG)."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
@@ -134,9 +134,9 @@ async def masks_preview(request: Request, job_id: str) -> Response:
     tags=["events"],
     responses=PREVIEW_ANSWERS,
     response_class=Response,
-    summary="The picture, as it emerges",
+    summary="Get a preview of the picture",
 )
-async def picture_preview(request: Request, job_id: str) -> Response:
+async def get_picture_preview(request: Request, job_id: str) -> Response:
     """The picture as it emerges (JPEG), while somebody watches the job with previews; then the final one, small."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)

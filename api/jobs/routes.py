@@ -56,7 +56,7 @@ _PREFER = Parameter(
 
 @router.post("", status_code=202, responses=SUBMIT_ANSWERS, openapi_extra=SUBMIT_BODY, summary="Submit a job")
 @takes(dry_run=DRY_RUN, prefer_wait_s=_PREFER)
-async def submit(request: Request, *, dry_run: bool, prefer_wait_s: int | None) -> Response:
+async def submit_job(request: Request, *, dry_run: bool, prefer_wait_s: int | None) -> Response:
     """Queues one picture. `Prefer: wait=n` answers 200 with the finished job when it is done within n seconds."""
     context, tenant, charge = context_of(request), tenant_of(request), receipt_of(request)
     if dry_run:
@@ -74,9 +74,9 @@ async def submit(request: Request, *, dry_run: bool, prefer_wait_s: int | None) 
     return answer
 
 
-@router.get("/{job_id}", responses=JOB_ANSWERS, summary="Look at a job")
+@router.get("/{job_id}", responses=JOB_ANSWERS, summary="Get a job")
 @takes(wait_s=WAIT, tags=IF_NONE_MATCH)
-async def look(request: Request, job_id: str, *, wait_s: float, tags: str | None) -> Response:
+async def get_job(request: Request, job_id: str, *, wait_s: float, tags: str | None) -> Response:
     """The job as it is; with `wait` as soon as it changes. `If-None-Match` answers 304 while it has not."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
@@ -89,16 +89,16 @@ async def look(request: Request, job_id: str, *, wait_s: float, tags: str | None
     return await _answer(context, job, 200)
 
 
-@router.post("/{job_id}/cancel", responses=CANCEL_ANSWERS, summary="Take a job back")
-async def cancel(request: Request, job_id: str) -> Response:
+@router.post("/{job_id}/cancel", responses=CANCEL_ANSWERS, summary="Cancel a job")
+async def cancel_job(request: Request, job_id: str) -> Response:
     """A queued job is canceled at once, a running one at its next step; one that is done stays as it is."""
     context, tenant, key = context_of(request), tenant_of(request), key_of(request)
     check_id(job_id)
     return await _answer(context, _there(await context.jobs.cancel(job_id, tenant=tenant, by=key)), 200)
 
 
-@router.post("/{job_id}/retry", status_code=202, responses=RETRY_ANSWERS, summary="Do a job over")
-async def retry(request: Request, job_id: str) -> Response:
+@router.post("/{job_id}/retry", status_code=202, responses=RETRY_ANSWERS, summary="Retry a job")
+async def retry_job(request: Request, job_id: str) -> Response:
     """A new job from the spec of one that failed, was canceled or expired. The old one stays: `retry_of` names it."""
     context, tenant = context_of(request), tenant_of(request)
     old = await find(context, tenant, job_id)

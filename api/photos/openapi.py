@@ -6,10 +6,14 @@ from typing import Any
 
 from api.http.openapi import (
     BODY_ERRORS,
+    FILE,
     PICTURE_ERRORS,
     RETRY_AFTER,
     STORES,
     Answers,
+    json_body,
+    ref,
+    schemas_of,
     with_problems,
 )
 from api.photos.consent import CONSENT_SCHEMA, FIELD
@@ -17,7 +21,6 @@ from api.photos.schemas import PhotoRecordView, PhotoView
 from api.photos.uploads import NewUpload, UploadedPhoto, UploadView
 from shared import errors as tree
 
-FILE = {"type": "string", "format": "binary"}
 _PLACE = {
     "Location": {"description": "A signed address, valid for a while", "schema": {"type": "string", "format": "uri"}}
 }
@@ -64,27 +67,24 @@ ERASE_PHOTO_ANSWERS = with_problems(
 UPLOAD_ANSWERS = with_problems(
     {201: {"model": UploadView, "description": "Send the photo there"}}, *BODY_ERRORS, tree.PictureTooLarge
 )
-UPLOAD_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": NewUpload.model_json_schema(), "example": {"bytes": 2_500_000}}},
-    }
+UPLOAD_BODY = json_body(NewUpload, {"bytes": 2_500_000})
+COMPONENTS: dict[str, Any] = {
+    **schemas_of(NewUpload, UploadedPhoto),
+    "PhotoForm": {
+        "type": "object",
+        "required": ["photo"],
+        "properties": {"photo": FILE, FIELD: CONSENT_SCHEMA},
+        "additionalProperties": False,
+    },
 }
 PHOTO_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["photo"],
-                    "properties": {"photo": FILE, FIELD: CONSENT_SCHEMA},
-                    "additionalProperties": False,
-                }
-            },
+            "multipart/form-data": {"schema": ref("PhotoForm")},
             "image/*": {"schema": FILE},
             "application/json": {
-                "schema": UploadedPhoto.model_json_schema(),
+                "schema": ref("UploadedPhoto"),
                 "example": {"upload": "7c1f0a9be2d7436f8a5b3e6d9c0f1a72"},
             },
         },

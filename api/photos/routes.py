@@ -43,7 +43,7 @@ _NAME_BYTES = 4096
 
 @router.post("", status_code=201, responses=PHOTO_ANSWERS, openapi_extra=PHOTO_BODY, summary="Upload a photo")
 @takes(stated=CONSENT)
-async def upload(request: Request, *, stated: str) -> Response:
+async def upload_photo(request: Request, *, stated: str) -> Response:
     """Keeps one reference photo: 201 with its id, or 200 when the same bytes were there already.
 
     As the body itself, as a form, or, as JSON, one that was uploaded to a signed address. What is said of consent, in
@@ -61,8 +61,10 @@ async def upload(request: Request, *, stated: str) -> Response:
     return Response(PhotoView(id=photo_id).model_dump_json(), 201 if is_new else 200, None, _JSON)
 
 
-@router.get("/{photo_id}", status_code=307, responses=PHOTO_LOOK_ANSWERS, response_class=Response, summary="A photo")
-async def look(request: Request, photo_id: str) -> Response:
+@router.get(
+    "/{photo_id}", status_code=307, responses=PHOTO_LOOK_ANSWERS, response_class=Response, summary="Get a photo"
+)
+async def get_photo(request: Request, photo_id: str) -> Response:
     """Redirects to the photo as it is kept (PNG); sends it itself to whom asks with `Accept: image/png`.
 
     With `Accept: application/json`: what was said of consent, and no picture.

@@ -19,9 +19,13 @@ _BODY_BYTES = 4096
 
 
 @router.post(
-    "", status_code=201, responses=UPLOAD_ANSWERS, openapi_extra=UPLOAD_BODY, summary="Get an address to upload to"
+    "",
+    status_code=201,
+    responses=UPLOAD_ANSWERS,
+    openapi_extra=UPLOAD_BODY,
+    summary="Create a signed upload URL",
 )
-async def begin(request: Request) -> Response:
+async def create_upload(request: Request) -> Response:
     """A signed address for one PUT of exactly so many bytes; name the upload in `POST /v1/photos` afterwards.
 
     What is not named within an hour or so is thrown away.

@@ -21,14 +21,14 @@ _CHECK_S = 3.0
 _ROLES = ("detection", "generation")
 
 
-@router.get("/healthz", responses=ALIVE_ANSWERS, summary="Is the process alive")
-async def healthz(_: Request) -> Response:
+@router.get("/healthz", responses=ALIVE_ANSWERS, summary="Check that the process is alive")
+async def check_health(_: Request) -> Response:
     """Answers as long as the process does; asks nobody else."""
     return Response(b'{"ok":true}', media_type="application/json")
 
 
-@router.get("/readyz", responses=READY_ANSWERS, summary="Can jobs be served")
-async def readyz(request: Request) -> Response:
+@router.get("/readyz", responses=READY_ANSWERS, summary="Check that jobs can be served")
+async def check_readiness(request: Request) -> Response:
     """200 when Redis and S3 answer and every role has a worker that is ready; 503 otherwise. The body says which.
 
     Why something is not ready names hosts, so where keys are asked for, only who shows one is told.

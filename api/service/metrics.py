@@ -99,8 +99,8 @@ async def _read(context: Context) -> list[Metric]:
         return list(families(None, []))
 
 
-@router.get("/metrics", responses=METRICS_ANSWERS, summary="Figures for Prometheus")
-async def metrics(request: Request) -> Response:
+@router.get("/metrics", responses=METRICS_ANSWERS, summary="Get metrics for Prometheus")
+async def get_metrics(request: Request) -> Response:
     """The queue, the workers and this process in figures. They name no tenant, but belong inside the network."""
     exposition: MetricsEndpoint = request.app.state.exposition
     text = await exposition.text(context_of(request))

@@ -18,8 +18,8 @@ from shared.store.queue.workers import Work
 router = APIRouter(tags=["queue"])
 
 
-@router.get("/v1/queue", responses=QUEUE_ANSWERS, summary="How busy it is")
-async def queue(request: Request) -> Response:
+@router.get("/v1/queue", responses=QUEUE_ANSWERS, summary="Get the state of the queue")
+async def get_queue(request: Request) -> Response:
     """What of yours waits and runs in each lane, and how long everybody's backlog takes."""
     states = await context_of(request).queue.of(tenant_of(request))
     view = QueueView(lanes={state.lane: _lane(state) for state in states}, backlog_s=_together(states))
@@ -45,8 +45,8 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
 
 
-@router.get("/v1/workers", responses=WORKERS_ANSWERS, summary="The workers, and what they do")
-async def workers(request: Request) -> Response:
+@router.get("/v1/workers", responses=WORKERS_ANSWERS, summary="List workers")
+async def list_workers(request: Request) -> Response:
     """Every worker that gives signs of life. Of another tenant's job only that there is one."""
     context, tenant = context_of(request), tenant_of(request)
     busy = {work.worker: work for work in await context.crew.busy()}

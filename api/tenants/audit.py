@@ -15,9 +15,9 @@ _ACTION = choice("action", Action, "Only entries of this action", component="Act
 _CURSOR = cursor(lambda text: text if is_mark(text) else None)
 
 
-@router.get("", responses=AUDIT_ANSWERS, summary="Who did what")
+@router.get("", responses=AUDIT_ANSWERS, summary="List the audit log")
 @takes(action=_ACTION, after=_CURSOR, limit=LIMIT)
-async def page(request: Request, *, action: Action | None, after: str | None, limit: int) -> Response:
+async def list_audit_entries(request: Request, *, action: Action | None, after: str | None, limit: int) -> Response:
     """Who uploaded, submitted, read, took back and erased what of the caller's tenant, the newest first.
 
     Reading is getting a picture, a photo, a batch's files, or a signed address of them; looking how a job is is not.

@@ -26,7 +26,7 @@ _CONFIRM = Parameter(
     status_code=204,
     responses=ERASE_TENANT_ANSWERS,
     tags=["tenant"],
-    summary="Erase all of yours",
+    summary="Erase everything of the tenant",
 )
 @takes(confirm=_CONFIRM)
 async def erase_tenant(request: Request, *, confirm: str) -> Response:

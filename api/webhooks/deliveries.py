@@ -25,9 +25,9 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _CURSOR = cursor(lambda text: text if _ID.fullmatch(text) else None)
 
 
-@router.get("/{webhook_id}/deliveries", responses=said.LOG, summary="Read the delivery log")
+@router.get("/{webhook_id}/deliveries", responses=said.LOG, summary="List deliveries")
 @takes(after=_CURSOR, limit=LIMIT)
-async def log(request: Request, webhook_id: str, *, after: str | None, limit: int) -> Response:
+async def list_deliveries(request: Request, webhook_id: str, *, after: str | None, limit: int) -> Response:
     """What was told to the webhook, the newest first, with every attempt: for seven days, and at most 10,000."""
     context = context_of(request)
     webhook = await find(context, tenant_of(request), webhook_id)
@@ -39,9 +39,9 @@ async def log(request: Request, webhook_id: str, *, after: str | None, limit: in
     "/{webhook_id}/deliveries/{delivery_id}/replay",
     status_code=202,
     responses=said.REPLAYED,
-    summary="Deliver a message again",
+    summary="Replay a delivery",
 )
-async def replay(request: Request, webhook_id: str, delivery_id: str) -> Response:
+async def replay_delivery(request: Request, webhook_id: str, delivery_id: str) -> Response:
     """Sends the same message with the same `webhook-id` once more, at once; one that is under way goes on as it is."""
     context, tenant = context_of(request), tenant_of(request)
     await find(context, tenant, webhook_id)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import BaseModel
-
 from api.http.openapi import (
     BODY_ERRORS,
     LOCATION,
+    json_body,
+    schemas_of,
     with_problems,
 )
 from api.webhooks.schemas import (
@@ -43,15 +41,6 @@ REPLAYED = SENT
 LOG = with_problems({200: {"model": DeliveryPageView, "description": "As it is"}}, *_HERE, tree.InvalidField)
 
 
-def _body(kind: type[BaseModel], example: dict[str, Any], *, required: bool) -> dict[str, Any]:
-    # The kinds that it refers to are in the answers as well, so the document has them.
-    schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    content = {"application/json": {"schema": schema, "example": example}}
-    return {"requestBody": {"required": required, "content": content}}
-
-
-NEW_BODY = _body(
-    NewWebhook, {"url": "https://example.com/troupe", "events": ["job.succeeded", "job.failed"]}, required=True
-)
-ROTATE_BODY = _body(Rotation, {"old_valid_s": 3600}, required=False)
+NEW_BODY = json_body(NewWebhook, {"url": "https://example.com/troupe", "events": ["job.succeeded", "job.failed"]})
+ROTATE_BODY = json_body(Rotation, {"old_valid_s": 3600}, required=False)
+COMPONENTS = schemas_of(NewWebhook, Rotation)

@@ -41,8 +41,8 @@ _BODY_BYTES = 16_384
 _Body = TypeVar("_Body", bound=RequestModel)
 
 
-@router.post("", status_code=201, responses=said.MADE, openapi_extra=said.NEW_BODY, summary="Make a webhook")
-async def add(request: Request) -> Response:
+@router.post("", status_code=201, responses=said.MADE, openapi_extra=said.NEW_BODY, summary="Create a webhook")
+async def create_webhook(request: Request) -> Response:
     """From now on the address hears of what ends. The answer is the only one that shows the secret."""
     context, tenant = context_of(request), tenant_of(request)
     asked = await _body(request, NewWebhook)
@@ -56,20 +56,20 @@ async def add(request: Request) -> Response:
 
 
 @router.get("", responses=said.ALL, summary="List webhooks")
-async def all_of(request: Request) -> Response:
+async def list_webhooks(request: Request) -> Response:
     """All webhooks of the caller."""
     found = await context_of(request).webhooks.all_of(tenant_of(request))
     return answer(WebhooksView(webhooks=tuple(webhook_view(webhook) for webhook in found)))
 
 
-@router.get("/{webhook_id}", responses=said.ONE, summary="Look at a webhook")
-async def look(request: Request, webhook_id: str) -> Response:
+@router.get("/{webhook_id}", responses=said.ONE, summary="Get a webhook")
+async def get_webhook(request: Request, webhook_id: str) -> Response:
     """The webhook, without its secret."""
     return answer(webhook_view(await find(context_of(request), tenant_of(request), webhook_id)))
 
 
 @router.delete("/{webhook_id}", status_code=204, responses=said.DELETED, summary="Delete a webhook")
-async def drop(request: Request, webhook_id: str) -> Response:
+async def delete_webhook(request: Request, webhook_id: str) -> Response:
     """Forgets the webhook, its log, and what it was still to hear."""
     _check_id(webhook_id)
     if not await context_of(request).webhooks.drop(tenant_of(request), webhook_id):
@@ -78,9 +78,9 @@ async def drop(request: Request, webhook_id: str) -> Response:
 
 
 @router.post(
-    "/{webhook_id}/rotate", responses=said.ROTATED, openapi_extra=said.ROTATE_BODY, summary="Change the secret"
+    "/{webhook_id}/rotate", responses=said.ROTATED, openapi_extra=said.ROTATE_BODY, summary="Rotate the secret"
 )
-async def rotate(request: Request, webhook_id: str) -> Response:
+async def rotate_webhook_secret(request: Request, webhook_id: str) -> Response:
     """Gives a new secret. Messages carry signatures with both until the old one ends; one before that ends at once."""
     context, tenant = context_of(request), tenant_of(request)
     asked = await _body(request, Rotation, empty=True)
@@ -90,8 +90,8 @@ async def rotate(request: Request, webhook_id: str) -> Response:
     return answer(secret_view(await find(context, tenant, webhook_id)))
 
 
-@router.post("/{webhook_id}/enable", responses=said.ONE, summary="Switch a webhook on")
-async def enable(request: Request, webhook_id: str) -> Response:
+@router.post("/{webhook_id}/enable", responses=said.ONE, summary="Enable a webhook")
+async def enable_webhook(request: Request, webhook_id: str) -> Response:
     """Ends what a 410 began: deliveries that waited go on. Of what ended meanwhile it hears nothing."""
     context, tenant = context_of(request), tenant_of(request)
     _check_id(webhook_id)
@@ -101,7 +101,7 @@ async def enable(request: Request, webhook_id: str) -> Response:
 
 
 @router.post("/{webhook_id}/test", status_code=202, responses=said.SENT, summary="Send a test message")
-async def test(request: Request, webhook_id: str) -> Response:
+async def test_webhook(request: Request, webhook_id: str) -> Response:
     """Sends a message of the type `webhook.test`, whatever the webhook asked to hear of."""
     context = context_of(request)
     _check_id(webhook_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,6 +40,24 @@ IN_JOBS = {
 }
 # Between workers; a job that was canceled is no error.
 AMONG_WORKERS = {tree.JobCanceled, tree.WorkerDraining, tree.LeaseLost, tree.CertificateUnusable}
+VERBS = (
+    "cancel",
+    "check",
+    "create",
+    "delete",
+    "download",
+    "enable",
+    "erase",
+    "get",
+    "list",
+    "replay",
+    "retry",
+    "rotate",
+    "submit",
+    "test",
+    "upload",
+    "watch",
+)
 BODIES = {"post /v1/jobs", "post /v1/photos", "post /v1/batches", "post /v1/webhooks"}
 
 
@@ -140,3 +160,19 @@ def test_what_holds_for_every_address_of_a_kind_is_said_of_each(
     assert {kind.code for kind in expected} <= said
     assert ("security" in operation) == (path not in OPEN)
     assert ("Idempotency-Key" in {one["name"] for one in operation.get("parameters", ())}) == (method == "post")
+
+
+def test_every_operation_has_a_name_of_its_own_that_begins_with_a_verb() -> None:
+    names = [operation["operationId"] for _, _, operation in OPERATIONS]
+    assert len(names) == len(set(names))
+    assert [name for name in names if not re.fullmatch(rf"({'|'.join(VERBS)})(_[a-z]+)+", name)] == []
+
+
+def test_all_problems_are_one_component() -> None:
+    schemas = {
+        json.dumps(answer["content"][PROBLEM_TYPE]["schema"])
+        for _, _, operation in OPERATIONS
+        for answer in operation["responses"].values()
+        if PROBLEM_TYPE in answer.get("content", {})
+    }
+    assert schemas == {'{"$ref": "#/components/schemas/Problem"}'}
