@@ -22,10 +22,11 @@ from shared.errors import BlobsRefused, BlobsUnavailable, RecordsUnavailable, To
 from shared.limits import BundleLimits, limits_of
 from shared.settings import Settings
 from shared.store.batches.store import AsyncBatchStore
-from shared.store.connection import connect_async
+from shared.store.connection import connect, connect_async
 from shared.store.jobs.erasure import Erasures
 from shared.store.jobs.live import LiveJobs
 from shared.store.jobs.store import AsyncJobStore
+from shared.store.owner import BucketOwner
 from shared.store.queue.state import QueueStates
 from shared.store.queue.totals import QueueTotals
 from shared.store.queue.workers import WorkerRegistry
@@ -67,6 +68,7 @@ class Context:
     webhooks: WebhookStore
     blobs: BlobStore
     eraser: Eraser
+    owner: BucketOwner
     decoding: CapacityLimiter
     unpacking: CapacityLimiter
     checking: CapacityLimiter
@@ -98,6 +100,8 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
     """Opens the stores and closes them again. Servers that do not answer yet are no reason not to start."""
     client = connect_async(settings)
     blobs = BlobStore(settings)
+    blocking = connect(settings)
+    owner = BucketOwner(blocking, settings, blobs)
     read_line = line_reader(blobs)
     jobs = AsyncJobStore(client, settings, read_line)
     live = LiveJobs(jobs)
@@ -114,6 +118,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
         batches=batches,
         webhooks=webhooks,
         blobs=blobs,
+        owner=owner,
         settings=settings,
     )
     stop = asyncio.Event()
@@ -136,6 +141,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             webhooks=webhooks,
             blobs=blobs,
             eraser=eraser,
+            owner=owner,
             decoding=CapacityLimiter(_DECODED_AT_ONCE),
             unpacking=CapacityLimiter(_FORMS_AT_ONCE),
             checking=CapacityLimiter(_CHECKED_AT_ONCE),
@@ -149,6 +155,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
         await live.stop()
         await jobs.stop()
         await client.aclose()
+        blocking.close()
 
 
 async def _until_it_answers(start: Callable[[], Awaitable[None]]) -> None:

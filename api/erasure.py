@@ -27,6 +27,7 @@ from shared.settings import Settings
 from shared.stages import Stage
 from shared.store.batches.store import AsyncBatchStore
 from shared.store.jobs.erasure import Erasing, Erasures, Remaining
+from shared.store.owner import BucketNotOwned, BucketOwner
 from shared.store.tenants.audit import Action, AuditLog
 from shared.store.webhooks.store import WebhookStore
 from shared.telemetry.log import get_logger
@@ -36,6 +37,8 @@ LATER = {"Retry-After": "2"}
 _AT_ONCE = 100
 _TOGETHER = 8
 _LOOKED_AT_ONCE = 1000
+# How soon an API process says that the bucket is no longer its fleet's.
+_LOOK_EVERY_S = 30.0
 _log = get_logger(__name__)
 
 
@@ -51,6 +54,7 @@ class Eraser:
     batches: AsyncBatchStore
     webhooks: WebhookStore
     blobs: BlobStore
+    owner: BucketOwner
     settings: Settings
 
     async def erase_job(self, job_id: str, tenant: str, by: str = "") -> Erasing:
@@ -99,6 +103,7 @@ class Eraser:
         """Sweeps until it is stopped. Of several processes one does it."""
         while not stop.is_set():
             try:
+                await self._look_at_owner()
                 if await self.records.take_turn("sweep", self.settings.sweep_every_s):
                     await self.sweep()
                 if await self.records.take_turn("collect", self.settings.orphan_s):
@@ -109,6 +114,12 @@ class Eraser:
                 _log.exception("sweep_broke")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self.settings.sweep_every_s)
+
+    async def _look_at_owner(self) -> None:
+        try:
+            await asyncio.to_thread(self.owner.look_again, _LOOK_EVERY_S)
+        except (TransientError, BlobsRefused) as error:
+            _log.warning("owner_not_known", code=error.code, detail=error.message)
 
     async def sweep(self) -> None:
         """Erases the jobs and batches whose time is over, and what is left of photos and tenants that were to go."""
@@ -135,10 +146,22 @@ class Eraser:
         """Erases stage results that no job has, files of no batch, expired photos and idle uploads, if they are older.
 
         Gives how many results, batches, photos and uploads. What nobody has of one page goes before the next is looked
-        at.
+        at. Erases nothing in a bucket that is not this fleet's: whose records name its blobs is not known here.
         """
+        if not (await asyncio.to_thread(self.owner.look)).owned:
+            return 0
+        counts = Counter[str]()
+        try:
+            await self._collect(counts, older_than_s)
+        except BucketNotOwned as error:
+            _log.warning("collecting_stopped", reason=str(error))
+        if counts.total():
+            _log.info("orphans_erased", **counts)
+        return counts.total()
+
+    async def _collect(self, counts: Counter[str], older_than_s: float) -> None:
         before = time.time() - older_than_s
-        pages, counts = things_in(self.blobs.listed("")), Counter[str]()
+        pages = things_in(self.blobs.listed(""))
         while page := await asyncio.to_thread(lambda: list(islice(pages, _LOOKED_AT_ONCE))):
             old = [thing for thing in page if thing.written_at <= before]
             counts["results"] += await self._collect_results([one.name for one in old if one.kind is Kind.RESULT])
@@ -147,14 +170,13 @@ class Eraser:
             batches = {one.name: one.tenant for one in old if one.kind is Kind.BATCH}
             dropped = await self.batches.orphans(sorted(batches))
             for batch_id in sorted(dropped):
-                await self._delete(batch_folder(batches[batch_id], batch_id))
+                await self._delete_orphan(batch_folder(batches[batch_id], batch_id))
             counts["batches"] += len(dropped)
             stale = [one.name for one in old if one.kind is Kind.UPLOAD]
-            await asyncio.to_thread(self.blobs.delete, stale)
+            if stale:
+                await asyncio.to_thread(self.owner.confirm)
+                await asyncio.to_thread(self.blobs.delete, stale)
             counts["uploads"] += len(stale)
-        if counts.total():
-            _log.info("orphans_erased", **counts)
-        return counts.total()
 
     async def _collect_results(self, results: Sequence[str]) -> int:
         """Deletes those of the results (`{tenant}/{stage}/{digest}`) that no job has; gives how many."""
@@ -162,7 +184,7 @@ class Eraser:
         for result in await self.records.lone(results):
             # Asked again: a job may have found it since.
             if await self.records.abandon(result):
-                await self._delete(stage_folder(*result.split("/")))
+                await self._delete_orphan(stage_folder(*result.split("/")))
                 count += 1
         return count
 
@@ -170,7 +192,7 @@ class Eraser:
         """Deletes those of the photos (tenant, id) that nobody may use; gives how many."""
         unknown = await self.records.unknown(photos)
         # Asked again, one by one: it may have been uploaded since.
-        return sum([await self._clear(tenant, photo_id) for tenant, photo_id in unknown])
+        return sum([await self._clear(tenant, photo_id, orphan=True) for tenant, photo_id in unknown])
 
     async def _erase_batch(self, batch: Batch) -> None:
         """A batch that is over: the jobs of its lines, its files, and last its record."""
@@ -194,13 +216,16 @@ class Eraser:
                     await self.records.forget_faces_of(left, digest)
         await self.records.forget(left.job_id)
 
-    async def _clear(self, tenant: str, photo_id: str) -> bool:
-        """Deletes the bytes of a photo that nobody may use. False when it was uploaded again: then it stays."""
+    async def _clear(self, tenant: str, photo_id: str, *, orphan: bool = False) -> bool:
+        """Deletes the bytes of a photo that nobody may use. False when it was uploaded again: then it stays.
+
+        orphan: nobody asked for it; raises BucketNotOwned where it may be another fleet's.
+        """
         if not await self.records.clear(tenant, photo_id):
             return False
         try:
-            await self._delete(photo_key(tenant, photo_id))
-        except (TransientError, BlobsRefused):
+            await (self._delete_orphan if orphan else self._delete)(photo_key(tenant, photo_id))
+        except (TransientError, BlobsRefused, BucketNotOwned):
             await self.records.cleared(tenant, photo_id, gone=False)
             raise
         await self.records.cleared(tenant, photo_id, gone=True)
@@ -218,6 +243,11 @@ class Eraser:
     async def _erase_all_faces(self, tenant: str, photo_id: str) -> None:
         while not await self._erase_faces(tenant, photo_id):
             pass
+
+    async def _delete_orphan(self, prefix: str) -> None:
+        """Deletes what Redis said that nobody has, unless it is no longer the Redis that knows."""
+        await asyncio.to_thread(self.owner.confirm)
+        await self._delete(prefix)
 
     async def _delete(self, prefix: str) -> None:
         await asyncio.to_thread(self.blobs.erase, prefix)

@@ -58,7 +58,13 @@ def check_servers(settings: Settings, blobs: BlobStore | None) -> list[Problem]:
     if broker is not None and broker != settings.redis_address:
         with connect(settings.model_copy(update={"redis_url": settings.broker_url})) as client:
             found += _look_at_redis(client, broker)
-    return found + (check_bucket(blobs, settings) if blobs else [])
+    if blobs is None:
+        return found
+    found += check_bucket(blobs, settings)
+    if not any(problem.fatal for problem in found):
+        # Before anything is written: a bucket with blobs would have to be asked after.
+        _claim_bucket(settings, blobs)
+    return found
 
 
 def check_bucket(blobs: BlobStore, settings: Settings) -> list[Problem]:
@@ -74,6 +80,13 @@ def check_bucket(blobs: BlobStore, settings: Settings) -> list[Problem]:
         words = f"{name} fails at {lack.operation!r} in bucket {settings.s3_bucket} (TROUPE_S3_...): {lack.words}"
         found.append(Problem(words=words, fatal=lack.fatal))
     return found
+
+
+def _claim_bucket(settings: Settings, blobs: BlobStore) -> None:
+    from shared.store.owner import BucketOwner  # noqa: PLC0415 - boto3 is not for those who have no blobs
+
+    with connect(settings) as client:
+        BucketOwner(client, settings, blobs).look()
 
 
 def judge_redis(name: str, info: Mapping[str, Any]) -> list[Problem]:

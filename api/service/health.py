@@ -42,6 +42,8 @@ async def check_readiness(request: Request) -> Response:
     checks = (redis, s3, *workers)
     startup: Startup = request.app.state.startup
     warnings = tuple(problem.words for problem in startup.problems)
+    if context.owner.last is not None and not context.owner.last.owned:
+        warnings += (context.owner.last.words,)
     if not is_known(request):
         checks = tuple(CheckView(name=one.name, ok=one.ok, detail=_outline(one)) for one in checks)
         warnings = ()

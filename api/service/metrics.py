@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from api.context import Context, context_of
 from api.service.http_metrics import Requests
 from api.service.openapi import METRICS_ANSWERS
-from api.service.queue_metrics import families
+from api.service.queue_metrics import families, owner_family
 from shared.errors import RecordsUnavailable
 from shared.telemetry.log import get_logger
 from shared.telemetry.metrics import meters
@@ -93,10 +93,13 @@ class _Found(CollectorRegistry):
 async def _read(context: Context) -> list[Metric]:
     try:
         async with asyncio.timeout(_READ_S):
-            return list(families(await context.totals.read(), await context.jobs.workers()))
+            return [
+                owner_family(context.owner.last),
+                *families(await context.totals.read(), await context.jobs.workers()),
+            ]
     except (RecordsUnavailable, TimeoutError) as error:
         log.warning("queue_not_read", error=str(error))
-        return list(families(None, []))
+        return [owner_family(context.owner.last), *families(None, [])]
 
 
 @router.get("/metrics", responses=METRICS_ANSWERS, summary="Get metrics for Prometheus")

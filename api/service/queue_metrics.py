@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from shared.job import Lane, Status
 from shared.stages import Stage
+from shared.store.owner import Ownership
 from shared.store.queue.totals import TENANT_CLASSES, LaneTotals, Totals
 from shared.store.queue.values import WorkerStatus
 
@@ -49,6 +50,12 @@ def families(totals: Totals | None, workers: list[WorkerStatus]) -> Iterator[Met
     yield _gauge("troupe_webhook_late_seconds", words, [], [([], totals.late_s)])
     yield _gauge("troupe_speed_units", "Units a second of one generation worker", [], [([], totals.speed)])
     yield from _counts(totals)
+
+
+def owner_family(ownership: Ownership | None) -> Metric:
+    """Whether the bucket is this fleet's; without a sample until this process has looked."""
+    words = "Whether the bucket belongs to this fleet: blobs that no record names are collected in no other"
+    return _gauge("troupe_bucket_owned", words, [], [] if ownership is None else [([], ownership.owned)])
 
 
 def _lanes(totals: Totals, workers: list[WorkerStatus]) -> Iterator[Metric]:

@@ -90,7 +90,7 @@ class ReadyView(BaseModel):
     ready: bool
     checks: tuple[CheckView, ...]
     warnings: tuple[str, ...] = Field(
-        description="What the API found at its start that does not stop it; only for who shows a key, or where none is "
-        "asked for",
+        description="What the API found at its start that does not stop it, and why it collects no orphans if so; only "
+        "for who shows a key, or where none is asked for",
         examples=[["Redis at redis:6379 keeps no append-only file: a crash loses the jobs since its last snapshot"]],
     )

@@ -1,6 +1,7 @@
 """Bytes in one S3 bucket: put, get, sign. Vendor errors become ours here."""
 
 from shared.blob_store.keys import (
+    OWNER_KEY,
     batch_folder,
     batch_key,
     faces_key,
@@ -13,6 +14,7 @@ from shared.blob_store.keys import (
 from shared.blob_store.store import UPLOAD_S, Blob, BlobStore
 
 __all__ = [
+    "OWNER_KEY",
     "UPLOAD_S",
     "Blob",
     "BlobStore",

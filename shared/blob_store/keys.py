@@ -5,7 +5,7 @@
     {tenant}/uploads/{upload id}                    a photo as it came to a signed address, until it is taken in
     {tenant}/stages/{stage}/{order digest}/{file}   what a stage made; `output.json` is written last: then it is whole
     {tenant}/batches/{batch id}/...                 lines and logs of a batch, see shared/batch_files.py
-    .fleet                                          the owner of the bucket, see shared/blob_store/owner.py
+    .fleet                                          the owner of the bucket, see shared/store/owner.py
     .probe/{random}                                 what the check at the start of a process writes and deletes
 
 No tenant's name begins with a dot.

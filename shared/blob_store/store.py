@@ -139,7 +139,7 @@ class BlobStore:
         return False
 
     def listed(self, prefix: str) -> Iterator[Blob]:
-        """Every blob whose key begins so, in the order of the keys."""
+        """Every blob of a tenant whose key begins so, in the order of the keys."""
         pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix))
         while True:
             # Only the requests: what a reader of this iterator raises is its own.
@@ -148,6 +148,9 @@ class BlobStore:
             if page is None:
                 return
             for found in page.get("Contents", ()):
+                # The owner's marker and the blobs of the start-up check are no tenant's.
+                if found["Key"].startswith("."):
+                    continue
                 yield Blob(key=found["Key"], written_at=found["LastModified"].timestamp())
 
     def erase(self, prefix: str) -> int:

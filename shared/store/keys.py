@@ -12,6 +12,8 @@
     {p}:fading                    set     {t}/{photo} of erased photos of whose faces some are still to be erased
     {p}:fading:{tenant}:{photo}   set     digests of those identify results
     {p}:strays                    set     {t}/{stage}/{digest} of results to erase whoever has them
+    {p}:fleet                     hash    id: the marker of the bucket has the same (store/owner.py); marked: it was
+                                          written once; forgotten: an operator gave the bucket up
     {p}:leaving                   zset    tenants of which all is to go; score = since when (s)
     {p}:sweep, {p}:collect        string  somebody erases, or looks for blobs that nobody has, just now; both expire
     {p}:ready:{lane}:{tenant}     zset    jobs that wait for their turn; score = when submitted (s)
@@ -136,6 +138,16 @@ built inside the scripts, so Redis must be a single instance (with replicas, if 
 """
 
 from __future__ import annotations
+
+
+def fleet_key(prefix: str) -> str:
+    """Key of the id that the marker of the bucket has, too."""
+    return f"{prefix}:fleet"
+
+
+def history_keys(prefix: str) -> tuple[str, ...]:
+    """Keys of which one is there as soon as anything was ever submitted, or a tenant had a key."""
+    return tuple(f"{prefix}:{name}" for name in ("events", "counts", "kept", "keptbatches", "keys"))
 
 
 def job_key(prefix: str, job_id: str) -> str:

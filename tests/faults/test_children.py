@@ -12,6 +12,7 @@ from compose.servers import HOST, free_port
 from shared.stages import Stage
 from tests.faults.conftest import WorkerRegistry
 from tests.support.queue_rig import Rig
+from tests.support.s3_stand_in import s3_stand_in
 from tests.support.servers import s3_server
 
 
@@ -122,6 +123,23 @@ def test_a_worker_that_waits_for_s3_stops_when_it_is_asked_to(stand: Rig) -> Non
     stand.until("that S3 is missed", lambda: "S3 server did not open the bucket" in reasons(stand))
     stand.stop_worker(worker)
     assert worker.process.returncode == 0
+
+
+def test_a_worker_whose_rights_at_s3_were_taken_fails_one_job_with_a_code_and_takes_the_next_when_they_are_back(
+    stand: Rig,
+) -> None:
+    with s3_stand_in() as server:
+        stand.start_worker("all", s3_endpoint_url=server.url)
+        stand.until("a ready worker", stand.ready)
+        server.quirks.refused["PUT"] = (403, "AccessDenied")
+        job = stand.wait_until_done(stand.submit())
+        assert job.error is not None
+        assert (job.error.code, job.error.retryable, job.error.stage) == ("blobs_refused", False, Stage.VERIFY)
+        stand.until("that it says so", lambda: "the S3 server refuses to put" in reasons(stand))
+        assert stand.ready() == []
+        other = stand.submit()
+        del server.quirks.refused["PUT"]
+        assert stand.wait_until_done(other).status == "succeeded"
 
 
 def test_a_worker_tells_of_its_device_and_its_pace(stand: Rig) -> None:

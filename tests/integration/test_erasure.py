@@ -26,6 +26,7 @@ from shared.stages import STAGES, Stage
 from shared.store.connection import connect
 from shared.store.jobs.erasure import Erasing
 from shared.store.jobs.leases import JobStore
+from shared.store.owner import BucketOwner
 from tests.support.api_server import ApiServer, png_bytes
 from tests.support.queue_records import Records
 
@@ -50,6 +51,7 @@ HARMLESS = {
     "made",
     "largest",
     "counts",
+    "fleet",
     # Who did what, as ids: test_audit looks inside.
     "audit",
     "read",
@@ -112,6 +114,8 @@ def still(settings: Settings) -> Iterator[House]:
     """Records and a bucket in which nothing goes by itself."""
     made = House(settings=settings)
     made.blobs().ensure_bucket()
+    # As every process does when it starts.
+    BucketOwner(made.redis, settings, made.blobs()).look()
     yield made
     made.close()
 

@@ -51,7 +51,7 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
     return Loaded(
         stages=stages,
         warm_up=partial(warm_up, folder),
-        connect=blobs.ensure_bucket,
+        connect=blobs.reach,
         device_status=lambda: GAUGE,
         device_works=lambda: not broken.exists(),
     )

@@ -156,6 +156,10 @@ class Holder:
     attempts: Attempts = field(default_factory=lambda: Attempts(QUICK))
     paces: list[tuple[int, float]] = field(default_factory=list)
     asked: int = 0
+    left: list[str] = field(default_factory=list)
+
+    def leave_until_reached(self, reason: str) -> None:
+        self.left.append(reason)
 
     def give_up_where_the_device_did(self) -> None:
         self.asked += 1

@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 from api.service.http_metrics import Requests
-from api.service.queue_metrics import OWN_FAULTS, families
+from api.service.queue_metrics import OWN_FAULTS, families, owner_family
 from compose.processes import ROOT
 from shared.errors import RequestError, TroupeError
+from shared.store.owner import Ownership
 from shared.store.queue.totals import Totals
 from shared.store.queue.values import WorkerStatus
 from shared.telemetry.metrics import meters
@@ -57,7 +58,7 @@ def told() -> dict[str, set[str]]:
         )
     ]
     found: dict[str, set[str]] = {name: set() for name in GIVEN}
-    for family in (*requests.collect(), *families(totals, workers)):
+    for family in (*requests.collect(), *families(totals, workers), owner_family(Ownership())):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
     for meter in vars(meters()).values():

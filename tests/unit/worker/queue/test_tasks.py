@@ -6,6 +6,7 @@ import pytest
 from celery.exceptions import Ignore
 
 from shared.errors import (
+    BlobsRefused,
     BlobsUnavailable,
     JobCanceled,
     LeaseLost,
@@ -96,6 +97,7 @@ def test_work_that_came_to_nothing_ends_its_chain(ending: Report) -> None:
         (JobCanceled("taken back"), "canceled"),
         (WorkerDraining("going away"), "release"),
         (BlobsUnavailable("S3 is away"), "retry 5"),
+        (BlobsRefused("no right to write"), "fail"),
         (OutOfMemory("no room"), "retry 1"),
         (NoFace("no face"), "fail"),
         (RuntimeError("a secret"), "fail"),
