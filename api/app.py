@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from api.auth.middleware import OPEN, READS, Access
+from api.auth.middleware import OPEN_PATHS, READ_METHODS, AccessMiddleware
 from api.batches import downloads
 from api.batches import events as batch_events
 from api.batches import openapi as batches_openapi
@@ -20,7 +20,7 @@ from api.batches import routes as batches
 from api.context import open_context
 from api.http.fast_routes import make_fast
 from api.http.openapi import complete, description
-from api.http.problems import add_error_answers
+from api.http.problems import add_problem_handlers
 from api.http.reference import add_reference
 from api.idempotency import Idempotency
 from api.jobs import events, listing, pictures
@@ -60,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_context(settings) as context:
             app.state.context = context
-            async with app.state.exposition.own_port(context):
+            async with app.state.metrics_endpoint.own_port(context):
                 yield
         if spans is not None:
             await asyncio.to_thread(spans.close)
@@ -77,7 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.startup = Startup(lambda: check_servers(settings, BlobStore(settings)))
-    exposition = app.state.exposition = MetricsEndpoint()
+    metrics_endpoint = app.state.metrics_endpoint = MetricsEndpoint()
     here = settings.metrics and not settings.metrics_port
     for subject in (
         jobs,
@@ -110,13 +110,13 @@ def create_app(settings: Settings) -> FastAPI:
                 route.app = Idempotency(route.app)
     add_reference(app)
     add_page(app, settings)
-    add_error_answers(app)
-    app.add_middleware(Access)
+    add_problem_handlers(app)
+    app.add_middleware(AccessMiddleware)
     if spans is not None:
         app.add_middleware(TracingMiddleware, spans)
     if settings.metrics:
         inside = app.build_middleware_stack
-        app.build_middleware_stack = lambda: MetricsMiddleware(inside(), exposition.requests)  # type: ignore[method-assign]
+        app.build_middleware_stack = lambda: MetricsMiddleware(inside(), metrics_endpoint.requests)  # type: ignore[method-assign]
     # FastAPI's own way to extend its document.
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
@@ -141,7 +141,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas["JobView"]["examples"] = [jobs_openapi.job_example()]
         schemas["BatchView"]["examples"] = [batches_openapi.batch_example()]
         schemas["AuditPageView"]["examples"] = [audit_example()]
-        complete(document, app.routes, open_paths=OPEN, reads=READS)
+        complete(document, app.routes, open_paths=OPEN_PATHS, reads=READ_METHODS)
         document["webhooks"] = messages()
         app.openapi_schema = document
     return app.openapi_schema

@@ -61,9 +61,9 @@ class Context:
     audit: AuditLog
     queue: QueueStates
     totals: QueueTotals
-    crew: WorkerRegistry
+    worker_registry: WorkerRegistry
     keys: KeyRing
-    looks: ReadLimit
+    read_limit: ReadLimit
     live: LiveJobs
     webhooks: WebhookStore
     blobs: BlobStore
@@ -133,10 +133,10 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             audit=audit,
             queue=QueueStates(client, settings, jobs),
             totals=QueueTotals(client, settings),
-            crew=WorkerRegistry(client, settings),
+            worker_registry=WorkerRegistry(client, settings),
             keys=KeyRing(client, settings),
             # Without keys there is one tenant, whoever it is: nobody to protect from another.
-            looks=ReadLimit(settings.reads_per_s if settings.auth else 0, time.monotonic),
+            read_limit=ReadLimit(settings.reads_per_s if settings.auth else 0, time.monotonic),
             live=live,
             webhooks=webhooks,
             blobs=blobs,

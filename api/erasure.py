@@ -33,7 +33,7 @@ from shared.store.webhooks.store import WebhookStore
 from shared.telemetry.log import get_logger
 
 # What an answer says while something is still to go.
-LATER = {"Retry-After": "2"}
+RETRY_LATER = {"Retry-After": "2"}
 _AT_ONCE = 100
 _TOGETHER = 8
 _LOOKED_AT_ONCE = 1000
@@ -161,7 +161,7 @@ class Eraser:
 
     async def _collect(self, counts: Counter[str], older_than_s: float) -> None:
         before = time.time() - older_than_s
-        pages = things_in(self.blobs.listed(""))
+        pages = entries_in(self.blobs.listed(""))
         while page := await asyncio.to_thread(lambda: list(islice(pages, _LOOKED_AT_ONCE))):
             old = [thing for thing in page if thing.written_at <= before]
             counts["results"] += await self._collect_results([one.name for one in old if one.kind is Kind.RESULT])
@@ -263,7 +263,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Thing:
+class Entry:
     """Blobs that go together.
 
     name: a result's `{tenant}/{stage}/{digest}`, an upload's key, the id of a photo or batch; written_at: the newest.
@@ -275,12 +275,12 @@ class Thing:
     written_at: float
 
 
-def things_in(blobs: Iterable[Blob]) -> Iterator[Thing]:
+def entries_in(blobs: Iterable[Blob]) -> Iterator[Entry]:
     """What these blobs are, in the order of their keys; what belongs to nothing is left out. Holds one at a time."""
     for place, some in groupby(blobs, key=lambda blob: _place_of(blob.key)):
         if place is not None:
             kind, tenant, name = place
-            yield Thing(kind=kind, tenant=tenant, name=name, written_at=max(blob.written_at for blob in some))
+            yield Entry(kind=kind, tenant=tenant, name=name, written_at=max(blob.written_at for blob in some))
 
 
 def _place_of(key: str) -> tuple[Kind, str, str] | None:

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.auth.middleware import tenant_of
 from api.context import context_of
 from api.http.fingerprint import CONSENT_HEADER, Fingerprint
-from api.http.problems import FieldError, answer_to, problem
+from api.http.problems import FieldError, problem, problem_of_error
 from shared.errors import IdempotencyMismatch, IdempotencyRunning, InvalidField, RecordsUnavailable
 from shared.store.tenants.idempotency import LEASE_S, IdempotencyStore, Recorded, RecordedResponse
 from shared.telemetry.log import get_logger
@@ -37,7 +37,7 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
+class IdempotentRequest:
     """The one turn of a request with a key; its route finds it by `new_id`."""
 
     seed: str
@@ -53,8 +53,8 @@ def new_id(request: Request) -> str:
 
     Ask for it when the body has been read.
     """
-    turn: Turn | None = request.scope.get("turn")
-    return secrets.token_hex(16) if turn is None else turn.new_id()
+    found: IdempotentRequest | None = request.scope.get("idempotent")
+    return secrets.token_hex(16) if found is None else found.new_id()
 
 
 class Idempotency:
@@ -83,7 +83,7 @@ class Idempotency:
         try:
             answer = await keyed.answer(self._route)
         except RecordsUnavailable as error:
-            answer = answer_to(error)
+            answer = problem_of_error(error)
         await answer(scope, receive, send)
 
 
@@ -127,7 +127,7 @@ class _Keyed:
     async def _first(self, route: ASGIApp, seed: str) -> Response:
         fingerprint = self._fingerprint()
         scope = self._request.scope
-        scope["turn"] = Turn(seed=seed, fingerprint=fingerprint)
+        scope["idempotent"] = IdempotentRequest(seed=seed, fingerprint=fingerprint)
         body, caught = _Body(self._request.receive, fingerprint), _Caught()
         holding = asyncio.create_task(self._hold())
         try:

@@ -17,12 +17,12 @@ from shared.errors import NoPicture
 from shared.store.tenants.audit import Action
 
 # What is looked at again and again while it changes, a picture that emerges or a batch's lines, is one reading an hour.
-AGAIN_S = 3600
+REPEAT_S = 3600
 _PNG = "image/png"
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditRead:
+class AuditedRead:
     """What is about to be given out. subject: id of the job, photo or batch; detail: which of its pictures or files."""
 
     action: Action
@@ -31,7 +31,7 @@ class AuditRead:
     once_s: int = 0
 
 
-async def record_read(request: Request, reading: AuditRead) -> None:
+async def record_read(request: Request, reading: AuditedRead) -> None:
     """Notes it; call this when it is sure that there is something to give. Raises RecordsUnavailable."""
     await context_of(request).audit.note(
         tenant_of(request),
@@ -43,7 +43,7 @@ async def record_read(request: Request, reading: AuditRead) -> None:
     )
 
 
-async def png_answer(request: Request, context: Context, key: str, reading: AuditRead) -> Response:
+async def png_response(request: Request, context: Context, key: str, reading: AuditedRead) -> Response:
     """A redirect to the stored PNG of this key, or its bytes where the request says `Accept: image/png`.
 
     Raises NoPicture when the bytes are no longer stored, RecordsUnavailable or BlobsUnavailable.

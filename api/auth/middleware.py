@@ -8,18 +8,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.context import Context
 from api.http.paths import JOBS
-from api.http.problems import answer_to
+from api.http.problems import problem_of_error
 from shared.errors import RateLimited, TroupeError, Unauthorized
 from shared.store.tenants.audit import NO_KEY
 from shared.store.tenants.charge import Charge, LimitState
 from shared.tenant import DEFAULT_TENANT
 
 # What answers without a key: it tells nothing of anybody.
-OPEN = frozenset({"/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
 # What the files of the page begin with, which are the same for everybody.
 PAGE = "/page/"
 # Looks are cheap: they are counted in this process alone, and generously.
-READS = frozenset({"GET", "HEAD", "OPTIONS"})
+READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = "bearer "
 
 
@@ -40,18 +40,18 @@ def key_of(request: Request) -> str:
     return key
 
 
-def is_known(request: Request) -> bool:
+def is_authenticated(request: Request) -> bool:
     """Whether it is known who asks: on an open address nobody has to say."""
     return request.scope.get("tenant") is not None
 
 
-def receipt_of(request: Request) -> Charge:
+def charge_of(request: Request) -> Charge:
     """Where it is written what this request, which makes or changes something, counts as."""
-    charge: Charge = request.scope["receipt"]
+    charge: Charge = request.scope["charge"]
     return charge
 
 
-class Access:
+class AccessMiddleware:
     """The app behind the door: what passes has its tenant in its scope; on an open address it may be None."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -64,24 +64,24 @@ class Access:
             return
         context: Context = scope["app"].state.context
         try:
-            scope["tenant"], scope["key"] = await _asking(scope, context)
+            scope["tenant"], scope["key"] = await _authenticate(scope, context)
         except TroupeError as error:
-            if scope["path"] not in OPEN and not scope["path"].startswith(PAGE):
-                await answer_to(error)(scope, receive, send)
+            if scope["path"] not in OPEN_PATHS and not scope["path"].startswith(PAGE):
+                await problem_of_error(error)(scope, receive, send)
                 return
             scope["tenant"] = None
         if scope["tenant"] is None:
             await self._app(scope, receive, send)
-        elif scope["method"] not in READS:
-            await self._counted(scope, receive, send, context)
-        elif context.looks.are_limited and scope["path"] not in OPEN:
-            await self._looked(scope, receive, send, context)
+        elif scope["method"] not in READ_METHODS:
+            await self._serve_write(scope, receive, send, context)
+        elif context.read_limit.is_enabled and scope["path"] not in OPEN_PATHS:
+            await self._serve_read(scope, receive, send, context)
         else:
             await self._app(scope, receive, send)
 
-    async def _looked(self, scope: Scope, receive: Receive, send: Send, context: Context) -> None:
+    async def _serve_read(self, scope: Scope, receive: Receive, send: Send, context: Context) -> None:
         """Serves a look, and says what the tenant has left of them."""
-        look = context.looks.count(scope["tenant"])
+        look = context.read_limit.count(scope["tenant"])
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -93,13 +93,13 @@ class Access:
                 f"more looks than this tenant may take; the next one passes in {look.wait_s} s",
                 retry_after_s=look.wait_s,
             )
-            await answer_to(error)(scope, receive, told)
+            await problem_of_error(error)(scope, receive, told)
         else:
             await self._app(scope, receive, told)
 
-    async def _counted(self, scope: Scope, receive: Receive, send: Send, context: Context) -> None:
+    async def _serve_write(self, scope: Scope, receive: Receive, send: Send, context: Context) -> None:
         """Serves a request that counts; every answer to it says what the tenant has left."""
-        charge = scope["receipt"] = Charge(by=scope["key"])
+        charge = scope["charge"] = Charge(by=scope["key"])
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start" and charge.allowances:
@@ -107,10 +107,10 @@ class Access:
             await send(message)
 
         try:
-            if not _counts_itself(scope):
+            if not _is_charged_later(scope):
                 await context.jobs.admit(scope["tenant"], charge)
         except TroupeError as error:
-            await answer_to(error)(scope, receive, told)
+            await problem_of_error(error)(scope, receive, told)
             return
         await self._app(scope, receive, told)
 
@@ -125,7 +125,7 @@ def rate_limit_headers(allowances: tuple[LimitState, ...]) -> dict[str, str]:
     return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(limits)}
 
 
-def _counts_itself(scope: Scope) -> bool:
+def _is_charged_later(scope: Scope) -> bool:
     """A job as JSON is counted in the step that queues it: no round trip more, and what is refused costs nothing.
 
     A form is counted before its photos are read.
@@ -137,7 +137,7 @@ def _counts_itself(scope: Scope) -> bool:
     return kind.startswith(b"application/json")
 
 
-async def _asking(scope: Scope, context: Context) -> tuple[str, str]:
+async def _authenticate(scope: Scope, context: Context) -> tuple[str, str]:
     """The tenant, and the id of its key."""
     if not context.settings.auth:
         return DEFAULT_TENANT, NO_KEY

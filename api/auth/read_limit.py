@@ -14,7 +14,7 @@ _WINDOW_S = 10
 _MOST_TENANTS = 10_000
 
 
-class Look(NamedTuple):
+class ReadCount(NamedTuple):
     """What became of a look. wait_s: when the next one passes, if this one does not; headers: what to tell, raw."""
 
     wait_s: int
@@ -26,16 +26,16 @@ class ReadLimit:
 
     def __init__(self, per_s: int, clock: Callable[[], float]) -> None:
         self._quota = per_s * _WINDOW_S
-        self._policy = (b"ratelimit-policy", b'"looks";q=%d;w=%d' % (self._quota, _WINDOW_S))
+        self._policy = (b"ratelimit-policy", b'"reads";q=%d;w=%d' % (self._quota, _WINDOW_S))
         self._clock = clock
         self._empty_s: dict[str, float] = {}
 
     @property
-    def are_limited(self) -> bool:
+    def is_enabled(self) -> bool:
         """Whether looks are counted at all."""
         return self._quota > 0
 
-    def count(self, tenant: str) -> Look:
+    def count(self, tenant: str) -> ReadCount:
         """Counts a look of the tenant, unless it is one too many."""
         now_s = self._clock()
         empty_s = max(now_s, self._empty_s.get(tenant, 0.0))
@@ -47,5 +47,5 @@ class ReadLimit:
                 self._empty_s = {name: one_s for name, one_s in self._empty_s.items() if one_s > now_s}
             self._empty_s[tenant] = empty_s = after_s
         left = int((_WINDOW_S - (empty_s - now_s)) * self._quota / _WINDOW_S + 1e-6)
-        told = b'"looks";r=%d;t=%d' % (left, math.ceil(empty_s - now_s))
-        return Look(wait_s, (self._policy, (b"ratelimit", told)))
+        told = b'"reads";r=%d;t=%d' % (left, math.ceil(empty_s - now_s))
+        return ReadCount(wait_s, (self._policy, (b"ratelimit", told)))

@@ -8,10 +8,10 @@ from typing import get_args
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.auth.audit_trail import AGAIN_S, AuditRead, record_read
+from api.auth.audit_trail import REPEAT_S, AuditedRead, record_read
 from api.batches import openapi as words
 from api.batches.files import MOST_ZIPPED, archive, manifest
-from api.batches.items import FIRST, Items, Place, place_of
+from api.batches.items import FIRST, ItemReader, Place, place_of
 from api.batches.routes import find_batch
 from api.batches.schemas import ItemPageView, ItemStatus
 from api.context import context_of
@@ -40,9 +40,9 @@ async def list_batch_items(
     more as long as `next` is given.
     """
     batch = await find_batch(request, batch_id)
-    found, following = await Items(context_of(request), batch).page(status, place or FIRST, limit)
+    found, following = await ItemReader(context_of(request), batch).page(status, place or FIRST, limit)
     if any(item.picture_url for item in found):
-        await record_read(request, _reading_of(batch, "items", once_s=AGAIN_S))
+        await record_read(request, _reading_of(batch, "items", once_s=REPEAT_S))
     view = ItemPageView(items=tuple(found), next=None if following is None else str(following))
     return Response(view.model_dump_json(), media_type="application/json")
 
@@ -53,7 +53,7 @@ async def list_batch_items(
 async def download_batch_output(request: Request, batch_id: str) -> Response:
     """The lines with a picture as JSONL, in the order in which they ended; while the batch runs, those so far."""
     batch = await find_batch(request, batch_id)
-    return await _file(request, Items(context_of(request), batch).lines("output"), _reading_of(batch, "output"))
+    return await _file(request, ItemReader(context_of(request), batch).lines("output"), _reading_of(batch, "output"))
 
 
 @router.get(
@@ -62,7 +62,7 @@ async def download_batch_output(request: Request, batch_id: str) -> Response:
 async def download_batch_errors(request: Request, batch_id: str) -> Response:
     """The lines without a picture as JSONL: invalid, failed, canceled, expired; while the batch runs, those so far."""
     batch = await find_batch(request, batch_id)
-    return await _file(request, Items(context_of(request), batch).lines("errors"), _reading_of(batch, "errors"))
+    return await _file(request, ItemReader(context_of(request), batch).lines("errors"), _reading_of(batch, "errors"))
 
 
 @router.get(
@@ -72,7 +72,7 @@ async def download_batch_manifest(request: Request, batch_id: str) -> Response:
     """A line of JSON a picture, with a signed address that expires."""
     batch = await find_batch(request, batch_id)
     context = context_of(request)
-    return await _file(request, manifest(context, Items(context, batch)), _reading_of(batch, "manifest"))
+    return await _file(request, manifest(context, ItemReader(context, batch)), _reading_of(batch, "manifest"))
 
 
 @router.get(
@@ -88,13 +88,15 @@ async def download_batch_zip(request: Request, batch_id: str) -> Response:
         message = f"the batch has more than {MOST_ZIPPED} pictures: fetch them by its manifest"
         raise ZipTooLarge(message)
     context = context_of(request)
-    answer = await _file(request, archive(context, Items(context, batch)), _reading_of(batch, "zip"), "application/zip")
+    answer = await _file(
+        request, archive(context, ItemReader(context, batch)), _reading_of(batch, "zip"), "application/zip"
+    )
     answer.headers["Content-Disposition"] = f'attachment; filename="{batch_id}.zip"'
     return answer
 
 
 async def _file(
-    request: Request, data: AsyncIterator[bytes], reading: AuditRead, type_: str = JSONL
+    request: Request, data: AsyncIterator[bytes], reading: AuditedRead, type_: str = JSONL
 ) -> StreamingResponse:
     """The answer, once its first bytes are there: an outage before them is told as one."""
     first = await anext(data, b"")
@@ -108,5 +110,5 @@ async def _file(
     return StreamingResponse(all_of_it(), media_type=type_)
 
 
-def _reading_of(batch: Batch, name: str, *, once_s: int = 0) -> AuditRead:
-    return AuditRead(action=Action.BATCH_FILES_READ, subject=batch.id, detail=name, once_s=once_s)
+def _reading_of(batch: Batch, name: str, *, once_s: int = 0) -> AuditedRead:
+    return AuditedRead(action=Action.BATCH_FILES_READ, subject=batch.id, detail=name, once_s=once_s)

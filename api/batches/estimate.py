@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from fastapi import Response
 
-from api.batches.intake import Estimated
+from api.batches.intake import LineEstimate
 from api.context import Context
-from api.jobs.estimate import estimate_answer, eta_of
+from api.jobs.estimate import estimate_response, eta_of
 from shared.store.tenants.charge import Charge
 
 
-async def estimate_batch(context: Context, tenant: str, charge: Charge, found: Estimated) -> Response:
+async def estimate_batch(context: Context, tenant: str, charge: Charge, found: LineEstimate) -> Response:
     """The answer to a batch that is not to run. Raises RateLimited, QuotaExceeded or RecordsUnavailable."""
     eta_s = await eta_of(context, tenant, charge, "batch", found.units)
-    return estimate_answer(
+    return estimate_response(
         {
             "dry_run": True,
             "lane": "batch",

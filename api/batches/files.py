@@ -9,7 +9,7 @@ import re
 import zipfile
 from collections.abc import AsyncIterator, Sequence
 
-from api.batches.items import Items
+from api.batches.items import ItemReader
 from api.context import Context
 from shared.batch import Outcome
 
@@ -21,7 +21,7 @@ _SIGNED_AT_ONCE = 200
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 
 
-async def manifest(context: Context, items: Items) -> AsyncIterator[bytes]:
+async def manifest(context: Context, items: ItemReader) -> AsyncIterator[bytes]:
     """A line of JSON a picture, with a signed address. Raises RecordsUnavailable or BlobsUnavailable."""
     async for data in items.lines("output"):
         rows = data.splitlines()
@@ -30,7 +30,7 @@ async def manifest(context: Context, items: Items) -> AsyncIterator[bytes]:
             yield await asyncio.to_thread(_signed, context, part)
 
 
-async def archive(context: Context, items: Items) -> AsyncIterator[bytes]:
+async def archive(context: Context, items: ItemReader) -> AsyncIterator[bytes]:
     """The pictures as a zip file, named after their lines. Holds one picture at a time.
 
     Raises RecordsUnavailable or BlobsUnavailable.

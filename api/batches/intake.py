@@ -13,9 +13,9 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from api.batches.lines import BadLine, GoodLine, ReadLine
+from api.batches.lines import CheckedLine, InvalidLine, ValidLine
 from api.context import Context
-from api.http.problems import FieldError, Refusal, pointer_to
+from api.http.problems import FieldError, InvalidFields, pointer_to
 from shared.batch import LineError, Outcome
 from shared.batch_files import CHUNK_BYTES, CHUNK_LINES, ChunkLog, LineChunks, encode_outcome
 from shared.errors import BatchRefused, BatchTooLarge, InvalidField, MalformedBody, TroupeError, UnknownPhoto
@@ -36,7 +36,7 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class BatchOptions:
     """What a caller says about a batch as a whole. unsent_photos: those that are not known are no error."""
 
     name: str = ""
@@ -47,13 +47,13 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimated:
+class LineEstimate:
     """What a batch would be. first: the first bad lines."""
 
     good: int
     invalid: int
     units: float
-    first: Sequence[BadLine]
+    first: Sequence[InvalidLine]
 
 
 @dataclass(kw_only=True)
@@ -104,7 +104,7 @@ class _Writer:
 class BatchIntake:
     """Takes in one batch. Use it once."""
 
-    def __init__(self, context: Context, tenant: str, batch_id: str, options: Options) -> None:
+    def __init__(self, context: Context, tenant: str, batch_id: str, options: BatchOptions) -> None:
         self._context = context
         self._tenant = tenant
         self._id = batch_id
@@ -116,11 +116,11 @@ class BatchIntake:
         self._bad = _Writer(chunks=ChunkLog(blobs=blobs, tenant=tenant, batch_id=batch_id, log="errors"))
         self._counts = {"good": 0, "bad": 0}
         self._units = 0.0
-        self._first: list[BadLine] = []
+        self._first: list[InvalidLine] = []
         self._known: set[str] = set()
         self._most_pixels: int | None = None
 
-    async def take(self, blocks: AsyncIterator[Sequence[ReadLine]], charge: Charge) -> list[BadLine]:
+    async def take(self, blocks: AsyncIterator[Sequence[CheckedLine]], charge: Charge) -> list[InvalidLine]:
         """Takes all lines and starts the batch; gives the first bad ones. Nothing is left of a batch that is refused.
 
         Raises BatchTooLarge, Refusal, MalformedBody, QuotaExceeded, RecordsUnavailable or BlobsUnavailable.
@@ -139,7 +139,7 @@ class BatchIntake:
                 await self._take_block(block)
                 if time.monotonic() - heard_s > _HEAR_EVERY_S:
                     heard_s = time.monotonic()
-                    await self._hear()
+                    await self._renew_intake()
             self._check()
             await self._good.close()
             await self._bad.close()
@@ -150,23 +150,23 @@ class BatchIntake:
             raise
         return self._first
 
-    async def weigh(self, blocks: AsyncIterator[Sequence[ReadLine]]) -> Estimated:
+    async def estimate(self, blocks: AsyncIterator[Sequence[CheckedLine]]) -> LineEstimate:
         """Looks at all lines of a dry run. Raises BatchTooLarge, Refusal, MalformedBody or RecordsUnavailable."""
         self._most_pixels = await self._context.jobs.largest_pixels()
         async for block in blocks:
             await self._take_block(block)
         self._check()
         good, invalid = self._counts["good"], self._counts["bad"]
-        return Estimated(good=good, invalid=invalid, units=self._units, first=self._first)
+        return LineEstimate(good=good, invalid=invalid, units=self._units, first=self._first)
 
-    async def _take_block(self, block: Sequence[ReadLine]) -> None:
+    async def _take_block(self, block: Sequence[CheckedLine]) -> None:
         unknown = set() if self._options.unsent_photos else await self._unknown_photos(block)
         for number, read in enumerate(block):
-            line = self._served(read, unknown) if isinstance(read, GoodLine) else read
+            line = self._served(read, unknown) if isinstance(read, ValidLine) else read
             total = self._counts["good"] + self._counts["bad"]
             if total >= self._context.settings.max_batch_lines:
                 raise too_many(self._context.settings.max_batch_lines)
-            if isinstance(line, BadLine):
+            if isinstance(line, InvalidLine):
                 await self._take_bad(line)
             elif not (self._options.strict and self._first):
                 await self._take_good(line)
@@ -174,7 +174,7 @@ class BatchIntake:
                 # Others wait for this process, too.
                 await asyncio.sleep(0)
 
-    def _served(self, line: GoodLine, unknown: set[str]) -> ReadLine:
+    def _served(self, line: ValidLine, unknown: set[str]) -> CheckedLine:
         """The line, or why it cannot be served. The fleet was looked at once: it is the same for all lines."""
         errors = _missing_photos(line.spec, unknown) if unknown else []
         if self._most_pixels is not None and pixels(line.spec) > self._most_pixels:
@@ -182,15 +182,15 @@ class BatchIntake:
             errors = [LineError(code=error.code, message=error.message, pointer=error.pointer), *errors]
         if not errors:
             return line
-        return BadLine(number=line.number, custom_id=line.custom_id, errors=tuple(errors[:_SHOWN_OF_A_LINE]))
+        return InvalidLine(number=line.number, custom_id=line.custom_id, errors=tuple(errors[:_SHOWN_OF_A_LINE]))
 
-    async def _take_good(self, line: GoodLine) -> None:
+    async def _take_good(self, line: ValidLine) -> None:
         self._counts["good"] += 1
         self._units += units(line.spec)
         if not self._options.dry_run:
             await self._good.add(encode_line(line))
 
-    async def _take_bad(self, line: BadLine) -> None:
+    async def _take_bad(self, line: InvalidLine) -> None:
         self._counts["bad"] += 1
         if len(self._first) < _SHOWN_ERRORS:
             self._first.append(line)
@@ -198,11 +198,11 @@ class BatchIntake:
             outcome = Outcome(line=line.number, custom_id=line.custom_id, status="invalid", errors=line.errors)
             await self._bad.add(encode_outcome(outcome))
 
-    async def _unknown_photos(self, block: Sequence[ReadLine]) -> set[str]:
+    async def _unknown_photos(self, block: Sequence[CheckedLine]) -> set[str]:
         asked = {
             photo
             for line in block
-            if isinstance(line, GoodLine)
+            if isinstance(line, ValidLine)
             for concept in line.spec.concepts
             for photo in concept.photos
         }
@@ -220,7 +220,7 @@ class BatchIntake:
             count = self._counts["bad"]
             fields = [field_of(line, error) for line in self._first for error in line.errors]
             message = f"{count} lines are not valid, and the batch is strict; line {self._first[0].number} is the first"
-            raise Refusal(BatchRefused, message, fields)
+            raise InvalidFields(BatchRefused, message, fields)
 
     async def _start(self, charge: Charge) -> None:
         started = await self._context.batches.start(
@@ -236,7 +236,7 @@ class BatchIntake:
         if not started:
             raise _given_up()
 
-    async def _hear(self) -> None:
+    async def _renew_intake(self) -> None:
         if not await self._context.batches.hear(self._id):
             raise _given_up()
 
@@ -251,14 +251,14 @@ class BatchIntake:
             _log.warning("batch_not_dropped", batch=self._id, code=error.code)
 
 
-def encode_line(line: GoodLine) -> bytes:
+def encode_line(line: ValidLine) -> bytes:
     """A line as it waits in S3; `shared.batch.Line` reads it."""
     # By hand: the spec is encoded as it will be in the job's record, and only once.
     custom_id, spec = json.dumps(line.custom_id), encode_spec(line.spec)
     return f'{{"line":{line.number},"custom_id":{custom_id},"spec":{spec}}}'.encode()
 
 
-def field_of(line: BadLine, error: LineError) -> FieldError:
+def field_of(line: InvalidLine, error: LineError) -> FieldError:
     """What is wrong with a line, as an answer tells it."""
     return FieldError(code=error.code, message=error.message, pointer=error.pointer or "", line=line.number)
 

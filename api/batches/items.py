@@ -43,7 +43,7 @@ def place_of(cursor: str) -> Place | None:
     return Place(part=found[1], first=int(found[2]), second=int(found[3]))
 
 
-class Items:
+class ItemReader:
     """Reads one batch."""
 
     def __init__(self, context: Context, batch: Batch) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from api.http.problems import FieldError, Refusal, fields_of
-from api.jobs.intake import completed
+from api.http.problems import FieldError, InvalidFields, fields_of
+from api.jobs.intake import complete_spec
 from shared.batch import MAX_CUSTOM_ID_CHARS, CustomId, LineError
 from shared.errors import RequestError
 from shared.job import JobSpec, Lane
@@ -32,7 +32,7 @@ class RawLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GoodLine:
+class ValidLine:
     """A line that can become a job."""
 
     number: int
@@ -41,7 +41,7 @@ class GoodLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BadLine:
+class InvalidLine:
     """A line that cannot, and why. custom_id: where it could be read."""
 
     number: int
@@ -49,7 +49,7 @@ class BadLine:
     errors: tuple[LineError, ...]
 
 
-ReadLine = GoodLine | BadLine
+CheckedLine = ValidLine | InvalidLine
 
 
 class BatchLine(JobSpec):
@@ -115,11 +115,11 @@ class LineReader:
         # With a key of its own, so that nobody can make two ids that look the same.
         self._key = secrets.token_bytes(16)
 
-    def read(self, lines: Iterable[RawLine]) -> list[ReadLine]:
+    def read(self, lines: Iterable[RawLine]) -> list[CheckedLine]:
         """The lines, each good or bad."""
         return [self._read(line) for line in lines]
 
-    def check(self, number: int, custom_id: str, spec: JobSpec) -> ReadLine:
+    def check(self, number: int, custom_id: str, spec: JobSpec) -> CheckedLine:
         """A request that came otherwise than as a line of JSON."""
         digest = hashlib.blake2b(custom_id.encode("utf-8", "surrogatepass"), digest_size=8, key=self._key).digest()
         known = int.from_bytes(digest)
@@ -127,30 +127,32 @@ class LineReader:
             wrong = LineError(
                 code="duplicate_custom_id", message="another line has this custom_id", pointer="/custom_id"
             )
-            return BadLine(number=number, custom_id=custom_id, errors=(wrong,))
+            return InvalidLine(number=number, custom_id=custom_id, errors=(wrong,))
         self._seen.add(known)
         try:
-            return GoodLine(number=number, custom_id=custom_id, spec=completed(spec, self._limits))
-        except Refusal as refusal:
-            return BadLine(number=number, custom_id=custom_id, errors=errors_of(refusal.fields))
+            return ValidLine(number=number, custom_id=custom_id, spec=complete_spec(spec, self._limits))
+        except InvalidFields as refusal:
+            return InvalidLine(number=number, custom_id=custom_id, errors=errors_of(refusal.fields))
         except RequestError as error:
             wrong = LineError(code=error.code, message=error.message, pointer=error.pointer)
-            return BadLine(number=number, custom_id=custom_id, errors=(wrong,))
+            return InvalidLine(number=number, custom_id=custom_id, errors=(wrong,))
 
-    def _read(self, line: RawLine) -> ReadLine:
+    def _read(self, line: RawLine) -> CheckedLine:
         if line.data is None:
             wrong = LineError(code="line_too_long", message=f"the line has more than {MAX_LINE_BYTES} bytes")
-            return BadLine(number=line.number, custom_id=None, errors=(wrong,))
+            return InvalidLine(number=line.number, custom_id=None, errors=(wrong,))
         try:
             asked = BatchLine.model_validate_json(line.data, strict=True)
         except ValidationError as error:
             details = error.errors(include_url=False, include_context=False, include_input=False)
-            return BadLine(number=line.number, custom_id=_custom_id(line.data), errors=errors_of(fields_of(details)))
+            return InvalidLine(
+                number=line.number, custom_id=_custom_id(line.data), errors=errors_of(fields_of(details))
+            )
         if asked.lane != "batch":
             wrong = LineError(
                 code="lane_not_batch", message="the jobs of a batch are in the lane batch", pointer="/lane"
             )
-            return BadLine(number=line.number, custom_id=asked.custom_id, errors=(wrong,))
+            return InvalidLine(number=line.number, custom_id=asked.custom_id, errors=(wrong,))
         return self.check(line.number, asked.custom_id, spec_of_line(asked))
 
 

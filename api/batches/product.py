@@ -9,8 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from api.batches.lines import LineReader, ReadLine
-from api.http.problems import refusal_of
+from api.batches.lines import CheckedLine, LineReader
+from api.http.problems import invalid_fields_of
 from api.jobs.intake import SEEDS
 from shared.job import MAX_CONCEPTS, Concept, JobSpec, RequestModel, SceneSpec
 
@@ -65,10 +65,10 @@ def product_of(body: bytes) -> ProductBatch:
     try:
         return ProductBatch.model_validate_json(body, strict=True)
     except ValidationError as error:
-        raise refusal_of(error) from error
+        raise invalid_fields_of(error) from error
 
 
-def lines_of(batch: ProductBatch, reader: LineReader) -> Iterator[ReadLine]:
+def lines_of(batch: ProductBatch, reader: LineReader) -> Iterator[CheckedLine]:
     """The jobs of the batch, checked, with `scene-cast` as their custom ids."""
     scenes = [(scene.name or str(number), scene) for number, scene in enumerate(batch.scenes, 1)]
     casts = [(cast.name or str(number), cast) for number, cast in enumerate(batch.casts, 1)]

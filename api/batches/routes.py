@@ -15,17 +15,17 @@ from typing import TypeVar
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import UploadFile
 
-from api.auth.middleware import key_of, receipt_of, tenant_of
+from api.auth.middleware import charge_of, key_of, tenant_of
 from api.batches import openapi as words
 from api.batches.estimate import estimate_batch
-from api.batches.intake import MOST_EXPIRES_AFTER_S, BatchIntake, Options, too_many
-from api.batches.lines import BadLine, LineReader, LineSplitter, ReadLine
+from api.batches.intake import MOST_EXPIRES_AFTER_S, BatchIntake, BatchOptions, too_many
+from api.batches.lines import CheckedLine, InvalidLine, LineReader, LineSplitter
 from api.batches.openapi import ERASE_BATCH_ANSWERS
 from api.batches.product import MOST_NAME_CHARS, ProductBatch, lines_of, product_of
 from api.batches.retry import retry_failed
 from api.batches.schemas import batch_body, batch_path
 from api.context import Context, context_of
-from api.erasure import LATER
+from api.erasure import RETRY_LATER
 from api.http.bodies import (
     media_type,
     read_body,
@@ -46,7 +46,7 @@ from api.http.parameters import (
     whole_number,
 )
 from api.http.paths import BATCHES
-from api.idempotency import Turn
+from api.idempotency import IdempotentRequest
 from shared.batch import Batch
 from shared.errors import BatchNotFound, InvalidField, UnsupportedMedia
 from shared.store.jobs.erasure import Erasing
@@ -99,15 +99,15 @@ async def create_batch(
     Lines that are not valid are counted and listed, and the others run. Options of JSONL are parameters of the query,
     those of scenes and casts fields of the body.
     """
-    context, tenant, charge = context_of(request), tenant_of(request), receipt_of(request)
+    context, tenant, charge = context_of(request), tenant_of(request), charge_of(request)
     batch_id = _new_id(request)
     if unsent_photos and not dry_run:
         raise _UNSENT_PHOTOS.wrong("not_dry", "unsent_photos needs dry_run=true: a batch that runs needs its photos")
-    options = Options(
+    options = BatchOptions(
         name=name, strict=strict, expires_after_s=expires_after_s, dry_run=dry_run, unsent_photos=unsent_photos
     )
     if dry_run:
-        weighed = await _taken(request, context, batch_id, options, BatchIntake.weigh)
+        weighed = await _taken(request, context, batch_id, options, BatchIntake.estimate)
         return await estimate_batch(context, tenant, charge, weighed)
     wrong = await _taken(request, context, batch_id, options, lambda intake, lines: intake.take(lines, charge))
     batch = _there(await context.batches.get(tenant, batch_id))
@@ -155,7 +155,7 @@ async def retry_failed_lines(request: Request, batch_id: str) -> Response:
     not. When fewer units are left, nothing runs (`quota_exceeded`).
     """
     context = context_of(request)
-    await retry_failed(context, await find_batch(request, batch_id), receipt_of(request))
+    await retry_failed(context, await find_batch(request, batch_id), charge_of(request))
     return _answer(await find_batch(request, batch_id), 202, {"Location": batch_path(batch_id)})
 
 
@@ -163,8 +163,8 @@ async def _taken(
     request: Request,
     context: Context,
     batch_id: str,
-    options: Options,
-    take: Callable[[BatchIntake, AsyncIterator[Sequence[ReadLine]]], Awaitable[_T]],
+    options: BatchOptions,
+    take: Callable[[BatchIntake, AsyncIterator[Sequence[CheckedLine]]], Awaitable[_T]],
 ) -> _T:
     settings, tenant = context.settings, tenant_of(request)
     match media_type(request):
@@ -203,7 +203,7 @@ async def _taken(
             raise UnsupportedMedia(message)
 
 
-async def _blocks(context: Context, data: AsyncIterator[bytes]) -> AsyncIterator[Sequence[ReadLine]]:
+async def _blocks(context: Context, data: AsyncIterator[bytes]) -> AsyncIterator[Sequence[CheckedLine]]:
     """Lines, checked in a thread, as many at once as came at once. Raises BatchTooLarge."""
     splitter, reader = LineSplitter(), LineReader(context.limits)
     most = context.settings.max_batch_lines
@@ -216,7 +216,7 @@ async def _blocks(context: Context, data: AsyncIterator[bytes]) -> AsyncIterator
     yield reader.read(splitter.end())
 
 
-async def _pairs(context: Context, asked: ProductBatch) -> AsyncIterator[Sequence[ReadLine]]:
+async def _pairs(context: Context, asked: ProductBatch) -> AsyncIterator[Sequence[CheckedLine]]:
     lines = lines_of(asked, LineReader(context.limits))
     while block := await context.checked(lambda: list(islice(lines, _PAIRS_AT_ONCE))):
         yield block
@@ -232,10 +232,10 @@ def _new_id(request: Request) -> str:
 
     The same again when a request with an Idempotency-Key has to be done over.
     """
-    turn: Turn | None = request.scope.get("turn")
-    if turn is None:
+    found: IdempotentRequest | None = request.scope.get("idempotent")
+    if found is None:
         return secrets.token_hex(16)
-    return hashlib.sha256(f"{turn.seed}:batch".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{found.seed}:batch".encode()).hexdigest()[:32]
 
 
 async def find_batch(request: Request, batch_id: str) -> Batch:
@@ -257,7 +257,7 @@ def _there(batch: Batch | None) -> Batch:
 
 
 def _answer(
-    batch: Batch, status: int, headers: dict[str, str] | None = None, wrong: Sequence[BadLine] = ()
+    batch: Batch, status: int, headers: dict[str, str] | None = None, wrong: Sequence[InvalidLine] = ()
 ) -> Response:
     return Response(batch_body(batch, wrong), status, {**_tagged(batch), **(headers or {})}, JSON)
 
@@ -282,4 +282,4 @@ async def erase_batch(request: Request, batch_id: str) -> Response:
     batches, tenant, key = context_of(request).batches, tenant_of(request), key_of(request)
     if await batches.erase(tenant, batch_id, key) is Erasing.NONE:
         raise BatchNotFound("there is no batch of this id; records of finished batches expire")
-    return Response(status_code=202, headers=LATER)
+    return Response(status_code=202, headers=RETRY_LATER)

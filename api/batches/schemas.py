@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from api.batches.lines import BadLine
+from api.batches.lines import InvalidLine
 from api.http.paths import BATCHES
 from api.jobs.schemas import WrongLine
 from shared.batch import Batch, BatchStatus, Outcome
@@ -104,7 +104,7 @@ def batch_path(batch_id: str) -> str:
     return f"{BATCHES}/{batch_id}"
 
 
-def batch_body(batch: Batch, wrong: Sequence[BadLine] = ()) -> bytes:
+def batch_body(batch: Batch, wrong: Sequence[InvalidLine] = ()) -> bytes:
     """A batch as JSON. wrong: the first bad lines, in the answer that makes it."""
     path = batch_path(batch.id)
     minute_rate, eta = _rate(batch)

@@ -16,7 +16,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from fastapi import Request, Response
 
-from api.http.problems import FieldError, Refusal
+from api.http.problems import FieldError, InvalidFields
 from shared.errors import InvalidField
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
@@ -78,9 +78,9 @@ class Parameter(Generic[_T]):
         except UnreadableValue as error:
             raise self.wrong(error.code, f"{self.name} {error.message}") from error
 
-    def wrong(self, code: str, message: str) -> Refusal:
+    def wrong(self, code: str, message: str) -> InvalidFields:
         """The refusal of this parameter's value."""
-        return Refusal(InvalidField, message, [FieldError(code=code, message=message, parameter=self.name)])
+        return InvalidFields(InvalidField, message, [FieldError(code=code, message=message, parameter=self.name)])
 
     def described(self) -> dict[str, Any]:
         """The parameter as an OpenAPI object."""

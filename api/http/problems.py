@@ -46,7 +46,7 @@ class FieldError:
     line: int | None = None
 
 
-class Refusal(Exception):
+class InvalidFields(Exception):
     """A request with one or several wrong fields of one kind, told all at once."""
 
     def __init__(self, kind: type[TroupeError], message: str, fields: Sequence[FieldError]) -> None:
@@ -76,7 +76,7 @@ def problem(kind: type[TroupeError], detail: str, fields: Sequence[FieldError] =
     return Response(json.dumps(body), status, headers, PROBLEM_TYPE)
 
 
-def answer_to(error: TroupeError) -> Response:
+def problem_of_error(error: TroupeError) -> Response:
     """The answer to a request that met this error."""
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # The message names our hosts and keys: it is for the log, the caller hears the kind.
@@ -107,15 +107,15 @@ def pointer_to(*steps: str | int) -> str:
     return "".join("/" + str(step)[:_SHOWN_CHARS].replace("~", "~0").replace("/", "~1") for step in steps)
 
 
-def add_error_answers(app: FastAPI) -> None:
+def add_problem_handlers(app: FastAPI) -> None:
     """Teaches the app to answer every error as a problem; what is not in the tree is `internal`, without details."""
 
     @app.exception_handler(TroupeError)
     async def known(_: Request, error: TroupeError) -> Response:
-        return answer_to(error)
+        return problem_of_error(error)
 
-    @app.exception_handler(Refusal)
-    async def several(_: Request, refusal: Refusal) -> Response:
+    @app.exception_handler(InvalidFields)
+    async def several(_: Request, refusal: InvalidFields) -> Response:
         return problem(refusal.kind, refusal.message, refusal.fields)
 
     @app.exception_handler(HTTPException)
@@ -148,7 +148,7 @@ def _shown(field: FieldError) -> dict[str, str | int]:
     return {**line, **where, "code": field.code, "message": field.message}
 
 
-def refusal_of(error: ValidationError) -> Refusal | MalformedBody:
+def invalid_fields_of(error: ValidationError) -> InvalidFields | MalformedBody:
     """What a body that was not valid is answered with."""
     details = error.errors(include_url=False, include_context=False, include_input=False)
     fields: Sequence[FieldError] = list(fields_of(details))
@@ -156,4 +156,4 @@ def refusal_of(error: ValidationError) -> Refusal | MalformedBody:
         return MalformedBody(f"the body is not readable as JSON: {fields[0].message.removeprefix('Invalid JSON: ')}")
     first = f"{fields[0].pointer or 'the body'}: {fields[0].message}"
     message = first if len(fields) == 1 else f"{len(fields)} fields are not valid; {first}"
-    return Refusal(InvalidField, message, fields)
+    return InvalidFields(InvalidField, message, fields)

@@ -22,7 +22,7 @@ async def estimate_job(
     full = await checked_job(context, tenant, spec, photos)
     size = units(full)
     eta_s = await eta_of(context, tenant, charge, full.lane, size, pixels(full))
-    return estimate_answer({"dry_run": True, "lane": full.lane, "units": round(size, 3), "eta_s": eta_s})
+    return estimate_response({"dry_run": True, "lane": full.lane, "units": round(size, 3), "eta_s": eta_s})
 
 
 async def eta_of(
@@ -36,6 +36,6 @@ async def eta_of(
     return None if eta_s is None else round(eta_s, 1)
 
 
-def estimate_answer(estimate: JobEstimate | BatchEstimate) -> Response:
+def estimate_response(estimate: JobEstimate | BatchEstimate) -> Response:
     """The estimate as an answer."""
     return Response(estimate_body(estimate), media_type="application/json")

@@ -29,7 +29,7 @@ _TEXT_FIELDS = frozenset({"job", "phrase", *(option.name for option in _OPTIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class FormJob:
+class JobForm:
     """A form, taken apart. value: the request as JSON would have held it, not yet checked; photos by id."""
 
     value: object
@@ -58,7 +58,7 @@ def _field_schema(option: JobOption) -> dict[str, Any]:
     return {**schema, "enum": list(option.values)} if option.values else schema
 
 
-async def job_of(form: FormData, context: Context) -> FormJob:
+async def read_job_form(form: FormData, context: Context) -> JobForm:
     """Reads the fields and decodes the files. Raises MalformedBody, InvalidField or the errors of `read_photo`."""
     limit_bytes, consent = context.settings.max_body_bytes, _consent(form, context)
     texts = {
@@ -94,7 +94,7 @@ async def job_of(form: FormData, context: Context) -> FormJob:
     used: set[str] = set()
     value = _resolved(whole, names, used)
     _check_use(names, used, paired=paired)
-    return FormJob(value=value, photos=photos)
+    return JobForm(value=value, photos=photos)
 
 
 def _consent(form: FormData, context: Context) -> str:

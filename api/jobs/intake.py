@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from api.context import Context
 from api.http.problems import (
     FieldError,
-    Refusal,
+    InvalidFields,
+    invalid_fields_of,
     pointer_to,
-    refusal_of,
 )
 from api.photos.decode import Photo
 from api.photos.intake import keep_photo
@@ -33,7 +33,7 @@ def spec_of(body: bytes) -> JobSpec:
     try:
         return JobSpec.model_validate_json(body, strict=True)
     except ValidationError as error:
-        raise refusal_of(error) from error
+        raise invalid_fields_of(error) from error
 
 
 def spec_of_value(value: object) -> JobSpec:
@@ -41,10 +41,10 @@ def spec_of_value(value: object) -> JobSpec:
     try:
         return JobSpec.model_validate(value)
     except ValidationError as error:
-        raise refusal_of(error) from error
+        raise invalid_fields_of(error) from error
 
 
-def completed(spec: JobSpec, limits: BundleLimits) -> JobSpec:
+def complete_spec(spec: JobSpec, limits: BundleLimits) -> JobSpec:
     """The spec with every empty value of its sampling filled in: the preset's, the bundle's own, and a random seed.
 
     Raises SizeNotAllowed, or a Refusal where boxes leave the picture.
@@ -85,7 +85,7 @@ async def checked_job(context: Context, tenant: str, spec: JobSpec, brought: Con
 
     Raises SizeNotAllowed, Refusal or RecordsUnavailable.
     """
-    full = completed(spec, context.limits)
+    full = complete_spec(spec, context.limits)
     await _check_photos(context, tenant, full, brought)
     return full
 
@@ -106,7 +106,7 @@ async def _check_photos(context: Context, tenant: str, spec: JobSpec, brought: C
         if name in unknown
     ]
     if missing:
-        raise Refusal(UnknownPhoto, missing[0].message, missing)
+        raise InvalidFields(UnknownPhoto, missing[0].message, missing)
 
 
 def _check_boxes(spec: JobSpec, width_px: int, height_px: int) -> None:
@@ -120,7 +120,7 @@ def _check_boxes(spec: JobSpec, width_px: int, height_px: int) -> None:
         if concept.box_px is not None and (concept.box_px[2] > width_px or concept.box_px[3] > height_px)
     ]
     if outside:
-        raise Refusal(InvalidField, outside[0].message, outside)
+        raise InvalidFields(InvalidField, outside[0].message, outside)
 
 
 def _size_px(sampling: Sampling, limits: BundleLimits) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from typing import NoReturn
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.auth.audit_trail import AGAIN_S, AuditRead, png_answer, record_read
+from api.auth.audit_trail import REPEAT_S, AuditedRead, png_response, record_read
 from api.auth.middleware import tenant_of
 from api.context import context_of
 from api.http.paths import JOBS
@@ -42,8 +42,8 @@ async def get_picture(request: Request, job_id: str) -> Response:
     """Redirects to the picture (PNG); sends it itself to whom asks with `Accept: image/png`."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    key = job.picture or absent(job, "picture", Stage.PERSONALIZE)
-    return await png_answer(request, context, key, read_of(job, "picture"))
+    key = job.picture or raise_no_picture(job, "picture", Stage.PERSONALIZE)
+    return await png_response(request, context, key, picture_read(job, "picture"))
 
 
 @router.get(
@@ -58,9 +58,9 @@ async def get_template(request: Request, job_id: str) -> Response:
     """Redirects to the template (PNG), or sends it itself: the scene before anybody was put in."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    digest = job.outputs.get(Stage.RENDER) or absent(job, "template", Stage.RENDER)
+    digest = job.outputs.get(Stage.RENDER) or raise_no_picture(job, "template", Stage.RENDER)
     key = stage_key(job.tenant, Stage.RENDER, digest, "template.png")
-    return await png_answer(request, context, key, read_of(job, "template"))
+    return await png_response(request, context, key, picture_read(job, "template"))
 
 
 @router.get(
@@ -75,17 +75,17 @@ async def get_masks(request: Request, job_id: str) -> Response:
     """Redirects to the masks (PNG), or sends them itself: which pixels of the template belong to which concept."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    digest = job.outputs.get(Stage.DETECT) or absent(job, "masks", Stage.DETECT)
+    digest = job.outputs.get(Stage.DETECT) or raise_no_picture(job, "masks", Stage.DETECT)
     key = stage_key(job.tenant, Stage.DETECT, digest, "masks.png")
-    return await png_answer(request, context, key, read_of(job, "masks"))
+    return await png_response(request, context, key, picture_read(job, "masks"))
 
 
-def read_of(job: Job, name: str, *, once_s: int = 0) -> AuditRead:
+def picture_read(job: Job, name: str, *, once_s: int = 0) -> AuditedRead:
     """Somebody reads a picture of the job."""
-    return AuditRead(action=Action.PICTURE_READ, subject=job.id, detail=name, once_s=once_s)
+    return AuditedRead(action=Action.PICTURE_READ, subject=job.id, detail=name, once_s=once_s)
 
 
-def absent(job: Job, what: str, made_by: Stage) -> NoReturn:
+def raise_no_picture(job: Job, what: str, made_by: Stage) -> NoReturn:
     """Raises NoPicture, or NotReadyYet while there may still be one. made_by: the stage that leaves it."""
     if job.spec.until.is_before(made_by):
         message = f"the job ends after {job.spec.until}: it has no {what}"
@@ -108,9 +108,9 @@ async def get_template_preview(request: Request, job_id: str) -> Response:
     """The scene before anybody was put in (JPEG)."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    digest = job.outputs.get(Stage.RENDER) or absent(job, "template", Stage.RENDER)
+    digest = job.outputs.get(Stage.RENDER) or raise_no_picture(job, "template", Stage.RENDER)
     key = stage_key(job.tenant, Stage.RENDER, digest, "template.png")
-    return await _shrunk(request, key, read_of(job, "template"))
+    return await _shrunk(request, key, picture_read(job, "template"))
 
 
 @router.get(
@@ -124,9 +124,9 @@ async def get_masks_preview(request: Request, job_id: str) -> Response:
     """Which pixels belong to which concept (JPEG)."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    digest = job.outputs.get(Stage.DETECT) or absent(job, "masks", Stage.DETECT)
+    digest = job.outputs.get(Stage.DETECT) or raise_no_picture(job, "masks", Stage.DETECT)
     key = stage_key(job.tenant, Stage.DETECT, digest, "masks.png")
-    return await _shrunk(request, key, read_of(job, "masks"))
+    return await _shrunk(request, key, picture_read(job, "masks"))
 
 
 @router.get(
@@ -141,13 +141,13 @@ async def get_picture_preview(request: Request, job_id: str) -> Response:
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     if job.picture:
-        return await _shrunk(request, job.picture, read_of(job, "picture"))
-    emerging = await context.jobs.preview(job_id) or absent(job, "picture", Stage.PERSONALIZE)
-    await record_read(request, read_of(job, "emerging", once_s=AGAIN_S))
+        return await _shrunk(request, job.picture, picture_read(job, "picture"))
+    emerging = await context.jobs.preview(job_id) or raise_no_picture(job, "picture", Stage.PERSONALIZE)
+    await record_read(request, picture_read(job, "emerging", once_s=REPEAT_S))
     return Response(emerging, 200, {"Cache-Control": "no-store"}, "image/jpeg")
 
 
-async def _shrunk(request: Request, key: str, reading: AuditRead) -> Response:
+async def _shrunk(request: Request, key: str, reading: AuditedRead) -> Response:
     context = context_of(request)
     data = await asyncio.to_thread(context.blobs.get, key)
     if data is None:

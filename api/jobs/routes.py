@@ -10,16 +10,16 @@ from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response
 
-from api.auth.middleware import key_of, receipt_of, tenant_of
+from api.auth.middleware import charge_of, key_of, tenant_of
 from api.context import Context, context_of
-from api.erasure import LATER
+from api.erasure import RETRY_LATER
 from api.http.bodies import media_type, read_body, read_form
 from api.http.etags import etag, is_current
 from api.http.parameters import DRY_RUN, IF_NONE_MATCH, WAIT, Parameter, takes
 from api.http.paths import JOBS
 from api.idempotency import new_id
 from api.jobs.estimate import estimate_job
-from api.jobs.forms import job_of
+from api.jobs.forms import read_job_form
 from api.jobs.intake import accept_job, spec_of, spec_of_value
 from api.jobs.openapi import CANCEL_ANSWERS, ERASE_JOB_ANSWERS, JOB_ANSWERS, RETRY_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
 from api.jobs.schemas import job_body, job_path
@@ -58,7 +58,7 @@ _PREFER = Parameter(
 @takes(dry_run=DRY_RUN, prefer_wait_s=_PREFER)
 async def submit_job(request: Request, *, dry_run: bool, prefer_wait_s: int | None) -> Response:
     """Queues one picture. `Prefer: wait=n` answers 200 with the finished job when it is done within n seconds."""
-    context, tenant, charge = context_of(request), tenant_of(request), receipt_of(request)
+    context, tenant, charge = context_of(request), tenant_of(request), charge_of(request)
     if dry_run:
         return await _taken(request, context, partial(estimate_job, context, tenant, charge))
     accept = partial(accept_job, context, tenant, job_id=new_id(request), charge=charge)
@@ -104,7 +104,7 @@ async def retry_job(request: Request, job_id: str) -> Response:
     old = await find(context, tenant, job_id)
     if not old.done or old.status is Status.SUCCEEDED:
         raise NotOver(f"the job is {old.status}: only one that failed, was canceled or expired can be done over")
-    new, charge = new_id(request), receipt_of(request)
+    new, charge = new_id(request), charge_of(request)
     job = await accept_job(context, tenant, old.spec, job_id=new, charge=charge, retry_of=job_id)
     return await _answer(context, job, 202)
 
@@ -135,7 +135,7 @@ async def _taken(
             photos = MAX_CONCEPTS * MAX_PHOTOS
             limit_bytes = settings.max_body_bytes + MAX_CONCEPTS * settings.max_photo_bytes
             async with read_form(request, limit_bytes=limit_bytes, max_files=photos) as form, context.unpacking:
-                made = await job_of(form, context)
+                made = await read_job_form(form, context)
                 return await take(spec_of_value(made.value), made.photos)
         case other:
             message = f"send a job as application/json or multipart/form-data, not as {other[:80] or 'no type at all'}"
@@ -166,4 +166,4 @@ async def erase_job(request: Request, job_id: str) -> Response:
     answer = await context_of(request).eraser.erase_job(job_id, tenant_of(request), key_of(request))
     if answer is Erasing.NONE:
         raise JobNotFound("there is no job of this id; records of finished jobs expire")
-    return Response(status_code=202, headers=LATER) if answer is Erasing.RUNNING else Response(status_code=204)
+    return Response(status_code=202, headers=RETRY_LATER) if answer is Erasing.RUNNING else Response(status_code=204)

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from api.http.fingerprint import CONSENT_HEADER
 from api.http.parameters import Parameter, UnreadableValue
-from api.http.problems import FieldError, Refusal
+from api.http.problems import FieldError, InvalidFields
 from shared.errors import ConsentRequired, InvalidField
 from shared.settings import Settings
 
@@ -76,8 +76,8 @@ def _one_line(text: str) -> str:
     return line
 
 
-def _wrong_field(code: str, message: str) -> Refusal:
-    return Refusal(InvalidField, message, [FieldError(code=code, message=message, pointer=f"/{FIELD}")])
+def _wrong_field(code: str, message: str) -> InvalidFields:
+    return InvalidFields(InvalidField, message, [FieldError(code=code, message=message, pointer=f"/{FIELD}")])
 
 
 CONSENT = Parameter(

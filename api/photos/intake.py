@@ -16,7 +16,7 @@ _ASKED_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sending:
+class PhotoSource:
     """How a photo comes. by: the key that sends it; consent: what is said of it, "" for nothing."""
 
     by: str
@@ -24,7 +24,7 @@ class Sending:
 
 
 async def accept_photo(
-    context: Context, tenant: str, data: bytes, sending: Sending, *, pointer: str | None = None
+    context: Context, tenant: str, data: bytes, sending: PhotoSource, *, pointer: str | None = None
 ) -> tuple[str, bool]:
     """Checks and keeps one photo of a tenant. Gives its id, and whether it is new; sending it again renews its expiry.
 

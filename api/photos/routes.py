@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import UploadFile
 
-from api.auth.audit_trail import AuditRead, png_answer
+from api.auth.audit_trail import AuditedRead, png_response
 from api.auth.middleware import key_of, tenant_of
 from api.context import Context, context_of
-from api.erasure import LATER
+from api.erasure import RETRY_LATER
 from api.http.bodies import media_type, read_body, read_form
 from api.http.parameters import takes
 from api.photos.consent import (
@@ -18,7 +18,7 @@ from api.photos.consent import (
     one_of,
     required,
 )
-from api.photos.intake import Sending, accept_photo
+from api.photos.intake import PhotoSource, accept_photo
 from api.photos.openapi import ERASE_PHOTO_ANSWERS, PHOTO_ANSWERS, PHOTO_BODY, PHOTO_LOOK_ANSWERS
 from api.photos.schemas import PhotoRecordView, PhotoView
 from api.photos.uploads import accept_upload
@@ -51,12 +51,12 @@ async def upload_photo(request: Request, *, stated: str) -> Response:
     """
     context, tenant, key = context_of(request), tenant_of(request), key_of(request)
     if media_type(request) == _JSON:
-        sending = Sending(by=key, consent=required(stated, context.settings))
+        sending = PhotoSource(by=key, consent=required(stated, context.settings))
         body = await read_body(request, limit_bytes=_NAME_BYTES)
         photo_id, is_new = await accept_upload(context, tenant, body, sending)
     else:
         data, consent = await _sent(request, context, stated)
-        sending = Sending(by=key, consent=consent)
+        sending = PhotoSource(by=key, consent=consent)
         photo_id, is_new = await accept_photo(context, tenant, data, sending, pointer="/photo")
     return Response(PhotoView(id=photo_id).model_dump_json(), 201 if is_new else 200, None, _JSON)
 
@@ -75,8 +75,8 @@ async def get_photo(request: Request, photo_id: str) -> Response:
     if not photo_id.isalnum() or await context.jobs.unknown_photos(tenant, [photo_id]):
         raise PhotoNotFound("there is no photo of this id; photos expire")
     try:
-        reading = AuditRead(action=Action.PHOTO_READ, subject=photo_id)
-        return await png_answer(request, context, photo_key(tenant, photo_id), reading)
+        reading = AuditedRead(action=Action.PHOTO_READ, subject=photo_id)
+        return await png_response(request, context, photo_key(tenant, photo_id), reading)
     except NoPicture as gone:
         raise PhotoNotFound("the photo is no longer stored") from gone
 
@@ -126,4 +126,4 @@ async def erase_photo(request: Request, photo_id: str) -> Response:
     answer = await eraser.erase_photo(photo_id, tenant, key) if photo_id.isalnum() else Erasing.NONE
     if answer is Erasing.NONE:
         raise PhotoNotFound("there is no photo of this id; photos expire")
-    return Response(status_code=202, headers=LATER) if answer is Erasing.RUNNING else Response(status_code=204)
+    return Response(status_code=202, headers=RETRY_LATER) if answer is Erasing.RUNNING else Response(status_code=204)

@@ -8,8 +8,8 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from api.context import Context
-from api.http.problems import refusal_of
-from api.photos.intake import Sending, accept_photo
+from api.http.problems import invalid_fields_of
+from api.photos.intake import PhotoSource, accept_photo
 from shared.blob_store import upload_key
 from shared.errors import PictureTooLarge, RequestError, UnknownUpload
 from shared.job import RequestModel
@@ -46,7 +46,7 @@ def asked_of(kind: type[_Body], body: bytes) -> _Body:
     try:
         return kind.model_validate_json(body, strict=True)
     except ValidationError as error:
-        raise refusal_of(error) from error
+        raise invalid_fields_of(error) from error
 
 
 def upload_view(upload: str, url: str, size_bytes: int, expires_in_s: int) -> str:
@@ -54,7 +54,7 @@ def upload_view(upload: str, url: str, size_bytes: int, expires_in_s: int) -> st
     return UploadView(id=upload, url=url, bytes=size_bytes, expires_in_s=expires_in_s).model_dump_json()
 
 
-async def accept_upload(context: Context, tenant: str, body: bytes, sending: Sending) -> tuple[str, bool]:
+async def accept_upload(context: Context, tenant: str, body: bytes, sending: PhotoSource) -> tuple[str, bool]:
     """Checks what was uploaded like any photo and keeps it. Then, or when it is refused, the upload is thrown away.
 
     Through an outage the upload stays, so that the same request can be sent again.

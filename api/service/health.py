@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 
 from fastapi import APIRouter, Request, Response
 
-from api.auth.middleware import is_known
+from api.auth.middleware import is_authenticated
 from api.context import Context, context_of
 from api.service.openapi import ALIVE_ANSWERS, READY_ANSWERS
 from api.service.schemas import CheckView, ReadyView
@@ -44,7 +44,7 @@ async def check_readiness(request: Request) -> Response:
     warnings = tuple(problem.words for problem in startup.problems)
     if context.owner.last is not None and not context.owner.last.owned:
         warnings += (context.owner.last.words,)
-    if not is_known(request):
+    if not is_authenticated(request):
         checks = tuple(CheckView(name=one.name, ok=one.ok, detail=_outline(one)) for one in checks)
         warnings = ()
     view = ReadyView(ready=all(check.ok for check in checks), checks=checks, warnings=warnings)

@@ -105,6 +105,6 @@ async def _read(context: Context) -> list[Metric]:
 @router.get("/metrics", responses=METRICS_ANSWERS, summary="Get metrics for Prometheus")
 async def get_metrics(request: Request) -> Response:
     """The queue, the workers and this process in figures. They name no tenant, but belong inside the network."""
-    exposition: MetricsEndpoint = request.app.state.exposition
-    text = await exposition.text(context_of(request))
+    metrics_endpoint: MetricsEndpoint = request.app.state.metrics_endpoint
+    text = await metrics_endpoint.text(context_of(request))
     return Response(text, headers={"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

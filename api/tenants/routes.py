@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.auth.middleware import key_of, tenant_of
 from api.context import context_of
-from api.erasure import LATER
+from api.erasure import RETRY_LATER
 from api.http.parameters import Parameter, takes
 from api.tenants.openapi import ERASE_TENANT_ANSWERS
 
@@ -39,4 +39,4 @@ async def erase_tenant(request: Request, *, confirm: str) -> Response:
     if confirm != tenant:
         raise _CONFIRM.wrong("not_confirmed", f"to erase everything, set confirm={tenant}")
     gone = await context_of(request).eraser.erase_tenant(tenant, key_of(request))
-    return Response(status_code=204) if gone else Response(status_code=202, headers=LATER)
+    return Response(status_code=204) if gone else Response(status_code=202, headers=RETRY_LATER)

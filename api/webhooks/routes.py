@@ -14,7 +14,7 @@ from api.auth.middleware import tenant_of
 from api.context import Context, context_of
 from api.http.bodies import media_type, read_body
 from api.http.paths import WEBHOOKS
-from api.http.problems import Refusal, fields_of
+from api.http.problems import InvalidFields, fields_of
 from api.idempotency import new_id
 from api.webhooks import openapi as said
 from api.webhooks.schemas import NewWebhook, Rotation, WebhooksView, delivery_view, secret_view, webhook_view
@@ -146,7 +146,7 @@ async def _body(request: Request, kind: type[_Body], *, empty: bool = False) -> 
         if details[0]["type"] == "json_invalid":
             message = f"the body is not readable as JSON: {details[0]['msg']}"
             raise MalformedBody(message) from error
-        raise Refusal(InvalidField, "some fields are not valid", list(fields_of(details))) from error
+        raise InvalidFields(InvalidField, "some fields are not valid", list(fields_of(details))) from error
 
 
 def answer(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -24,7 +24,7 @@ from typing import Any
 import redis
 from celery import Celery
 
-from api.jobs.intake import completed
+from api.jobs.intake import complete_spec
 from compose.processes import Processes, Program
 from shared.broker import WORKER_ARGS
 from shared.job import Concept, Job, JobSpec, Lane, Sampling
@@ -113,7 +113,7 @@ def draw_spec(rng: random.Random, lane: Lane) -> JobSpec:
         sampling=Sampling(seed=rng.getrandbits(32), mask=rng.choice(("ellipse", "box"))),
         lane=lane,
     )
-    return completed(spec, SDXL_LIMITS)
+    return complete_spec(spec, SDXL_LIMITS)
 
 
 async def fill(store: AsyncJobStore, client: Any, jobs: int, tenants: int = _TENANTS) -> dict[str, float]:

@@ -14,7 +14,7 @@ import pytest
 from api.app import create_app
 from api.auth.commands import KeyTable, main
 from api.auth.keys import KeyRing, token
-from api.auth.middleware import OPEN
+from api.auth.middleware import OPEN_PATHS
 from shared.errors import Unauthorized
 from shared.settings import Settings
 from shared.store import keys
@@ -63,7 +63,7 @@ def keys_command(settings: Settings, capsys: pytest.CaptureFixture[str], *words:
 def addresses() -> list[tuple[str, str]]:
     """Every method and address that is not open, whoever added it."""
     paths = create_app(Settings()).openapi()["paths"]
-    closed = {path: methods for path, methods in paths.items() if path not in OPEN}
+    closed = {path: methods for path, methods in paths.items() if path not in OPEN_PATHS}
     return [(method.upper(), re.sub(r"\{\w+\}", "0" * 32, path)) for path in closed for method in closed[path]]
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.batches.intake import BatchIntake, Options
-from api.batches.lines import GoodLine, ReadLine
+from api.batches.intake import BatchIntake, BatchOptions
+from api.batches.lines import CheckedLine, ValidLine
 from api.context import Context, open_context
 from shared.batch import BatchStatus
 from shared.errors import MalformedBody, QuotaExceeded, RecordsUnavailable
@@ -63,14 +63,14 @@ def take(batches: Batches, redis_url: str) -> str:
     """Takes in a batch as a process of the API does that reaches Redis over this address; gives its id."""
     batch_id = uuid.uuid4().hex
 
-    async def lines() -> AsyncIterator[Sequence[ReadLine]]:
+    async def lines() -> AsyncIterator[Sequence[CheckedLine]]:
         spec = spec_of("a scene", lane="batch")
-        yield [GoodLine(number=number, custom_id=f"c{number}", spec=spec) for number in range(1, LINES + 1)]
+        yield [ValidLine(number=number, custom_id=f"c{number}", spec=spec) for number in range(1, LINES + 1)]
 
     async def scene() -> None:
         async with open_context(batches.settings.model_copy(update={"redis_url": redis_url})) as context:
             await remembered(context)
-            await BatchIntake(context, TENANT, batch_id, Options()).take(lines(), Charge(requests=0))
+            await BatchIntake(context, TENANT, batch_id, BatchOptions()).take(lines(), Charge(requests=0))
 
     asyncio.run(scene())
     return batch_id
@@ -139,14 +139,14 @@ def test_a_batch_that_was_given_up_costs_nothing_and_leaves_nothing(batches: Bat
     """Its record went while its last lines came, as the feeder drops what nobody reads any more."""
     batch_id = uuid.uuid4().hex
 
-    async def lines() -> AsyncIterator[Sequence[ReadLine]]:
-        yield [GoodLine(number=1, custom_id="c1", spec=spec_of("a scene", lane="batch"))]
+    async def lines() -> AsyncIterator[Sequence[CheckedLine]]:
+        yield [ValidLine(number=1, custom_id="c1", spec=spec_of("a scene", lane="batch"))]
         batches.store.drop(batch_id)
 
     async def scene() -> None:
         async with open_context(batches.settings) as context:
             await remembered(context)
-            await BatchIntake(context, TENANT, batch_id, Options()).take(lines(), Charge(requests=0))
+            await BatchIntake(context, TENANT, batch_id, BatchOptions()).take(lines(), Charge(requests=0))
 
     with pytest.raises(MalformedBody):
         asyncio.run(scene())

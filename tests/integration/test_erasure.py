@@ -17,7 +17,7 @@ import pytest
 
 from api.context import Context, open_context
 from api.erasure import Eraser
-from api.photos.intake import Sending, accept_photo
+from api.photos.intake import PhotoSource, accept_photo
 from shared.blob_store import Blob, BlobStore, photo_key, stage_key
 from shared.errors import BlobsUnavailable
 from shared.job import JobSpec
@@ -275,7 +275,7 @@ class Away(BlobStore):
 
 async def kept(context: Context, colour: str = "teal") -> str:
     """Keeps a photo of this colour; gives its id."""
-    return (await accept_photo(context, "default", png_bytes(colour=colour), Sending(by="")))[0]
+    return (await accept_photo(context, "default", png_bytes(colour=colour), PhotoSource(by="")))[0]
 
 
 async def fail_to_erase(context: Context, photo: str) -> None:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 
-from api.auth.middleware import Access
+from api.auth.middleware import AccessMiddleware
 from api.context import open_context
 from api.idempotency import Idempotency, new_id
 from shared.settings import Settings
@@ -144,7 +144,7 @@ def test_answers_are_kept_for_a_day_and_take_little(server: ApiServer, client: h
 async def around(settings: Settings, reply: Reply) -> AsyncIterator[httpx.AsyncClient]:
     """An app of one route with a key, and somebody to ask it."""
     app = FastAPI()
-    app.add_middleware(Access)
+    app.add_middleware(AccessMiddleware)
 
     async def route(request: Request) -> Response:
         await request.body()

@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from api.batches.lines import GoodLine, LineReader, RawLine, ReadLine
+from api.batches.lines import CheckedLine, LineReader, RawLine, ValidLine
 from api.batches.product import lines_of, product_of
 from shared.job import JobSpec, SceneSpec
 from shared.job_options import job_options
@@ -48,8 +48,8 @@ def arrived(found: object, expected: object) -> bool:
     return found == expected
 
 
-def value_of(line: ReadLine, name: str) -> object:
-    assert isinstance(line, GoodLine), line
+def value_of(line: CheckedLine, name: str) -> object:
+    assert isinstance(line, ValidLine), line
     return line.spec.model_dump(mode="json")[name]
 
 

@@ -96,12 +96,12 @@ def test_a_tenant_may_ask_so_often_and_no_more(server: ApiServer) -> None:
         over = caller.submit()
         assert 600 < refused(over, "rate_limited") <= 720
         assert left(over, "requests") == 0
-        # Looks are counted for themselves, and go on.
+        # Reads have their own limit.
         job = answers[0].json()
-        looks = [caller.get(f"/v1/jobs/{job['id']}") for _ in range(10)]
-        assert {look.status_code for look in looks} == {200}
-        assert looks[0].headers["ratelimit-policy"] == '"looks";q=200;w=10'
-        assert left(looks[9], "looks") < left(looks[0], "looks")
+        reads = [caller.get(f"/v1/jobs/{job['id']}") for _ in range(10)]
+        assert {read.status_code for read in reads} == {200}
+        assert reads[0].headers["ratelimit-policy"] == '"reads";q=200;w=10'
+        assert left(reads[9], "reads") < left(reads[0], "reads")
     with Caller(server) as other:
         assert other.submit().status_code == 202
 
@@ -112,7 +112,7 @@ def test_a_tenant_may_look_often_and_not_without_end(server: ApiServer) -> None:
         while (answer := caller.get("/v1/queue")).status_code == 200:
             assert time.monotonic() < deadline
         assert 1 <= refused(answer, "rate_limited") <= 10
-        assert left(answer, "looks") == 0
+        assert left(answer, "reads") == 0
         # Neither who makes something, nor somebody else, nor whoever asks whether the server is there.
         assert caller.submit().status_code == 202
         assert other.get("/v1/queue").status_code == 200

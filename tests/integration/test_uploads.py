@@ -13,7 +13,7 @@ import pytest
 
 from api.context import open_context
 from api.photos.decode import photo_id
-from api.photos.intake import Sending
+from api.photos.intake import PhotoSource
 from api.photos.uploads import accept_upload
 from shared.blob_store import BlobStore, photo_key, upload_key
 from shared.errors import RecordsUnavailable
@@ -92,10 +92,10 @@ def test_an_upload_outlives_an_outage_and_is_taken_when_it_is_over(s3_url: str, 
             async with open_context(settings) as context:
                 redis.kill()
                 with pytest.raises(RecordsUnavailable):
-                    await accept_upload(context, "default", body, Sending(by=""))
+                    await accept_upload(context, "default", body, PhotoSource(by=""))
                 assert blobs.exists(upload_key("default", upload))
                 await asyncio.to_thread(redis.start)
-                return await accept_upload(context, "default", body, Sending(by=""))
+                return await accept_upload(context, "default", body, PhotoSource(by=""))
 
         assert asyncio.run(taken()) == (photo_id(data), True)
     assert blobs.exists(photo_key("default", photo_id(data)))

@@ -12,7 +12,7 @@ import numpy as np
 from celery.exceptions import Ignore
 from numpy.typing import NDArray
 
-from api.jobs.intake import completed
+from api.jobs.intake import complete_spec
 from compose.certificate import own_certificate
 from shared.blob_store import BlobStore, photo_key, stage_key
 from shared.job import Concept, Job, JobSpec, Progress, Sampling, Status
@@ -43,7 +43,7 @@ class Play:
         spec = JobSpec(prompt=prompt, concepts=concepts, sampling=Sampling.model_validate(sampling))
         return Job(
             id=uuid.uuid4().hex,
-            spec=completed(spec, limits_of("mini")),
+            spec=complete_spec(spec, limits_of("mini")),
             status=Status.RUNNING,
             stage=Stage.IDENTIFY,
             progress=Progress(),
@@ -102,7 +102,7 @@ def draw(records: Records, play: Play, spec: JobSpec) -> Job:
     child = Executor(records.settings, lambda _settings, _role: Loaded(stages=play.stages))
     child.name, child.stages = "mini", play.stages
     job_id = uuid.uuid4().hex
-    records.ask(lambda store: store.submit(job_id, completed(spec, limits_of("mini"))))
+    records.ask(lambda store: store.submit(job_id, complete_spec(spec, limits_of("mini"))))
     while rings := records.fleet.dispatch("test", 1):
         for stage in STAGES[STAGES.index(rings[0].stage) :]:
             with suppress(Ignore):

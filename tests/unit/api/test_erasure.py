@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.erasure import Kind, Thing, things_in
+from api.erasure import Entry, Kind, entries_in
 from shared.blob_store import Blob
 
 
@@ -21,11 +21,11 @@ def test_blobs_that_go_together_are_one_thing_as_old_as_the_newest() -> None:
         "warm",
     ]
     blobs = [Blob(key=key, written_at=at) for at, key in enumerate(keys)]
-    assert list(things_in(blobs)) == [
-        Thing(kind=Kind.BATCH, tenant="a", name="b", written_at=2),
-        Thing(kind=Kind.PHOTO, tenant="a", name="p", written_at=4),
-        Thing(kind=Kind.PHOTO, tenant="a", name="q", written_at=5),
-        Thing(kind=Kind.RESULT, tenant="a", name="a/render/d", written_at=7),
-        Thing(kind=Kind.RESULT, tenant="a", name="a/render/e", written_at=8),
-        Thing(kind=Kind.UPLOAD, tenant="a", name="a/uploads/u", written_at=9),
+    assert list(entries_in(blobs)) == [
+        Entry(kind=Kind.BATCH, tenant="a", name="b", written_at=2),
+        Entry(kind=Kind.PHOTO, tenant="a", name="p", written_at=4),
+        Entry(kind=Kind.PHOTO, tenant="a", name="q", written_at=5),
+        Entry(kind=Kind.RESULT, tenant="a", name="a/render/d", written_at=7),
+        Entry(kind=Kind.RESULT, tenant="a", name="a/render/e", written_at=8),
+        Entry(kind=Kind.UPLOAD, tenant="a", name="a/uploads/u", written_at=9),
     ]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.batches.lines import MAX_LINE_BYTES, BadLine, GoodLine, LineReader, LineSplitter, RawLine
+from api.batches.lines import MAX_LINE_BYTES, InvalidLine, LineReader, LineSplitter, RawLine, ValidLine
 from api.batches.product import lines_of, product_of
-from api.http.problems import Refusal
+from api.http.problems import InvalidFields
 from shared.limits import MINI_LIMITS
 
 PHOTO = "0" * 64
@@ -21,12 +21,12 @@ def line(custom_id: str = "a", **changed: object) -> bytes:
     return json.dumps({"custom_id": custom_id, "prompt": "a man", "concepts": PEOPLE, **changed}).encode()
 
 
-def read(*texts: bytes) -> list[GoodLine | BadLine]:
+def read(*texts: bytes) -> list[ValidLine | InvalidLine]:
     return LineReader(MINI_LIMITS).read(RawLine(number=number, data=text) for number, text in enumerate(texts, 1))
 
 
-def wrong(one: GoodLine | BadLine) -> list[tuple[str, str | None]]:
-    assert isinstance(one, BadLine), one
+def wrong(one: ValidLine | InvalidLine) -> list[tuple[str, str | None]]:
+    assert isinstance(one, InvalidLine), one
     return [(error.code, error.pointer) for error in one.errors]
 
 
@@ -56,7 +56,7 @@ def test_a_line_that_is_too_long_is_not_kept_and_the_next_one_is_read() -> None:
 
 def test_a_good_line_is_a_job_of_the_batch_lane_with_every_value_filled_in() -> None:
     (one,) = read(line(sampling={"seed": 7}))
-    assert isinstance(one, GoodLine)
+    assert isinstance(one, ValidLine)
     assert (one.custom_id, one.spec.lane, one.spec.sampling.seed) == ("a", "batch", 7)
     assert one.spec.sampling.steps == MINI_LIMITS.steps
     assert not hasattr(one.spec, "custom_id")
@@ -88,15 +88,15 @@ def test_a_line_that_is_wrong_says_where_and_why(text: bytes, expected: tuple[st
 
 def test_a_bad_line_keeps_its_id_where_it_can_be_read() -> None:
     (one,) = read(line(custom_id="mine", prompt=""))
-    assert isinstance(one, BadLine)
+    assert isinstance(one, InvalidLine)
     assert one.custom_id == "mine"
 
 
 def test_the_second_line_of_an_id_is_wrong() -> None:
     first, second, third = read(line("a"), line("a"), line("b"))
-    assert isinstance(first, GoodLine)
+    assert isinstance(first, ValidLine)
     assert wrong(second) == [("duplicate_custom_id", "/custom_id")]
-    assert isinstance(third, GoodLine)
+    assert isinstance(third, ValidLine)
 
 
 def test_every_scene_meets_every_cast_and_a_scene_has_one_seed() -> None:
@@ -109,20 +109,20 @@ def test_every_scene_meets_every_cast_and_a_scene_has_one_seed() -> None:
     }
     lines = list(lines_of(product_of(json.dumps(body).encode()), LineReader(MINI_LIMITS)))
     assert [one.custom_id for one in lines] == ["beach-ben", "beach-carl", "2-ben", "2-carl"]
-    seeds = [one.spec.sampling.seed for one in lines if isinstance(one, GoodLine)]
+    seeds = [one.spec.sampling.seed for one in lines if isinstance(one, ValidLine)]
     assert seeds[0] == seeds[1]
     assert seeds[2] == seeds[3]
-    assert [one.spec.embed_settings for one in lines if isinstance(one, GoodLine)] == [True, True, False, False]
+    assert [one.spec.embed_settings for one in lines if isinstance(one, ValidLine)] == [True, True, False, False]
 
 
 def test_scenes_and_casts_hold_numbers_as_numbers() -> None:
     scene = {"prompt": "a man", "sampling": {"steps": "20"}}
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(InvalidFields) as caught:
         product_of(json.dumps({"scenes": [scene], "casts": [{"concepts": PEOPLE}]}).encode())
     assert [(one.pointer, one.code) for one in caught.value.fields] == [("/scenes/0/sampling/steps", "int_type")]
 
 
 def test_zip_needs_as_many_scenes_as_casts() -> None:
     body = {"scenes": [{"prompt": "a man"}] * 2, "casts": [{"concepts": PEOPLE}], "mode": "zip"}
-    with pytest.raises(Refusal, match="2 scenes and 1 casts"):
+    with pytest.raises(InvalidFields, match="2 scenes and 1 casts"):
         product_of(json.dumps(body).encode())

@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 
 from api.app import create_app
-from api.auth.middleware import OPEN, READS
+from api.auth.middleware import OPEN_PATHS, READ_METHODS
 from api.http.problems import PROBLEM_TYPE
 from shared import errors as tree
 from shared.errors import TroupeError, error_kinds
@@ -139,9 +139,9 @@ def test_what_holds_for_every_address_of_a_kind_is_said_of_each(
 ) -> None:
     said, name = {code for _, code in codes(operation)}, f"{method} {path}"
     expected: set[type[TroupeError]] = {TroupeError}
-    if path not in OPEN:
+    if path not in OPEN_PATHS:
         expected |= {tree.Unauthorized, tree.RecordsUnavailable, tree.RateLimited}
-        if method.upper() not in READS:
+        if method.upper() not in READ_METHODS:
             expected |= {tree.QuotaExceeded}
     if method == "post":
         expected |= {tree.IdempotencyMismatch, tree.IdempotencyRunning, tree.InvalidField}
@@ -158,7 +158,7 @@ def test_what_holds_for_every_address_of_a_kind_is_said_of_each(
     if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
         expected.add(tree.InvalidField)
     assert {kind.code for kind in expected} <= said
-    assert ("security" in operation) == (path not in OPEN)
+    assert ("security" in operation) == (path not in OPEN_PATHS)
     assert ("Idempotency-Key" in {one["name"] for one in operation.get("parameters", ())}) == (method == "post")
 
 

@@ -22,7 +22,7 @@ from api.http.parameters import (
     takes,
     whole_number,
 )
-from api.http.problems import Refusal
+from api.http.problems import InvalidFields
 from shared.settings import Settings
 
 APP = create_app(Settings())
@@ -73,7 +73,7 @@ def test_a_parameter_gives_the_value_of_the_query_or_its_default(
 def test_a_wrong_value_is_refused_by_name_and_is_not_what_the_schema_allows(
     parameter: Parameter[Any], query: str, code: str
 ) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(InvalidFields) as caught:
         parameter.read(request(query))
     (wrong,) = caught.value.fields
     assert (wrong.code, wrong.parameter) == (code, parameter.name)

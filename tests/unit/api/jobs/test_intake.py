@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.http.problems import Refusal
-from api.jobs.intake import completed, spec_of, spec_of_value
+from api.http.problems import InvalidFields
+from api.jobs.intake import complete_spec, spec_of, spec_of_value
 from api.jobs.openapi import SUBMIT_BODY
 from shared.errors import InvalidField, MalformedBody, SizeNotAllowed, TroupeError
 from shared.job import MAX_CONCEPTS, JobSpec
@@ -30,7 +30,7 @@ def concept(**changes: object) -> dict[str, Any]:
 
 
 def pointers(value: object) -> list[tuple[str | None, str]]:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(InvalidFields) as caught:
         spec_of(json.dumps(value).encode())
     assert caught.value.kind is InvalidField
     return [(field.pointer, field.code) for field in caught.value.fields]
@@ -48,14 +48,14 @@ def pointers(value: object) -> list[tuple[str | None, str]]:
     ],
 )
 def test_one_sentence_says_where_and_what(value: object, words: str) -> None:
-    with pytest.raises(Refusal, match=f"^{re.escape(words)}"):
+    with pytest.raises(InvalidFields, match=f"^{re.escape(words)}"):
         spec_of(json.dumps(value).encode())
 
 
 def test_the_example_of_the_document_is_accepted() -> None:
     body: dict[str, Any] = SUBMIT_BODY["requestBody"]
     example = body["content"]["application/json"]["example"]
-    assert completed(spec_of_value(example), MINI_LIMITS).sampling.seed == 7
+    assert complete_spec(spec_of_value(example), MINI_LIMITS).sampling.seed == 7
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_broken_json_is_a_malformed_body(body: bytes) -> None:
     body=st.one_of(st.binary(max_size=200), st.recursive(st.none() | st.text() | st.floats(), st.lists).map(json.dumps))
 )
 def test_no_bytes_are_a_bug(body: bytes | str) -> None:
-    with pytest.raises((MalformedBody, Refusal)):
+    with pytest.raises((MalformedBody, InvalidFields)):
         spec_of(body.encode() if isinstance(body, str) else body)
 
 
@@ -156,8 +156,8 @@ _VALUES = st.recursive(
 @given(changes=st.dictionaries(st.sampled_from(list(JobSpec.model_fields)), _VALUES))
 def test_whatever_is_accepted_is_complete_and_inside_the_picture(changes: dict[str, object]) -> None:
     try:
-        spec = completed(spec_of_value(asked(**changes)), MINI_LIMITS)
-    except (Refusal, TroupeError):
+        spec = complete_spec(spec_of_value(asked(**changes)), MINI_LIMITS)
+    except (InvalidFields, TroupeError):
         return
     sampling = spec.sampling
     assert None not in sampling.model_dump().values()
@@ -169,13 +169,13 @@ def test_whatever_is_accepted_is_complete_and_inside_the_picture(changes: dict[s
 
 
 def test_what_is_left_empty_is_the_bundles_own() -> None:
-    sampling = completed(spec_of_value(asked(sampling={"steps": 4})), SDXL_LIMITS).sampling
+    sampling = complete_spec(spec_of_value(asked(sampling={"steps": 4})), SDXL_LIMITS).sampling
     assert (sampling.width_px, sampling.height_px, sampling.steps, sampling.guidance_scale) == (1024, 1024, 4, 5.0)
 
 
 def test_a_seed_that_is_given_is_kept_and_one_that_is_not_is_drawn() -> None:
-    assert completed(spec_of_value(asked(sampling={"seed": 0})), MINI_LIMITS).sampling.seed == 0
-    drawn = {completed(spec_of_value(asked()), MINI_LIMITS).sampling.seed for _ in range(8)}
+    assert complete_spec(spec_of_value(asked(sampling={"seed": 0})), MINI_LIMITS).sampling.seed == 0
+    drawn = {complete_spec(spec_of_value(asked()), MINI_LIMITS).sampling.seed for _ in range(8)}
     assert len(drawn) > 1
 
 
@@ -183,19 +183,19 @@ def test_a_seed_that_is_given_is_kept_and_one_that_is_not_is_drawn() -> None:
 @pytest.mark.parametrize("size_px", [64, 100, 129, 320, 4096])
 def test_a_size_that_the_bundle_does_not_draw_is_refused(side: str, size_px: int) -> None:
     with pytest.raises(SizeNotAllowed) as caught:
-        completed(spec_of_value(asked(sampling={side: size_px})), MINI_LIMITS)
+        complete_spec(spec_of_value(asked(sampling={side: size_px})), MINI_LIMITS)
     assert caught.value.pointer == f"/sampling/{side}"
 
 
 def test_a_box_must_lie_inside_the_picture_that_will_be_drawn() -> None:
     boxes = [concept(box_px=[0, 0, 128, 128]), concept(box_px=[0, 0, 128.5, 128]), concept(box_px=[0, 0, 50, 129])]
-    with pytest.raises(Refusal) as caught:
-        completed(spec_of_value(asked(concepts=boxes)), MINI_LIMITS)
+    with pytest.raises(InvalidFields) as caught:
+        complete_spec(spec_of_value(asked(concepts=boxes)), MINI_LIMITS)
     assert [field.pointer for field in caught.value.fields] == ["/concepts/1/box_px", "/concepts/2/box_px"]
     wide = asked(concepts=boxes[1:2], sampling={"width_px": 192})
-    assert completed(spec_of_value(wide), MINI_LIMITS).sampling.width_px == 192
+    assert complete_spec(spec_of_value(wide), MINI_LIMITS).sampling.width_px == 192
 
 
 def test_two_concepts_may_have_the_same_box() -> None:
     boxes = [concept(box_px=[0, 0, 64, 64])] * 2
-    assert len(completed(spec_of_value(asked(concepts=boxes)), MINI_LIMITS).concepts) == 2
+    assert len(complete_spec(spec_of_value(asked(concepts=boxes)), MINI_LIMITS).concepts) == 2

@@ -81,7 +81,7 @@ def test_a_request_that_breaks_the_app_is_a_500() -> None:
     async def send(message: Message) -> None:
         pass
 
-    app.state.context = SimpleNamespace(settings=Settings(), looks=SimpleNamespace(are_limited=False))
+    app.state.context = SimpleNamespace(settings=Settings(), read_limit=SimpleNamespace(is_enabled=False))
     scope = {"type": "http", "method": "GET", "path": "/breaks", "headers": [], "query_string": b""}
 
     async def serve() -> None:
@@ -89,4 +89,4 @@ def test_a_request_that_breaks_the_app_is_a_500() -> None:
 
     with pytest.raises(RuntimeError):
         asyncio.run(serve())
-    assert samples(app.state.exposition.requests, "troupe_http_requests_total") == {("/breaks", "GET", "500"): 1}
+    assert samples(app.state.metrics_endpoint.requests, "troupe_http_requests_total") == {("/breaks", "GET", "500"): 1}
