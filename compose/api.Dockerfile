@@ -16,10 +16,10 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_CACHE_DIR=/root/.cache/uv UV_LINK_MODE=c
 COPY pyproject.toml uv.lock ./
 
 FROM packages AS api-packages
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-install-project --extra api
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --only-group api
 
 FROM packages AS flower-packages
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-install-project --extra flower
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --only-group flower
 
 # The code as every target copies it: readable by the user that runs it, whatever the umask of the clone was, compiled, and
 # without the checkpoints of the small bundle, which only workers load.

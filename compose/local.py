@@ -170,6 +170,14 @@ def addresses(folder: Path) -> dict[str, str] | None:
     return addresses
 
 
+def settings_here(folder: Path = FOLDER) -> Settings:
+    """The settings, with the Redis of the stack of this machine unless the environment names one."""
+    settings, stack = Settings.read_or_exit(), addresses(folder)
+    if stack is None or "redis_url" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"redis_url": stack["redis"]})
+
+
 def _say(words: str) -> None:
     print(words, flush=True)
 

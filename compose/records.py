@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from api.records import main
-from compose.keys import settings_here
+from compose.local import settings_here
 
 if __name__ == "__main__":
     sys.exit(main(settings=settings_here()))

@@ -20,7 +20,7 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_CACHE_DIR=/root/.cache/uv UV_LINK_MODE=c
     UV_COMPILE_BYTECODE=1
 # The lock before the code: a change of code installs nothing again.
 COPY pyproject.toml uv.lock ./
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-install-project --extra worker
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --only-group worker
 
 # Readable by the user that runs it, whatever the umask of the clone was.
 FROM base AS code

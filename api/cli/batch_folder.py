@@ -1,4 +1,4 @@
-"""The folder of a batch: which batch it is, its pictures and its files. Whoever comes back goes on where it stands."""
+"""The folder of a batch: its id, its pictures and its files. A command that was interrupted continues from it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api.client import Batch, BatchPicture, Client
+from pydantic import BaseModel, ConfigDict
+
+from api.client import Batch, BatchEstimate, BatchPicture, Client
 from api.client.photos import Photos
+from api.client.saving import WholeFile
 from shared.errors import BatchNotFound, InvalidField, RequestError
 
 _DOWNLOADS_AT_ONCE = 4
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
+class BatchOptions(BaseModel):
+    """Options of a batch, as `Client.make_batch` takes them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str | None = None
+    strict: bool = False
+    expires_after_s: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class BatchFolder:
-    """Where the pictures of one file of lines go. consent: said of the photos that are sent."""
+    """The folder for the pictures of one file of lines. consent: stored with the photos that are sent."""
 
     path: Path
     source: Path
+    options: BatchOptions
     consent: str | None = None
 
-    def begin(self, client: Client, options: dict[str, str]) -> Batch:
+    def begin(self, client: Client) -> Batch:
         """The batch of these lines: the one that runs already, or a new one. Raises RequestError or InvalidField."""
         raw = self.source.read_bytes()
-        digest = _digest(raw, options)
+        digest = _digest(raw, self.options)
         known = self._known()
         if known is not None and known.get("source") != digest:
             message = f"{self.path} belongs to other lines or options: name another folder with --out"
@@ -40,22 +54,23 @@ class BatchFolder:
             try:
                 return client.batch(str(known["id"]))
             except BatchNotFound:
-                # The server has forgotten it; what is here already is not asked for again by name, but all lines are.
+                # The server has deleted it, so all lines are submitted again.
                 number += 1
         self.path.mkdir(parents=True, exist_ok=True)
-        lines = b"".join(self._settled(raw, client))
-        # The key goes with what is sent: whoever was cut off before the answer came gets the same batch.
-        key = f"{_digest(lines, options)[:48]}-{number}"
-        made = client.make_batch(lines, idempotency_key=key, **options)
+        lines = b"".join(self._with_ids(raw, client))
+        # The key depends on what is sent: a command that lost the answer gets the same batch.
+        key = f"{_digest(lines, self.options)[:48]}-{number}"
+        made = client.make_batch(lines, idempotency_key=key, **self.options.model_dump())
         self._write("batch.json", json.dumps({"id": made.id, "source": digest, "number": number}).encode())
         return made
 
-    def lines(self) -> bytes:
-        """The lines with ids for photos, none of which is sent. Raises InvalidField."""
-        return b"".join(self._settled(self.source.read_bytes(), None))
+    def dry_run(self, client: Client) -> BatchEstimate:
+        """What the batch would cost. No photo is sent. Raises RequestError or InvalidField."""
+        lines = b"".join(self._with_ids(self.source.read_bytes(), None))
+        return client.dry_run_batch(lines, unsent_photos=True, **self.options.model_dump())
 
     def fetch(self, client: Client, batch: Batch) -> None:
-        """Downloads every picture that is not here yet."""
+        """Downloads every picture that the folder lacks."""
         (self.path / "pictures").mkdir(parents=True, exist_ok=True)
         pictures = client.batch_pictures(batch.id)
         missing = [one for one in pictures if not self._place(one).exists()]
@@ -77,10 +92,8 @@ class BatchFolder:
         return self.path / "pictures" / f"{picture.line:06d}-{word}.png"
 
     def _write(self, name: str, data: bytes) -> None:
-        """Whole or not at all: a file that is there is taken for whole."""
-        half = self.path / f"{name}.part"
-        half.write_bytes(data)
-        half.replace(self.path / name)
+        with WholeFile(self.path / name) as file:
+            file.write(data)
 
     def _known(self) -> dict[str, Any] | None:
         try:
@@ -92,10 +105,10 @@ class BatchFolder:
             raise InvalidField(message) from error
         return known if isinstance(known, dict) else {}
 
-    def _settled(self, raw: bytes, client: Client | None) -> Iterator[bytes]:
-        """The lines with ids for photos. A line that is not readable stays as it is.
+    def _with_ids(self, raw: bytes, client: Client | None) -> Iterator[bytes]:
+        """The lines with ids in place of photos. An unreadable line stays as it is.
 
-        client: sends each photo before its line; without one none is sent.
+        client: sends each photo before its line; without one, no photo is sent.
         """
         photos = Photos()
         for number, line in enumerate(raw.splitlines(), 1):
@@ -107,7 +120,7 @@ class BatchFolder:
                 yield line + b"\n"
                 continue
             try:
-                job = photos.settle(asked, self.source.parent)
+                job = photos.with_ids(asked, self.source.parent)
             except InvalidField as error:
                 message = f"line {number}: {error.message}"
                 raise InvalidField(message) from error
@@ -118,5 +131,5 @@ class BatchFolder:
             yield json.dumps({"custom_id": f"line-{number}", **job}).encode() + b"\n"
 
 
-def _digest(lines: bytes, options: dict[str, str]) -> str:
-    return hashlib.sha256(lines + json.dumps(options, sort_keys=True).encode()).hexdigest()
+def _digest(lines: bytes, options: BatchOptions) -> str:
+    return hashlib.sha256(lines + options.model_dump_json().encode()).hexdigest()

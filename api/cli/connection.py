@@ -1,40 +1,63 @@
-"""Where the command asks, and how it fails: one line for people, one status for programs."""
+"""A command's server, common options, and failures: one line for people, an exit status for programs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, NoReturn
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from api.client import Client
 from api.client.connection import TRIES
-from shared.errors import TransientError, TroupeError
+from shared.errors import RequestError, TransientError, TroupeError
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Largest number of rows.")]
 Consent = Annotated[
     str | None,
     typer.Option(
         "--consent",
-        help="On what basis photos that are sent are used, such as 'written release 2026-11-03'.",
+        help="Basis on which the photos are used, such as 'written release 2026-11-03'; stored with those that are "
+        "sent.",
         show_default=False,
     ),
 ]
 FAILED, USAGE, UNAVAILABLE, TIMED_OUT, INTERRUPTED = 1, 2, 3, 4, 130
 
+T = TypeVar("T")
+_PROBES = 2
+_PAGE = 100
+
+
+class SavedFile(BaseModel):
+    """A file that a command wrote."""
+
+    file: Path
+
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """The server of this run, and the tenant's key."""
+    """The server of this run and the tenant's key. is_named: a person gave the address, so that it is not checked."""
 
     url: str
     key: str | None
+    is_named: bool
 
     def open(self, *, tries: int = TRIES) -> Client:
-        """A client. Raises RequestError for an address that is none."""
+        """A client. Raises RequestError for an invalid address, and if another server answers at the default one."""
+        if not self.is_named:
+            # A key or a photo must not reach a stranger that listens on the usual port.
+            try:
+                with Client(self.url, tries=_PROBES) as probe:
+                    probe.ping()
+            except (RequestError, TransientError) as error:
+                error.message += "; name your server with --url or TROUPE_URL"
+                raise
         return Client(self.url, key=self.key, tries=tries)
 
 
@@ -44,9 +67,21 @@ def client_of(context: typer.Context) -> Client:
     return connection.open()
 
 
+def gather(page: Callable[[str | None, int], tuple[Sequence[T], str | None]], limit: int) -> list[T]:
+    """Rows of as many pages as needed. page: takes a cursor and a limit, and gives rows and the next cursor."""
+    found: list[T] = []
+    cursor: str | None = None
+    while len(found) < limit:
+        rows, cursor = page(cursor, min(_PAGE, limit - len(found)))
+        found += rows
+        if cursor is None:
+            break
+    return found
+
+
 @contextmanager
-def failures_told() -> Iterator[None]:
-    """Ends the process with one line instead of a traceback, for every failure that has a name."""
+def one_line_failures() -> Iterator[None]:
+    """Ends the process with one line instead of a traceback, for every expected failure."""
     try:
         yield
     except TroupeError as error:
@@ -54,7 +89,7 @@ def failures_told() -> Iterator[None]:
     except TimeoutError as error:
         fail(str(error), TIMED_OUT)
     except ValidationError as error:
-        fail(f"the server answered what this client does not understand: {error.error_count()} fields differ", FAILED)
+        fail(f"this client cannot read the server's answer: {error.error_count()} fields differ", FAILED)
     except KeyboardInterrupt:
         fail("interrupted", INTERRUPTED)
     except OSError as error:
@@ -62,8 +97,8 @@ def failures_told() -> Iterator[None]:
 
 
 def fail(words: str, status: int) -> NoReturn:
-    """Says why, and ends."""
-    # Whatever a server says stays on one line and writes no control characters to a terminal.
+    """Prints the reason and ends the process."""
+    # A server's text must stay on one line and must not write control characters to a terminal.
     line = "".join(char if char.isprintable() else " " for char in words)
     sys.stderr.write(f"troupe: {line}\n")
     sys.exit(status)

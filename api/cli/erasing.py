@@ -1,62 +1,45 @@
-"""`troupe delete | photo delete | tenant delete`: what is erased is gone, with all that only it has."""
+"""What the commands that erase print, and `troupe tenant delete`."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+from pydantic import BaseModel
 
 from api.cli import show
-from api.cli.connection import client_of
+from api.cli.connection import AsJson, client_of
 
-_LATER = "goes as soon as nothing of it runs"
-_REST = "is gone, and the last of its faces go in a while"
+_LATER = "is erased as soon as none of its jobs runs"
 
-photo = typer.Typer(no_args_is_help=True, help="Photos that are kept.")
-tenant = typer.Typer(no_args_is_help=True, help="All that is yours.")
+
+class Erased(BaseModel):
+    """What became of a request to erase. erased: False while something of it still runs."""
+
+    subject: str
+    erased: bool
 
 
 def add(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.command()(delete)
-    photo.command("delete")(delete_photo)
+    """Adds the command."""
+    tenant = typer.Typer(no_args_is_help=True, help="Everything that belongs to your tenant.")
     tenant.command("delete")(delete_tenant)
-    app.add_typer(photo, name="photo")
     app.add_typer(tenant, name="tenant")
-
-
-def delete(
-    context: typer.Context,
-    job: Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.", show_default=False)],
-) -> None:
-    """Erase a job with its pictures; one that runs stops first."""
-    with client_of(context) as client:
-        tell(job, gone=client.delete(job))
-
-
-def delete_photo(
-    context: typer.Context,
-    photo_id: Annotated[str, typer.Argument(metavar="PHOTO", help="Id of the photo.", show_default=False)],
-) -> None:
-    """Erase a photo and the embeddings of its faces; pictures made with it stay."""
-    with client_of(context) as client:
-        tell(photo_id, gone=client.delete_photo(photo_id), later=_REST)
 
 
 def delete_tenant(
     context: typer.Context,
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="NAME", help="Name of the tenant, so that nobody erases all by a slip.", show_default=False
-        ),
+        typer.Argument(metavar="NAME", help="Name of the tenant of your key, as a confirmation.", show_default=False),
     ],
+    as_json: AsJson = False,
 ) -> None:
-    """Erase every job, picture, photo, batch and webhook of the tenant of your key."""
+    """Erase every job, picture, photo, batch and webhook of your tenant."""
     with client_of(context) as client:
-        tell(f"all of {name}", gone=client.delete_tenant(name))
+        print_erased(f"everything of {name}", gone=client.delete_tenant(name), as_json=as_json)
 
 
-def tell(what: str, *, gone: bool, later: str = _LATER) -> None:
-    """Says what became of it."""
-    show.out.print(f"{what} {'is gone' if gone else later}", markup=False)
+def print_erased(what: str, *, gone: bool, as_json: bool, later: str = _LATER) -> None:
+    """Prints whether it is gone already."""
+    show.value(Erased(subject=what, erased=gone), f"{what} {'is gone' if gone else later}", as_json=as_json)

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
+import functools
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from api.client.batch_operations import BatchOperations, batch_path
-from api.client.batch_values import Batch, BatchEstimate, BatchPicture
-from api.client.calls import Call, Effort, Pause, Steps
-from api.client.connection import TRIES, URL, options, request_options
-from api.client.operations import TENANT, Operations, job_path, photo_path
-from api.client.photos import Photo
-from api.client.values import AuditPage, Estimate, Job, JobState, Queue, Worker
+from api.client.calls import Answer, Call, Effort, Pause, Steps
+from api.client.connection import TRIES, URL, direct_hosts, http_options, request_options
+from api.client.operations import Operations
+from api.client.photos import Photos
+from api.client.saving import WholeFile
 from api.client.watching import State, Watching
-from shared.batch import Log, Outcome
-from shared.job import JobSpec
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class AsyncClient:
-    """A Troupe at a URL. key: of the tenant. tries: requests before a failure that may pass is raised.
+def _awaited(
+    operation: Callable[Concatenate[Operations, P], Steps[T]],
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    """The operation as a coroutine method that returns its result."""
 
-    Every method raises the errors of the tree (`shared.errors`). Safe to share between tasks of one loop.
+    @functools.wraps(operation)
+    async def run(client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await client.run(operation(client.operations, *args, **kwargs))
+
+    return run
+
+
+def _stream(
+    operation: Callable[Concatenate[Operations, P], Watching[State]],
+) -> Callable[Concatenate[AsyncClient, P], AsyncGenerator[State, None]]:
+    """The operation as a method that returns an asynchronous generator of states."""
+
+    @functools.wraps(operation)
+    def watch(client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[State, None]:
+        return client.watch(operation(client.operations, *args, **kwargs))
+
+    return watch
+
+
+class AsyncClient:
+    """A Troupe server at a URL. key: the tenant's API key. tries: requests before an error that may pass is raised.
+
+    Every method raises the exceptions of `errors`. Tasks of one event loop may share a client.
     """
 
     def __init__(
@@ -39,11 +59,11 @@ class AsyncClient:
         tries: int = TRIES,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._http = httpx.AsyncClient(transport=transport, **options(url, key))
-        self._foreign = httpx.AsyncClient(transport=transport)
-        self._effort = Effort(where=url, tries=tries)
-        self._do = Operations(effort=self._effort)
-        self._batches = BatchOperations(effort=self._effort)
+        # Two, so that the key cannot reach an address elsewhere.
+        named, anonymous = http_options(url, key), http_options(url, None)
+        self._http = httpx.AsyncClient(transport=transport, mounts=direct_hosts(url), **named)
+        self._anonymous = httpx.AsyncClient(transport=transport, mounts=direct_hosts(url), **anonymous)
+        self.operations = Operations(effort=Effort(where=url, tries=tries), photos=Photos())
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,144 +74,64 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Lets go of the connections."""
+        """Closes the connections."""
         await self._http.aclose()
-        await self._foreign.aclose()
+        await self._anonymous.aclose()
 
-    async def upload(self, photo: Photo, *, consent: str | None = None) -> str:
-        """Sends one photo, once; gives its id, the sha256 of its bytes.
+    submit = _awaited(Operations.submit)
+    dry_run = _awaited(Operations.dry_run)
+    jobs = _awaited(Operations.jobs)
+    get = _awaited(Operations.get)
+    wait = _awaited(Operations.wait)
+    events = _stream(Operations.events)
+    cancel = _awaited(Operations.cancel)
+    retry = _awaited(Operations.retry)
+    delete = _awaited(Operations.delete)
+    picture = _awaited(Operations.picture)
 
-        consent: the basis on which it is used, kept with it; a photo is sent again for its sake.
-        """
-        return await self.run(self._do.upload(photo, consent))
+    upload = _awaited(Operations.upload)
+    photo = _awaited(Operations.photo)
+    photo_record = _awaited(Operations.photo_record)
+    delete_photo = _awaited(Operations.delete_photo)
 
-    async def submit(
-        self,
-        job: JobSpec | Mapping[str, Any],
-        *,
-        idempotency_key: str | None = None,
-        folder: Path | None = None,
-        consent: str | None = None,
-    ) -> Job:
-        """Queues a job, such as `scene` makes; its photos may be ids, paths (from `folder`), bytes or open files.
+    make_batch = _awaited(Operations.make_batch)
+    dry_run_batch = _awaited(Operations.dry_run_batch)
+    batches = _awaited(Operations.batches)
+    batch = _awaited(Operations.batch)
+    batch_change = _awaited(Operations.batch_change)
+    wait_batch = _awaited(Operations.wait_batch)
+    batch_events = _stream(Operations.batch_events)
+    cancel_batch = _awaited(Operations.cancel_batch)
+    retry_batch = _awaited(Operations.retry_batch)
+    delete_batch = _awaited(Operations.delete_batch)
+    batch_items = _awaited(Operations.batch_items)
+    batch_pictures = _awaited(Operations.batch_pictures)
+    batch_outcomes = _awaited(Operations.batch_outcomes)
+    batch_file = _awaited(Operations.batch_file)
+    save_batch_file = _awaited(Operations.save_batch_file)
+    download = _awaited(Operations.download)
 
-        The same idempotency_key within 24 hours gives the same job again. consent: said of those photos that are sent.
-        """
-        return await self.run(self._do.submit(job, idempotency_key, folder, consent))
+    create_webhook = _awaited(Operations.create_webhook)
+    webhooks = _awaited(Operations.webhooks)
+    webhook = _awaited(Operations.webhook)
+    delete_webhook = _awaited(Operations.delete_webhook)
+    rotate_webhook = _awaited(Operations.rotate_webhook)
+    enable_webhook = _awaited(Operations.enable_webhook)
+    test_webhook = _awaited(Operations.test_webhook)
+    deliveries = _awaited(Operations.deliveries)
+    replay_delivery = _awaited(Operations.replay_delivery)
 
-    async def dry_run(
-        self, job: JobSpec | Mapping[str, Any], *, folder: Path | None = None, consent: str | None = None
-    ) -> Estimate:
-        """What a job would cost: checked as in earnest, and nothing is kept or queued."""
-        return await self.run(self._do.weigh(job, folder, consent))
-
-    async def get(self, job_id: str) -> Job:
-        """The job as it is."""
-        return await self.run(self._do.get(job_id))
-
-    async def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
-        """The job once it is done, however it ended: `check` it. Raises TimeoutError."""
-        return await self.run(self._do.wait(job_id, timeout_s))
-
-    async def events(self, job_id: str, *, previews: bool = False) -> AsyncIterator[JobState]:
-        """The job's states from now until it is done; broken lines are mended. previews: with small pictures."""
-        params = {"previews": "true"} if previews else {}
-        async for state in self.watch(Watching(f"{job_path(job_id)}/events", JobState, params, self._effort)):
-            yield state
-
-    async def cancel(self, job_id: str) -> Job:
-        """Takes a job back; a running one stops at its next step."""
-        return await self.run(self._do.cancel(job_id))
-
-    async def retry(self, job_id: str) -> Job:
-        """Does a job over that failed, was canceled or expired; gives the new one."""
-        return await self.run(self._do.retry(job_id))
-
-    async def delete(self, job_id: str) -> bool:
-        """Erases a job and what only it has. False: it runs, and goes when it stops."""
-        return await self.run(self._do.erase(job_path(job_id)))
-
-    async def delete_photo(self, photo_id: str) -> bool:
-        """Erases a photo and the embeddings of its faces. False: it was in many casts, and the rest goes by itself."""
-        return await self.run(self._do.erase(photo_path(photo_id)))
-
-    async def delete_batch(self, batch_id: str) -> bool:
-        """Erases a batch, its jobs and files. False: they go in the seconds after, once nothing of it runs."""
-        return await self.run(self._do.erase(batch_path(batch_id)))
-
-    async def delete_tenant(self, name: str) -> bool:
-        """Erases all that the tenant of this client's key has. False: some jobs ran, and go when they stop."""
-        return await self.run(self._do.erase(TENANT, confirm=name))
-
-    async def picture(self, job_id: str, name: str = "picture") -> bytes:
-        """The PNG `picture`, `template` or `masks` of a job."""
-        return await self.run(self._do.picture(job_id, name))
-
-    async def make_batch(self, lines: bytes, *, idempotency_key: str | None = None, **options: str) -> Batch:
-        """Queues many jobs: a line of JSON each, as `submit` takes it with photo ids, and with a `custom_id`.
-
-        options: `name`, `strict`, `expires_after_s`.
-        """
-        return await self.run(self._batches.make(lines, idempotency_key or uuid.uuid4().hex, options))
-
-    async def dry_run_batch(self, lines: bytes, **options: str) -> BatchEstimate:
-        """What a batch would cost, and which lines are wrong; nothing is kept or queued.
-
-        options: as of `make_batch`, and `unsent_photos="true"`: photos that are still to be uploaded are no error.
-        """
-        return await self.run(self._batches.weigh(lines, options))
-
-    async def batch(self, batch_id: str) -> Batch:
-        """The batch as it is."""
-        return await self.run(self._batches.get(batch_id))
-
-    async def batch_change(self, known: Batch, *, wait_s: float = 30.0) -> Batch:
-        """The batch as soon as it is not the known one any more; the known one when the time is over."""
-        return await self.run(self._batches.change(known, wait_s))
-
-    async def wait_batch(self, batch_id: str, *, timeout_s: float | None = None) -> Batch:
-        """The batch once it is done. Raises TimeoutError."""
-        return await self.run(self._batches.wait(batch_id, timeout_s))
-
-    async def cancel_batch(self, batch_id: str) -> Batch:
-        """Takes a batch back; pictures that are there stay."""
-        return await self.run(self._batches.ask(batch_id, "cancel"))
-
-    async def retry_batch(self, batch_id: str) -> Batch:
-        """Runs the lines again that ended without a picture."""
-        return await self.run(self._batches.ask(batch_id, "retry_failed"))
-
-    async def batch_pictures(self, batch_id: str) -> list[BatchPicture]:
-        """The lines with a picture so far."""
-        return await self.run(self._batches.pictures(batch_id))
-
-    async def batch_outcomes(self, batch_id: str, name: Log = "output") -> list[Outcome]:
-        """What the lines left that are over: with a picture (`output`), or without (`errors`)."""
-        return await self.run(self._batches.outcomes(batch_id, name))
-
-    async def batch_file(self, batch_id: str, name: str) -> bytes:
-        """The `output` or `errors` of a batch, as JSON lines."""
-        return await self.run(self._batches.file(batch_id, name))
-
-    async def download(self, address: str) -> bytes:
-        """The bytes at a signed address, as `batch_pictures` names them."""
-        return await self.run(self._batches.download(address))
-
-    async def queue(self) -> Queue:
-        """How busy the service is."""
-        return await self.run(self._do.queue())
-
-    async def workers(self) -> list[Worker]:
-        """All workers that give signs of life, and what they do."""
-        return await self.run(self._do.workers())
-
-    async def audit(self, *, cursor: str | None = None, limit: int = 20, action: str | None = None) -> AuditPage:
-        """Who uploaded, submitted, read and erased what, the newest first. cursor: `next` of the page before."""
-        return await self.run(self._do.audit(cursor, limit, action))
+    ping = _awaited(Operations.ping)
+    ready = _awaited(Operations.ready)
+    metrics = _awaited(Operations.metrics)
+    queue = _awaited(Operations.queue)
+    workers = _awaited(Operations.workers)
+    audit = _awaited(Operations.audit)
+    delete_tenant = _awaited(Operations.delete_tenant)
 
     async def run(self, steps: Steps[T]) -> T:
         """Makes the calls and pauses of an operation."""
-        got: httpx.Response | httpx.TransportError | None = None
+        got: Answer | None = None
         try:
             while True:
                 step = steps.send(got)
@@ -204,10 +144,10 @@ class AsyncClient:
             result: T = end.value
             return result
 
-    async def watch(self, watching: Watching[State]) -> AsyncIterator[State]:
+    async def watch(self, watching: Watching[State]) -> AsyncGenerator[State, None]:
         """The states of a stream, over as many connections as it takes."""
         while not watching.over:
-            got: httpx.Response | httpx.TransportError | None = None
+            got: Answer | None = None
             try:
                 call = watching.call()
                 async with self._http.stream(call.method, call.path, **request_options(call)) as answer:
@@ -224,9 +164,18 @@ class AsyncClient:
             if not watching.over:
                 await asyncio.sleep(watching.ended(got))
 
-    async def _answer(self, call: Call) -> httpx.Response | httpx.TransportError:
+    async def _answer(self, call: Call) -> Answer:
+        http = self._anonymous if call.anonymous else self._http
         try:
-            http = self._foreign if call.foreign else self._http
-            return await http.request(call.method, call.path, **request_options(call))
+            if call.save_to is None:
+                return await http.request(call.method, call.path, **request_options(call))
+            async with http.stream(call.method, call.path, **request_options(call)) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                else:
+                    with WholeFile(call.save_to) as file:
+                        async for piece in answer.aiter_bytes():
+                            file.write(piece)
+                return answer
         except httpx.TransportError as error:
             return error

@@ -1,19 +1,22 @@
-"""What the API says of batches, as values."""
+"""Batches as the API returns them."""
 
 from __future__ import annotations
 
-from api.client.values import Estimate, Value
+from datetime import datetime
+
+from api.client.values import Estimate, PhotoFaces, Value
 from shared.batch import LineError
+from shared.verification import ConceptRegion, Verification
 
 
 class Eta(Value):
-    """Seconds until every line is over, as the last lines went."""
+    """Seconds until every line has ended, at the current rate."""
 
     seconds: float
 
 
 class WrongLine(Value):
-    """A line that is not valid, and why."""
+    """An invalid line and its errors."""
 
     line: int
     custom_id: str | None
@@ -21,7 +24,7 @@ class WrongLine(Value):
 
 
 class BatchEstimate(Estimate):
-    """What a batch would cost. lines: all of them; errors: the first that are not valid."""
+    """The cost of a batch. lines: all of them; invalid: how many are; errors: the first invalid lines."""
 
     lines: int
     invalid: int
@@ -29,7 +32,7 @@ class BatchEstimate(Estimate):
 
 
 class Batch(Value):
-    """Many jobs that were asked for at once. counts: lines by state; errors: the first bad lines, when it is made."""
+    """A batch. counts: lines by state; errors: the first invalid lines, in the answer that creates it."""
 
     id: str
     name: str = ""
@@ -40,19 +43,55 @@ class Batch(Value):
     stages_saved: int = 0
     pictures_per_minute: float | None = None
     eta: Eta | None = None
+    expires_at: datetime | None = None
+    retries: int = 0
+    timestamps: dict[str, datetime]
     sequence: int
+    urls: dict[str, str]
     errors: tuple[WrongLine, ...] = ()
 
     @property
     def over(self) -> int:
-        """Lines that ended, with a picture or without."""
+        """Number of lines that ended, with a picture or without one."""
         return sum(self.counts.get(name, 0) for name in ("succeeded", "failed", "canceled", "expired", "invalid"))
 
 
 class BatchPicture(Value):
-    """One line with a picture. url: a signed address that expires."""
+    """A line that has a picture. url: a signed address, which expires."""
 
     line: int
     custom_id: str | None
     job: str | None
     url: str
+
+
+class BatchPage(Value):
+    """Some of the tenant's batches, the newest first. next: `cursor` of the following page, None on the last one."""
+
+    batches: tuple[Batch, ...]
+    next: str | None
+
+
+class Item(Value):
+    """A line as it is now. picture_url: a signed address of its picture, if it has one."""
+
+    line: int
+    custom_id: str | None = None
+    job: str | None = None
+    status: str
+    faces: tuple[tuple[PhotoFaces, ...], ...] = ()
+    regions: tuple[ConceptRegion, ...] = ()
+    seed: int | None = None
+    verification: Verification | None = None
+    tries: int | None = None
+    shortfalls: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    errors: tuple[LineError, ...] = ()
+    picture_url: str | None = None
+
+
+class ItemPage(Value):
+    """Some lines of a batch. next: `cursor` of the following page, None on the last one."""
+
+    items: tuple[Item, ...]
+    next: str | None

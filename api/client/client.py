@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
+import functools
 import time
-import uuid
-from collections.abc import Generator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from api.client.batch_operations import BatchOperations, batch_path
-from api.client.batch_values import Batch, BatchEstimate, BatchPicture
-from api.client.calls import Call, Effort, Pause, Steps
-from api.client.connection import TRIES, URL, options, request_options
-from api.client.operations import TENANT, Operations, job_path, photo_path
-from api.client.photos import Photo
-from api.client.values import AuditPage, Estimate, Job, JobState, Queue, Worker
+from api.client.calls import Answer, Call, Effort, Pause, Steps
+from api.client.connection import TRIES, URL, direct_hosts, http_options, request_options
+from api.client.operations import Operations
+from api.client.photos import Photos
+from api.client.saving import WholeFile
 from api.client.watching import State, Watching
-from shared.batch import Log, Outcome
-from shared.job import JobSpec
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Client:
-    """A Troupe at a URL. key: of the tenant. tries: requests before a failure that may pass is raised.
+def _blocking(operation: Callable[Concatenate[Operations, P], Steps[T]]) -> Callable[Concatenate[Client, P], T]:
+    """The operation as a method that returns its result."""
 
-    Every method raises the errors of the tree (`shared.errors`). Safe to share between threads.
+    @functools.wraps(operation)
+    def run(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return client.run(operation(client.operations, *args, **kwargs))
+
+    return run
+
+
+def _stream(
+    operation: Callable[Concatenate[Operations, P], Watching[State]],
+) -> Callable[Concatenate[Client, P], Generator[State, None, None]]:
+    """The operation as a method that returns a generator of states."""
+
+    @functools.wraps(operation)
+    def watch(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> Generator[State, None, None]:
+        return client.watch(operation(client.operations, *args, **kwargs))
+
+    return watch
+
+
+class Client:
+    """A Troupe server at a URL. key: the tenant's API key. tries: requests before an error that may pass is raised.
+
+    Every method raises the exceptions of `errors`. Threads may share a client.
     """
 
     def __init__(
@@ -39,11 +57,11 @@ class Client:
         tries: int = TRIES,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._http = httpx.Client(transport=transport, **options(url, key))
-        self._foreign = httpx.Client(transport=transport)
-        self._effort = Effort(where=url, tries=tries)
-        self._do = Operations(effort=self._effort)
-        self._batches = BatchOperations(effort=self._effort)
+        # Two, so that the key cannot reach an address elsewhere.
+        named, anonymous = http_options(url, key), http_options(url, None)
+        self._http = httpx.Client(transport=transport, mounts=direct_hosts(url), **named)
+        self._anonymous = httpx.Client(transport=transport, mounts=direct_hosts(url), **anonymous)
+        self.operations = Operations(effort=Effort(where=url, tries=tries), photos=Photos())
 
     def __enter__(self) -> Self:
         return self
@@ -54,143 +72,64 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the connections."""
+        """Closes the connections."""
         self._http.close()
-        self._foreign.close()
+        self._anonymous.close()
 
-    def upload(self, photo: Photo, *, consent: str | None = None) -> str:
-        """Sends one photo, once; gives its id, the sha256 of its bytes.
+    submit = _blocking(Operations.submit)
+    dry_run = _blocking(Operations.dry_run)
+    jobs = _blocking(Operations.jobs)
+    get = _blocking(Operations.get)
+    wait = _blocking(Operations.wait)
+    events = _stream(Operations.events)
+    cancel = _blocking(Operations.cancel)
+    retry = _blocking(Operations.retry)
+    delete = _blocking(Operations.delete)
+    picture = _blocking(Operations.picture)
 
-        consent: the basis on which it is used, kept with it; a photo is sent again for its sake.
-        """
-        return self.run(self._do.upload(photo, consent))
+    upload = _blocking(Operations.upload)
+    photo = _blocking(Operations.photo)
+    photo_record = _blocking(Operations.photo_record)
+    delete_photo = _blocking(Operations.delete_photo)
 
-    def submit(
-        self,
-        job: JobSpec | Mapping[str, Any],
-        *,
-        idempotency_key: str | None = None,
-        folder: Path | None = None,
-        consent: str | None = None,
-    ) -> Job:
-        """Queues a job, such as `scene` makes; its photos may be ids, paths (from `folder`), bytes or open files.
+    make_batch = _blocking(Operations.make_batch)
+    dry_run_batch = _blocking(Operations.dry_run_batch)
+    batches = _blocking(Operations.batches)
+    batch = _blocking(Operations.batch)
+    batch_change = _blocking(Operations.batch_change)
+    wait_batch = _blocking(Operations.wait_batch)
+    batch_events = _stream(Operations.batch_events)
+    cancel_batch = _blocking(Operations.cancel_batch)
+    retry_batch = _blocking(Operations.retry_batch)
+    delete_batch = _blocking(Operations.delete_batch)
+    batch_items = _blocking(Operations.batch_items)
+    batch_pictures = _blocking(Operations.batch_pictures)
+    batch_outcomes = _blocking(Operations.batch_outcomes)
+    batch_file = _blocking(Operations.batch_file)
+    save_batch_file = _blocking(Operations.save_batch_file)
+    download = _blocking(Operations.download)
 
-        The same idempotency_key within 24 hours gives the same job again. consent: said of those photos that are sent.
-        """
-        return self.run(self._do.submit(job, idempotency_key, folder, consent))
+    create_webhook = _blocking(Operations.create_webhook)
+    webhooks = _blocking(Operations.webhooks)
+    webhook = _blocking(Operations.webhook)
+    delete_webhook = _blocking(Operations.delete_webhook)
+    rotate_webhook = _blocking(Operations.rotate_webhook)
+    enable_webhook = _blocking(Operations.enable_webhook)
+    test_webhook = _blocking(Operations.test_webhook)
+    deliveries = _blocking(Operations.deliveries)
+    replay_delivery = _blocking(Operations.replay_delivery)
 
-    def dry_run(
-        self, job: JobSpec | Mapping[str, Any], *, folder: Path | None = None, consent: str | None = None
-    ) -> Estimate:
-        """What a job would cost: checked as in earnest, and nothing is kept or queued."""
-        return self.run(self._do.weigh(job, folder, consent))
-
-    def get(self, job_id: str) -> Job:
-        """The job as it is."""
-        return self.run(self._do.get(job_id))
-
-    def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
-        """The job once it is done, however it ended: `check` it. Raises TimeoutError."""
-        return self.run(self._do.wait(job_id, timeout_s))
-
-    def events(self, job_id: str, *, previews: bool = False) -> Generator[JobState, None, None]:
-        """The job's states from now until it is done; broken lines are mended. previews: with small pictures."""
-        params = {"previews": "true"} if previews else {}
-        yield from self.watch(Watching(f"{job_path(job_id)}/events", JobState, params, self._effort))
-
-    def cancel(self, job_id: str) -> Job:
-        """Takes a job back; a running one stops at its next step."""
-        return self.run(self._do.cancel(job_id))
-
-    def retry(self, job_id: str) -> Job:
-        """Does a job over that failed, was canceled or expired; gives the new one."""
-        return self.run(self._do.retry(job_id))
-
-    def delete(self, job_id: str) -> bool:
-        """Erases a job and what only it has. False: it runs, and goes when it stops."""
-        return self.run(self._do.erase(job_path(job_id)))
-
-    def delete_photo(self, photo_id: str) -> bool:
-        """Erases a photo and the embeddings of its faces. False: it was in many casts, and the rest goes by itself."""
-        return self.run(self._do.erase(photo_path(photo_id)))
-
-    def delete_batch(self, batch_id: str) -> bool:
-        """Erases a batch, its jobs and files. False: they go in the seconds after, once nothing of it runs."""
-        return self.run(self._do.erase(batch_path(batch_id)))
-
-    def delete_tenant(self, name: str) -> bool:
-        """Erases all that the tenant of this client's key has. False: some jobs ran, and go when they stop."""
-        return self.run(self._do.erase(TENANT, confirm=name))
-
-    def picture(self, job_id: str, name: str = "picture") -> bytes:
-        """The PNG `picture`, `template` or `masks` of a job."""
-        return self.run(self._do.picture(job_id, name))
-
-    def make_batch(self, lines: bytes, *, idempotency_key: str | None = None, **options: str) -> Batch:
-        """Queues many jobs: a line of JSON each, as `submit` takes it with photo ids, and with a `custom_id`.
-
-        options: `name`, `strict`, `expires_after_s`.
-        """
-        return self.run(self._batches.make(lines, idempotency_key or uuid.uuid4().hex, options))
-
-    def dry_run_batch(self, lines: bytes, **options: str) -> BatchEstimate:
-        """What a batch would cost, and which lines are wrong; nothing is kept or queued.
-
-        options: as of `make_batch`, and `unsent_photos="true"`: photos that are still to be uploaded are no error.
-        """
-        return self.run(self._batches.weigh(lines, options))
-
-    def batch(self, batch_id: str) -> Batch:
-        """The batch as it is."""
-        return self.run(self._batches.get(batch_id))
-
-    def batch_change(self, known: Batch, *, wait_s: float = 30.0) -> Batch:
-        """The batch as soon as it is not the known one any more; the known one when the time is over."""
-        return self.run(self._batches.change(known, wait_s))
-
-    def wait_batch(self, batch_id: str, *, timeout_s: float | None = None) -> Batch:
-        """The batch once it is done. Raises TimeoutError."""
-        return self.run(self._batches.wait(batch_id, timeout_s))
-
-    def cancel_batch(self, batch_id: str) -> Batch:
-        """Takes a batch back; pictures that are there stay."""
-        return self.run(self._batches.ask(batch_id, "cancel"))
-
-    def retry_batch(self, batch_id: str) -> Batch:
-        """Runs the lines again that ended without a picture."""
-        return self.run(self._batches.ask(batch_id, "retry_failed"))
-
-    def batch_pictures(self, batch_id: str) -> list[BatchPicture]:
-        """The lines with a picture so far."""
-        return self.run(self._batches.pictures(batch_id))
-
-    def batch_outcomes(self, batch_id: str, name: Log = "output") -> list[Outcome]:
-        """What the lines left that are over: with a picture (`output`), or without (`errors`)."""
-        return self.run(self._batches.outcomes(batch_id, name))
-
-    def batch_file(self, batch_id: str, name: str) -> bytes:
-        """The `output` or `errors` of a batch, as JSON lines."""
-        return self.run(self._batches.file(batch_id, name))
-
-    def download(self, address: str) -> bytes:
-        """The bytes at a signed address, as `batch_pictures` names them."""
-        return self.run(self._batches.download(address))
-
-    def queue(self) -> Queue:
-        """How busy the service is."""
-        return self.run(self._do.queue())
-
-    def workers(self) -> list[Worker]:
-        """All workers that give signs of life, and what they do."""
-        return self.run(self._do.workers())
-
-    def audit(self, *, cursor: str | None = None, limit: int = 20, action: str | None = None) -> AuditPage:
-        """Who uploaded, submitted, read and erased what, the newest first. cursor: `next` of the page before."""
-        return self.run(self._do.audit(cursor, limit, action))
+    ping = _blocking(Operations.ping)
+    ready = _blocking(Operations.ready)
+    metrics = _blocking(Operations.metrics)
+    queue = _blocking(Operations.queue)
+    workers = _blocking(Operations.workers)
+    audit = _blocking(Operations.audit)
+    delete_tenant = _blocking(Operations.delete_tenant)
 
     def run(self, steps: Steps[T]) -> T:
         """Makes the calls and pauses of an operation."""
-        got: httpx.Response | httpx.TransportError | None = None
+        got: Answer | None = None
         try:
             while True:
                 step = steps.send(got)
@@ -206,7 +145,7 @@ class Client:
     def watch(self, watching: Watching[State]) -> Generator[State, None, None]:
         """The states of a stream, over as many connections as it takes."""
         while not watching.over:
-            got: httpx.Response | httpx.TransportError | None = None
+            got: Answer | None = None
             try:
                 call = watching.call()
                 with self._http.stream(call.method, call.path, **request_options(call)) as answer:
@@ -223,9 +162,18 @@ class Client:
             if not watching.over:
                 time.sleep(watching.ended(got))
 
-    def _answer(self, call: Call) -> httpx.Response | httpx.TransportError:
+    def _answer(self, call: Call) -> Answer:
+        http = self._anonymous if call.anonymous else self._http
         try:
-            http = self._foreign if call.foreign else self._http
-            return http.request(call.method, call.path, **request_options(call))
+            if call.save_to is None:
+                return http.request(call.method, call.path, **request_options(call))
+            with http.stream(call.method, call.path, **request_options(call)) as answer:
+                if answer.is_error:
+                    answer.read()
+                else:
+                    with WholeFile(call.save_to) as file:
+                        for piece in answer.iter_bytes():
+                            file.write(piece)
+                return answer
         except httpx.TransportError as error:
             return error

@@ -1,12 +1,12 @@
-"""Photos of a request: files, paths or bytes become ids, and are sent only when the server does not have them."""
+"""Photos of a request: files, paths and bytes become ids, and only those that the server lacks are sent."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from pydantic import BaseModel
 
@@ -19,17 +19,8 @@ Photo = str | Path | bytes | IO[bytes]
 _ID = re.compile(PHOTO_ID)
 
 
-def scene(prompt: str, cast: Mapping[str, Photo | Sequence[Photo]], **more: object) -> dict[str, object]:
-    """A job as `submit` takes it: who each phrase of the prompt is. more: `sampling`, `lane`, `negative_prompt`, ..."""
-    return {
-        "prompt": prompt,
-        "concepts": [{"phrase": phrase, "photos": photos} for phrase, photos in cast.items()],
-        **more,
-    }
-
-
 class Photos:
-    """What this client knows of photos: ids of files it has read, and which of them it has sent."""
+    """The photos that this client has read, by id, and which of them it has sent."""
 
     def __init__(self) -> None:
         self._sources: dict[str, Path | bytes] = {}
@@ -47,39 +38,42 @@ class Photos:
         self._sources[name] = data
         return name
 
-    def settle(self, job: BaseModel | Mapping[str, Any], folder: Path | None = None) -> dict[str, Any]:
-        """The job with every photo as an id. folder: where paths start."""
+    def with_ids(self, job: BaseModel | Mapping[str, object], folder: Path | None = None) -> dict[str, object]:
+        """The job as JSON, with an id in place of each photo. folder: where relative paths start.
+
+        Raises InvalidField for a file that cannot be read.
+        """
         folder = folder or Path()
         document = job.model_dump(mode="json", exclude_defaults=True) if isinstance(job, BaseModel) else dict(job)
         concepts = document.get("concepts")
         if isinstance(concepts, list | tuple):
-            document["concepts"] = [self._settled(concept, folder) for concept in concepts]
+            document["concepts"] = [self._concept(concept, folder) for concept in concepts]
         return document
 
-    def unsent(self, document: Mapping[str, Any]) -> list[str]:
-        """Ids of the job's photos whose bytes are known here and were not sent yet."""
+    def unsent(self, document: Mapping[str, object]) -> list[str]:
+        """Ids of the job's photos that this client has read and not sent."""
         concepts = document.get("concepts")
-        # What is not shaped like a job is for the server to refuse.
+        # If it does not have the shape of a job, the server says so.
         lists = [one.get("photos") for one in concepts if isinstance(one, dict)] if isinstance(concepts, list) else []
         used = [name for names in lists if isinstance(names, list) for name in names if isinstance(name, str)]
         return [name for name in dict.fromkeys(used) if name in self._sources and name not in self._sent]
 
     def has(self, name: str) -> bool:
-        """Whether the bytes of this id are known here."""
+        """Whether this client still has the bytes of this photo."""
         return bool(self._sources.get(name))
 
     def read(self, name: str) -> bytes:
-        """The bytes to send."""
+        """The bytes of a photo."""
         source = self._sources[name]
         return source if isinstance(source, bytes) else source.read_bytes()
 
     def sent(self, name: str) -> None:
-        """Notes that the server has it."""
+        """Notes that the server has this photo; its bytes are dropped."""
         self._sent.add(name)
         if isinstance(self._sources.get(name), bytes):
             self._sources[name] = b""
 
-    def _settled(self, concept: Any, folder: Path) -> Any:
+    def _concept(self, concept: object, folder: Path) -> object:
         if isinstance(concept, BaseModel):
             concept = concept.model_dump(mode="json", exclude_defaults=True)
         if not isinstance(concept, Mapping) or "photos" not in concept:
@@ -90,8 +84,8 @@ class Photos:
 
     def _id_of_file(self, path: Path) -> str:
         try:
-            facts = path.stat()
-            known = (str(path), facts.st_mtime_ns, facts.st_size)
+            file = path.stat()
+            known = (str(path), file.st_mtime_ns, file.st_size)
             if known not in self._ids:
                 self._ids[known] = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:

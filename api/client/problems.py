@@ -1,10 +1,9 @@
-"""Answers that are problems, as the errors of the tree."""
+"""Answers that are errors, as exceptions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import Any
 
 import httpx
 
@@ -14,11 +13,11 @@ _SHOWN_CHARS = 200
 
 
 def error_of(got: httpx.Response | httpx.TransportError, where: str) -> TroupeError:
-    """The error that an answer is, or that no answer came from `where`."""
+    """The error that an answer stands for, or TransientError if none came from `where`."""
     if isinstance(got, httpx.TransportError):
-        # Some of httpx's errors have no words.
+        # Some of httpx's errors have no text.
         return TransientError(f"{where} does not answer: {got or type(got).__name__}")
-    problem = problem_of(got)
+    problem = json_object(got)
     code, detail = problem.get("code"), problem.get("detail")
     if not isinstance(code, str) or not isinstance(detail, str):
         passing = got.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -32,7 +31,7 @@ def error_of(got: httpx.Response | httpx.TransportError, where: str) -> TroupeEr
 
 
 def error_of_code(code: str, message: str, *, retryable: bool, pointer: str | None = None) -> TroupeError:
-    """The error of the tree with this code; for a code of a newer server, the nearest kind."""
+    """The exception with this code; for a code of a newer server, RequestError or TransientError."""
     kind = _kinds().get(code)
     if kind is None:
         kind = TransientError if retryable else RequestError
@@ -40,8 +39,8 @@ def error_of_code(code: str, message: str, *, retryable: bool, pointer: str | No
     return kind(message, pointer=pointer)
 
 
-def problem_of(answer: httpx.Response) -> Mapping[str, Any]:
-    """The body of a problem; empty when it is none."""
+def json_object(answer: httpx.Response) -> Mapping[str, object]:
+    """The JSON object of an answer; empty if it has none."""
     if "json" not in answer.headers.get("content-type", ""):
         return {}
     try:
@@ -51,7 +50,7 @@ def problem_of(answer: httpx.Response) -> Mapping[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _pointer(problem: Mapping[str, Any]) -> str | None:
+def _pointer(problem: Mapping[str, object]) -> str | None:
     fields = problem.get("errors")
     first = fields[0] if isinstance(fields, list) and fields else None
     pointer = first.get("pointer") if isinstance(first, dict) else None

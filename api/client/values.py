@@ -1,19 +1,19 @@
-"""What the API answers, as values. A field that a newer server adds is ignored."""
+"""Jobs and photos as the API returns them. A field that a newer server adds is ignored."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from api.client.problems import error_of_code
-from shared.job import Failure, Status
+from shared.job import Failure, JobSpec, Status
 from shared.verification import Verification
 
 
 class Value(BaseModel):
-    """What every answer is."""
+    """A value that the API returns."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -27,7 +27,7 @@ class Progress(Value):
 
 
 class Place(Value):
-    """Where a queued job stands. eta_s: seconds until it is done, None if unknown."""
+    """The place of a queued job. eta_s: seconds until it is done, None if unknown."""
 
     lane: str
     position: int
@@ -35,14 +35,14 @@ class Place(Value):
 
 
 class PhotoFaces(Value):
-    """What a photo shows: how many faces, and where the one is that is taken, in pixels of the photo as stored."""
+    """The faces of a photo. found: how many; box_px: the one that is used, in pixels of the stored photo."""
 
     found: int
     box_px: tuple[float, float, float, float] | None
 
 
 class Region(Value):
-    """Where a concept's person is in the template. explicit: the job gave the box; if not, the phrase found it."""
+    """The place of a concept's person in the template. explicit: the job gave the box; otherwise it was detected."""
 
     concept: int
     phrase: str
@@ -52,7 +52,7 @@ class Region(Value):
 
 
 class Try(Value):
-    """One picture that the job drew. shortfalls: why it is not good enough."""
+    """One picture that the job drew. shortfalls: why it is not good enough; kept: it is the job's picture."""
 
     seed: int | None
     min_identity: float | None
@@ -63,7 +63,7 @@ class Try(Value):
 
 
 class JobState(Value):
-    """A job as its events tell it. previews: addresses of small pictures, when they were asked for."""
+    """A job without its spec, as events carry it. previews: addresses of small pictures, if they were requested."""
 
     id: str
     status: Status
@@ -89,98 +89,70 @@ class JobState(Value):
     previews: dict[str, str | None] = {}
 
     def check(self) -> None:
-        """Raises the error that the job ended with, by its code; nothing for a job that succeeded or is not done."""
+        """Raises the error that the job ended with. Does nothing if it succeeded or is not done."""
         if self.status is Status.FAILED and self.error is not None:
             raise error_of_code(self.error.code, self.error.message, retryable=self.error.retryable)
         if self.status in {Status.CANCELED, Status.EXPIRED}:
             raise error_of_code(self.status.value, f"job {self.id} is {self.status.value}", retryable=True)
 
 
-class Job(JobState):
-    """A job. spec: what was asked for, with every empty value filled in."""
+def known_fields(model: type[BaseModel], data: object) -> object:
+    """The data without fields that this version of the model does not know, at any depth."""
+    if isinstance(data, list | tuple):
+        return [known_fields(model, one) for one in data]
+    if not isinstance(data, dict):
+        return data
+    fields = {name: field.annotation for name, field in model.model_fields.items() if name in data}
+    return {name: _known(annotation, data[name]) for name, annotation in fields.items()}
 
-    spec: dict[str, Any]
+
+def _known(annotation: object, data: object) -> object:
+    inner = next(iter(_models(annotation)), None)
+    return data if inner is None else known_fields(inner, data)
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
+
+
+# JobSpec refuses unknown fields, which is right for a request; the answer of a newer server may have more.
+_Spec = Annotated[JobSpec, BeforeValidator(lambda data: known_fields(JobSpec, data))]
+
+
+class Job(JobState):
+    """A job. spec: what was submitted, with every default filled in."""
+
+    spec: _Spec
+
+
+class JobPage(Value):
+    """Some of the tenant's jobs, the newest first. next: `cursor` of the following page, None on the last one."""
+
+    jobs: tuple[Job, ...]
+    next: str | None
 
 
 class Estimate(Value):
-    """What a job or a batch would cost. eta_s: until it would be done, None before the server has measured anything."""
+    """The cost of a job or a batch. eta_s: seconds until it would be done, None before anything was measured."""
 
     lane: str
     units: float
     eta_s: float | None
 
 
-class AuditEntry(Value):
-    """Something that was done with one of the tenant's keys. key: its id, "-" where keys are not asked for.
-
-    subject: id of the job, photo or batch, or the tenant's name. detail: which picture or file was read; of a
-    retry, the job that is done over. consent: what an upload said of it.
-    """
+class PhotoRecord(Value):
+    """What is stored with a photo. consent: the basis on which it is used, if one was given."""
 
     id: str
-    at: datetime
-    tenant: str
-    key: str
-    action: str
-    subject: str
-    detail: str | None = None
-    consent: str | None = None
+    consent: str | None
 
 
-class AuditPage(Value):
-    """Entries of an audit log, the newest first. next: `cursor` of the following page, None at the end."""
-
-    entries: tuple[AuditEntry, ...]
-    next: str | None
-
-
-class LaneLoad(Value):
-    """How busy one lane is. All but the backlog is the caller's own; eta_s: until the last job that waits is done."""
-
-    depth: int
-    running: int
-    pictures_per_min: float
-    eta_s: float | None = None
-    backlog_s: float | None = None
-
-
-class Queue(Value):
-    """How busy the service is. backlog_s: how long the workers need for all that waits, of everybody."""
-
-    lanes: dict[str, LaneLoad]
-    backlog_s: float | None = None
-
-
-class Work(Value):
-    """A job that a worker works on."""
+class Upload(Value):
+    """A signed address that takes one PUT of exactly this many bytes."""
 
     id: str
-    stage: str
-    step: int
-    steps: int
-
-
-class Worker(Value):
-    """A worker. busy: it works on a job; job: which, if that is one of the caller's own.
-
-    What it does not know of its device is empty or 0; memory in 10^6 bytes. reason: why it is not ready.
-    """
-
-    name: str
-    host: str
-    role: str
-    bundle: str
-    device: str = ""
-    memory_mb: int = 0
-    free_mb: int = 0
-    steps_per_s: float = 0.0
-    state: str
-    reason: str = ""
-    busy: bool
-    job: Work | None = None
-
-
-class Workers(Value):
-    """All workers that give signs of life."""
-
-    workers: list[Worker]
+    url: str
+    bytes: int
+    expires_in_s: int

@@ -1,4 +1,4 @@
-"""Reading server-sent events: lines in, states out, and where to go on after a break."""
+"""Server-sent events: lines in, states out, and where to continue after a lost connection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SILENCE_S = 45.0
 
 
 class Watching(Generic[State]):
-    """One watch over as many connections as it takes. over: the last state was told, or there is none after it."""
+    """One stream of states over as many connections as it takes. over: no state follows."""
 
     def __init__(self, path: str, kind: type[State], params: Mapping[str, str], effort: Effort) -> None:
         self.over = False
@@ -31,14 +31,14 @@ class Watching(Generic[State]):
         self._failures = 0
 
     def call(self) -> Call:
-        """The request that opens the stream where the last one broke."""
+        """The request that continues the stream after the last state that arrived."""
         headers = {"Accept": "text/event-stream"}
         if self._last:
             headers["Last-Event-ID"] = self._last
         return Call(method="GET", path=self._path, params=self._params, headers=headers, timeout_s=_SILENCE_S)
 
     def feed(self, line: str) -> State | None:
-        """Takes one line without its end; gives a state when one is complete (HTML, section 9.2.6)."""
+        """The state that this line completes, or None (HTML, section 9.2.6). line: without its line end."""
         if line:
             name, _, value = line.partition(":")
             value = value.removeprefix(" ")
@@ -58,9 +58,9 @@ class Watching(Generic[State]):
         return state
 
     def ended(self, got: Answer | None) -> float:
-        """Seconds to wait before the next call, after a refusal, a broken line or (None) an end that came too early.
+        """Seconds to wait before the next call. got: the error; None if the stream ended before its last state.
 
-        Raises the error of the tree when trying again cannot help.
+        Raises the error if another call cannot help.
         """
         self._data, self._id = [], None
         if isinstance(got, httpx.Response) and got.status_code == httpx.codes.NO_CONTENT:

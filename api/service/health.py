@@ -24,7 +24,7 @@ _ROLES = ("detection", "generation")
 @router.get("/healthz", responses=ALIVE_ANSWERS, summary="Check that the process is alive")
 async def check_health(_: Request) -> Response:
     """Answers as long as the process does; asks nobody else."""
-    return Response(b'{"ok":true}', media_type="application/json")
+    return Response(b'{"ok":true,"service":"troupe"}', media_type="application/json")
 
 
 @router.get("/readyz", responses=READY_ANSWERS, summary="Check that jobs can be served")

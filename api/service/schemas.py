@@ -82,6 +82,7 @@ class AliveView(BaseModel):
     """The process answers."""
 
     ok: bool
+    service: Literal["troupe"] = Field(description="By this a client recognises a Troupe server")
 
 
 class ReadyView(BaseModel):

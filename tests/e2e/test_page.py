@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
-from api.auth.commands import KeyTable
+from api.auth.key_table import KeyTable
 from shared.settings import Settings
 from shared.store.connection import connect
 from tests.support.browser import (

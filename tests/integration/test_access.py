@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from api.app import create_app
-from api.auth.commands import KeyTable, main
+from api.auth.key_table import KeyTable
 from api.auth.keys import KeyRing, token
 from api.auth.middleware import OPEN_PATHS
+from api.cli import keys as commands
+from api.cli.app import main, make_app
 from shared.errors import Unauthorized
 from shared.settings import Settings
 from shared.store import keys
@@ -55,9 +57,13 @@ def until(server: ApiServer, key: str, *, open_: bool) -> None:
 
 
 def keys_command(settings: Settings, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    status = main(words, settings)
+    app = make_app()
+    commands.add(app, lambda: settings)
+    with pytest.raises(SystemExit) as ended:
+        main(app, ["keys", *words])
     out, err = capsys.readouterr()
-    return status, out.strip(), err
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, out.strip(), err
 
 
 def addresses() -> list[tuple[str, str]]:

@@ -328,7 +328,7 @@ def test_every_unknown_photo_is_pointed_at(server: ApiServer, client: httpx.Clie
 
 
 def test_readyz_says_what_is_missing_and_healthz_does_not_care(server: ApiServer, client: httpx.Client) -> None:
-    assert client.get("/healthz").json() == {"ok": True}
+    assert client.get("/healthz").json() == {"ok": True, "service": "troupe"}
     before = client.get("/readyz")
     assert before.status_code == 503
     assert {check["name"]: check["ok"] for check in before.json()["checks"]} == {

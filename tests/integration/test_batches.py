@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.auth.commands import KeyTable
+from api.auth.key_table import KeyTable
 from tests.support.api_server import ApiServer, api_server, png_bytes
 from tests.support.fault_stages import VERIFICATION
 from tests.support.queue_rig import Rig, rig

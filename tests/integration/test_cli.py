@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+import typer
 
+from api.cli import keys
+from api.cli.app import main, make_app
 from api.client import Client
 from api.photos.decode import photo_id
 from compose.processes import ROOT
+from compose.servers import HOST
+from shared.job import Concept, JobSpec, Sampling
+from shared.settings import Settings
+from shared.version import VERSION
 from tests.support.api_server import ApiServer, environment_of, png_bytes
 
 _PATIENCE_S = 60.0
-_JOBS = ("", "submit", "wait", "get", "cancel", "retry", "queue", "delete", "photo delete", "tenant delete", "audit")
-_COMMANDS = (*_JOBS, "batch", "batch run", "batch status", "batch cancel", "batch delete")
 
 
 def troupe(url: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -49,14 +57,13 @@ def ben(tmp_path: Path) -> Path:
 
 
 def test_a_picture_from_submit_to_file(server: ApiServer, ben: Path, tmp_path: Path) -> None:
-    wishes = ("-s", "seed=7", "-s", "mode=staged", "--embed-settings")
+    wishes = ("--seed", "7", "--mode", "staged", "--embed-settings")
     done = troupe(server.url, "submit", "a man on the beach", "-c", f"the man={ben}", *wishes)
     assert done.returncode == 0, done.stderr
     job_id = done.stdout.strip()
     with Client(server.url) as client:
         spec = client.get(job_id).spec
-    assert {"seed": 7, "mode": "staged"}.items() <= spec["sampling"].items()
-    assert spec["embed_settings"]
+    assert (spec.sampling.seed, spec.sampling.mode, spec.embed_settings) == (7, "staged", True)
     playing = threading.Thread(target=server.play, args=(job_id,))
     playing.start()
     out = tmp_path / "out.png"
@@ -88,19 +95,19 @@ def test_a_job_that_was_taken_back_is_told_and_is_no_success(server: ApiServer, 
 
 
 def test_a_dry_run_tells_the_cost_and_an_early_end_is_cheaper(server: ApiServer, ben: Path, tmp_path: Path) -> None:
-    words = ("submit", "a man", "-c", f"the man={ben}", "-s", "steps=10", "--dry-run")
+    words = ("submit", "a man", "-c", f"the man={ben}", "--steps", "10", "--dry-run")
     whole = troupe(server.url, *words, "--json")
     assert (whole.returncode, json.loads(whole.stdout)["units"]) == (0, 0.328), whole.stderr
     early = troupe(server.url, *words, "--until", "detect")
     assert early.stdout.startswith("0.164 units in the lane interactive")
-    refused(troupe(server.url, *words, "--until", "identify", "--out", "x.png"), 2, "has no picture to write")
+    refused(troupe(server.url, *words, "--until", "identify", "--out", "x.png"), 2, "has no picture")
     lines = tmp_path / "lines.jsonl"
     good = {"prompt": "a man", "concepts": [{"phrase": "the man", "photos": [ben.name]}]}
     lines.write_text(f"{json.dumps(good)}\n{json.dumps({**good, 'max_tries': '2'})}\n")
     told = troupe(server.url, "batch", "run", str(lines), "--dry-run")
     cost, *said = told.stdout.splitlines()
     assert (told.returncode, cost[:29]) == (0, "0.655 units in the lane batch"), told.stderr
-    assert said == ["2 lines, 1 of them wrong", "photos were not sent, and not checked"]
+    assert said == ["2 lines, 1 of them invalid", "photos were neither sent nor checked"]
     assert "line 2:" in told.stderr
     assert not lines.with_suffix("").exists()
     with server.client() as client:
@@ -132,7 +139,7 @@ def test_the_audit_log_is_a_table_for_people_and_lines_of_json_for_programs(serv
     table = troupe(server.url, "audit")
     assert table.returncode == 0, table.stderr
     head, newest, *_ = table.stdout.splitlines()
-    assert head.split() == ["when", "key", "action", "what", "detail"]
+    assert head.split() == ["time", "key", "action", "subject", "detail"]
     assert newest.split()[2:] == ["-", "job.canceled", job_id]
     lines = troupe(server.url, "audit", "--json", "--limit", "3").stdout.splitlines()
     told = [json.loads(line) for line in lines]
@@ -149,10 +156,10 @@ def test_the_audit_log_is_a_table_for_people_and_lines_of_json_for_programs(serv
 def test_what_goes_wrong_is_one_line_and_a_status(server: ApiServer, ben: Path, tmp_path: Path) -> None:
     refused(troupe(server.url, "get", "0" * 32), 1, "(job_not_found)")
     refused(troupe(server.url, "submit", "a man", "-c", "the man=none.png"), 1, "cannot be read")
-    refused(troupe(server.url, "submit", "a man", "-c", f"the man={ben}", "-s", "steps=9999"), 1, "steps")
-    refused(troupe(server.url, "submit", "a man"), 2, "nobody is in the cast")
+    refused(troupe(server.url, "submit", "a man", "-c", f"the man={ben}", "--steps", "9999"), 1, "steps")
+    refused(troupe(server.url, "submit", "a man"), 2, "give at least one person")
     refused(troupe(server.url, "submit"), 2, "give either the scene or --file")
-    refused(troupe("localhost", "get", "0"), 1, "is no address")
+    refused(troupe("localhost", "get", "0"), 1, "is not the address of a Troupe server")
     broken = tmp_path / "broken.json"
     broken.write_text("{")
     refused(troupe(server.url, "submit", "--file", str(broken)), 1, "not readable as JSON")
@@ -162,12 +169,12 @@ def test_the_queue_is_told_in_words_and_numbers(server: ApiServer, ben: Path) ->
     troupe(server.url, "submit", "a man", "-c", f"the man={ben}")
     told = troupe(server.url, "queue")
     assert told.returncode == 0, told.stderr
-    assert [line.split()[0] for line in told.stdout.splitlines()] == ["interactive", "batch", "backlog"]
+    assert [line.split()[0] for line in told.stdout.splitlines()] == ["lane", "interactive", "batch", "backlog"]
     assert json.loads(troupe(server.url, "queue", "--json").stdout)["lanes"]["interactive"]["depth"] >= 1
 
 
 def test_keys_are_made_where_the_server_is(server: ApiServer) -> None:
-    refused(troupe(server.url, "keys", "list"), 1, "keys are made beside the server")
+    refused(troupe(server.url, "keys", "list"), 2, "No such command 'keys'")
     done = subprocess.run(
         [sys.executable, "-m", "api.cli", "keys", "list"],
         env={**os.environ, **environment_of(server.settings)},
@@ -179,8 +186,133 @@ def test_keys_are_made_where_the_server_is(server: ApiServer) -> None:
     assert (done.returncode, done.stdout.split()[0]) == (0, "key"), done.stderr
 
 
-@pytest.mark.parametrize("words", [command.split() for command in _COMMANDS])
-def test_every_command_explains_itself(words: list[str]) -> None:
-    done = troupe("http://127.0.0.1:1", *words, "--help")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "Usage: troupe" in done.stdout
+def commands(app: typer.Typer) -> dict[str, list[str]]:
+    """Every command with its options."""
+    found: dict[str, list[str]] = {}
+
+    def collect(command: Any, name: str) -> None:
+        found[name] = [option for parameter in command.params for option in parameter.opts]
+        for word, below in getattr(command, "commands", {}).items():
+            collect(below, f"{name} {word}".strip())
+
+    collect(typer.main.get_command(app), "")
+    return found
+
+
+def operator_app() -> typer.Typer:
+    app = make_app()
+    keys.add(app, Settings)
+    return app
+
+
+@pytest.mark.parametrize("name", commands(operator_app()))
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(operator_app(), [*name.split(), "--help"])
+    out, err = capsys.readouterr()
+    assert (ended.value.code, err) == (0, "")
+    assert out.startswith(f"Usage: troupe {name}".rstrip())
+    assert not re.search("[─│╭╰]", out)
+
+
+def test_every_command_that_prints_a_value_prints_it_as_json_too() -> None:
+    found = commands(operator_app())
+    groups = {name.rpartition(" ")[0] for name in found if name}
+    assert {name for name, options in found.items() if "--json" not in options} - groups == {"metrics"}
+
+
+def test_every_field_of_a_job_is_an_option() -> None:
+    options = {option.removeprefix("--").replace("-", "_") for option in commands(make_app())["submit"]}
+    taken_otherwise = {"prompt", "concepts", "sampling"}
+    assert {*JobSpec.model_fields, *Sampling.model_fields} - options == taken_otherwise - options
+    assert {f"cast_{name}" for name in Concept.model_fields} - options == {"cast_phrase", "cast_photos"}
+
+
+def test_options_reach_the_job_and_replace_what_its_file_says(server: ApiServer, ben: Path) -> None:
+    words = ["submit", "a man", "-c", f"the man={ben}", "--cast-box-px", "the man=4,8,90,100", "--retention-s", "60"]
+    words += ["--expires-after-s", "90", "--lane", "batch", "--min-identity", "0.25", "--steps", "3", "--json"]
+    spec = json.loads(troupe(server.url, *words).stdout)["spec"]
+    assert (spec["retention_s"], spec["expires_after_s"], spec["lane"], spec["min_identity"]) == (60, 90, "batch", 0.25)
+    assert (spec["sampling"]["steps"], spec["concepts"][0]["box_px"]) == (3, [4.0, 8.0, 90.0, 100.0])
+    file = ben.parent / "job.json"
+    concepts = [{"phrase": "the man", "photos": [ben.name]}]
+    file.write_text(json.dumps({"prompt": "a man", "concepts": concepts, "sampling": {"steps": 3, "seed": 1}}))
+    spec = json.loads(troupe(server.url, "submit", "-f", str(file), "--steps", "4", "--json").stdout)["spec"]
+    assert (spec["sampling"]["steps"], spec["sampling"]["seed"]) == (4, 1)
+    refused(troupe(server.url, *words, "--cast-prompt", "the woman=x"), 2, "no --cast has the phrase 'the woman'")
+    refused(troupe(server.url, *words, "--cast-box-px", "the man=wide"), 2, "is not JSON")
+
+
+def test_tables_are_whole_in_a_pipe_however_narrow_the_terminal_is(
+    server: ApiServer, ben: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    prompt = "a man on a very long beach, " * 20
+    job_id = troupe(server.url, "submit", prompt, "-c", f"the man={ben}").stdout.strip()
+    done = troupe(server.url, "list", "--limit", "1")
+    head, row = done.stdout.splitlines()
+    assert (head.split()[0], row.split()[0]) == ("job", job_id)
+    assert row.endswith(prompt.strip())
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Another server; it notes every request."""
+
+    seen: ClassVar[list[tuple[str, str, str | None]]] = []
+
+    def do_GET(self) -> None:
+        self.seen.append((self.command, self.path, self.headers["Authorization"]))
+        body = b'{"ok": true}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 - http.server calls it
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_stranger_on_the_usual_port_gets_neither_key_nor_photo(
+    ben: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TROUPE_KEY", "troupe_secret")
+    Stranger.seen.clear()
+    with ThreadingHTTPServer((HOST, 0), Stranger) as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        url = f"http://{HOST}:{stranger.server_port}"
+        with pytest.raises(SystemExit) as ended:
+            main(make_app(lambda: url), ["submit", "a man", "-c", f"the man={ben}"])
+        stranger.shutdown()
+    assert ended.value.code == 1
+    assert Stranger.seen == [("GET", "/healthz", None)]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"what answers at {url} is not a Troupe server" in line
+
+
+def test_the_usual_port_is_used_when_a_troupe_answers_there(
+    server: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(make_app(lambda: server.url), ["queue"])
+    assert (ended.value.code, capsys.readouterr().out.split()[0]) == (0, "lane")
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "socks5://127.0.0.1:1", "socks://127.0.0.1:1"])
+def test_no_proxy_of_the_shell_is_asked_for_a_server_of_this_machine(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    for url in (server.url, server.url.replace("127.0.0.1", "localhost")):
+        assert troupe(url, "queue").returncode == 0
+    foreign = troupe("http://troupe.invalid", "health")
+    assert (foreign.returncode, foreign.stdout, len(foreign.stderr.splitlines())) != (0, "", 0)
+    assert len(foreign.stderr.splitlines()) == 1
+
+
+def test_the_version_and_the_completion_of_shells_are_told() -> None:
+    assert troupe("http://127.0.0.1:1", "--version").stdout == f"troupe {VERSION}\n"
+    assert "complete" in troupe("http://127.0.0.1:1", "--show-completion").stdout

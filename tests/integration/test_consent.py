@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from api.cli.batch_folder import BatchFolder
+from api.cli.batch_folder import BatchFolder, BatchOptions
 from api.client import AsyncClient, Client, scene
 from api.photos.decode import photo_id
 from shared.blob_store import BlobStore, photo_key, upload_key
@@ -230,7 +230,8 @@ def test_the_clients_say_it_of_the_photos_that_they_send(
     assert troupe(server.url, "batch", "run", str(lines), "--dry-run", "--consent", SAID).returncode == 0
     with Client(server.url) as troupe_:
         # As `batch run` does it, which would wait for the batch's end.
-        BatchFolder(path=tmp_path / "out", source=lines, consent="by word of mouth").begin(troupe_, {})
+        folder = BatchFolder(path=tmp_path / "out", source=lines, options=BatchOptions(), consent="by word of mouth")
+        folder.begin(troupe_)
     assert kept(client, photo_id(fourth)) == "by word of mouth"
     assert "by word of mouth" in troupe(server.url, "audit").stdout
 

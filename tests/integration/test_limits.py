@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx
 import pytest
 
-from api.auth.commands import KeyTable
+from api.auth.key_table import KeyTable
 from api.auth.middleware import rate_limit_headers
 from shared.errors import QuotaExceeded, RateLimited
 from shared.job import JobSpec

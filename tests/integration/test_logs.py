@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.auth.commands import KeyTable
+from api.auth.key_table import KeyTable
 from api.client import Client, scene
 from compose.servers import free_port
 from compose.stack import running_stack

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from api.client import Client, Job
+from api.client import Client, Job, Lora
 from compose.servers import free_port
 from compose.stack import running_stack
 from shared.errors import InvalidField
@@ -56,7 +56,7 @@ def template(client: Client, **sampling: object) -> tuple[Job, NDArray[np.uint8]
 def test_a_worn_lora_draws_another_picture_and_one_that_is_taken_off_leaves_no_trace(client: Client) -> None:
     _, plain = template(client)
     job, worn = template(client, loras=[{"name": "style"}])
-    assert job.spec["sampling"]["loras"] == [{"name": "style", "scale": 0.5}]
+    assert job.spec.sampling.loras == (Lora(name="style", scale=0.5),)
     assert np.abs(worn.astype(int) - plain).mean() > 1
     again, _ = template(client, loras=[{"name": "style", "scale": 0.5}])
     assert "render" in again.reused
@@ -68,9 +68,9 @@ def test_a_worn_lora_draws_another_picture_and_one_that_is_taken_off_leaves_no_t
 
 def test_the_preset_for_few_steps_wears_the_lora_that_is_made_for_it(client: Client) -> None:
     job, _ = template(client, preset="fast", steps=None)
-    sampling = job.spec["sampling"]
-    assert [one["name"] for one in sampling["loras"]] == ["quick"]
-    assert (sampling["steps"], sampling["scheduler"], sampling["guidance_scale"]) == (4, "lcm", 1.0)
+    sampling = job.spec.sampling
+    assert [one.name for one in sampling.loras] == ["quick"]
+    assert (sampling.steps, sampling.scheduler, sampling.guidance_scale) == (4, "lcm", 1.0)
 
 
 def test_a_lora_that_is_not_on_the_list_is_refused_and_the_list_is_named(client: Client) -> None:

@@ -19,6 +19,7 @@ import pytest
 from compose.processes import ROOT
 from compose.servers import free_port
 from tests.integration.test_local_stack import START_S
+from tests.support.installed_client import InstalledClient, install_client
 
 DOCUMENTS = ("README.md", "api/README.md")
 # Blocks that a test cannot run: the demo and the tests themselves, containers on a GPU, a second stack.
@@ -52,6 +53,7 @@ class Checkout:
 
     folder: Path
     address: str
+    client: InstalledClient
 
     @property
     def environment(self) -> dict[str, str]:
@@ -61,7 +63,7 @@ class Checkout:
     def run(self, language: str, text: str) -> subprocess.CompletedProcess[str]:
         """Runs a block from the root folder, as a reader pastes it; only the port of the API is another."""
         pasted = text.replace(ADDRESS, self.address)
-        python = [str(self.folder / ".venv/bin/python"), "-c"]
+        python = [str(self.client.python), "-c"]
         return subprocess.run(
             [*(["bash", "-euo", "pipefail", "-c"] if language == "sh" else python), pasted],
             cwd=self.folder,
@@ -82,7 +84,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     for name in ("run", "uv.lock", "pyproject.toml", "README.md"):
         shutil.copy2(ROOT / name, folder / name)
     _lend_environment(folder)
-    made = Checkout(folder=folder, address=f"http://127.0.0.1:{free_port()}")
+    client = install_client(tmp_path_factory.mktemp("client"))
+    made = Checkout(folder=folder, address=f"http://127.0.0.1:{free_port()}", client=client)
     yield made
     made.run("sh", "./run down")
 
@@ -94,7 +97,7 @@ def _lend_environment(folder: Path) -> None:
     python = environment / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    found = re.search(r'^EXTRAS="(.+)"$', (folder / "run").read_text(), re.MULTILINE)
+    found = re.search(r'^PARTS="(.+)"$', (folder / "run").read_text(), re.MULTILINE)
     assert found is not None
     (environment / "installed").write_text(f"{found[1]}\n{(folder / 'uv.lock').read_text()}")
 

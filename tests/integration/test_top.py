@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.auth.commands import KeyTable
+from api.auth.key_table import KeyTable
 from api.client import Client
 from compose.processes import ROOT
 from shared.stages import Stage
@@ -82,25 +83,45 @@ def test_any_key_sees_the_workers_and_only_its_own_jobs(server: ApiServer, keys:
         assert nobody.get("/v1/workers").status_code == 401
 
 
-def test_one_frame_fits_into_80_columns(server: ApiServer, keys: dict[str, str], fleet: str) -> None:
-    words = ["--url", server.url, "--key", keys["ours"], "top", "--once"]
+def top(server: ApiServer, key: str, *words: str, on_terminal: bool = False) -> str:
+    """What `troupe top` prints in 80 columns."""
+    ours, theirs = pty.openpty()
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.bare_client", *words],
+        [sys.executable, "-m", "tests.support.bare_client", "--url", server.url, "--key", key, "top", *words],
         cwd=ROOT,
-        env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24", "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs if on_terminal else subprocess.PIPE,
         timeout=60,
-        check=False,
+        check=True,
     )
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as terminal:
+        return terminal.read1().decode() if on_terminal else done.stdout.decode()
+
+
+def test_one_frame_fits_into_80_columns(server: ApiServer, keys: dict[str, str], fleet: str) -> None:
+    shown = top(server, keys["ours"], "--once", on_terminal=True)
+    lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()]
     assert max(map(len, lines)) <= 80
-    assert "3 workers, 1 busy (1 with jobs of yours)" in lines[0]
+    assert "3 workers, 1 busy (1 with your jobs)" in lines[0]
     [row] = [line for line in lines if "12/30" in line]
     assert row.split() == ["gpu-1", "generation", "mini", "H100", fleet[:8], "render", "12/30", "21.4", "41.2G"]
     assert f"{BROKEN}: no faces/" in lines
     assert [line.split()[0] for line in lines[-2:]] == ["interactive", "batch"]
+
+
+def test_in_a_pipe_it_is_printed_once_and_nothing_is_cut(server: ApiServer, keys: dict[str, str], fleet: str) -> None:
+    lines = top(server, keys["ours"]).splitlines()
+    [row] = [line for line in lines if "12/30" in line]
+    assert row.split() == ["gpu-1", "generation", "mini", "H100", fleet, "render", "12/30", "21.4", "41.2G"]
+    assert f"{BROKEN}: no faces/" in lines
+
+
+def test_one_look_can_be_had_as_json(server: ApiServer, keys: dict[str, str], fleet: str) -> None:
+    look = json.loads(top(server, keys["ours"], "--json"))
+    assert {worker["name"] for worker in look["workers"]} == {DRAWS, LOADS, BROKEN}
+    assert set(look["queue"]["lanes"]) == {"interactive", "batch"}
 
 
 def test_it_goes_on_until_control_c_and_says_when_nobody_answers(

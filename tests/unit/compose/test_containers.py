@@ -97,10 +97,10 @@ def test_an_image_installs_from_the_lock_with_the_locked_uv(name: str) -> None:
     assert f"ghcr.io/astral-sh/uv:{version} " in text
     syncs = [line for line in text.splitlines() if "uv sync" in line]
     assert syncs
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     for line in syncs:
         assert "--frozen" in line
-        assert line.rpartition("--extra ")[2] in extras
+        assert line.rpartition("--only-group ")[2] in groups
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
@@ -128,9 +128,9 @@ def test_what_an_image_copies_exists_and_reaches_the_build(name: str) -> None:
 
 
 def test_the_image_of_the_api_has_no_model_library() -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert "--extra worker" not in DOCKERFILES["api.Dockerfile"]
-    named = " ".join(extras["api"] + extras["flower"] + extras["server"])
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    assert "--only-group worker" not in DOCKERFILES["api.Dockerfile"]
+    named = " ".join(str(package) for name in ("api", "flower", "server") for package in groups[name])
     assert not re.search(r"torch|diffusers|transformers|onnxruntime", named)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.keys import settings_here
+from compose.local import settings_here
 from compose.stack import hold
 from shared.settings import Settings
 
