@@ -4,6 +4,7 @@
     ├── RequestError    final: the sender of the request can correct it
     ├── TransientError  temporary: the work is retried
     ├── BlobsRefused    the S3 server refuses this installation: its operator must act
+    ├── BlobDamaged     a stored file is not what was written
     ├── WorkerLost      the job's workers stopped too often
     ├── BundleError     checkpoints or certificates of this installation cannot be used
     └── Interruption    no failure: a reason to stop working on a job now
@@ -275,6 +276,10 @@ class OutOfMemory(TransientError, code="out_of_memory"):
 
 class BlobsRefused(TroupeError, code="blobs_refused", status=503):
     """The S3 server refuses the key, bucket or rights of this installation."""
+
+
+class BlobDamaged(TroupeError, code="blob_damaged", retryable=True):
+    """A stored file was cut or changed; a new attempt makes it again."""
 
 
 class WorkerLost(TroupeError, code="worker_lost", retryable=True):

@@ -77,6 +77,7 @@ const PROBLEMS = {
   records_unavailable: ["Not just now", "A part of the server does not answer. Try again in a moment."],
   blobs_unavailable: ["Not just now", "The store of pictures does not answer. Try again in a moment."],
   blobs_refused: ["The server is not well", "It may not use its store of pictures. Whoever runs this server must look at it."],
+  blob_damaged: ["Something was lost", "A file that belongs to this picture is damaged. Try again: it is made anew."],
   too_many_streams: ["Many are watching", "The server shows as many pictures live as it can. This page tries again by itself."],
   offline: ["The server cannot be reached", "Check your connection. Nothing is lost: pictures that were begun go on."],
   zip_too_large: ["Too many for one file", "The manifest of the batch has the addresses of all pictures."],

@@ -19,7 +19,15 @@ Rows = Sequence[tuple[Sequence[str], float]]
 LANES: tuple[Lane, ...] = ("interactive", "batch")
 ROLES = ("detection", "generation", "all")
 # Codes of failures that no job is to blame for. They are told from the start: an alert must see the first one come.
-OWN_FAULTS = ("internal", "worker_lost", "out_of_memory", "blobs_unavailable", "blobs_refused", "records_unavailable")
+OWN_FAULTS = (
+    "internal",
+    "worker_lost",
+    "out_of_memory",
+    "blobs_unavailable",
+    "blobs_refused",
+    "blob_damaged",
+    "records_unavailable",
+)
 WorkerState = Literal["ready", "loading", "broken", "draining"]
 _STATES: tuple[WorkerState, ...] = ("ready", "loading", "broken", "draining")
 # What a child says on its way to being ready (worker/queue/executor.py).

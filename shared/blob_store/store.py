@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import PurePosixPath
 
 from botocore.exceptions import ClientError
 
@@ -14,6 +16,7 @@ from shared.blob_store.client import s3_client
 from shared.blob_store.errors import BlobMissing, code_of, s3_errors, status_of
 from shared.blob_store.keys import PROBES
 from shared.blob_store.probe import Probe, probe_bucket
+from shared.errors import BlobDamaged
 from shared.settings import Settings
 from shared.telemetry.log import get_logger
 
@@ -24,6 +27,7 @@ _MOST_DELETED = 1000
 # Two processes may start at once: a bucket made by the other one is what was wanted.
 _MADE_ALREADY = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 _WRONG_PLACE = frozenset({"IllegalLocationConstraintException", "InvalidLocationConstraint", "MalformedXML"})
+_DIGEST = "sha256"
 _NO_SUCH_OPERATION = frozenset({405, 501})
 
 log = get_logger(__name__)
@@ -40,7 +44,8 @@ class Blob:
 class BlobStore:
     """One bucket of an S3 server. Safe to share between threads; makes no connection until it is used.
 
-    Every call may raise BlobsUnavailable, which may pass, and BlobsRefused, which an operator must mend.
+    Every call may raise BlobsUnavailable, which may pass, and BlobsRefused, which an operator must mend. The digest of
+    a blob is stored with it and compared when it is read: disks and proxies cut and change files.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -96,7 +101,9 @@ class BlobStore:
     def put(self, key: str, data: bytes, content_type: str) -> None:
         """Writes one blob."""
         with s3_errors("put", key):
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
+            self._client.put_object(
+                Bucket=self._bucket, Key=key, Body=data, ContentType=content_type, Metadata=_metadata_of(data)
+            )
 
     def put_new(self, key: str, data: bytes, content_type: str) -> None:
         """Writes one blob unless there is one: the first writer's stays.
@@ -115,7 +122,12 @@ class BlobStore:
         with s3_errors("put", key):
             try:
                 self._client.put_object(
-                    Bucket=self._bucket, Key=key, Body=data, ContentType=content_type, IfNoneMatch="*"
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=data,
+                    ContentType=content_type,
+                    Metadata=_metadata_of(data),
+                    IfNoneMatch="*",
                 )
             except ClientError as error:
                 if status_of(error) in _NO_SUCH_OPERATION:
@@ -125,9 +137,17 @@ class BlobStore:
         return self._puts_new
 
     def get(self, key: str) -> bytes | None:
-        """The blob's bytes, or None when there is no such blob."""
+        """The blob's bytes, or None when there is no such blob. Raises BlobDamaged.
+
+        What came to a signed address has no digest, and is taken as it is.
+        """
         with suppress(BlobMissing), s3_errors("get", key):
-            body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+            body: bytes = answer["Body"].read()
+            wanted = answer.get("Metadata", {}).get(_DIGEST)
+            if wanted is not None and wanted != _metadata_of(body)[_DIGEST]:
+                log.error("blob_damaged", key=key, bytes=len(body))
+                raise BlobDamaged(f"{PurePosixPath(key).name} in the blob store is not what was written")
             return body
         return None
 
@@ -199,3 +219,7 @@ class BlobStore:
         with s3_errors("sign an address of", key):
             address: str = self._signer.generate_presigned_url("put_object", Params=params, ExpiresIn=UPLOAD_S)
         return address
+
+
+def _metadata_of(data: bytes) -> dict[str, str]:
+    return {_DIGEST: hashlib.sha256(data).hexdigest()}

@@ -15,6 +15,7 @@ from typing import Any
 import redis
 
 from shared.blob_store import OWNER_KEY, BlobStore
+from shared.errors import BlobDamaged
 from shared.settings import Settings
 from shared.store import keys
 from shared.store.connection import redis_errors
@@ -162,12 +163,12 @@ class BucketOwner:
         return _Own(id=fields.get("id", ""), marked=fields.get("marked") == "1", forgotten="forgotten" in fields)
 
     def _marker(self) -> str:
-        data = self._blobs.get(OWNER_KEY)
-        if data is None:
-            return ""
         try:
+            data = self._blobs.get(OWNER_KEY)
+            if data is None:
+                return ""
             return str(json.loads(data)["fleet"])
-        except (ValueError, LookupError, TypeError):
+        except (BlobDamaged, ValueError, LookupError, TypeError):
             # Cut or changed: it is somebody's.
             return "unreadable"
 

@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save
 
-from shared.blob_store import BlobStore, stage_folder, stage_key
-from shared.errors import BlobsUnavailable, UnknownPhoto
+from shared.blob_store import BlobStore, faces_key, stage_folder, stage_key
+from shared.errors import BlobDamaged, BlobsUnavailable, UnknownPhoto
 from shared.job import Concept, Job, JobSpec, Progress, Status
 from shared.orders import Order, Region
 from shared.settings import Settings
@@ -25,6 +26,7 @@ from worker.runner.detect import encode_regions, read_regions
 from worker.runner.identify import encode_identities, read_identities
 from worker.runner.models import Models
 from worker.runner.personalize import PICTURE, read_picture
+from worker.runner.photos import Photos
 from worker.runner.render import TEMPLATE, encode_predictions, read_predictions, read_template
 from worker.runner.results import Results
 from worker.runner.runner import StageRunner, StoredAssignment
@@ -174,3 +176,44 @@ def test_what_is_gone_is_named(
     with pytest.raises(error, match=words):
         read(Results(blobs=blobs, tenant=TENANT), DIGEST)
     assert list(blobs.listed(stage_folder(TENANT, Stage.RENDER, DIGEST))) == []
+
+
+def cut(blobs: BlobStore, key: str) -> None:
+    """Takes the second half of a blob away and leaves what is said of it, as a full disk does."""
+    there = blobs._client.get_object(Bucket=blobs._bucket, Key=key)
+    data = there["Body"].read()
+    blobs._client.put_object(Bucket=blobs._bucket, Key=key, Body=data[: len(data) // 2], Metadata=there["Metadata"])
+
+
+@pytest.mark.parametrize("file", ["output.json", PICTURE])
+def test_a_result_of_which_a_file_was_cut_or_is_gone_is_made_again(blobs: BlobStore, file: str) -> None:
+    results = put(blobs, Stage.RENDER, {TEMPLATE: png(GREY)})
+    made = assigned(blobs, "a man in ink").make(on_step)
+    key = results.key(Stage.PERSONALIZE, made.digest, file)
+    if file == PICTURE:
+        blobs.delete([key])
+    else:
+        cut(blobs, key)
+    assert assigned(blobs, "a man in ink").find() is None
+    assigned(blobs, "a man in ink").make(on_step)
+    assert assigned(blobs, "a man in ink").find() is not None
+    assert np.array_equal(read_picture(results, made.digest), GREY // 2)
+
+
+def test_a_cut_file_fails_the_job_with_its_own_code_and_is_made_again_by_the_next_equal_one(blobs: BlobStore) -> None:
+    results = put(blobs, Stage.RENDER, {TEMPLATE: png(GREY)})
+    cut(blobs, results.key(Stage.RENDER, DIGEST, TEMPLATE))
+    with pytest.raises(BlobDamaged, match=r"template.png in the blob store is not what was written"):
+        assigned(blobs, "a man in ink").make(on_step)
+    assert results.find(Stage.RENDER, DIGEST) is None
+    put(blobs, Stage.RENDER, {TEMPLATE: png(GREY)})
+    assigned(blobs, "a man in ink").make(on_step)
+
+
+def test_cut_faces_of_a_photo_are_detected_again(blobs: BlobStore) -> None:
+    photos = Photos(blobs=blobs, tenant=TENANT, bundle="mini@abc")
+    key = faces_key(TENANT, "0" * 64, "mini@abc")
+    blobs.put(key, save({"faces": np.array(0)}), "application/octet-stream")
+    assert photos.stored("0" * 64) is not None
+    cut(blobs, key)
+    assert photos.stored("0" * 64) is None

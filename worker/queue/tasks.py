@@ -16,6 +16,7 @@ from celery.exceptions import Ignore
 
 from shared.broker import TASK_OF
 from shared.errors import (
+    BlobDamaged,
     BlobsRefused,
     JobCanceled,
     LeaseLost,
@@ -208,7 +209,7 @@ def _settle(child: Executor, stage: Stage, claim: Claim, error: Exception, told:
         else:
             if isinstance(error, BlobsRefused):
                 log.error("blobs_refused", attempt=attempt, reason=error.message)
-            elif not isinstance(error, RequestError):
+            elif not isinstance(error, (RequestError, BlobDamaged)):
                 log.error("stage_broke", attempt=attempt, exc_info=error)
                 # The job then counts as one that lost its worker.
                 child.give_up_where_the_device_did()

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.numpy import load, save
 
 from shared.blob_store import BlobStore, faces_key, photo_key
-from shared.errors import UnknownPhoto
+from shared.errors import BlobDamaged, UnknownPhoto
 from worker.models.bundle import Detection
 from worker.stages.identify import DetectedFaces, detect_faces
 
@@ -33,8 +33,11 @@ class Photos:
         return self.blobs.exists(self._key(photo))
 
     def stored(self, photo: str) -> DetectedFaces | None:
-        """The stored faces of a photo, None when there are none."""
-        data = self.blobs.get(self._key(photo))
+        """The stored faces of a photo, None when there are none, or damaged ones: then they are detected again."""
+        try:
+            data = self.blobs.get(self._key(photo))
+        except BlobDamaged:
+            return None
         if data is None:
             return None
         arrays = load(data)

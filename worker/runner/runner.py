@@ -77,9 +77,12 @@ class StoredAssignment(Generic[StageOrder]):
     size: str
 
     def find(self) -> StageOutput | None:
-        """The stored result of an equal order. Raises BlobsUnavailable."""
+        """The stored result of an equal order. Without its picture it is none. Raises BlobsUnavailable."""
         findings = self.results.find(self.stage.stage, self.digest)
-        return None if findings is None else self._output(findings, reused=True)
+        if findings is None:
+            return None
+        found = self._output(findings, reused=True)
+        return found if found.picture is None or self.results.blobs.exists(found.picture) else None
 
     def missing(self) -> tuple[str, ...]:
         """Names of the parts that are not stored yet. Raises BlobsUnavailable."""
