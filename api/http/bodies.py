@@ -1,4 +1,4 @@
-"""Bodies of requests, never read further than they may be long."""
+"""Request bodies, read up to their size limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def media_type(request: Request) -> str:
     """The body's type in lower case without parameters, or "". Raises UnsupportedMedia for a compressed body."""
     encoding = request.headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
-        message = "compressed bodies are not read; send it without Content-Encoding"
+        message = "compressed bodies are not supported; send the body without Content-Encoding"
         raise UnsupportedMedia(message)
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
@@ -31,7 +31,7 @@ async def read_body(request: Request, *, limit_bytes: int, refusal: RequestError
 async def read_form(
     request: Request, *, limit_bytes: int, max_files: int, refusal: RequestError | None = None
 ) -> AsyncIterator[FormData]:
-    """The parts of a multipart body; large files lie in temporary files until the block ends.
+    """The parts of a multipart body; large files are temporary files until the block ends.
 
     Raises MalformedBody, or the refusal (BodyTooLarge) as soon as the body is known to be longer than the limit.
     """
@@ -46,7 +46,7 @@ async def read_form(
         message = f"the multipart body is not readable: {error.message}"
         raise MalformedBody(message) from error
     except UnicodeError as error:
-        # Texts are read in whatever charset the body says it has.
+        # The parser decodes text with the charset that the body declares.
         message = f"the multipart body is not readable in its charset: {error}"
         raise MalformedBody(message) from error
     try:
@@ -58,7 +58,7 @@ async def read_form(
 async def stream_body(
     request: Request, *, limit_bytes: int, refusal: RequestError | None = None
 ) -> AsyncGenerator[bytes, None]:
-    """The body as it comes. Raises the refusal (BodyTooLarge) as soon as it is known to be longer than the limit."""
+    """The chunks of the body. Raises the refusal (BodyTooLarge) as soon as it is known to be longer than the limit."""
     too_large = refusal or BodyTooLarge(f"the body has more than {limit_bytes} bytes")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit_bytes:

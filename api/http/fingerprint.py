@@ -1,4 +1,4 @@
-"""The fingerprint of a request's body, taken as it passes by: equal bodies have equal ones, whatever frames them."""
+"""The fingerprint of a request, computed while the body is read: equal requests have equal fingerprints."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ CONSENT_HEADER = "Troupe-Consent"
 class Fingerprint:
     """sha256 over the query, the type, `Troupe-Consent` and the body.
 
-    A form counts by its parts: every sender makes up a new boundary.
-
-    Holds no bytes: each piece is followed by what it was and how long, so no two bodies give the same sequence.
+    Of a form it hashes the parts, because every sender uses a new boundary. Each piece is followed by its kind and
+    length, so that different bodies give different sequences. No bytes are kept.
     """
 
     def __init__(self, *, query: bytes, content_type: str, consent: str = "") -> None:
@@ -45,13 +44,13 @@ class Fingerprint:
         try:
             self._parser.write(chunk)
         except FormParserError:
-            # No form after all, and the route will say so: from here on these are plain bytes.
+            # The form is malformed, which the route will report: the rest is hashed as plain bytes.
             self._parser = None
             self._end(b"?")
             self._add(chunk)
 
     def digest(self) -> str:
-        """The fingerprint (hex) of what was fed so far."""
+        """The fingerprint (hexadecimal) of the bytes so far."""
         so_far = self._hash.copy()
         so_far.update(struct.pack(">cQ", b"b", self._piece_bytes))
         return so_far.hexdigest()

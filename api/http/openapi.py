@@ -1,6 +1,6 @@
-"""What the OpenAPI document says about all routes: the problems they tell by status and code, ids, keys and headers.
+"""Shared parts of the OpenAPI document: problems by status and code, ids, keys and headers.
 
-What each route says of itself is in the files beside this one, by what it is about.
+Each subject describes its own routes in its `openapi.py`.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ Answers = dict[int | str, dict[str, Any]]
 _REF = "#/components/schemas/{model}"
 FILE = {"type": "string", "format": "binary"}
 
-# What may be wrong with a body, and with a picture.
+# Errors of a body, and of a picture.
 BODY_ERRORS = (tree.MalformedBody, tree.InvalidField, tree.BodyTooLarge, tree.UnsupportedMedia)
 PICTURE_ERRORS = (tree.NotAPicture, tree.TruncatedPicture, tree.PictureTooLarge, tree.AnimatedPicture)
 
-LOCATION = {"Location": {"description": "Its address, relative to this server", "schema": {"type": "string"}}}
-RETRY_AFTER = {"Retry-After": {"description": "Seconds until it is worth asking again", "schema": {"type": "integer"}}}
-ETAG = {"ETag": {"description": "Changes with what is seen; for `If-None-Match`", "schema": {"type": "string"}}}
+LOCATION = {"Location": {"description": "Its path on this server", "schema": {"type": "string"}}}
+RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait before the next request", "schema": {"type": "integer"}}}
+ETAG = {"ETag": {"description": "Changes with every visible change; for `If-None-Match`", "schema": {"type": "string"}}}
 _REPLAYED = {
     "Idempotency-Replayed": {
-        "description": "`true`: the first answer to this `Idempotency-Key`, given again",
+        "description": "`true`: this is the recorded response to an earlier request with this `Idempotency-Key`",
         "schema": {"type": "string", "enum": ["true"]},
     }
 }
 _LIMITS = {
     "RateLimit-Policy": {
-        "description": "What the tenant may do (IETF draft), where it has limits",
+        "description": "The tenant's limits (IETF draft), if it has any",
         "schema": {"type": "string"},
         "example": '"requests";q=60;w=60, "units";q=5000;w=86400;qu="units"',
     },
     "RateLimit": {
-        "description": "What it has left: r, and t seconds until all of it is there again",
+        "description": "What remains (r), and the seconds until the limit is fully available again (t)",
         "schema": {"type": "string"},
         "example": '"requests";r=0;t=60, "units";r=4711;t=3600',
     },
@@ -53,7 +53,7 @@ _LIMITS = {
 _HEADERS: dict[int, dict[str, Any]] = {
     HTTPStatus.UNAUTHORIZED: {
         "WWW-Authenticate": {
-            "description": "How to say who asks",
+            "description": "How to send the API key",
             "schema": {"type": "string"},
             "example": 'Bearer realm="troupe"',
         }
@@ -64,16 +64,20 @@ _HEADERS: dict[int, dict[str, Any]] = {
 }
 _HEX32 = "[0-9a-f]{32}"
 _IDS = {
-    "job_id": ("Id of a job, as its submit answered it", f"^{_HEX32}$", "5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c"),
+    "job_id": ("Id of a job, from the response to its submission", f"^{_HEX32}$", "5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c"),
     "batch_id": ("Id of a batch", f"^{_HEX32}$", "9b1f7b0e4c2a4d6f8e0a1b2c3d4e5f60"),
     "webhook_id": ("Id of a webhook", f"^{_HEX32}$", "9b2d6a0c4e8f4d53a1c7e0b5f2d86a94"),
-    "delivery_id": ("Id of a delivery, from the webhook's log", f"^{_HEX32}$", "4c1f0a9be2d7436f8a5b3e6d9c0f1a72"),
-    "photo_id": ("Id of a photo, as its upload answered it", "^[0-9a-f]{64}$", "0b54a5b4c5d0b4c2" * 4),
+    "delivery_id": (
+        "Id of a delivery, from the webhook's deliveries",
+        f"^{_HEX32}$",
+        "4c1f0a9be2d7436f8a5b3e6d9c0f1a72",
+    ),
+    "photo_id": ("Id of a photo, from the response to its upload", "^[0-9a-f]{64}$", "0b54a5b4c5d0b4c2" * 4),
 }
 _KINDS = {kind.code: kind for kind in error_kinds()}
 
 
-# What every answer may be while a server is away.
+# Errors of any route while a server does not answer.
 STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable, tree.BlobsRefused)
 
 
@@ -96,7 +100,7 @@ def json_body(model: type[BaseModel], example: object, *, required: bool = True)
 
 
 def with_problems(answers: Answers, *kinds: type[TroupeError]) -> Answers:
-    """The answers of an address: these, and the problems that it may tell."""
+    """These responses of a route, and its problems."""
     return {**answers, **_problems(kind.code for kind in kinds)}
 
 
@@ -134,9 +138,9 @@ _PROBLEM_SCHEMA = {
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "A word of the caller's own, 1 to 255 characters: within 24 hours the same request with the "
-    "same key is done once and gives the first answer again, marked `Idempotency-Replayed: true`. A request that "
-    "was refused (4xx) or broke (5xx) leaves the key free.",
+    "description": "A key of your choice, 1 to 255 characters. Within 24 hours a second request with the same key and "
+    "the same body returns the response to the first one, with `Idempotency-Replayed: true`. A request that failed "
+    "(4xx or 5xx) does not use up its key.",
     "schema": {"type": "string", "pattern": '^"?[!#-~]{1,255}"?$'},
     "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
 }
@@ -157,10 +161,10 @@ def complete(
         "key": {
             "type": "http",
             "scheme": "bearer",
-            "description": "An API key, `troupe_..._...`; not asked for where `TROUPE_AUTH` is off",
+            "description": "An API key, `troupe_..._...`; not needed where `TROUPE_AUTH` is off",
         }
     }
-    # FastAPI's own words for parameters of a wrong type: all of them are text here, and our routes read them.
+    # FastAPI documents its own validation errors, which no route raises here.
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
     for path, operations in document["paths"].items():
@@ -224,7 +228,7 @@ def _problems(codes: Iterable[str]) -> Answers:
 
 
 def _problem(status: int, codes: list[str]) -> dict[str, Any]:
-    """The answer of this status, which carries one of these codes."""
+    """The response of this status with one of these codes."""
     answer = {
         "description": "; ".join(f"`{code}`" for code in codes),
         "content": {
@@ -243,18 +247,18 @@ def _example(kind: type[TroupeError]) -> dict[str, Any]:
 
 
 def description() -> str:
-    """The front page of the document: the states of a job and the table of codes."""
+    """The introduction of the document: the states of a job and the table of codes."""
     rows = [
         f"| `{code}` | {kind.status.value} | {'yes' if kind.retryable else 'no'} | {kind.meaning} |"
         for code, kind in _KINDS.items()
     ]
-    table = "\n".join(["| Code | Status | Retry helps | Meaning |", "|---|---|---|---|", *rows])
+    table = "\n".join(["| Code | Status | Retry | Meaning |", "|---|---|---|---|", *rows])
     return (
-        "One scene, a cast of people, one picture: `POST /v1/jobs`, then `GET` the job until it is `done`.\n\n"
-        "States: `queued`, `running`, and the terminal ones `succeeded`, `failed`, `canceled`, `expired`; a job in a "
-        "terminal state never changes again.\n\n"
-        "Photos are PNG, JPEG or WebP; they are turned upright, stripped of metadata, and scaled down to at most 2048 "
-        "pixels a side.\n\n"
-        "Every error is `application/problem+json`. A job that fails says the code in its `error`.\n\n"
+        "One scene, several people, one picture: `POST /v1/jobs`, then `GET` the job until it is `done`.\n\n"
+        "States: `queued`, `running`, and the terminal states `succeeded`, `failed`, `canceled` and `expired`: "
+        "a job in a terminal state never changes again.\n\n"
+        "Photos are PNG, JPEG or WebP. The server turns them upright, removes their metadata and scales them down to "
+        "at most 2048 pixels a side.\n\n"
+        "Every error is `application/problem+json`. The `error` of a failed job has one of the same codes.\n\n"
         f"{table}\n"
     )

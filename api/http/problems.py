@@ -1,7 +1,7 @@
-"""One table: error class -> HTTP status. Everything that goes wrong leaves as application/problem+json (RFC 9457).
+"""Errors as responses of the type application/problem+json (RFC 9457).
 
-The body: `type`, `title`, `status`, `detail`, `code` (stable, for programs), `retryable`, and `errors`, one entry per
-field that is wrong: `pointer` (RFC 6901, into the body) or `parameter` (query or header), `code` and `message`.
+The body has `type`, `title`, `status`, `detail`, `code` (stable, for programs), `retryable`, and `errors`: for each
+wrong field its `pointer` (RFC 6901, into the body) or `parameter` (query or header), `code` and `message`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from shared.errors import InvalidField, MalformedBody, TroupeError
 from shared.telemetry.log import get_logger
 
 PROBLEM_TYPE = "application/problem+json"
-# How long to wait before the same request can help: an outage takes longer than a job's next stage.
+# Seconds for Retry-After: an outage takes longer than a job's next stage.
 _PAUSE_S = {HTTPStatus.SERVICE_UNAVAILABLE: 5, HTTPStatus.CONFLICT: 1}
 _SHOWN_ERRORS = 20
 _SHOWN_CHARS = 100
-# What pydantic says in words of Python, in words of the request. The only pattern in one is a photo id's.
+# Messages that replace those of pydantic, which speak of Python. The only pattern is that of a photo id.
 _WORDS = {
     "missing": "this field is required",
-    "extra_forbidden": "there is no field of this name",
+    "extra_forbidden": "there is no field with this name",
     "string_pattern_mismatch": "a photo id is 64 hexadecimal digits, as POST /v1/photos answers it",
 }
 _log = get_logger(__name__)
@@ -37,7 +37,7 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class FieldError:
-    """One field that is wrong: where (in the body, or a parameter: query or header), a stable code, and words."""
+    """One wrong field: its place (a pointer into the body, or the name of a parameter), a stable code, a message."""
 
     code: str
     message: str
@@ -47,7 +47,7 @@ class FieldError:
 
 
 class InvalidFields(Exception):
-    """A request with one or several wrong fields of one kind, told all at once."""
+    """A request with one or several wrong fields, reported together as one problem of this kind."""
 
     def __init__(self, kind: type[TroupeError], message: str, fields: Sequence[FieldError]) -> None:
         super().__init__(message)
@@ -57,7 +57,7 @@ class InvalidFields(Exception):
 
 
 def problem(kind: type[TroupeError], detail: str, fields: Sequence[FieldError] = ()) -> Response:
-    """The answer that says what went wrong; with Retry-After where waiting is what helps."""
+    """The response for this kind of error; with Retry-After where waiting helps."""
     status = kind.status
     body: dict[str, object] = {
         "type": f"urn:troupe:problem:{kind.code}",
@@ -72,14 +72,14 @@ def problem(kind: type[TroupeError], detail: str, fields: Sequence[FieldError] =
     headers = {"Retry-After": str(_PAUSE_S[status])} if kind.retryable and status in _PAUSE_S else None
     if status is HTTPStatus.UNAUTHORIZED:
         headers = {"WWW-Authenticate": 'Bearer realm="troupe"'}
-    # ASCII JSON: a caller's lone surrogate inside a message must not break the answer that complains about it.
+    # ASCII JSON: a lone surrogate of a request must not break the response that quotes it.
     return Response(json.dumps(body), status, headers, PROBLEM_TYPE)
 
 
 def problem_of_error(error: TroupeError) -> Response:
-    """The answer to a request that met this error."""
+    """The response for this error."""
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        # The message names our hosts and keys: it is for the log, the caller hears the kind.
+        # The message names hosts and keys: it belongs into the log. The caller gets the meaning of the code.
         _log.warning("request_failed", code=error.code, detail=error.message)
         return problem(type(error), error.meaning)
     fields = [] if error.pointer is None else [_field_of(error, error.pointer)]
@@ -90,12 +90,12 @@ def problem_of_error(error: TroupeError) -> Response:
 
 
 def fields_of(details: Sequence[ErrorDetails]) -> Iterator[FieldError]:
-    """Pydantic's errors as ours: its `loc` becomes a pointer into the body."""
+    """Pydantic's errors as wrong fields: `loc` becomes a pointer into the body."""
     shown = details[:_SHOWN_ERRORS]
     inside = {detail["loc"][:length] for detail in shown for length in range(len(detail["loc"]))}
     for detail in shown:
         if detail["type"] == "too_short" and detail["loc"] in inside:
-            # Items that are wrong are not counted, so their list seems too short as well: that is no second error.
+            # Pydantic does not count wrong items, so it also reports their list as too short.
             continue
         said = detail["msg"].removeprefix("Value error, ").replace("Tuple", "List").replace(" after validation", "")
         message = _WORDS.get(detail["type"], said)
@@ -103,12 +103,12 @@ def fields_of(details: Sequence[ErrorDetails]) -> Iterator[FieldError]:
 
 
 def pointer_to(*steps: str | int) -> str:
-    """An RFC 6901 pointer. Field names that a caller made up are cut short."""
+    """An RFC 6901 pointer. Long names are cut: they may come from the request."""
     return "".join("/" + str(step)[:_SHOWN_CHARS].replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Teaches the app to answer every error as a problem; what is not in the tree is `internal`, without details."""
+    """Makes every error a problem response; an exception outside the error tree is `internal`, without details."""
 
     @app.exception_handler(TroupeError)
     async def known(_: Request, error: TroupeError) -> Response:
@@ -121,21 +121,21 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def routing(request: Request, error: HTTPException) -> Response:
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            answer = problem(tree.MethodNotAllowed, f"this address does not answer to {request.method[:_SHOWN_CHARS]}")
+            answer = problem(tree.MethodNotAllowed, f"this path does not support {request.method[:_SHOWN_CHARS]}")
             answer.headers.update(error.headers or {})
             return answer
         if error.status_code == HTTPStatus.NOT_FOUND:
-            return problem(tree.RouteNotFound, "nothing is served at this address; /docs shows what is")
+            return problem(tree.RouteNotFound, "nothing is served at this path; /docs lists all paths")
         return problem(tree.RequestError, str(error.detail))
 
     @app.exception_handler(ClientDisconnect)
     async def gone(_: Request, __: ClientDisconnect) -> Response:
-        return problem(tree.MalformedBody, "the body ended before its end")
+        return problem(tree.MalformedBody, "the connection closed before the body was complete")
 
     @app.exception_handler(Exception)
     async def bug(_: Request, __: Exception) -> Response:
-        # The server logs the traceback; a caller learns nothing from it but our insides.
-        return problem(TroupeError, "something went wrong on our side")
+        # The server logs the traceback; a response must not show internals.
+        return problem(TroupeError, "an internal error; the server has logged it")
 
 
 def _field_of(error: TroupeError, pointer: str) -> FieldError:
@@ -149,7 +149,7 @@ def _shown(field: FieldError) -> dict[str, str | int]:
 
 
 def invalid_fields_of(error: ValidationError) -> InvalidFields | MalformedBody:
-    """What a body that was not valid is answered with."""
+    """The error for a body that pydantic refused."""
     details = error.errors(include_url=False, include_context=False, include_input=False)
     fields: Sequence[FieldError] = list(fields_of(details))
     if details[0]["type"] == "json_invalid":

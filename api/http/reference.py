@@ -1,4 +1,4 @@
-"""`/docs`: the OpenAPI document as a page for people, made on the server. It loads nothing and runs nothing."""
+"""`/docs`: the OpenAPI document as an HTML page, made on the server, without scripts or foreign files."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _BOUNDS = {
     "minimum": "at least {}",
     "maximum": "at most {}",
     "exclusiveMaximum": "less than {}",
-    "minLength": "from {} characters",
-    "maxLength": "to {} characters",
-    "minItems": "from {} of them",
-    "maxItems": "to {} of them",
-    "pattern": "like {}",
-    "default": "without it {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {} items",
+    "maxItems": "at most {} items",
+    "pattern": "pattern {}",
+    "default": "default {}",
 }
 
 
@@ -82,7 +82,7 @@ def page_of(document: Mapping[str, Any]) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="data:,">'
         f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
-        f'<p>The same for programs: <a href="openapi.json">openapi.json</a></p><nav>{contents}'
+        f'<p>Machine-readable: <a href="openapi.json">openapi.json</a></p><nav>{contents}'
         '<h4><a href="#values">values</a></h4><h4><a href="#problems">problems</a></h4></nav><main><h2>About</h2>'
         f'{_prose(document["info"]["description"])}{sections}<h2 id="values">values</h2>{values}'
         f'<h2 id="problems">problems</h2>{problems}</main></body></html>'
@@ -105,7 +105,7 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
         rows = [(one["name"], one["in"], one.get("required", False), one) for one in parameters]
         said += "<h4>Parameters</h4>" + _list(_row(*row) for row in rows)
     if body := operation.get("requestBody"):
-        said += f"<h4>Body{'' if body.get('required') else ' (may be left out)'}</h4>{_content(body['content'])}"
+        said += f"<h4>Body{'' if body.get('required') else ' (optional)'}</h4>{_content(body['content'])}"
     answers = _list(_answer(*one) for one in sorted(operation["responses"].items()))
     return f"{said}<h4>Answers</h4>{answers}</section>"
 
@@ -134,7 +134,7 @@ def _example(value: object) -> str:
 
 
 def _schema(schema: Mapping[str, Any]) -> str:
-    """A value with its fields, if it has some."""
+    """A schema with its fields, if it has any."""
     needed, fields = schema.get("required", ()), schema.get("properties", {}).items()
     inside = _list(_row(name, "", name in needed, field) for name, field in fields) or _shape(schema)
     examples = "".join(_example(example) for example in schema.get("examples", ()))
@@ -145,12 +145,12 @@ def _row(name: str, place: str, required: bool, described: Mapping[str, Any]) ->
     schema = described.get("schema", described)
     marks = f"{place} {'required' if required else ''}".strip()
     example = described.get("example", next(iter(described.get("examples", ())), None))
-    shown = "" if example is None else f"<p><small>Such as</small> {_code(example)}</p>"
+    shown = "" if example is None else f"<p><small>Example:</small> {_code(example)}</p>"
     return f"{_code(name)} <small>{marks}</small>", _shape(schema) + _prose(described.get("description", "")) + shown
 
 
 def _shape(schema: Mapping[str, Any]) -> str:
-    """What kind of value it is, in a few words; components are links."""
+    """The type and bounds of a value in a few words; components are links."""
     if ref := schema.get("$ref"):
         name = escape(ref.rsplit("/", 1)[1])
         return f'<a href="#{name}">{name}</a>'

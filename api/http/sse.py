@@ -1,4 +1,4 @@
-"""Server-sent events: the frames of a job's states, and a response that ends with the process."""
+"""Server-sent events: a response that ends when the process shuts down or the reader stops reading."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from starlette.types import Receive, Scope, Send
 from shared.telemetry.log import get_logger
 
 _KEEP_ALIVE_S = 15
-# What the kernel and the server hold for a reader that reads nothing is full by then, and stays so.
+# By then the buffers of the kernel and the server are full for a reader that reads nothing.
 _STUCK_S = 30
-# A browser that lost its stream waits this long before it asks again.
+# A browser that lost its stream reconnects after this time.
 RETRY_MS = 2000
 _KEEP_ALIVE = ServerSentEvent(comment="keep-alive", sep="\n")
 log = get_logger(__name__)
 
 
 class EventStream(EventSourceResponse):
-    """Frames as they come, a comment every 15 s without one. A reader that does not read is let go of."""
+    """A stream of frames, with a comment every 15 s of silence. Disconnects a reader that does not read."""
 
     def __init__(self, frames: AsyncIterator[bytes]) -> None:
         super().__init__(
@@ -30,13 +30,13 @@ class EventStream(EventSourceResponse):
             sep="\n",
             send_timeout=_STUCK_S,
             headers={"Cache-Control": "no-store"},
-            # When the server goes away the frames end by themselves; the library, which would cut them, waits for it.
+            # On shutdown the frames end by themselves; this keeps the library from cutting them.
             shutdown_grace_period=1,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends the stream until it ends, the reader leaves, or does not read any more."""
+        """Sends the stream until it ends, or until the reader disconnects or stops reading."""
         try:
             await super().__call__(scope, receive, send)
         except SendTimeoutError:
-            log.info("stream_let_go", reason=f"nothing was read for {_STUCK_S} s")
+            log.info("stream_reader_stuck", reason=f"nothing was read for {_STUCK_S} s")

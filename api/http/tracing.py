@@ -1,4 +1,4 @@
-"""A span a request, when traces are on."""
+"""A span for each request, when traces are on."""
 
 from __future__ import annotations
 

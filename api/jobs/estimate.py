@@ -1,4 +1,4 @@
-"""What a job would cost: every check as in earnest, and nothing stored, queued or taken from a quota."""
+"""The cost of a job: all checks of a real submission, but nothing is stored, queued or charged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.store.tenants.charge import Charge
 async def estimate_job(
     context: Context, tenant: str, charge: Charge, spec: JobSpec, photos: Mapping[str, Photo]
 ) -> Response:
-    """The answer to a job that is not to run. Raises as `accept_job` does."""
+    """The response to a dry run. Raises the errors of `accept_job`."""
     full = await checked_job(context, tenant, spec, photos)
     size = units(full)
     eta_s = await eta_of(context, tenant, charge, full.lane, size, pixels(full))
@@ -28,8 +28,8 @@ async def estimate_job(
 async def eta_of(
     context: Context, tenant: str, charge: Charge, lane: Lane, size: float, most_pixels: int = 0
 ) -> float | None:
-    """Seconds that the backlog takes with the job or batch in it. Raises RateLimited or QuotaExceeded."""
-    # It counts as a request, or it would be a way around the rate limit.
+    """Seconds until the backlog and this job or batch are done. Raises RateLimited or QuotaExceeded."""
+    # A dry run counts as a request, or it would bypass the rate limit.
     await context.jobs.admit(tenant, charge, pixels=most_pixels)
     charge.check(size)
     eta_s = await context.queue.eta_s(tenant, lane, size)
@@ -37,5 +37,5 @@ async def eta_of(
 
 
 def estimate_response(estimate: JobEstimate | BatchEstimate) -> Response:
-    """The estimate as an answer."""
+    """The estimate as a response."""
     return Response(estimate_body(estimate), media_type="application/json")

@@ -35,33 +35,33 @@ _PREVIEWS = flag(
 )
 @takes(previews=_PREVIEWS, known=LAST_EVENT_ID)
 async def watch_job(request: Request, job_id: str, *, previews: bool, known: str) -> Response:
-    """The job's state now, and again whenever it changes, as events `job`; the stream ends with the job.
+    """Streams the job's state now and after every change, as events `job`, until the job is done.
 
-    The id of an event is the job's `sequence`. With `Last-Event-ID` the first state is left out if it is that one, and
-    204 says that it was the last. States may be left out, the last one never is. `previews=true` adds addresses of
-    small pictures: the template, the masks, and the picture as it emerges, which is drawn only while somebody asks.
+    The id of an event is the job's `sequence`. With `Last-Event-ID` the stream skips that state, or answers 204 if it
+    was the last one. Intermediate states may be skipped, the last one never is. `previews=true` adds URLs of small
+    pictures: the template, the masks and the unfinished picture, which is drawn only while a client watches.
     """
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     if job.done and known == str(job.sequence):
-        # A browser asks again and again, until it hears this (HTML, section 9.2.3).
+        # Only this keeps a browser from reconnecting (HTML, section 9.2.3).
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
     context.check_streams()
     return EventStream(job_frames(context, job, known, previews=previews))
 
 
 async def job_frames(context: Context, job: Job, known: str, *, previews: bool) -> AsyncIterator[bytes]:
-    """A frame a state, from the one after `known` (a Last-Event-ID, or "") to the last one.
+    """One frame for each state, from the one after `known` (a Last-Event-ID, or "") to the last one.
 
-    job: as it was found for this request. previews: with addresses of small pictures.
-    A state that is followed by another before it is sent is left out.
+    job: as read for this request. previews: with URLs of small pictures.
+    A state is skipped when the next one exists before it is sent.
     """
     if known != str(job.sequence):
         known = ""
     with context.live.watch(job.id, show=previews) as watch:
         while (snapshot := await watch.next()) is not None and snapshot.job is not None:
             sequence = snapshot.job.sequence
-            # What others watched may have been read before this job was.
+            # A snapshot shared with other watchers may be older than this job.
             if sequence >= job.sequence and known != str(sequence):
                 yield job_frame(snapshot, previews=previews)
                 known = ""
@@ -71,7 +71,7 @@ async def job_frames(context: Context, job: Job, known: str, *, previews: bool) 
 
 @lru_cache(maxsize=256)
 def job_frame(snapshot: Snapshot, *, previews: bool) -> bytes:
-    """One state as an event; made once for all who watch the job."""
+    """One state as an event; encoded once for all watchers of the job."""
     if snapshot.job is None:
         return b""
     body = news_body(snapshot.job, snapshot.place, previews=previews)

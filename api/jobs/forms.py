@@ -30,7 +30,7 @@ _TEXT_FIELDS = frozenset({"job", "phrase", *(option.name for option in _OPTIONS)
 
 @dataclass(frozen=True, kw_only=True)
 class JobForm:
-    """A form, taken apart. value: the request as JSON would have held it, not yet checked; photos by id."""
+    """A parsed form. value: the request as its JSON would be, not yet validated; photos: by id."""
 
     value: object
     photos: dict[str, Photo] = field(default_factory=dict)
@@ -59,7 +59,7 @@ def _field_schema(option: JobOption) -> dict[str, Any]:
 
 
 async def read_job_form(form: FormData, context: Context) -> JobForm:
-    """Reads the fields and decodes the files. Raises MalformedBody, InvalidField or the errors of `read_photo`."""
+    """Reads the fields and decodes the photos. Raises MalformedBody, InvalidField or the errors of `read_photo`."""
     limit_bytes, consent = context.settings.max_body_bytes, _consent(form, context)
     texts = {
         name: [await _text(name, part, limit_bytes) for part in form.getlist(name)]
@@ -77,7 +77,7 @@ async def read_job_form(form: FormData, context: Context) -> JobForm:
         place = pointer_to(name, len(pair_ids)) if name == "photo" else pointer_to(name)
         if isinstance(part, UploadFile):
             if name in names and not paired:
-                message = f"two files of the form have the name {name[:40]!r}"
+                message = f"two files of the form have the field name {name[:40]!r}"
                 raise InvalidField(message, pointer=place)
             photo = replace(await _photo(part, context, place), consent=consent)
             photos[photo.id] = photo
@@ -86,7 +86,9 @@ async def read_job_form(form: FormData, context: Context) -> JobForm:
         elif paired and name == "photo":
             identity = part
         else:
-            message = f"the form has no field {name[:40]!r}; a file under this name would be a photo"
+            message = (
+                f"unknown form field {name[:40]!r}; only photos may have names of your choice, and they must be files"
+            )
             raise InvalidField(message, pointer=place)
         if name == "photo":
             pair_ids.append(identity)
@@ -98,29 +100,29 @@ async def read_job_form(form: FormData, context: Context) -> JobForm:
 
 
 def _consent(form: FormData, context: Context) -> str:
-    """What is said of the photos that the form brings: nothing where it brings none."""
+    """The consent for the photos of the form, "" where it has none."""
     given = form.getlist(FIELD)
     if len(given) > 1:
-        raise InvalidField(f"the field {FIELD} is given {len(given)} times", pointer=pointer_to(FIELD))
+        raise InvalidField(f"the field {FIELD} was sent {len(given)} times", pointer=pointer_to(FIELD))
     said = consent_in_field(given[0] if given else None)
     if any(isinstance(part, UploadFile) and name not in _TEXT_FIELDS for name, part in form.multi_items()):
         return required(said, context.settings)
     if said:
-        raise InvalidField("the form brings no photo that this could be said of", pointer=pointer_to(FIELD))
+        raise InvalidField("the form has no photo to which this consent could belong", pointer=pointer_to(FIELD))
     return said
 
 
 def _check_names(form: FormData, texts: dict[str, list[str]]) -> None:
     for name, given in texts.items():
         if len(given) > 1 and name != "phrase":
-            message = f"the field {name} is given {len(given)} times"
+            message = f"the field {name} was sent {len(given)} times"
             raise InvalidField(message, pointer=pointer_to(name))
     if "job" in texts and len(texts) > 1:
         extra = min(set(texts) - {"job"})
-        message = f"the field job holds the whole request, so {extra} cannot be given beside it"
+        message = f"the field job contains the whole request, so {extra} cannot be sent with it"
         raise InvalidField(message, pointer=pointer_to(extra))
     if "phrase" in texts and "concepts" in texts:
-        message = "give either concepts, or pairs of phrase and photo"
+        message = "send either concepts, or pairs of phrase and photo"
         raise InvalidField(message, pointer="/phrase")
     if "phrase" in texts and len(texts["phrase"]) != len(form.getlist("photo")):
         message = f"{len(texts['phrase'])} phrases and {len(form.getlist('photo'))} photos: each phrase needs one photo"
@@ -128,7 +130,7 @@ def _check_names(form: FormData, texts: dict[str, list[str]]) -> None:
 
 
 def _assembled(texts: dict[str, list[str]], pair_ids: Iterable[str]) -> dict[str, object]:
-    """The fields as one value. A field that is missing stays missing: the check of the whole says so."""
+    """The fields as one value. Missing fields are reported when the whole is validated."""
     value: dict[str, object] = {
         option.name: texts[option.name][0] if option.is_text else _json(option.name, texts[option.name][0])
         for option in _OPTIONS
@@ -141,7 +143,7 @@ def _assembled(texts: dict[str, list[str]], pair_ids: Iterable[str]) -> dict[str
 
 
 def _resolved(value: object, names: dict[str, str], used: set[str]) -> object:
-    """The request with names of files replaced by photo ids; what is not shaped like a request is left as it is."""
+    """The request with photo ids in place of file names; a value of another shape is returned unchanged."""
     if not isinstance(value, dict) or not isinstance(value.get("concepts"), list):
         return value
     concepts = [_with_ids(concept, names, used) for concept in value["concepts"]]
@@ -159,10 +161,10 @@ def _with_ids(concept: object, names: dict[str, str], used: set[str]) -> object:
 def _check_use(names: dict[str, str], used: set[str], *, paired: bool) -> None:
     unused = sorted(set(names) - used - ({"photo"} if paired else set()))
     if unused == ["photo"]:
-        message = "the photo belongs to nobody: give a phrase for each photo, or name it in concepts"
+        message = "no concept uses the photo: send a phrase for each photo, or name it in concepts"
         raise InvalidField(message, pointer="/photo")
     if unused:
-        message = f"no concept names the file {unused[0][:40]!r} among its photos"
+        message = f"no concept uses the file {unused[0][:40]!r} as a photo"
         raise InvalidField(message, pointer=pointer_to(unused[0]))
 
 
@@ -175,7 +177,7 @@ async def _photo(part: UploadFile, context: Context, place: str) -> Photo:
 
 
 async def _text(name: str, part: str | UploadFile, limit_bytes: int) -> str:
-    """A field's text; `-F job=@job.json` sends it as a file, which is as good."""
+    """The text of a field, which may be a file as well (`-F job=@job.json`)."""
     if isinstance(part, str):
         return part
     if (part.size or 0) > limit_bytes:

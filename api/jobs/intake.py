@@ -1,6 +1,6 @@
-"""From a request's bytes to a job that can be served: read, check, fill in, store the photos, hand it over.
+"""From the bytes of a request to a queued job: parse, check, complete, store the photos, submit.
 
-Nothing is stored and nothing starts before every check has passed.
+Nothing is stored and nothing starts before all checks have passed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def spec_of(body: bytes) -> JobSpec:
 
 
 def spec_of_value(value: object) -> JobSpec:
-    """The request as a value that was put together from a form's fields. Raises a Refusal."""
+    """The spec from a value that was assembled from form fields. Raises a Refusal."""
     try:
         return JobSpec.model_validate(value)
     except ValidationError as error:
@@ -45,9 +45,9 @@ def spec_of_value(value: object) -> JobSpec:
 
 
 def complete_spec(spec: JobSpec, limits: BundleLimits) -> JobSpec:
-    """The spec with every empty value of its sampling filled in: the preset's, the bundle's own, and a random seed.
+    """The spec with all sampling values: from the preset, then from the bundle, and a random seed.
 
-    Raises SizeNotAllowed, or a Refusal where boxes leave the picture.
+    Raises SizeNotAllowed, or a Refusal for boxes outside the picture.
     """
     sampling = filled(spec.sampling, limits)
     if sampling.seed is None:
@@ -68,7 +68,7 @@ async def accept_job(
     charge: Charge | None = None,
     retry_of: str | None = None,
 ) -> Job:
-    """Checks the rest, keeps the photos that came along (by id), and queues the tenant's job under the id.
+    """Checks the spec, stores the photos of the request (by id) and queues the tenant's job under the id.
 
     Raises SizeNotAllowed, Refusal, RateLimited, QuotaExceeded, RecordsUnavailable or BlobsUnavailable.
     """
@@ -81,7 +81,7 @@ async def accept_job(
 
 
 async def checked_job(context: Context, tenant: str, spec: JobSpec, brought: Container[str]) -> JobSpec:
-    """The spec as it would be queued; brought: ids of photos that came along. Stores nothing.
+    """The spec as it would be queued. brought: ids of the photos in the request. Stores nothing.
 
     Raises SizeNotAllowed, Refusal or RecordsUnavailable.
     """

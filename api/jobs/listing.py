@@ -1,4 +1,4 @@
-"""The caller's jobs, page by page."""
+"""The tenant's jobs, page by page."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ _AFTER = cursor(_place_of)
 @router.get("", responses=LIST_ANSWERS, summary="List jobs")
 @takes(status=_STATUS, after=_AFTER, limit=LIMIT)
 async def list_jobs(request: Request, *, status: Status | None, after: ListCursor | None, limit: int) -> Response:
-    """The caller's jobs, the newest first, without the lines of batches: those are with their batch.
+    """The tenant's jobs, newest first, without the jobs of batches.
 
-    Jobs that come meanwhile stand before the first page and move no other. A page may hold fewer jobs than `limit`:
-    there are more as long as `next` is given.
+    New jobs appear before the first page and do not shift the others. A page may have fewer jobs than `limit`: more
+    follow while `next` is not null.
     """
     context = context_of(request)
     found = await context.jobs.page(tenant=tenant_of(request), limit=limit, status=status, after=after)

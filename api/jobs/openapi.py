@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about jobs beyond the routes' own words."""
+"""Jobs in the OpenAPI document: responses, request bodies, examples."""
 
 from __future__ import annotations
 
@@ -72,18 +72,18 @@ _JOB = Job(
 
 _QUEUED: dict[str, Any] = {
     "model": JobView,
-    "description": "Queued; `Location` is the job's address",
+    "description": "Queued; `Location` is the job's path",
     "headers": {**LOCATION, **RETRY_AFTER, **ETAG},
 }
-_WAITED = {"Preference-Applied": {"description": "`Prefer`, as it was understood", "schema": {"type": "string"}}}
-_AS_IT_IS: dict[str, Any] = {"model": JobView, "description": "As it is", "headers": ETAG}
+_WAITED = {"Preference-Applied": {"description": "The part of `Prefer` that was applied", "schema": {"type": "string"}}}
+_AS_IT_IS: dict[str, Any] = {"model": JobView, "description": "The job", "headers": ETAG}
 
 SUBMIT_ANSWERS = with_problems(
     {
         202: {**_QUEUED, "headers": {**_QUEUED["headers"], **_WAITED}},
         200: {
             "model": JobView | JobEstimate,
-            "description": "Done in time (`Prefer: wait=n`); or what it would cost (`dry_run=true`)",
+            "description": "The finished job (`Prefer: wait=n`), or the estimate (`dry_run=true`)",
             "headers": {**ETAG, **_WAITED},
         },
     },
@@ -93,12 +93,12 @@ SUBMIT_ANSWERS = with_problems(
     *PICTURE_ERRORS,
     tree.UnknownPhoto,
     tree.ConsentRequired,
-    # While it was waited for, somebody erased it.
+    # The job may be erased during the wait.
     tree.JobNotFound,
     *STORES,
 )
 JOB_ANSWERS = with_problems(
-    {200: _AS_IT_IS, 304: {"description": "Not changed", "headers": ETAG}},
+    {200: _AS_IT_IS, 304: {"description": "The job has not changed", "headers": ETAG}},
     tree.JobNotFound,
     tree.InvalidField,
     *STORES,
@@ -109,7 +109,7 @@ EVENTS_ANSWERS = with_problems(
             "description": "Events `job`: `id` is the job's `sequence`, `data` the job as JSON, without its `spec`",
             "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EVENT}},
         },
-        204: {"description": "The job is over, and `Last-Event-ID` was its last state"},
+        204: {"description": "The job is done, and `Last-Event-ID` is its last state"},
     },
     tree.JobNotFound,
     tree.InvalidField,
@@ -135,7 +135,7 @@ PICTURE_ANSWERS = with_problems(
     *STORES,
 )
 PREVIEW_ANSWERS = with_problems(
-    {200: {"description": "At most 256 pixels a side", "content": {"image/jpeg": {"schema": FILE}}}},
+    {200: {"description": "A JPEG of at most 256 pixels a side", "content": {"image/jpeg": {"schema": FILE}}}},
     tree.JobNotFound,
     tree.NotReadyYet,
     tree.NoPicture,
@@ -145,7 +145,7 @@ LIST_ANSWERS = with_problems(
     {200: {"model": JobPageView, "description": "One page"}}, tree.InvalidField, tree.RecordsUnavailable
 )
 ERASE_JOB_ANSWERS = with_problems(
-    {204: {"description": "Gone"}, 202: {"description": "It runs, and goes when it stops", "headers": RETRY_AFTER}},
+    {204: {"description": "Erased"}, 202: {"description": "Running; erased when it stops", "headers": RETRY_AFTER}},
     tree.JobNotFound,
     *STORES,
 )
@@ -167,5 +167,5 @@ COMPONENTS = {"JobForm": form_schema()}
 
 
 def job_example() -> Any:
-    """A job as it is answered. FastAPI would leave out what is null."""
+    """A job as the API sends it. FastAPI would drop fields that are null."""
     return json.loads(job_body(_JOB, None))

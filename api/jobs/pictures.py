@@ -1,7 +1,7 @@
-"""The pictures of a job: redirects to signed addresses of the blob store, which serves the bytes itself.
+"""The pictures of a job: redirects to signed URLs of the blob store, which serves the bytes.
 
-A page in a browser cannot follow them: an `<img>` carries no key, and another host's bytes are not the page's to read.
-It asks with `Accept: image/png` and gets the bytes from here.
+A page in a browser cannot follow them: an `<img>` sends no key, and the page may not read bytes of another host. With
+`Accept: image/png` the API sends the bytes itself.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _WHOLE = "private, max-age=3600"
     summary="Get the final picture",
 )
 async def get_picture(request: Request, job_id: str) -> Response:
-    """Redirects to the picture (PNG); sends it itself to whom asks with `Accept: image/png`."""
+    """Redirects to the final picture (PNG), or sends it for `Accept: image/png`."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     key = job.picture or raise_no_picture(job, "picture", Stage.PERSONALIZE)
@@ -55,7 +55,7 @@ async def get_picture(request: Request, job_id: str) -> Response:
     summary="Get the template",
 )
 async def get_template(request: Request, job_id: str) -> Response:
-    """Redirects to the template (PNG), or sends it itself: the scene before anybody was put in."""
+    """Redirects to the template (PNG), or sends it for `Accept: image/png`: the scene without identities."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.RENDER) or raise_no_picture(job, "template", Stage.RENDER)
@@ -72,7 +72,7 @@ async def get_template(request: Request, job_id: str) -> Response:
     summary="Get the masks",
 )
 async def get_masks(request: Request, job_id: str) -> Response:
-    """Redirects to the masks (PNG), or sends them itself: which pixels of the template belong to which concept."""
+    """Redirects to the masks (PNG), or sends them for `Accept: image/png`: the pixels of each concept."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.DETECT) or raise_no_picture(job, "masks", Stage.DETECT)
@@ -81,12 +81,12 @@ async def get_masks(request: Request, job_id: str) -> Response:
 
 
 def picture_read(job: Job, name: str, *, once_s: int = 0) -> AuditedRead:
-    """Somebody reads a picture of the job."""
+    """The audit entry for reading a picture of the job."""
     return AuditedRead(action=Action.PICTURE_READ, subject=job.id, detail=name, once_s=once_s)
 
 
 def raise_no_picture(job: Job, what: str, made_by: Stage) -> NoReturn:
-    """Raises NoPicture, or NotReadyYet while there may still be one. made_by: the stage that leaves it."""
+    """Raises NotReadyYet while the job may still make it, else NoPicture. made_by: the stage that makes it."""
     if job.spec.until.is_before(made_by):
         message = f"the job ends after {job.spec.until}: it has no {what}"
         raise NoPicture(message)
@@ -105,7 +105,7 @@ def raise_no_picture(job: Job, what: str, made_by: Stage) -> NoReturn:
     summary="Get a preview of the template",
 )
 async def get_template_preview(request: Request, job_id: str) -> Response:
-    """The scene before anybody was put in (JPEG)."""
+    """A small template (JPEG): the scene without identities."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.RENDER) or raise_no_picture(job, "template", Stage.RENDER)
@@ -121,7 +121,7 @@ async def get_template_preview(request: Request, job_id: str) -> Response:
     summary="Get a preview of the masks",
 )
 async def get_masks_preview(request: Request, job_id: str) -> Response:
-    """Which pixels belong to which concept (JPEG)."""
+    """Small masks (JPEG): the pixels of each concept."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     digest = job.outputs.get(Stage.DETECT) or raise_no_picture(job, "masks", Stage.DETECT)
@@ -137,7 +137,7 @@ async def get_masks_preview(request: Request, job_id: str) -> Response:
     summary="Get a preview of the picture",
 )
 async def get_picture_preview(request: Request, job_id: str) -> Response:
-    """The picture as it emerges (JPEG), while somebody watches the job with previews; then the final one, small."""
+    """The unfinished picture (JPEG) while a client watches the job with previews, then the final picture, small."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     if job.picture:

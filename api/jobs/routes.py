@@ -57,7 +57,7 @@ _PREFER = Parameter(
 @router.post("", status_code=202, responses=SUBMIT_ANSWERS, openapi_extra=SUBMIT_BODY, summary="Submit a job")
 @takes(dry_run=DRY_RUN, prefer_wait_s=_PREFER)
 async def submit_job(request: Request, *, dry_run: bool, prefer_wait_s: int | None) -> Response:
-    """Queues one picture. `Prefer: wait=n` answers 200 with the finished job when it is done within n seconds."""
+    """Queues one picture. With `Prefer: wait=n` the response is 200 with the job, if it is done within n seconds."""
     context, tenant, charge = context_of(request), tenant_of(request), charge_of(request)
     if dry_run:
         return await _taken(request, context, partial(estimate_job, context, tenant, charge))
@@ -67,7 +67,7 @@ async def submit_job(request: Request, *, dry_run: bool, prefer_wait_s: int | No
         return await _answer(context, job, 202)
     wait_s = min(prefer_wait_s, context.settings.max_wait_s)
     request.scope["waits"] = True
-    # No sequence is above this one: only the end is news.
+    # No sequence is larger than this one: only the end of the job wakes the wait.
     job = _there(await context.jobs.wait(job.id, after=sys.maxsize, timeout_s=wait_s))
     answer = await _answer(context, job, 200 if job.done else 202)
     answer.headers["Preference-Applied"] = f"wait={prefer_wait_s}"
@@ -77,7 +77,7 @@ async def submit_job(request: Request, *, dry_run: bool, prefer_wait_s: int | No
 @router.get("/{job_id}", responses=JOB_ANSWERS, summary="Get a job")
 @takes(wait_s=WAIT, tags=IF_NONE_MATCH)
 async def get_job(request: Request, job_id: str, *, wait_s: float, tags: str | None) -> Response:
-    """The job as it is; with `wait` as soon as it changes. `If-None-Match` answers 304 while it has not."""
+    """The current state; with `wait`, the next one. With `If-None-Match`, 304 if the job has not changed."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
     if wait_s and not job.done and (tags is None or is_current(tags, job.sequence)):
@@ -91,7 +91,7 @@ async def get_job(request: Request, job_id: str, *, wait_s: float, tags: str | N
 
 @router.post("/{job_id}/cancel", responses=CANCEL_ANSWERS, summary="Cancel a job")
 async def cancel_job(request: Request, job_id: str) -> Response:
-    """A queued job is canceled at once, a running one at its next step; one that is done stays as it is."""
+    """Cancels a queued job at once and a running one at its next step. A job that is done does not change."""
     context, tenant, key = context_of(request), tenant_of(request), key_of(request)
     check_id(job_id)
     return await _answer(context, _there(await context.jobs.cancel(job_id, tenant=tenant, by=key)), 200)
@@ -99,33 +99,33 @@ async def cancel_job(request: Request, job_id: str) -> Response:
 
 @router.post("/{job_id}/retry", status_code=202, responses=RETRY_ANSWERS, summary="Retry a job")
 async def retry_job(request: Request, job_id: str) -> Response:
-    """A new job from the spec of one that failed, was canceled or expired. The old one stays: `retry_of` names it."""
+    """Queues a new job with the spec of one that failed, was canceled or expired. Its `retry_of` names the old one."""
     context, tenant = context_of(request), tenant_of(request)
     old = await find(context, tenant, job_id)
     if not old.done or old.status is Status.SUCCEEDED:
-        raise NotOver(f"the job is {old.status}: only one that failed, was canceled or expired can be done over")
+        raise NotOver(f"the job is {old.status}: only a job that failed, was canceled or expired can be retried")
     new, charge = new_id(request), charge_of(request)
     job = await accept_job(context, tenant, old.spec, job_id=new, charge=charge, retry_of=job_id)
     return await _answer(context, job, 202)
 
 
 async def find(context: Context, tenant: str, job_id: str) -> Job:
-    """The tenant's job of this id. Raises JobNotFound, for another tenant's job as well, or RecordsUnavailable."""
+    """The tenant's job with this id. Raises JobNotFound, also for another tenant's job, or RecordsUnavailable."""
     check_id(job_id)
     job = await context.jobs.get(job_id)
     return _there(job if job is not None and job.tenant == tenant else None)
 
 
 def check_id(job_id: str) -> None:
-    """Raises JobNotFound for what can be no job's id, without asking Redis."""
+    """Raises JobNotFound for a malformed id, without a call to Redis."""
     if not _JOB_ID.fullmatch(job_id):
-        raise JobNotFound("there is no job of this id: ids are 32 hexadecimal digits")
+        raise JobNotFound("no job has this id: ids are 32 hexadecimal digits")
 
 
 async def _taken(
     request: Request, context: Context, take: Callable[[JobSpec, Mapping[str, Photo]], Awaitable[_T]]
 ) -> _T:
-    """What `take` makes of the request: of its spec, and the photos that came along, by their ids."""
+    """The result of `take` for the spec of the request and the photos in it, by id."""
     settings = context.settings
     match media_type(request):
         case "application/json":
@@ -138,7 +138,9 @@ async def _taken(
                 made = await read_job_form(form, context)
                 return await take(spec_of_value(made.value), made.photos)
         case other:
-            message = f"send a job as application/json or multipart/form-data, not as {other[:80] or 'no type at all'}"
+            message = (
+                f"send a job as application/json or multipart/form-data, not as {other[:80] or 'a body without a type'}"
+            )
             raise UnsupportedMedia(message)
 
 
@@ -152,18 +154,18 @@ async def _answer(context: Context, job: Job, status: int) -> Response:
 
 def _there(job: Job | None) -> Job:
     if job is None:
-        raise JobNotFound("there is no job of this id; records of finished jobs expire")
+        raise JobNotFound("no job has this id; records of finished jobs expire")
     return job
 
 
 @router.delete("/{job_id}", status_code=204, responses=ERASE_JOB_ANSWERS, summary="Erase a job")
 async def erase_job(request: Request, job_id: str) -> Response:
-    """Its record, its pictures and its stage results, but for those that other jobs of yours have.
+    """Erases the record, the pictures and the stage results, except results that other jobs of the tenant share.
 
-    A job that runs is canceled and erased when it stops: 202 until then, 404 after.
+    A running job is canceled first and erased when it stops: 202 until then, 404 afterwards.
     """
     check_id(job_id)
     answer = await context_of(request).eraser.erase_job(job_id, tenant_of(request), key_of(request))
     if answer is Erasing.NONE:
-        raise JobNotFound("there is no job of this id; records of finished jobs expire")
+        raise JobNotFound("no job has this id; records of finished jobs expire")
     return Response(status_code=202, headers=RETRY_LATER) if answer is Erasing.RUNNING else Response(status_code=204)

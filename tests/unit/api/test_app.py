@@ -120,4 +120,7 @@ def test_errors_are_problems_with_their_status(method: str, path: str, status: i
 def test_a_bug_in_a_route_is_internal_and_tells_nothing() -> None:
     [(answer, _)] = ask(apart(), [("GET", _LOOK)], broken=True)
     assert (answer.status_code, answer.headers["content-type"]) == (500, PROBLEM_TYPE)
-    assert (answer.json()["code"], answer.json()["detail"]) == ("internal", "something went wrong on our side")
+    assert (answer.json()["code"], answer.json()["detail"]) == (
+        "internal",
+        "an internal error; the server has logged it",
+    )

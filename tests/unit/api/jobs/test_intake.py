@@ -41,7 +41,7 @@ def pointers(value: object) -> list[tuple[str | None, str]]:
     [
         ({"concepts": [concept()]}, "/prompt: this field is required"),
         (asked(concepts=[]), "/concepts: List should have at least 1 item, not 0"),
-        (asked(colour="red"), "/colour: there is no field of this name"),
+        (asked(colour="red"), "/colour: there is no field with this name"),
         (asked(concepts=[concept(photos=["me.png"])]), "/concepts/0/photos/0: a photo id is 64 hexadecimal digits"),
         ([], "the body: Input should be an object"),
         ({}, "2 fields are not valid; /prompt: this field is required"),
