@@ -45,6 +45,10 @@ def main() -> None:
         # A line a request costs about a tenth of its time, and the proxy in front writes one anyway.
         access_log=False,
         server_header=False,
+        # A balancer that sends a request on a connection which is being closed answers 502 itself.
+        timeout_keep_alive=settings.keep_alive_s,
+        # Whose headers count is api.http.proxies' to say.
+        proxy_headers=False,
         # Whatever does not end by then is cut when the process goes away: whoever waits asks again.
         timeout_graceful_shutdown=3,
     )

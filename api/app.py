@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from api.auth.middleware import OPEN_PATHS, READ_METHODS, AccessMiddleware
 from api.batches import downloads
@@ -18,9 +19,11 @@ from api.batches import events as batch_events
 from api.batches import openapi as batches_openapi
 from api.batches import routes as batches
 from api.context import open_context
+from api.http.cors import with_cors
 from api.http.fast_routes import make_fast
 from api.http.openapi import complete, description
 from api.http.problems import add_problem_handlers
+from api.http.proxies import Proxies
 from api.http.reference import add_reference
 from api.idempotency import Idempotency
 from api.jobs import events, listing, pictures
@@ -77,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.startup = Startup(lambda: check_servers(settings, BlobStore(settings)))
-    metrics_endpoint = app.state.metrics_endpoint = MetricsEndpoint()
+    app.state.metrics_endpoint = MetricsEndpoint()
     here = settings.metrics and not settings.metrics_port
     for subject in (
         jobs,
@@ -114,12 +117,23 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(AccessMiddleware)
     if spans is not None:
         app.add_middleware(TracingMiddleware, spans)
-    if settings.metrics:
-        inside = app.build_middleware_stack
-        app.build_middleware_stack = lambda: MetricsMiddleware(inside(), metrics_endpoint.requests)  # type: ignore[method-assign]
+    _wrap(app, settings)
     # FastAPI's own way to extend its document.
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
+
+
+def _wrap(app: FastAPI, settings: Settings) -> None:
+    """Puts around the app what concerns the answers to errors as well."""
+    if settings.public_url or settings.proxy_networks:
+        app.add_middleware(Proxies, public_url=settings.public_url, networks=settings.trusted_proxies)
+    inside = app.build_middleware_stack
+
+    def build() -> ASGIApp:
+        stack = with_cors(inside(), settings.allowed_origins) if settings.cors_origins else inside()
+        return MetricsMiddleware(stack, app.state.metrics_endpoint.requests) if settings.metrics else stack
+
+    app.build_middleware_stack = build  # type: ignore[method-assign]
 
 
 def _heads(routes: Iterable[BaseRoute]) -> list[APIRoute]:

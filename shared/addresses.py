@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Self
 
 Network = IPv4Network | IPv6Network
+
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 
 # What the IANA has given to public hosts (RFC 4291 section 2.4). All other IPv6 addresses are local, reserved or
 # multicast, or wrap an IPv4 address: mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96 and 64:ff9b:1::/48).
@@ -36,7 +39,7 @@ class Destinations:
         """From the settings' words: `https:443,http:*` and `10.1.0.0/16,::1/128`. Raises ValueError."""
         return cls(
             origins=[_origin(word) for word in _words(origins)],
-            networks=[ip_network(word) for word in _words(networks)],
+            networks=read_networks(networks),
         )
 
     def takes(self, scheme: str, port: int) -> bool:
@@ -47,6 +50,21 @@ class Destinations:
         """Whether this IP address may be connected to. Raises ValueError when it is none."""
         found = ip_address(address)
         return any(found in network for network in self.networks) or _is_public(found)
+
+
+def read_networks(text: str) -> list[Network]:
+    """`10.1.0.0/16,::1/128` as networks. Raises ValueError."""
+    return [ip_network(word) for word in _words(text)]
+
+
+def read_origins(text: str) -> list[str]:
+    """Origins of web pages as browsers send them (RFC 6454), from a list with commas. Raises ValueError."""
+    origins = _words(text)
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            message = f"{origin} is no origin: scheme, host in lower case and port, as https://app.example.com:8443"
+            raise ValueError(message)
+    return origins
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:

@@ -10,13 +10,14 @@ from pydantic import Field, SecretStr, field_validator
 from shared.addresses import Destinations
 from shared.loras import AllowedLora, read_loras
 from shared.redis_settings import RedisSettings
+from shared.web_settings import WebSettings
 
 MOST_WATERMARK_BYTES = 16
 
 Role = Literal["detection", "generation", "all"]
 
 
-class Settings(RedisSettings):
+class Settings(WebSettings, RedisSettings):
     """All settings, read once at start and passed on. `python -m compose.documents --write` lists them in a table."""
 
     key_prefix: str = Field("troupe", description="Prefix of all Redis keys and Celery queue names")
@@ -140,7 +141,6 @@ class Settings(RedisSettings):
     max_body_bytes: int = Field(1_000_000, ge=1, description="Maximum size of a JSON body in bytes")
     max_batch_lines: int = Field(100_000, ge=1, description="Maximum number of lines in a batch")
     max_batch_bytes: int = Field(200_000_000, ge=1, description="Maximum size of a batch's JSONL body in bytes")
-    max_wait_s: float = Field(60.0, ge=0, description="Maximum duration of a long poll")
     max_streams: int = Field(5000, ge=0, description="Maximum number of open event streams per API process")
     job_expiry_s: int = Field(
         7 * 86_400, ge=60, description="Retention of a finished job and its pictures, if the job does not set its own"

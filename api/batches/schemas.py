@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from api.batches.lines import InvalidLine
 from api.http.paths import BATCHES
+from api.http.proxies import link_to
 from api.jobs.schemas import WrongLine
 from shared.batch import Batch, BatchStatus, Outcome
 from shared.job import Status
@@ -100,8 +101,8 @@ _BATCH_JSON = TypeAdapter(BatchView)
 
 
 def batch_path(batch_id: str) -> str:
-    """Address of a batch, relative to this server."""
-    return f"{BATCHES}/{batch_id}"
+    """Address of a batch for the caller of this request."""
+    return link_to(f"{BATCHES}/{batch_id}")
 
 
 def batch_body(batch: Batch, wrong: Sequence[InvalidLine] = ()) -> bytes:

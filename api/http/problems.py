@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from shared import errors as tree
 from shared.errors import InvalidField, MalformedBody, TroupeError
@@ -122,7 +123,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     async def routing(request: Request, error: HTTPException) -> Response:
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             answer = problem(tree.MethodNotAllowed, f"this path does not support {request.method[:_SHOWN_CHARS]}")
-            answer.headers.update(error.headers or {})
+            answer.headers["Allow"] = ", ".join(_allowed(app, request))
             return answer
         if error.status_code == HTTPStatus.NOT_FOUND:
             return problem(tree.RouteNotFound, "nothing is served at this path; /docs lists all paths")
@@ -136,6 +137,12 @@ def add_problem_handlers(app: FastAPI) -> None:
     async def bug(_: Request, __: Exception) -> Response:
         # The server logs the traceback; a response must not show internals.
         return problem(TroupeError, "an internal error; the server has logged it")
+
+
+def _allowed(app: FastAPI, request: Request) -> list[str]:
+    """All methods of an address: the router names those of the first route that has it."""
+    routes = [route for route in app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in routes for method in getattr(route, "methods", None) or ()})
 
 
 def _field_of(error: TroupeError, pointer: str) -> FieldError:

@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from api.http.paths import JOBS
+from api.http.proxies import link_to
 from shared.batch import LineError
 from shared.job import Failure, Job, JobSpec, Lane, Status
 from shared.stages import Stage
@@ -161,8 +162,8 @@ _ESTIMATE_JSON: TypeAdapter[JobEstimate | BatchEstimate] = TypeAdapter(BatchEsti
 
 
 def job_path(job_id: str) -> str:
-    """Address of a job, relative to this server."""
-    return f"{JOBS}/{job_id}"
+    """Address of a job for the caller of this request."""
+    return link_to(f"{JOBS}/{job_id}")
 
 
 def estimate_body(estimate: JobEstimate | BatchEstimate) -> bytes:

@@ -17,7 +17,7 @@ export async function ask(path, { method = "GET", headers = {}, body, signal } =
   for (;;) {
     let answer;
     try {
-      answer = await fetch(path.replace(/^\//, ""), {
+      answer = await fetch(path.replace(/^\/v1\//, "v1/"), {
         method,
         body,
         signal,

@@ -15,6 +15,7 @@ from api.context import Context, context_of
 from api.http.bodies import media_type, read_body
 from api.http.paths import WEBHOOKS
 from api.http.problems import InvalidFields, fields_of
+from api.http.proxies import link_to
 from api.idempotency import new_id
 from api.webhooks import openapi as said
 from api.webhooks.schemas import NewWebhook, Rotation, WebhooksView, delivery_view, secret_view, webhook_view
@@ -52,7 +53,7 @@ async def create_webhook(request: Request) -> Response:
         message = f"there are {MAX_WEBHOOKS} webhooks already, which is the most: delete one first"
         raise TooManyWebhooks(message)
     made = secret_view(await find(context, tenant, webhook_id))
-    return answer(made, 201, {"Location": f"{WEBHOOKS}/{webhook_id}"})
+    return answer(made, 201, {"Location": link_to(f"{WEBHOOKS}/{webhook_id}")})
 
 
 @router.get("", responses=said.ALL, summary="List webhooks")
