@@ -35,7 +35,7 @@ class _Server(uvicorn.Server):
 def main() -> None:
     """Serves until SIGTERM or SIGINT."""
     settings = Settings.read_or_exit()
-    configure(settings.log_level, room="api")
+    configure(settings.log_level, service="api")
     app = create_app(settings)
     config = uvicorn.Config(
         app,

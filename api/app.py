@@ -57,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
         from api.http.tracing import TracingMiddleware  # noqa: PLC0415 - costs nothing where traces are off
         from shared.telemetry.spans import Spans  # noqa: PLC0415
 
-        spans = Spans(settings, room="api")
+        spans = Spans(settings, service="api")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

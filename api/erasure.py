@@ -59,9 +59,9 @@ class Eraser:
 
     async def erase_job(self, job_id: str, tenant: str, by: str = "") -> Erasing:
         """The tenant's job, now if it is not being worked on; else the sweep does it when its holder has stopped."""
-        answer = await self.records.ask(job_id, tenant, by)
+        answer = await self.records.erase_job(job_id, tenant, by)
         if answer is Erasing.OVER:
-            await self._erase(await self.records.left(job_id))
+            await self._erase(await self.records.remaining(job_id))
         return answer
 
     async def erase_photo(self, photo_id: str, tenant: str, by: str = "") -> Erasing:
@@ -76,8 +76,8 @@ class Eraser:
 
         Its audit log stays, which holds ids: nobody with a key gets rid of what they did.
         """
-        await self.audit.note(tenant, by, Action.TENANT_ERASED, tenant)
-        await self.records.leave(tenant)
+        await self.audit.record(tenant, by, Action.TENANT_ERASED, tenant)
+        await self.records.begin_erase_tenant(tenant)
         # First, so that no batch makes new jobs while the old ones go.
         await self.batches.stop_all(tenant)
         ids, answers = await self.records.jobs_of(tenant), list[Erasing]()
@@ -87,7 +87,7 @@ class Eraser:
         folder = photos_folder(tenant)
         for blob in await asyncio.to_thread(lambda: list(self.blobs.listed(folder))):
             await self.erase_photo(blob.key.removeprefix(folder).removesuffix(".png"), tenant)
-        for photo_id in await self.records.fading_of(tenant):
+        for photo_id in await self.records.pending_face_deletes_of(tenant):
             await self._erase_all_faces(tenant, photo_id)
         if Erasing.RUNNING in answers:
             return False
@@ -96,7 +96,7 @@ class Eraser:
         # Last, because they were told of every end until now.
         for webhook in await self.webhooks.all_of(tenant):
             await self.webhooks.drop(tenant, webhook.id)
-        await self.records.left_for_good(tenant)
+        await self.records.end_erase_tenant(tenant)
         return True
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -104,9 +104,9 @@ class Eraser:
         while not stop.is_set():
             try:
                 await self._look_at_owner()
-                if await self.records.take_turn("sweep", self.settings.sweep_every_s):
+                if await self.records.take_lock("erase", self.settings.sweep_every_s):
                     await self.sweep()
-                if await self.records.take_turn("collect", self.settings.orphan_s):
+                if await self.records.take_lock("collect", self.settings.orphan_s):
                     await self.collect(older_than_s=self.settings.orphan_s)
             except (TransientError, BlobsRefused) as error:
                 _log.warning("sweep_waits", code=error.code, detail=error.message)
@@ -131,15 +131,15 @@ class Eraser:
         for batch in await self.batches.due(_AT_ONCE):
             await self._erase_batch(batch)
             _log.info("batch_erased", batch=batch.id)
-        for result in await self.records.strays():
+        for result in await self.records.orphans():
             tenant, stage, digest = result.split("/")
             await self._delete(stage_folder(tenant, stage, digest))
-            await self.records.forget_stray(result)
-        for tenant, photo_id in await self.records.going(_AT_ONCE):
+            await self.records.forget_orphan(result)
+        for tenant, photo_id in await self.records.pending_deletes(_AT_ONCE):
             await self._clear(tenant, photo_id)
-        for tenant, photo_id in await self.records.fading(_AT_ONCE):
+        for tenant, photo_id in await self.records.pending_face_deletes(_AT_ONCE):
             await self._erase_all_faces(tenant, photo_id)
-        for tenant in await self.records.leaving():
+        for tenant in await self.records.pending_tenants():
             await self.erase_tenant(tenant)
 
     async def collect(self, *, older_than_s: float) -> int:
@@ -168,7 +168,7 @@ class Eraser:
             photos = [(one.tenant, one.name) for one in old if one.kind is Kind.PHOTO]
             counts["photos"] += await self._collect_photos(photos)
             batches = {one.name: one.tenant for one in old if one.kind is Kind.BATCH}
-            dropped = await self.batches.orphans(sorted(batches))
+            dropped = await self.batches.unknown(sorted(batches))
             for batch_id in sorted(dropped):
                 await self._delete_orphan(batch_folder(batches[batch_id], batch_id))
             counts["batches"] += len(dropped)
@@ -181,16 +181,16 @@ class Eraser:
     async def _collect_results(self, results: Sequence[str]) -> int:
         """Deletes those of the results (`{tenant}/{stage}/{digest}`) that no job has; gives how many."""
         count = 0
-        for result in await self.records.lone(results):
+        for result in await self.records.unreferenced(results):
             # Asked again: a job may have found it since.
-            if await self.records.abandon(result):
+            if await self.records.release_unreferenced(result):
                 await self._delete_orphan(stage_folder(*result.split("/")))
                 count += 1
         return count
 
     async def _collect_photos(self, photos: Sequence[tuple[str, str]]) -> int:
         """Deletes those of the photos (tenant, id) that nobody may use; gives how many."""
-        unknown = await self.records.unknown(photos)
+        unknown = await self.records.unknown_photos(photos)
         # Asked again, one by one: it may have been uploaded since.
         return sum([await self._clear(tenant, photo_id, orphan=True) for tenant, photo_id in unknown])
 
@@ -201,7 +201,7 @@ class Eraser:
             for name in await self.batches.names(batch, log):
                 lines = [from_json(row)["line"] for row in await asyncio.to_thread(chunks.read, name)]
                 ids = [job_id_of(batch.id, line, round_) for round_ in range(batch.round + 1) for line in lines]
-                there = await self.records.there(ids)
+                there = await self.records.existing(ids)
                 for start in range(0, len(there), _TOGETHER):
                     some = (self.erase_job(job_id, batch.tenant) for job_id in there[start : start + _TOGETHER])
                     await asyncio.gather(*some)
@@ -210,7 +210,7 @@ class Eraser:
 
     async def _erase(self, left: Remaining) -> None:
         for stage, digest in left.results:
-            if await self.records.unuse(left, stage, digest):
+            if await self.records.release(left, stage, digest):
                 await self._delete(stage_folder(left.tenant, stage, digest))
                 if Stage(stage).info.from_photos:
                     await self.records.forget_faces_of(left, digest)
@@ -221,24 +221,24 @@ class Eraser:
 
         orphan: nobody asked for it; raises BucketNotOwned where it may be another fleet's.
         """
-        if not await self.records.clear(tenant, photo_id):
+        if not await self.records.begin_delete(tenant, photo_id):
             return False
         try:
             await (self._delete_orphan if orphan else self._delete)(photo_key(tenant, photo_id))
         except (TransientError, BlobsRefused, BucketNotOwned):
-            await self.records.cleared(tenant, photo_id, gone=False)
+            await self.records.end_delete(tenant, photo_id, deleted=False)
             raise
-        await self.records.cleared(tenant, photo_id, gone=True)
+        await self.records.end_delete(tenant, photo_id, deleted=True)
         return True
 
     async def _erase_faces(self, tenant: str, photo_id: str) -> bool:
         """Some of the identify results with faces of an erased photo. True when there are no more."""
         # No more than are deleted long before the marks that the records set with them run out.
-        digests = await self.records.fade(tenant, photo_id, _AT_ONCE)
+        digests = await self.records.begin_erase_faces(tenant, photo_id, _AT_ONCE)
         for start in range(0, len(digests), _TOGETHER):
             some = (stage_folder(tenant, Stage.IDENTIFY, digest) for digest in digests[start : start + _TOGETHER])
             await asyncio.gather(*(self._delete(folder) for folder in some))
-        return await self.records.faded(tenant, photo_id, digests)
+        return await self.records.end_erase_faces(tenant, photo_id, digests)
 
     async def _erase_all_faces(self, tenant: str, photo_id: str) -> None:
         while not await self._erase_faces(tenant, photo_id):

@@ -115,7 +115,7 @@ class Batch(BaseModel):
     invalid: lines that could not be read; good: the others. open: jobs of the batch that are queued or running.
     over: lines that ended, by state. saved: stages of finished jobs that were found instead of made.
     stop: why no more lines are queued. round: how often failed lines were asked for again.
-    leaving: it is to go with all it left as soon as it is over.
+    pending_delete: it is to go with all it left as soon as it is over.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -133,7 +133,7 @@ class Batch(BaseModel):
     saved: int = 0
     stop: Literal["canceled", "expired"] | None = None
     round: int = 0
-    leaving: bool = False
+    pending_delete: bool = False
     cursor: Cursor = Cursor()
     deadline_s: float | None = None
     stamps: dict[BatchStatus, float] = {}

@@ -15,7 +15,7 @@ from shared.broker_transport import ADDRESS
 from shared.host_memory import host_memory
 from shared.settings import Role, Settings
 from shared.stages import FIRST_STAGE, STAGES, Stage
-from shared.store.queue.values import DispatchedJob, Waiting
+from shared.store.queue.values import DispatchedJob, QueueDepth
 
 # Plain strings: celery.signature breaks on an Enum.
 TASK_OF: dict[Stage, str] = {stage: f"troupe.{stage.value}" for stage in STAGES}
@@ -150,7 +150,7 @@ def configure(app: Celery, settings: Settings) -> None:
 
 def ring(app: Celery, settings: Settings, doorbell: DispatchedJob) -> None:
     """Publishes the chain of the job's stages from the one that is due. Raises kombu's OperationalError."""
-    priority = FIRST if doorbell.first else LATER
+    priority = FIRST if doorbell.has_priority else LATER
     signatures = [
         app.signature(
             TASK_OF[stage],
@@ -163,7 +163,7 @@ def ring(app: Celery, settings: Settings, doorbell: DispatchedJob) -> None:
     chain(*signatures).apply_async()
 
 
-def messages_waiting(app: Celery, settings: Settings) -> list[Waiting]:
+def messages_waiting(app: Celery, settings: Settings) -> list[QueueDepth]:
     """How many messages wait in the queue of each stage. Raises kombu's OperationalError."""
     with app.connection_for_read() as connection:
         try:
@@ -172,7 +172,7 @@ def messages_waiting(app: Celery, settings: Settings) -> list[Waiting]:
         except connection.connection_errors as error:
             raise OperationalError(str(error)) from error
     return [
-        Waiting(stage=stage, queue=stage.info.queue, messages=count[queue_name(settings, stage)]) for stage in STAGES
+        QueueDepth(stage=stage, queue=stage.info.queue, messages=count[queue_name(settings, stage)]) for stage in STAGES
     ]
 
 

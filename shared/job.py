@@ -275,7 +275,7 @@ class Job(BaseModel):
     picture: str | None = None
     verification: Verification | None = None
     tries: tuple[Try, ...] = ()
-    shown: int | None = None
+    preview_step: int | None = None
     retry_of: str | None = None
     batch: str | None = None
     line: int | None = None

@@ -17,11 +17,11 @@ from shared.telemetry.log import configure
 _TALKATIVE = ("celery.worker.strategy", "celery.app.trace")
 
 
-def log_as(room: str, settings: Settings) -> None:
-    """Sets up logging whenever Celery would. room: the name of the process."""
+def log_as(service: str, settings: Settings) -> None:
+    """Sets up logging whenever Celery would. service: the name of the process."""
 
     def set_up(**_: object) -> None:
-        configure(settings.log_level, room=room)
+        configure(settings.log_level, service=service)
         if settings.log_level != "debug":
             for name in _TALKATIVE:
                 logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

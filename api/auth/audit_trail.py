@@ -33,7 +33,7 @@ class AuditedRead:
 
 async def record_read(request: Request, reading: AuditedRead) -> None:
     """Notes it; call this when it is sure that there is something to give. Raises RecordsUnavailable."""
-    await context_of(request).audit.note(
+    await context_of(request).audit.record(
         tenant_of(request),
         key_of(request),
         reading.action,

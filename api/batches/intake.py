@@ -237,7 +237,7 @@ class BatchIntake:
             raise _given_up()
 
     async def _renew_intake(self) -> None:
-        if not await self._context.batches.hear(self._id):
+        if not await self._context.batches.renew_intake(self._id):
             raise _given_up()
 
     async def _drop(self) -> None:

@@ -218,7 +218,7 @@ def _try(job: Job, found: Verification, seed: int | None, *, kept: bool) -> TryV
 def _previews(job: Job) -> Previews:
     path = f"{job_path(job.id)}/previews"
     # The address of a picture that emerges differs from step to step, so that nobody shows an old one for it.
-    emerging = f"{path}/picture?step={job.shown}" if job.shown is not None else None
+    emerging = f"{path}/picture?step={job.preview_step}" if job.preview_step is not None else None
     return {
         "template": f"{path}/template" if Stage.RENDER in job.outputs else None,
         "masks": f"{path}/masks" if Stage.DETECT in job.outputs else None,

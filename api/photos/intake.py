@@ -36,7 +36,7 @@ async def accept_photo(
         known
         and await asyncio.to_thread(context.blobs.exists, photo_key(tenant, name))
         # Not if it was erased meanwhile: then it is kept like a new one.
-        and await context.jobs.remember_photo(tenant, name, sending.by, sending.consent, known=True)
+        and await context.jobs.keep_photo(tenant, name, sending.by, sending.consent, known=True)
     ):
         return name, False
     photo = await decode_photo(context, data, pointer=pointer)
@@ -56,7 +56,7 @@ async def keep_photo(context: Context, tenant: str, photo: Photo, by: str) -> No
     key = photo_key(tenant, photo.id)
     await asyncio.to_thread(context.blobs.put, key, photo.png, "image/png")
     for _ in range(_ASKED):
-        if await context.jobs.remember_photo(tenant, photo.id, by, photo.consent):
+        if await context.jobs.keep_photo(tenant, photo.id, by, photo.consent):
             break
         await asyncio.sleep(_ASKED_EVERY_S)
     else:

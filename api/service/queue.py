@@ -49,7 +49,7 @@ def _rounded(seconds: float | None) -> float | None:
 async def list_workers(request: Request) -> Response:
     """Every worker that gives signs of life. Of another tenant's job only that there is one."""
     context, tenant = context_of(request), tenant_of(request)
-    busy = {work.worker: work for work in await context.worker_registry.busy()}
+    busy = {work.worker: work for work in await context.worker_registry.running()}
     facts = sorted(await context.jobs.workers(), key=lambda one: (one.role, one.name))
     view = WorkersView(workers=tuple(_worker(one, busy, tenant) for one in facts))
     return Response(view.model_dump_json(), headers={"Cache-Control": "no-store"}, media_type="application/json")

@@ -52,9 +52,9 @@ def families(totals: Totals | None, workers: list[WorkerStatus]) -> Iterator[Met
     yield _gauge("troupe_redis_memory_bytes", "Memory of Redis; max is 0 without a limit", ["kind"], memory)
     yield from _workers(workers)
     yield from _lanes(totals, workers)
-    yield _gauge("troupe_jobs_paused", "Jobs between two tries", [], [([], totals.paused)])
-    yield _gauge("troupe_batches", "Batches that are not over", [], [([], totals.batches)])
-    words = "How long ago a webhook delivery was due that nobody has taken"
+    yield _gauge("troupe_jobs_delayed", "Jobs that pause before a retry", [], [([], totals.delayed)])
+    yield _gauge("troupe_batches", "Batches in progress", [], [([], totals.batches)])
+    words = "Age of the oldest webhook delivery that is due and not taken"
     yield _gauge("troupe_webhook_late_seconds", words, [], [([], totals.late_s)])
     yield _gauge("troupe_speed_units", "Units a second of one generation worker", [], [([], totals.speed)])
     yield from _counts(totals)
@@ -68,25 +68,25 @@ def owner_family(ownership: Ownership | None) -> Metric:
 
 def _lanes(totals: Totals, workers: list[WorkerStatus]) -> Iterator[Metric]:
     lanes = totals.lanes
-    waiting = [(lane, kind, lanes[lane].waiting[kind]) for lane in LANES for kind in TENANT_CLASSES]
+    waiting = [(lane, kind, lanes[lane].ready[kind]) for lane in LANES for kind in TENANT_CLASSES]
     labels = ["lane", "tenant_class"]
     jobs = [([lane, kind], one.jobs) for lane, kind, one in waiting]
-    yield _gauge("troupe_queue_jobs", "Jobs that wait for their turn, by their tenant's weight", labels, jobs)
+    yield _gauge("troupe_jobs_ready", "Jobs to dispatch, by their tenant's weight", labels, jobs)
     ages = [([lane, kind], one.oldest_s) for lane, kind, one in waiting]
-    yield _gauge("troupe_queue_oldest_seconds", "Since when the oldest of them waits", labels, ages)
+    yield _gauge("troupe_jobs_ready_oldest_seconds", "Age of the oldest of them", labels, ages)
     slots = max(1, sum(one.slots for one in workers if one.ready and one.role != "detection"))
     units_per_s = totals.speed * slots
 
     def of_lanes(name: str, words: str, number: str) -> Metric:
         return _gauge(name, words, ["lane"], [([lane], _number(lanes[lane], number)) for lane in LANES])
 
-    yield of_lanes("troupe_queue_parked", "Jobs that wait for a result that another one makes", "parked")
-    yield of_lanes("troupe_queue_lines", "Lines of batches that no job was made of yet", "lines")
-    yield of_lanes("troupe_jobs_in_flight", "Jobs that were handed to Celery and nobody works on yet", "flight")
+    yield of_lanes("troupe_jobs_waiting", "Jobs that wait for a result of another job", "waiting")
+    yield of_lanes("troupe_batch_lines_queued", "Batch lines that have no job yet", "lines")
+    yield of_lanes("troupe_jobs_dispatched", "Jobs sent to Celery and not yet claimed", "dispatched")
     yield of_lanes("troupe_leases", "Jobs that a worker holds", "leases")
-    yield of_lanes("troupe_backlog_units", "Units of all that waits", "units")
+    yield of_lanes("troupe_backlog_units", "Units of all queued work", "units")
     if totals.speed:
-        words = "How long the ready workers need for all that waits"
+        words = "Seconds that the ready workers need for all queued work"
         seconds = [([lane], lanes[lane].units / units_per_s) for lane in LANES]
         yield _gauge("troupe_backlog_seconds", words, ["lane"], seconds)
 
@@ -94,7 +94,7 @@ def _lanes(totals: Totals, workers: list[WorkerStatus]) -> Iterator[Metric]:
 def _workers(workers: list[WorkerStatus]) -> Iterator[Metric]:
     found = Counter((worker.role, state_of(worker)) for worker in workers)
     rows = [([role, state], found[role, state]) for role in ROLES for state in _STATES]
-    yield _gauge("troupe_workers", "Workers that give signs of life", ["role", "state"], rows)
+    yield _gauge("troupe_workers", "Live workers", ["role", "state"], rows)
     # As many series as workers live: a name goes with its worker.
     memory = [
         ([worker.name, kind], megabytes * 1e6)
@@ -104,7 +104,7 @@ def _workers(workers: list[WorkerStatus]) -> Iterator[Metric]:
     ]
     yield _gauge("troupe_gpu_memory_bytes", "Memory of a worker's device", ["worker", "kind"], memory)
     paces = [([worker.name], worker.steps_per_s) for worker in workers if worker.steps_per_s]
-    words = "Denoising steps a second, while a worker drew its last stages"
+    words = "Denoising steps a second in a worker's last stages"
     yield _gauge("troupe_steps_per_second", words, ["worker"], paces)
 
 
@@ -119,11 +119,14 @@ def _counts(totals: Totals) -> Iterator[Metric]:
     done = totals.counted("done")
     rows = [([stage.value, how], done.get((stage.value, how), 0)) for stage in Stage for how in ("made", "reused")]
     yield _counter(
-        "troupe_stages_done", "Stages done; reused: an equal result was there or came", ["stage", "how"], rows
+        "troupe_stages_done",
+        "Finished stages; reused: an equal result existed or was waited for",
+        ["stage", "how"],
+        rows,
     )
     lost = totals.counted("lost")
     rows = [([stage.value], lost.get((stage.value,), 0)) for stage in Stage]
-    yield _counter("troupe_leases_lost", "Jobs whose worker died or fell silent", ["stage"], rows)
+    yield _counter("troupe_leases_lost", "Leases that ended because the worker died or went silent", ["stage"], rows)
 
 
 def _number(lane: LaneTotals, name: str) -> float:

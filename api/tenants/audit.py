@@ -8,11 +8,11 @@ from api.auth.middleware import tenant_of
 from api.context import context_of
 from api.http.parameters import LIMIT, choice, cursor, takes
 from api.tenants.audit_schemas import AUDIT_ANSWERS, page_body
-from shared.store.tenants.audit import Action, is_mark
+from shared.store.tenants.audit import Action, is_cursor
 
 router = APIRouter(prefix="/v1/audit", tags=["tenant"])
 _ACTION = choice("action", Action, "Only entries of this action", component="Action")
-_CURSOR = cursor(lambda text: text if is_mark(text) else None)
+_CURSOR = cursor(lambda text: text if is_cursor(text) else None)
 
 
 @router.get("", responses=AUDIT_ANSWERS, summary="List the audit log")

@@ -19,17 +19,17 @@ _LEAST = {
 _OWN_WAYS = ("diffusers", "transformers")
 
 
-def configure(level: str, *, room: str) -> None:
-    """Sends every log line, the libraries' included, to stderr as one JSON object. `room` names the process."""
+def configure(level: str, *, service: str) -> None:
+    """Sends every log line, also of libraries, to stderr as one JSON object. service: the process, a field of each."""
 
-    def in_room(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    def add_service(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         # Not bound to a context: other threads have others.
-        event["room"] = room
+        event["service"] = service
         return event
 
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
-        in_room,
+        add_service,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -48,11 +48,11 @@ class Span:
 
 
 class Spans:
-    """What one process sends. room: the process's name."""
+    """The spans of one process. service: its name."""
 
-    def __init__(self, settings: Settings, *, room: str) -> None:
+    def __init__(self, settings: Settings, *, service: str) -> None:
         exporter = OTLPSpanExporter(endpoint=f"{settings.traces_url.rstrip('/')}/v1/traces", timeout=_SEND_S)
-        self._provider = TracerProvider(resource=Resource.create({"service.name": f"troupe-{room}"}))
+        self._provider = TracerProvider(resource=Resource.create({"service.name": f"troupe-{service}"}))
         self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=_SEND_EVERY_MS))
         self._tracer = self._provider.get_tracer("troupe")
 

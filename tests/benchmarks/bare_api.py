@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from shared.settings import Settings
 from shared.store import keys, scripts
 from shared.store.connection import connect_async
-from shared.store.tenants.audit import NO_KEY, noted_for
+from shared.store.tenants.audit import NO_KEY, recorded_by
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -24,23 +24,32 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI()
     redis: Any = connect_async(settings)
     prefix = settings.key_prefix
-    submit_script = redis.register_script(scripts.source("jobs/submit"))
-    place_script = redis.register_script(scripts.source("queue/position"))
+    submit_script = scripts.Script(redis, prefix, "jobs/submit")
+    place_script = scripts.Script(redis, prefix, "queue/position")
 
     @app.post("/v1/jobs", status_code=202)
     async def submit(spec: dict[str, Any]) -> dict[str, Any]:
         photos = [photo for concept in spec["concepts"] for photo in concept["photos"]]
         await redis.mget([keys.photo_key(prefix, "default", photo) for photo in photos])
         job_id = secrets.token_hex(16)
-        words = ["interactive", "default", 1.0, json.dumps(spec), "", 16384, noted_for(NO_KEY, settings), ""]
-        made = await submit_script(args=[prefix, job_id, *words])
+        made = await submit_script(
+            id=job_id,
+            lane="interactive",
+            tenant="default",
+            units=1_000_000,
+            spec=json.dumps(spec),
+            requests=None,
+            pixels=16384,
+            by=recorded_by(NO_KEY, settings),
+            fields=("due", "identify", "until", "verify"),
+        )
         return {"id": job_id, "status": "queued", "made": made}
 
     @app.get("/v1/jobs/{job_id}")
     async def look(job_id: str) -> dict[str, Any]:
         fields: dict[str, Any] = await redis.hgetall(keys.job_key(prefix, job_id))
         if "ended" not in fields:
-            fields["place"] = await place_script(args=[prefix, job_id])
+            fields["place"] = await place_script(id=job_id)
         return fields
 
     @app.get("/healthz")

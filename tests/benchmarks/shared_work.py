@@ -60,7 +60,7 @@ def measure(server: ApiServer, folder: Path, jobs: int = JOBS, scenes: int = SCE
 
 def left_bytes(redis: redis.Redis, prefix: str) -> int:
     """What Redis keeps of jobs that are over: their records, when they go, and who has which result."""
-    kinds = (f"{prefix}:job:*", f"{prefix}:uses:*", f"{prefix}:faces:*", f"{prefix}:kept")
+    kinds = (f"{prefix}:job:*", f"{prefix}:references:*", f"{prefix}:faces:*", f"{prefix}:kept")
     return sum(int(redis.memory_usage(key) or 0) for kind in kinds for key in redis.scan_iter(kind, count=1000))
 
 

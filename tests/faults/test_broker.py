@@ -127,7 +127,7 @@ def test_a_doorbell_that_got_lost_is_rung_again(crew: WorkerRegistry) -> None:
     queue = f"{stand.settings.key_prefix}:celery:{broker.queue_name(stand.settings, Stage.IDENTIFY)}"
     stand.until("the doorbell", lambda: stand.redis.llen(queue))
     stand.redis.delete(queue)
-    stand.make_older("flight", lost, 60.0)
+    stand.make_older("dispatched", lost, 60.0)
     for job_id in busy:
         stand.let_go(job_id)
     for job_id in (*busy, lost):
@@ -161,7 +161,7 @@ def narrow_pipes(pid: int) -> Iterator[Callable[[], int]]:
 def ring_by_hand(stand: Rig, job_id: str, stage: Stage) -> None:
     """One more doorbell for a job, as a broker may deliver it."""
     app = create_app(stand.settings, load_stages)
-    broker.ring(app, stand.settings, DispatchedJob(job_id=job_id, stage=stage, first=True))
+    broker.ring(app, stand.settings, DispatchedJob(job_id=job_id, stage=stage, has_priority=True))
     app.close()
 
 

@@ -24,12 +24,12 @@ def test_parent_and_children_are_told_together_and_a_killed_child_takes_nothing_
     stand.check_one_picture(dies)
 
     figures = scrape(f"http://{HOST}:{port}")
-    assert figures.of("troupe_attempts_total", stage="personalize", ending="done") == 3
-    assert figures.of("troupe_attempts_total", stage="detect", ending="failed") == 1
+    assert figures.of("troupe_attempts_total", stage="personalize", outcome="done") == 3
+    assert figures.of("troupe_attempts_total", stage="detect", outcome="failed") == 1
     assert figures.of("troupe_stage_seconds_count", stage="render", reused="false") == 3
     assert figures.of("troupe_stage_seconds_count", stage="render", reused="true") == 1
     assert figures.of("troupe_steps_total", stage="verify") == 6
-    assert figures.of("troupe_children_lost_total") == 1
+    assert figures.of("troupe_executors_lost_total") == 1
     stand.stop_worker(worker)
 
 

@@ -32,7 +32,7 @@ def wait_until_parked(stand: Rig, jobs: Sequence[str]) -> None:
     """All but the maker wait, and none of them holds a worker."""
 
     def parked() -> bool:
-        return sum(stand.where(job_id) == ["parked"] for job_id in jobs) == len(jobs) - 1
+        return sum(stand.where(job_id) == ["waiting"] for job_id in jobs) == len(jobs) - 1
 
     stand.until("parked jobs", parked)
 

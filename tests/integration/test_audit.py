@@ -279,8 +279,8 @@ def test_what_cannot_be_asked_of_a_log_is_refused_by_its_name(client: httpx.Clie
 
 def test_a_rare_action_is_looked_for_among_a_bounded_number(settings: Settings) -> None:
     async def fill(log: AuditLog) -> tuple[AuditPage, AuditPage]:
-        await log.note("someone", "-", Action.JOB_DELETED, "first")
-        await asyncio.gather(*(log.note("someone", "-", Action.JOB_SUBMITTED, str(n)) for n in range(1100)))
+        await log.record("someone", "-", Action.JOB_DELETED, "first")
+        await asyncio.gather(*(log.record("someone", "-", Action.JOB_SUBMITTED, str(n)) for n in range(1100)))
         page = await log.page("someone", limit=5, action=Action.JOB_DELETED)
         return page, await log.page("someone", limit=5, action=Action.JOB_DELETED, after=page.next)
 
@@ -294,7 +294,7 @@ def test_a_log_keeps_about_so_many_entries_the_newest(settings: Settings) -> Non
 
     async def fill(log: AuditLog) -> AuditPage:
         for first in range(0, 1000, 50):
-            notes = (log.note("someone", "-", Action.JOB_SUBMITTED, str(n)) for n in range(first, first + 50))
+            notes = (log.record("someone", "-", Action.JOB_SUBMITTED, str(n)) for n in range(first, first + 50))
             await asyncio.gather(*notes)
         return await log.page("someone", limit=1)
 
@@ -313,7 +313,7 @@ def test_no_entry_is_older_than_the_log_keeps_them_and_an_idle_log_goes(settings
             redis.xadd(name, {"a": "job.submitted", "k": "-", "i": f"{age_s} s old"}, id=f"{(now_s - age_s) * 1000}-0")
         page = logged(brief, lambda log: log.page("someone", limit=9))
         assert [entry.subject for entry in page.entries] == ["3000 s old"]
-        logged(brief, lambda log: log.note("someone", "-", Action.JOB_DELETED, "new"))
+        logged(brief, lambda log: log.record("someone", "-", Action.JOB_DELETED, "new"))
         assert [fields["i"] for _, fields in redis.xrange(name)] == ["3000 s old", "new"]
         assert 3590 <= redis.ttl(name) <= 3600
 

@@ -17,7 +17,7 @@ from tests.integration.test_batch_records import TENANT, Batches, until_over
 from tests.integration.test_finished_lines import asked, names, work
 from tests.support.api_server import ApiServer
 
-KINDS = ("batch", "batches", "open", "ended", "log", "job", "uses", "faces", "intake")
+KINDS = ("batch", "batches", "open", "ended", "log", "job", "references", "faces", "intake")
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,9 @@ def batches(settings: Settings) -> Iterator[Batches]:
 
 def left(batches: Batches) -> list[str]:
     """All there is of batches and jobs, in Redis and in the bucket."""
-    kept = batches.redis.zcard(f"{batches.settings.key_prefix}:keptbatches")
+    kept = batches.redis.zcard(f"{batches.settings.key_prefix}:kept_batches")
     found = [name for kind in KINDS for name in names(batches, kind)]
-    return [*found, *(["keptbatches"] if kept else []), *(blob.key for blob in batches.blobs.listed(""))]
+    return [*found, *(["kept_batches"] if kept else []), *(blob.key for blob in batches.blobs.listed(""))]
 
 
 def finished(batches: Batches, lines: int) -> str:
@@ -62,7 +62,7 @@ def until_gone(client: httpx.Client, batches: Batches, batch_id: str) -> None:
 
 def test_a_batch_goes_by_itself_when_its_time_is_over(batches: Batches) -> None:
     batch_id = finished(batches, 10)
-    kept = f"{batches.settings.key_prefix}:keptbatches"
+    kept = f"{batches.settings.key_prefix}:kept_batches"
     assert batches.redis.ttl(f"{batches.settings.key_prefix}:batch:{batch_id}") == -1
     asked(batches, lambda context: context.eraser.sweep())
     assert batches.fields_of(batch_id)["s"] == "canceled"
@@ -81,7 +81,7 @@ def test_a_batch_that_runs_again_is_kept(batches: Batches) -> None:
         await context.eraser.sweep()
 
     asked(batches, again)
-    assert batches.redis.zcard(f"{batches.settings.key_prefix}:keptbatches") == 0
+    assert batches.redis.zcard(f"{batches.settings.key_prefix}:kept_batches") == 0
     assert batches.batch(batch_id).waiting == 5
 
 
@@ -141,7 +141,7 @@ def test_a_batch_that_runs_is_taken_back_and_goes_when_it_is_over(server: ApiSer
     assert client.delete(f"/v1/batches/{batch_id}").status_code == 202
     assert client.get(f"/v1/batches/{batch_id}").json()["counts"]["canceled"] == 3
     assert client.delete(f"/v1/batches/{batch_id}").status_code == 202
-    batches.jobs.canceled(job_ids[2], claim.attempt)
+    batches.jobs.end_canceled(job_ids[2], claim.attempt)
     for _ in range(50):
         if not batches.store.unfinished():
             break

@@ -79,7 +79,7 @@ def take(batches: Batches, redis_url: str) -> str:
 async def remembered(context: Context) -> None:
     for concept in spec_of("a scene").concepts:
         for photo in concept.photos:
-            await context.jobs.remember_photo(TENANT, photo)
+            await context.jobs.keep_photo(TENANT, photo)
 
 
 def spent(batches: Batches) -> float:

@@ -22,6 +22,7 @@ from shared.store.batches.feed import BatchStore, Chunk
 from shared.store.batches.store import AsyncBatchStore
 from shared.store.connection import connect_async
 from shared.store.jobs.events import EventReader
+from shared.store.jobs.finished import FinishedStage
 from shared.store.jobs.record import units
 from tests.support.queue_records import Records, spec_of
 from worker.queue.batch_feeder import BatchFeeder
@@ -153,7 +154,7 @@ def test_a_window_of_the_lines_is_queued_and_every_line_ends_once(batches: Batch
     assert sorted(outcome.line for outcome in outcomes) == list(range(1, 46))
     assert {outcome.custom_id for outcome in outcomes} == {f"c{number}" for number in range(1, 46)}
     assert all(outcome.picture and outcome.seed is None for outcome in outcomes)
-    assert batches.redis.zcard(f"{batches.settings.key_prefix}:feeding") == 0
+    assert batches.redis.zcard(f"{batches.settings.key_prefix}:active_batches") == 0
 
 
 def test_a_feeder_that_comes_late_queues_nothing_twice(batches: Batches) -> None:
@@ -230,7 +231,7 @@ def test_a_canceled_batch_ends_what_waits_at_once_and_what_runs_at_its_next_step
     batches.step(batch_id)
     assert batches.batch(batch_id).status is BatchStatus.RUNNING
     assert batches.jobs.renew(jobs[0], claim.attempt, worker="worker") == "canceled"
-    batches.jobs.canceled(jobs[0], claim.attempt)
+    batches.jobs.end_canceled(jobs[0], claim.attempt)
     assert until_over(batches, batch_id)["s"] == "canceled"
     outcomes = batches.written(batch_id, "errors")
     assert sorted(outcome.line for outcome in outcomes) == list(range(1, 46))
@@ -246,7 +247,10 @@ def test_a_batch_whose_time_is_over_keeps_what_is_finished(batches: Batches) -> 
     claim = batches.claim(jobs[2])
     batches.redis.hset(f"{batches.settings.key_prefix}:batch:{batch_id}", "deadline", 1)
     batches.step(batch_id)
-    assert batches.jobs.finish(jobs[2], claim.attempt, Stage.IDENTIFY, digest="d", seconds=1) == "canceled"
+    assert (
+        batches.jobs.finish(jobs[2], claim.attempt, FinishedStage(stage=Stage.IDENTIFY, digest="d", seconds=1))
+        == "canceled"
+    )
     assert batches.jobs.get(jobs[2]).status is Status.EXPIRED
     assert until_over(batches, batch_id)["s"] == "expired"
     assert [outcome.line for outcome in batches.written(batch_id, "output")] == [1, 2]

@@ -49,7 +49,7 @@ def ended(batches: Batches, *, failed: int = 0, drawn: int = 0, begun: int = 0, 
     claims = [batches.claim(job_id) for job_id in jobs[failed + drawn :]]
     batches.store.stop(batch_id, "canceled")
     for claim in claims:
-        batches.jobs.canceled(claim.job.id, claim.attempt)
+        batches.jobs.end_canceled(claim.job.id, claim.attempt)
     until_over(batches, batch_id)
     return batch_id
 

@@ -20,7 +20,7 @@ DRY = {"dry_run": "true"}
 
 def everything(server: ApiServer) -> set[str]:
     """Names of all there is in Redis and in the bucket, but for those that go by themselves."""
-    passing = (":sweep", ":collect", ":events", ":largest")
+    passing = (":lock:erase", ":lock:collect", ":events", ":largest")
     with connect(server.settings) as redis:
         names = {str(name) for name in redis.scan_iter(f"{server.settings.key_prefix}:*")}
     names = {name for name in names if not name.endswith(passing) and ":rate:" not in name and ":spent:" not in name}

@@ -25,6 +25,7 @@ from shared.settings import Settings
 from shared.stages import STAGES, Stage
 from shared.store.connection import connect
 from shared.store.jobs.erasure import Erasing
+from shared.store.jobs.finished import FinishedStage
 from shared.store.jobs.leases import JobStore
 from shared.store.owner import BucketOwner
 from tests.support.api_server import ApiServer, png_bytes
@@ -35,26 +36,21 @@ _PATIENCE_S = 30.0
 # What may stay: it is of nobody, or goes by itself and holds no more than a name.
 HARMLESS = {
     "events",
-    "bell",
-    "feedbell",
-    "postbell",
-    "turns",
+    "notify",
+    "schedule",
     "load",
     "speed",
-    "clock",
-    "sweep",
-    "collect",
+    "virtual_time",
+    "lock",
     "erased",
-    "pump",
-    "reap",
-    "pace",
-    "made",
+    "throughput",
+    "outcome",
     "largest",
     "counts",
     "fleet",
     # Who did what, as ids: test_audit looks inside.
     "audit",
-    "read",
+    "recent",
 }
 
 
@@ -86,7 +82,9 @@ class House(Records):
             key = stage_key(tenant, stage, digest, "output.json")
             self.blobs().put(key, b"{}", "application/json")
             picture = key if stage is STAGES[-1] else None
-            self.jobs.finish(job_id, claim.attempt, stage, digest=digest, seconds=0.5, picture=picture)
+            self.jobs.finish(
+                job_id, claim.attempt, FinishedStage(stage=stage, digest=digest, seconds=0.5, picture=picture)
+            )
 
     def erasing(self, act: Callable[[Eraser], Awaitable[T]]) -> T:
         """Acts as the API's sweeper does."""
@@ -190,7 +188,7 @@ def test_a_job_that_runs_is_canceled_and_goes_when_it_stops(house: House, client
     claim = house.claim(job_id, Stage.DETECT)
     assert client.delete(f"/v1/jobs/{job_id}").status_code == 202
     assert house.jobs.renew(job_id, claim.attempt, worker="worker") == "canceled"
-    house.jobs.canceled(job_id, claim.attempt)
+    house.jobs.end_canceled(job_id, claim.attempt)
     until_gone(client, job_id)
     assert house.everything() == before
 
@@ -203,7 +201,10 @@ def test_what_the_last_stage_made_before_it_heard_goes_too(house: House, client:
     claim = house.claim(job_id)
     house.blobs().put(stage_key("default", Stage.IDENTIFY, "late", "output.json"), b"{}", "application/json")
     client.delete(f"/v1/jobs/{job_id}")
-    assert house.jobs.finish(job_id, claim.attempt, Stage.IDENTIFY, digest="late", seconds=1) == "canceled"
+    assert (
+        house.jobs.finish(job_id, claim.attempt, FinishedStage(stage=Stage.IDENTIFY, digest="late", seconds=1))
+        == "canceled"
+    )
     until_gone(client, job_id)
     assert house.everything() == before
 
@@ -215,10 +216,13 @@ def test_what_a_worker_writes_after_its_job_is_gone_is_found(house: House, clien
     house.fleet.dispatch("test", 100)
     claim = house.claim(job_id)
     client.delete(f"/v1/jobs/{job_id}")
-    house.jobs.canceled(job_id, claim.attempt)
+    house.jobs.end_canceled(job_id, claim.attempt)
     until_gone(client, job_id)
     house.blobs().put(stage_key("default", Stage.IDENTIFY, "zombie", "output.json"), b"{}", "application/json")
-    assert house.jobs.finish(job_id, claim.attempt, Stage.IDENTIFY, digest="zombie", seconds=1) == "lost"
+    assert (
+        house.jobs.finish(job_id, claim.attempt, FinishedStage(stage=Stage.IDENTIFY, digest="zombie", seconds=1))
+        == "lost"
+    )
     assert house.erasing(lambda eraser: eraser.collect(older_than_s=600)) == 0
     assert house.erasing(lambda eraser: eraser.collect(older_than_s=-5)) == 1
     assert house.everything() == before
@@ -232,9 +236,12 @@ def test_a_result_that_is_erased_just_now_is_not_finished_with(house: House, cli
     # The second has found the first one's result stored; now the first goes with it.
     house.cancel(first)
     client.delete(f"/v1/jobs/{first}")
-    assert house.jobs.finish(second, claim.attempt, Stage.IDENTIFY, digest="twinidentify", seconds=0) == "lost"
+    assert (
+        house.jobs.finish(second, claim.attempt, FinishedStage(stage=Stage.IDENTIFY, digest="twinidentify", seconds=0))
+        == "lost"
+    )
     # It goes on in a while, not at once: as long as the mark lives, it would only find out the same again.
-    assert (house.jobs.get(second).status, house.where(second)) == ("queued", ["later"])
+    assert (house.jobs.get(second).status, house.where(second)) == ("queued", ["delayed"])
     client.delete(f"/v1/jobs/{second}")
 
 
@@ -249,10 +256,15 @@ def test_a_photo_goes_with_its_faces_and_stays_gone(house: House, client: httpx.
     house.blobs().put(stage_key("default", Stage.IDENTIFY, "tardy", "output.json"), b"{}", "application/json")
     assert client.delete(f"/v1/photos/{photo}").status_code == 204
     assert client.delete(f"/v1/photos/{photo}").status_code == 404
-    assert not [key for key in house.everything() if "identify/" in key and "uses" not in key and "tardy" not in key]
+    assert not [
+        key for key in house.everything() if "identify/" in key and "references" not in key and "tardy" not in key
+    ]
     assert photo_key("default", photo) not in house.everything()
     # The embedding that came too late goes with the next sweep, and its job fails.
-    assert house.jobs.finish(runs, claim.attempt, Stage.IDENTIFY, digest="tardy", seconds=1) == "failed"
+    assert (
+        house.jobs.finish(runs, claim.attempt, FinishedStage(stage=Stage.IDENTIFY, digest="tardy", seconds=1))
+        == "failed"
+    )
     house.erasing(lambda eraser: eraser.sweep())
     assert not [blob.key for blob in house.blobs().listed("default/stages/identify/")]
     error = client.get(f"/v1/jobs/{runs}").json()["error"]
@@ -360,7 +372,7 @@ def test_a_photo_in_thousands_of_casts_goes_at_once_and_its_faces_by_themselves(
     assert photo_key("default", photo) not in house.everything()
     assert client.get(f"/v1/photos/{photo}").status_code == 404
     # Thousands more of the same would show nothing new, in a minute.
-    house.redis.srem(f"{house.settings.key_prefix}:fading:default:{photo}", *digests[300:])
+    house.redis.srem(f"{house.settings.key_prefix}:pending_faces:default:{photo}", *digests[300:])
     until(lambda: house.everything() == before)
     assert client.delete(f"/v1/photos/{photo}").status_code == 404
 
@@ -406,7 +418,7 @@ def test_all_of_a_tenant_goes_and_nothing_of_another(house: House, client: httpx
         answer = client.delete(f"/v1/tenant{wrong}")
         assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "confirm")
     assert client.delete("/v1/tenant?confirm=default").status_code == 202
-    house.jobs.canceled(runs, claim.attempt)
+    house.jobs.end_canceled(runs, claim.attempt)
     until_gone(client, runs)
     assert client.delete("/v1/tenant?confirm=default").status_code == 204
     assert house.everything() == of_another
@@ -537,7 +549,7 @@ def test_a_result_that_a_job_finds_while_others_go_stays_and_one_that_goes_is_ma
     for name in ("first", "last"):
         still.blobs().put(stage_key("default", Stage.DETECT, name, "output.json"), b"{}", "application/json")
     prefix = still.settings.key_prefix
-    find = Hooked(then=lambda: still.redis.sadd(f"{prefix}:uses:default/detect/last", "job"))
+    find = Hooked(then=lambda: still.redis.sadd(f"{prefix}:references:default/detect/last", "job"))
 
     async def collect(eraser: Eraser) -> int:
         return await replace(eraser, blobs=find.store(eraser.settings)).collect(older_than_s=-5)

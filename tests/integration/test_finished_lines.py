@@ -17,6 +17,7 @@ from shared.job import Failure, Job
 from shared.settings import Settings
 from shared.stages import STAGES, Stage
 from shared.store.jobs.erasure import Erasing
+from shared.store.jobs.finished import FinishedStage
 from shared.verification import ConceptRegion, PhotoFaces, Verification, VerifiedFace
 from tests.benchmarks.shared_work import left_bytes
 from tests.integration.test_batch_records import TENANT, Batches, until_over
@@ -68,13 +69,15 @@ def work(batches: Batches, job_ids: list[str]) -> list[Job]:
             batches.jobs.finish(
                 job_id,
                 claim.attempt,
-                stage,
-                digest=digest,
-                seconds=1.25,
-                picture=stage_key(TENANT, Stage.PERSONALIZE, drawn, "picture.png") if last else None,
-                faces=SEEN if stage is Stage.IDENTIFY else (),
-                regions=REGIONS if stage is Stage.DETECT else (),
-                verification=VERIFICATION if last else None,
+                FinishedStage(
+                    stage=stage,
+                    digest=digest,
+                    seconds=1.25,
+                    picture=stage_key(TENANT, Stage.PERSONALIZE, drawn, "picture.png") if last else None,
+                    faces=SEEN if stage is Stage.IDENTIFY else (),
+                    regions=REGIONS if stage is Stage.DETECT else (),
+                    verification=VERIFICATION if last else None,
+                ),
             )
     return [batches.jobs.get(job_id) for job_id in job_ids]
 
@@ -142,7 +145,7 @@ def test_a_finished_line_is_erased_with_all_it_left(batches: Batches) -> None:
     # The second goes by itself when its time is over.
     batches.redis.zadd(f"{batches.settings.key_prefix}:kept", {second: 1})
     asked(batches, lambda context: context.eraser.sweep())
-    assert names(batches, "job") + names(batches, "uses") + names(batches, "faces") == []
+    assert names(batches, "job") + names(batches, "references") + names(batches, "faces") == []
     assert list(batches.blobs.listed(f"{TENANT}/stages/")) == []
 
 

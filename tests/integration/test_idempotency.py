@@ -132,7 +132,7 @@ def test_of_many_at_once_one_is_done(server: ApiServer) -> None:
 
 def test_answers_are_kept_for_a_day_and_take_little(server: ApiServer, client: httpx.Client) -> None:
     with connect(server.settings) as redis:
-        names = f"{server.settings.key_prefix}:answer:*"
+        names = f"{server.settings.key_prefix}:response:*"
         before = set(redis.scan_iter(names))
         submit(client, keyed())
         (name,) = set(redis.scan_iter(names)) - before
@@ -218,7 +218,7 @@ def test_what_died_with_its_process_is_done_over_under_the_same_id(settings: Set
                 await client.post("/made", content=b"x", headers={KEY: "k"})
             refused(await client.post("/made", content=b"x", headers={KEY: "k"}), 409, "idempotency_running")
             with connect(settings) as redis:
-                (name,) = redis.scan_iter(f"{settings.key_prefix}:answer:*")
+                (name,) = redis.scan_iter(f"{settings.key_prefix}:response:*")
                 redis.hset(name, "until", 1)
             assert (await client.post("/made", content=b"x", headers={KEY: "k"})).text == "made"
 

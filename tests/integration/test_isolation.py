@@ -55,7 +55,7 @@ def test_another_tenants_photo_is_unknown(server: ApiServer, client: httpx.Clien
 
     async def remember() -> None:
         async with connect_async(server.settings) as redis:
-            await AsyncJobStore(redis, server.settings).remember_photo("another", photo)
+            await AsyncJobStore(redis, server.settings).keep_photo("another", photo)
 
     asyncio.run(remember())
     asked = {"prompt": "a man", "concepts": [{"phrase": "the man", "photos": [photo]}]}
@@ -72,7 +72,7 @@ def test_another_tenants_log_is_not_told_and_what_is_tried_on_their_things_is_in
 
     async def remember() -> None:
         async with connect_async(server.settings) as redis:
-            await AsyncJobStore(redis, server.settings).remember_photo("another", photo_id(data), by="their-key")
+            await AsyncJobStore(redis, server.settings).keep_photo("another", photo_id(data), by="their-key")
 
     asyncio.run(remember())
     theirs = of_another(server)

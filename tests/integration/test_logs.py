@@ -117,7 +117,7 @@ def test_every_line_is_a_json_object_with_its_room_and_level(night: Night) -> No
     rooms = {"api": "api", "webhooks": "webhooks", "detection": "worker-detection", "generation": "worker-generation"}
     for name, room in rooms.items():
         lines = night.lines(name)
-        assert {line["room"] for line in lines} == {room}
+        assert {line["service"] for line in lines} == {room}
         assert {line["level"] for line in lines} <= {"debug", "info", "warning", "error"}
         assert all({"event", "timestamp", "logger"} <= line.keys() for line in lines)
 

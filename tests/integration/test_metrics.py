@@ -38,7 +38,7 @@ def test_the_queue_is_told_in_figures_without_a_key_and_without_a_name(records: 
     for role, ready in (("generation", True), ("detection", False)):
         records.fleet.heartbeat(WorkerStatus(name=role, role=role, slots=1, bundle="mini"))
         gauge = DeviceStatus(device="a GPU", memory_mb=80_000, free_mb=30_000, steps_per_s=21.5) if ready else None
-        records.fleet.set_ready(role, ready=ready, reason="" if ready else "its bundle is broken", gauge=gauge)
+        records.fleet.report_readiness(role, ready=ready, reason="" if ready else "its bundle is broken", device=gauge)
     done = records.submit(tenant="payer-of-much")
     records.fleet.dispatch("test", 1)
     records.finish(done)
@@ -53,10 +53,10 @@ def test_the_queue_is_told_in_figures_without_a_key_and_without_a_name(records: 
     records.claim(held)
 
     figures = scrape(server.url)
-    assert figures.of("troupe_queue_jobs", lane="batch", tenant_class="heavy") == 2
-    assert figures.of("troupe_queue_jobs", lane="batch", tenant_class="usual") == 1
-    assert figures.of("troupe_queue_jobs", lane="interactive") == 0
-    assert 0 < figures.of("troupe_queue_oldest_seconds", tenant_class="heavy") < 60
+    assert figures.of("troupe_jobs_ready", lane="batch", tenant_class="heavy") == 2
+    assert figures.of("troupe_jobs_ready", lane="batch", tenant_class="usual") == 1
+    assert figures.of("troupe_jobs_ready", lane="interactive") == 0
+    assert 0 < figures.of("troupe_jobs_ready_oldest_seconds", tenant_class="heavy") < 60
     assert figures.of("troupe_leases", lane="interactive") == 1
     # Two stages of half a second for each of three jobs.
     assert figures.of("troupe_backlog_seconds", lane="batch") == pytest.approx(3)
@@ -93,7 +93,7 @@ def test_without_redis_the_rest_is_told(settings: Settings, tmp_path: Path) -> N
             assert eventually(lambda: scrape(server.url).of("troupe_redis_up") == 0, within_s=20)
             figures = scrape(server.url)
             assert figures.of("troupe_redis_errors_total") > 0
-            assert "troupe_queue_jobs" not in figures.names()
+            assert "troupe_jobs_ready" not in figures.names()
             redis.start()
 
 

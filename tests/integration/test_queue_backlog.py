@@ -71,7 +71,7 @@ def test_lines_that_run_again_are_backlog_again(batches: Batches) -> None:
 
 
 def test_parked_jobs_are_counted(batches: Batches) -> None:
-    for tenant, wish in (("mine", ResultClaim.MAKE), ("mine", ResultClaim.PARKED), ("mine", ResultClaim.PARKED)):
+    for tenant, wish in (("mine", ResultClaim.MAKE), ("mine", ResultClaim.WAIT), ("mine", ResultClaim.WAIT)):
         job_id = batches.submit(tenant=tenant)
         batches.fleet.dispatch("test", 10)
         claim = batches.claim(job_id)

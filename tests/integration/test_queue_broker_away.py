@@ -28,12 +28,12 @@ def records(settings: Settings) -> Iterator[Records]:
 
 
 def test_a_job_whose_doorbell_could_not_be_published_waits_for_the_reaper(records: Records) -> None:
-    records.fleet.set_ready("worker", ready=True)
+    records.fleet.report_readiness("worker", ready=True)
     records.fleet.heartbeat(WorkerStatus(name="worker", role="all", slots=1, bundle="mini"))
     job_id = records.submit()
     app = create_app(records.settings, no_stages)
     Dispatcher(app, records.fleet, records.settings, "me").tick(threading.Event())
-    assert records.where(job_id) == ["flight"]
+    assert records.where(job_id) == ["dispatched"]
 
 
 def test_leases_are_looked_after(records: Records) -> None:

@@ -13,8 +13,8 @@ from shared.store.queue.dispatch import MOST_AT_ONCE
 from shared.store.queue.values import (
     DeviceStatus,
     DispatchedJob,
+    QueueDepth,
     Readiness,
-    Waiting,
     WorkerStatus,
 )
 from tests.support.fault_stages import load_stages
@@ -35,9 +35,9 @@ def facts(name: str = "worker", *, role: str = "all", draining: bool = False) ->
     return WorkerStatus(name=name, role=role, slots=1, bundle="mini", draining=draining)
 
 
-def waiting(detection: int = 0, generation: int = 0) -> list[Waiting]:
+def waiting(detection: int = 0, generation: int = 0) -> list[QueueDepth]:
     counts = {"detection": detection, "generation": generation}
-    return [Waiting(stage=stage, queue=stage.info.queue, messages=counts[stage.info.queue]) for stage in STAGES]
+    return [QueueDepth(stage=stage, queue=stage.info.queue, messages=counts[stage.info.queue]) for stage in STAGES]
 
 
 def handed_out(records: Records, places: int = 100) -> list[str]:
@@ -50,7 +50,7 @@ def handed_out(records: Records, places: int = 100) -> list[str]:
 def test_jobs_are_handed_out_in_the_order_they_came(records: Records) -> None:
     ids = [records.submit() for _ in range(5)]
     assert handed_out(records) == ids
-    assert all(records.where(job_id) == ["flight"] for job_id in ids)
+    assert all(records.where(job_id) == ["dispatched"] for job_id in ids)
 
 
 def test_no_more_jobs_are_handed_out_than_there_are_places(records: Records) -> None:
@@ -80,8 +80,8 @@ def test_interactive_jobs_go_before_the_batch_lane(records: Records) -> None:
     batch = records.submit(lane="batch")
     interactive = records.submit()
     assert records.fleet.dispatch("test", 2) == [
-        DispatchedJob(job_id=interactive, stage=Stage.IDENTIFY, first=True),
-        DispatchedJob(job_id=batch, stage=Stage.IDENTIFY, first=False),
+        DispatchedJob(job_id=interactive, stage=Stage.IDENTIFY, has_priority=True),
+        DispatchedJob(job_id=batch, stage=Stage.IDENTIFY, has_priority=False),
     ]
 
 
@@ -99,7 +99,7 @@ def test_a_batch_job_that_waited_long_gets_a_place_beside_interactive_ones(recor
     old, _ = records.submit(lane="batch"), records.submit(lane="batch")
     assert old not in handed_out(records, 5)
     records.make_older("ready", old, records.settings.aging_s + 1)
-    assert records.fleet.dispatch("test", 5) == [DispatchedJob(job_id=old, stage=Stage.IDENTIFY, first=True)]
+    assert records.fleet.dispatch("test", 5) == [DispatchedJob(job_id=old, stage=Stage.IDENTIFY, has_priority=True)]
     assert handed_out(records, 5) == []
 
 
@@ -137,24 +137,24 @@ def test_only_one_hands_out_at_a_time(records: Records) -> None:
 
 def test_a_pumper_that_leaves_lets_the_next_one_pump_at_once(records: Records) -> None:
     records.fleet.dispatch("first", 0)
-    records.fleet.leave("second")
+    records.fleet.unregister("second")
     assert records.fleet.dispatch("second", 0) is None
-    records.fleet.leave("first")
+    records.fleet.unregister("first")
     assert records.fleet.dispatch("second", 0) == []
 
 
 def test_the_pump_lock_goes_with_a_pumper_that_died(records: Records) -> None:
     records.fleet.dispatch("first", 0)
-    assert 0 < records.redis.pttl(f"{records.settings.key_prefix}:pump") <= 5_000
+    assert 0 < records.redis.pttl(f"{records.settings.key_prefix}:lock:dispatch") <= 5_000
 
 
 def test_the_bell_wakes_the_pump_for_a_new_job(records: Records) -> None:
     records.fleet.dispatch("test", 0)
     records.submit()
     records.submit()
-    assert records.redis.llen(f"{records.settings.key_prefix}:bell") == 1
+    assert records.redis.llen(f"{records.settings.key_prefix}:notify:dispatch") == 1
     records.fleet.wait_for_notification(5.0)
-    assert records.redis.llen(f"{records.settings.key_prefix}:bell") == 0
+    assert records.redis.llen(f"{records.settings.key_prefix}:notify:dispatch") == 0
 
 
 def test_a_record_that_went_away_does_not_stop_the_pump(records: Records) -> None:
@@ -212,62 +212,62 @@ def test_a_lease_on_a_record_that_went_away_is_forgotten(records: Records) -> No
 def test_a_lost_doorbell_is_rung_again(records: Records) -> None:
     job_id = records.submit()
     handed_out(records)
-    records.make_older("flight", job_id, LONG_S)
-    ring = DispatchedJob(job_id=job_id, stage=Stage.IDENTIFY, first=True)
-    assert records.fleet.reap(waiting()).rings == (ring,)
-    assert records.fleet.reap(waiting()).rings == ()
+    records.make_older("dispatched", job_id, LONG_S)
+    ring = DispatchedJob(job_id=job_id, stage=Stage.IDENTIFY, has_priority=True)
+    assert records.fleet.reap(waiting()).redispatched == (ring,)
+    assert records.fleet.reap(waiting()).redispatched == ()
 
 
 def test_a_doorbell_that_was_rung_just_now_is_not_rung_again(records: Records) -> None:
     records.submit()
     handed_out(records)
-    assert records.fleet.reap(waiting()).rings == ()
+    assert records.fleet.reap(waiting()).redispatched == ()
 
 
 def test_a_doorbell_whose_message_is_there_is_not_rung_again(records: Records) -> None:
     job_id = records.submit()
     handed_out(records)
-    records.make_older("flight", job_id, LONG_S)
-    assert records.fleet.reap(waiting(detection=1)).rings == ()
+    records.make_older("dispatched", job_id, LONG_S)
+    assert records.fleet.reap(waiting(detection=1)).redispatched == ()
 
 
 def test_a_doorbell_that_got_lost_among_others_is_rung_again(records: Records) -> None:
     ids = [records.submit() for _ in range(3)]
     handed_out(records)
     for age_s, job_id in zip((50.0, LONG_S, 0.0), ids, strict=True):
-        records.make_older("flight", job_id, age_s)
-    rings = records.fleet.reap(waiting(detection=2, generation=5)).rings
+        records.make_older("dispatched", job_id, age_s)
+    rings = records.fleet.reap(waiting(detection=2, generation=5)).redispatched
     assert [ring.job_id for ring in rings] == [ids[1]]
 
 
 def test_a_job_whose_chain_broke_off_is_rung_at_the_stage_that_is_due(records: Records) -> None:
     job_id = records.submit(lane="batch")
     records.finish(job_id, until=Stage.IDENTIFY)
-    records.make_older("flight", job_id, LONG_S)
-    ring = DispatchedJob(job_id=job_id, stage=Stage.RENDER, first=False)
-    assert records.fleet.reap(waiting(detection=3)).rings == (ring,)
+    records.make_older("dispatched", job_id, LONG_S)
+    ring = DispatchedJob(job_id=job_id, stage=Stage.RENDER, has_priority=False)
+    assert records.fleet.reap(waiting(detection=3)).redispatched == (ring,)
 
 
 def test_a_batch_job_that_waited_long_in_celery_is_rung_as_the_first(records: Records) -> None:
     job_id = records.submit(lane="batch")
     handed_out(records)
-    records.make_older("flight", job_id, records.settings.aging_s + 1)
-    ring = DispatchedJob(job_id=job_id, stage=Stage.IDENTIFY, first=True)
-    assert records.fleet.reap(waiting(detection=9)).rings == (ring,)
+    records.make_older("dispatched", job_id, records.settings.aging_s + 1)
+    ring = DispatchedJob(job_id=job_id, stage=Stage.IDENTIFY, has_priority=True)
+    assert records.fleet.reap(waiting(detection=9)).redispatched == (ring,)
 
 
 def test_without_the_broker_leases_are_looked_after_and_nothing_is_rung(records: Records) -> None:
     claim, waits = records.claimed(), records.submit()
     handed_out(records)
-    records.make_older("flight", waits, LONG_S)
+    records.make_older("dispatched", waits, LONG_S)
     records.run_out(claim.job.id)
     sweep = records.fleet.reap([])
-    assert (sweep.lost, sweep.rings) == ((claim.job.id,), ())
+    assert (sweep.lost, sweep.redispatched) == ((claim.job.id,), ())
 
 
 def test_the_fleet_sweeps_once_in_a_while_however_many_ask(records: Records) -> None:
     assert [records.fleet.is_turn_to_reap() for _ in range(3)] == [True, False, False]
-    left_ms = records.redis.pttl(f"{records.settings.key_prefix}:reap")
+    left_ms = records.redis.pttl(f"{records.settings.key_prefix}:lock:reap")
     assert 0 < left_ms <= records.settings.reap_every_s * 1000
 
 
@@ -275,7 +275,7 @@ def test_messages_are_counted_in_every_queue(settings: Settings) -> None:
     app = create_app(settings, load_stages)
     assert not any(one.messages for one in broker.messages_waiting(app, settings))
     for stage, first in ((Stage.RENDER, True), (Stage.RENDER, False), (Stage.DETECT, False)):
-        broker.ring(app, settings, DispatchedJob(job_id="0" * 32, stage=stage, first=first))
+        broker.ring(app, settings, DispatchedJob(job_id="0" * 32, stage=stage, has_priority=first))
     counts = {one.stage: one.messages for one in broker.messages_waiting(app, settings)}
     assert counts == {Stage.IDENTIFY: 1, Stage.RENDER: 2, Stage.DETECT: 1, Stage.PERSONALIZE: 2, Stage.VERIFY: 1}
     app.close()
@@ -287,30 +287,30 @@ def test_messages_are_counted_in_every_queue(settings: Settings) -> None:
 def test_a_worker_is_ready_when_its_child_has_said_so(records: Records) -> None:
     assert records.fleet.heartbeat(facts()) is None
     assert records.fleet.ready_slots() == 0
-    records.fleet.set_ready("worker", ready=False, reason="loading")
+    records.fleet.report_readiness("worker", ready=False, reason="loading")
     assert records.fleet.heartbeat(facts()) == Readiness(ready=False, reason="loading")
     assert records.fleet.ready_slots() == 0
-    records.fleet.set_ready("worker", ready=True)
+    records.fleet.report_readiness("worker", ready=True)
     assert records.fleet.heartbeat(facts()) == Readiness(ready=True)
     assert records.fleet.ready_slots() == 1
 
 
 def test_a_worker_that_drains_takes_no_jobs(records: Records) -> None:
-    records.fleet.set_ready("worker", ready=True)
+    records.fleet.report_readiness("worker", ready=True)
     records.fleet.heartbeat(facts(draining=True))
     assert records.fleet.ready_slots() == 0
 
 
 def test_a_worker_that_left_is_no_longer_counted(records: Records) -> None:
-    records.fleet.set_ready("worker", ready=True)
+    records.fleet.report_readiness("worker", ready=True)
     records.fleet.heartbeat(facts())
-    records.fleet.leave("worker")
+    records.fleet.unregister("worker")
     assert records.fleet.ready_slots() == 0
     assert records.ask(lambda store: store.workers()) == []
 
 
 def test_a_worker_that_is_silent_for_long_is_no_longer_counted(records: Records) -> None:
-    records.fleet.set_ready("worker", ready=True)
+    records.fleet.report_readiness("worker", ready=True)
     records.fleet.heartbeat(facts())
     records.redis.zincrby(f"{records.settings.key_prefix}:workers", -LONG_S, "worker")
     assert records.fleet.ready_slots() == 0
@@ -318,27 +318,27 @@ def test_a_worker_that_is_silent_for_long_is_no_longer_counted(records: Records)
 
 
 def test_redis_can_be_reminded_of_what_a_child_said(records: Records) -> None:
-    records.fleet.set_ready("worker", ready=True)
+    records.fleet.report_readiness("worker", ready=True)
     records.redis.delete(f"{records.settings.key_prefix}:worker:worker")
     assert records.fleet.heartbeat(facts()) is None
-    records.fleet.remind("worker", Readiness(ready=True))
+    records.fleet.restore_readiness("worker", Readiness(ready=True))
     assert records.fleet.heartbeat(facts()) == Readiness(ready=True)
 
 
 def test_a_reminder_is_no_sign_of_life(records: Records) -> None:
-    records.fleet.remind("worker", Readiness(ready=True))
+    records.fleet.restore_readiness("worker", Readiness(ready=True))
     assert records.fleet.ready_slots() == 0
     assert 0 < records.redis.ttl(f"{records.settings.key_prefix}:worker:worker") <= 10
 
 
 def test_a_child_that_spoke_in_the_meantime_is_not_talked_over(records: Records) -> None:
-    records.fleet.set_ready("worker", ready=True)
-    records.fleet.remind("worker", Readiness(ready=False, reason="loading"))
+    records.fleet.report_readiness("worker", ready=True)
+    records.fleet.restore_readiness("worker", Readiness(ready=False, reason="loading"))
     assert records.fleet.heartbeat(facts()) == Readiness(ready=True)
 
 
 def test_the_api_sees_what_workers_say(records: Records) -> None:
-    records.fleet.set_ready("worker", ready=False, reason="unet: truncated")
+    records.fleet.report_readiness("worker", ready=False, reason="unet: truncated")
     records.fleet.heartbeat(facts(role="generation"))
     (seen,) = records.ask(lambda store: store.workers())
     assert (seen.role, seen.bundle, seen.ready, seen.reason) == ("generation", "mini", False, "unet: truncated")
@@ -346,8 +346,8 @@ def test_the_api_sees_what_workers_say(records: Records) -> None:
 
 def test_the_api_sees_the_device_as_it_is_now(records: Records) -> None:
     gauge = DeviceStatus(device="a card", memory_mb=24_000, free_mb=9_000, max_pixels=1_048_576)
-    records.fleet.set_ready("worker", ready=True, gauge=gauge)
-    records.fleet.remind(
+    records.fleet.report_readiness("worker", ready=True, device=gauge)
+    records.fleet.restore_readiness(
         "worker", Readiness(ready=True), gauge.model_copy(update={"free_mb": 8_000, "steps_per_s": 2.5})
     )
     records.fleet.heartbeat(facts())

@@ -10,6 +10,7 @@ from shared.errors import JobNotFound, NoFace, RecordsUnavailable
 from shared.job import Failure
 from shared.settings import Settings
 from shared.stages import STAGES, Stage
+from shared.store.jobs.finished import FinishedStage
 from shared.store.queue.values import (
     ClaimRejected,
     Renewal,
@@ -112,7 +113,9 @@ def test_a_renewal_tells_only_the_worker_that_drains(records: Records) -> None:
 def test_a_finished_stage_makes_the_next_one_due(records: Records) -> None:
     claim = records.claimed()
     done = records.jobs.finish(
-        claim.job.id, claim.attempt, Stage.IDENTIFY, digest="abc", seconds=1.25, warnings=("two faces",)
+        claim.job.id,
+        claim.attempt,
+        FinishedStage(stage=Stage.IDENTIFY, digest="abc", seconds=1.25, warnings=("two faces",)),
     )
     job = records.jobs.get(claim.job.id)
     assert done is Report.DONE
@@ -120,7 +123,7 @@ def test_a_finished_stage_makes_the_next_one_due(records: Records) -> None:
     assert job.outputs == {Stage.IDENTIFY: "abc"}
     assert job.timings == {Stage.IDENTIFY: 1.25}
     assert job.warnings == ("two faces",)
-    assert records.where(job.id) == ["flight"]
+    assert records.where(job.id) == ["dispatched"]
 
 
 def test_the_last_stage_ends_the_job_with_its_picture(records: Records) -> None:
@@ -134,7 +137,7 @@ def test_the_last_stage_ends_the_job_with_its_picture(records: Records) -> None:
 
 def test_the_last_stage_cannot_end_without_a_picture(records: Records) -> None:
     with pytest.raises(ValueError, match="picture"):
-        records.jobs.finish("any", 1, STAGES[-1], digest="d", seconds=1.0)
+        records.jobs.finish("any", 1, FinishedStage(stage=STAGES[-1], digest="d", seconds=1.0))
 
 
 @pytest.mark.parametrize("stage", [Stage.IDENTIFY, STAGES[-1]])
@@ -143,7 +146,9 @@ def test_saying_twice_that_a_stage_is_done_changes_nothing(records: Records, sta
     job = records.finish(job_id, until=stage)
     before = records.fields(job_id)
     again = records.jobs.finish(
-        job_id, job.attempt, stage, digest=f"d-{stage.value}", seconds=9.0, picture="jobs/other/picture.png"
+        job_id,
+        job.attempt,
+        FinishedStage(stage=stage, digest=f"d-{stage.value}", seconds=9.0, picture="jobs/other/picture.png"),
     )
     assert again is Report.DONE
     assert records.fields(job_id) == before
@@ -157,11 +162,13 @@ def test_a_late_twin_changes_nothing(records: Records) -> None:
     records.fleet.reap([])
     records.finish(job_id)
     before = records.fields(job_id)
-    ending = records.jobs.finish(job_id, late.attempt, STAGES[-1], digest="late", seconds=1.0, picture="late")
+    ending = records.jobs.finish(
+        job_id, late.attempt, FinishedStage(stage=STAGES[-1], digest="late", seconds=1.0, picture="late")
+    )
     assert ending is Report.LOST
     for other in (
         records.jobs.fail(job_id, late.attempt, FAILURE),
-        records.jobs.canceled(job_id, late.attempt),
+        records.jobs.end_canceled(job_id, late.attempt),
         records.jobs.release(job_id, late.attempt),
         records.jobs.retry(job_id, late.attempt, FAILURE, tries=5),
     ):
@@ -172,7 +179,9 @@ def test_a_late_twin_changes_nothing(records: Records) -> None:
 def test_a_job_that_was_taken_back_does_not_finish(records: Records) -> None:
     claim = records.claimed()
     records.cancel(claim.job.id)
-    ending = records.jobs.finish(claim.job.id, claim.attempt, Stage.IDENTIFY, digest="d", seconds=1.0)
+    ending = records.jobs.finish(
+        claim.job.id, claim.attempt, FinishedStage(stage=Stage.IDENTIFY, digest="d", seconds=1.0)
+    )
     assert ending is Report.CANCELED
     job = records.jobs.get(claim.job.id)
     assert (job.status, job.outputs) == ("canceled", {Stage.IDENTIFY: "d"})
@@ -190,7 +199,7 @@ def test_a_retry_pauses_the_job_and_then_hands_it_out(records: Records) -> None:
     assert records.jobs.retry(claim.job.id, claim.attempt, FAILURE, tries=5) is Report.DONE
     assert records.jobs.get(claim.job.id).status == "queued"
     assert records.fleet.dispatch("test", 100) == []
-    records.make_older("later", claim.job.id, records.settings.retry_after_s)
+    records.make_older("delayed", claim.job.id, records.settings.retry_after_s)
     rings = records.fleet.dispatch("test", 100) or []
     assert [one.job_id for one in rings] == [claim.job.id]
 
@@ -202,7 +211,7 @@ def test_each_pause_is_twice_as_long_as_the_one_before(records: Records) -> None
         claim = records.claim(job_id)
         seconds, microseconds = records.redis.time()
         records.jobs.retry(job_id, claim.attempt, FAILURE, tries=5)
-        ends = records.redis.zscore(records.set_of("later"), job_id)
+        ends = records.redis.zscore(records.set_of("delayed"), job_id)
         assert ends is not None
         pauses.append(float(ends) - seconds - microseconds / 1e6)
     first = records.settings.retry_after_s
@@ -253,11 +262,11 @@ def test_a_canceled_job_is_not_given_back(records: Records) -> None:
 
 def test_a_worker_loses_only_what_its_own_child_held(records: Records) -> None:
     claim = records.claimed(worker="worker.12")
-    assert not records.fleet.lose(claim.job.id, "worker.1")
-    assert not records.fleet.lose("nobody", "worker.12")
+    assert not records.fleet.lose_lease(claim.job.id, "worker.1")
+    assert not records.fleet.lose_lease("nobody", "worker.12")
     assert records.where(claim.job.id) == ["leases"]
-    assert records.fleet.lose(claim.job.id, "worker.12")
-    assert not records.fleet.lose(claim.job.id, "worker.12")
+    assert records.fleet.lose_lease(claim.job.id, "worker.12")
+    assert not records.fleet.lose_lease(claim.job.id, "worker.12")
     assert records.where(claim.job.id) == ["ready"]
     assert records.jobs.get(claim.job.id).status == "queued"
 
@@ -267,7 +276,7 @@ def test_a_job_whose_workers_die_too_often_fails_as_worker_lost(records: Records
     for _ in range(records.settings.max_losses):
         assert not records.jobs.get(job_id).done
         records.claim(job_id)
-        records.fleet.lose(job_id, "worker")
+        records.fleet.lose_lease(job_id, "worker")
     job = records.jobs.get(job_id)
     assert (job.status, job.attempt) == ("failed", records.settings.max_losses)
     assert job.error is not None
@@ -280,7 +289,7 @@ def test_a_canceled_job_whose_worker_dies_is_canceled_whatever_it_lost_before(re
         records.claim(job_id)
         if loss == records.settings.max_losses - 1:
             records.cancel(job_id)
-        records.fleet.lose(job_id, "worker")
+        records.fleet.lose_lease(job_id, "worker")
     assert records.jobs.get(job_id).status == "canceled"
 
 

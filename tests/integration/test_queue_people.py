@@ -102,7 +102,7 @@ def test_a_job_that_is_worked_on_is_taken_back_by_its_holder(records: Records) -
         job = records.cancel(claim.job.id)
         assert job is not None
         assert job.status == "running"
-    records.jobs.canceled(claim.job.id, claim.attempt)
+    records.jobs.end_canceled(claim.job.id, claim.attempt)
     assert records.jobs.get(claim.job.id).status == "canceled"
 
 
@@ -137,7 +137,7 @@ def test_how_long_it_takes_is_unknown_before_anything_was_measured(records: Reco
 
 
 def test_how_long_it_takes_grows_with_the_queue(records: Records) -> None:
-    records.fleet.set_ready("worker", ready=True)
+    records.fleet.report_readiness("worker", ready=True)
     records.fleet.heartbeat(WorkerStatus(name="worker", role="generation", slots=1, bundle="mini"))
     # Two stages of half a second each: one second a job of this size.
     records.finish(records.submit())
@@ -201,14 +201,14 @@ def test_a_wait_survives_a_cut_connection(settings: Settings, redis_url: str) ->
 
 
 def test_photos_that_nobody_uploaded_are_named(records: Records) -> None:
-    records.ask(lambda store: store.remember_photo("someone", "a" * 64))
+    records.ask(lambda store: store.keep_photo("someone", "a" * 64))
     asked = ["a" * 64, "b" * 64]
     assert records.ask(lambda store: store.unknown_photos("someone", asked)) == {"b" * 64}
     assert records.ask(lambda store: store.unknown_photos("someone", [])) == set()
 
 
 def test_a_photo_is_known_to_the_tenant_who_uploaded_it(records: Records) -> None:
-    records.ask(lambda store: store.remember_photo("someone", "a" * 64))
+    records.ask(lambda store: store.keep_photo("someone", "a" * 64))
     assert records.ask(lambda store: store.unknown_photos("other", ["a" * 64])) == {"a" * 64}
 
 

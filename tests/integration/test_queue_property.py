@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 from shared.job import Failure, Lane
 from shared.settings import Settings
 from shared.stages import STAGES, Stage
+from shared.store.jobs.finished import FinishedStage
 from shared.store.queue.values import (
     Claim,
     ClaimRejected,
@@ -48,7 +49,9 @@ RedisValue = Callable[[Records, Claim, Stage], Report | Renewal]
 def finish(records: Records, claim: Claim, stage: Stage) -> Report:
     # The attempt is in the digest and in the picture, so that a trace of a stale attempt would show.
     mine = f"{stage.value}-{claim.attempt}"
-    return records.jobs.finish(claim.job.id, claim.attempt, stage, digest=mine, seconds=0.1, picture=mine)
+    return records.jobs.finish(
+        claim.job.id, claim.attempt, FinishedStage(stage=stage, digest=mine, seconds=0.1, picture=mine)
+    )
 
 
 WORDS: dict[str, RedisValue] = {
@@ -57,7 +60,7 @@ WORDS: dict[str, RedisValue] = {
     "release": lambda records, claim, _: records.jobs.release(claim.job.id, claim.attempt),
     "retry": lambda records, claim, _: records.jobs.retry(claim.job.id, claim.attempt, FAILURE, tries=3),
     "fail": lambda records, claim, _: records.jobs.fail(claim.job.id, claim.attempt, FAILURE),
-    "canceled": lambda records, claim, _: records.jobs.canceled(claim.job.id, claim.attempt),
+    "canceled": lambda records, claim, _: records.jobs.end_canceled(claim.job.id, claim.attempt),
 }
 
 
@@ -135,7 +138,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(job_id=jobs)
     def lose_the_child(self, job_id: str) -> None:
-        if self.mine.fleet.lose(job_id, "w"):
+        if self.mine.fleet.lose_lease(job_id, "w"):
             assert self.seen[job_id].live is not None
             self.seen[job_id].live = None
 
@@ -147,8 +150,8 @@ class Queue(RuleBasedStateMachine):
 
     @rule(job_id=jobs)
     def end_the_pause(self, job_id: str) -> None:
-        if self.mine.where(job_id) == ["later"]:
-            self.mine.make_older("later", job_id, 100.0)
+        if self.mine.where(job_id) == ["delayed"]:
+            self.mine.make_older("delayed", job_id, 100.0)
 
     @invariant()
     def a_job_is_in_one_place_until_it_is_over_and_then_stays_as_it_is(self) -> None:
@@ -176,11 +179,11 @@ class Queue(RuleBasedStateMachine):
     def what_is_out_is_counted_and_who_waits_has_a_turn_or_stands_aside(self) -> None:
         redis, prefix, out = self.mine.redis, self.mine.settings.key_prefix, 0
         for lane in ("interactive", "batch"):
-            flight, leases = (redis.zrange(f"{prefix}:{what}:{lane}", 0, -1) for what in ("flight", "leases"))
-            assert redis.smembers(f"{prefix}:abroad:{lane}:default") == {*flight, *leases}
+            flight, leases = (redis.zrange(f"{prefix}:{what}:{lane}", 0, -1) for what in ("dispatched", "leases"))
+            assert redis.smembers(f"{prefix}:in_flight:{lane}:default") == {*flight, *leases}
             out += len(flight) + len(leases)
         for lane in ("interactive", "batch"):
-            turn, aside = (redis.zscore(f"{prefix}:{what}:{lane}", "default") for what in ("turns", "capped"))
+            turn, aside = (redis.zscore(f"{prefix}:{what}:{lane}", "default") for what in ("schedule", "throttled"))
             assert turn is None or aside is None
             if redis.zcard(f"{prefix}:ready:{lane}:default"):
                 assert turn is not None or (aside is not None and self.cap is not None and out >= self.cap)

@@ -10,6 +10,7 @@ from shared.errors import NoFace
 from shared.job import Failure, Job, Lane
 from shared.settings import Settings
 from shared.stages import STAGES, Stage
+from shared.store.jobs.finished import FinishedStage
 from shared.store.queue.values import Claim, Report, ResultClaim, WorkerStatus
 from shared.verification import Verification, VerifiedFace
 from tests.support.queue_records import Records
@@ -41,10 +42,10 @@ def acquire_result(
     *parts: str,
     stage: Stage = Stage.IDENTIFY,
     digest: str = DIGEST,
-    looked: bool = False,
+    again: bool = False,
 ) -> ResultClaim:
     return records.jobs.acquire_result(
-        claim.job.id, claim.attempt, worker="worker", stage=stage, digest=digest, parts=parts, looked=looked
+        claim.job.id, claim.attempt, worker="worker", stage=stage, digest=digest, parts=parts, again=again
     )
 
 
@@ -55,13 +56,15 @@ def finish(
     return records.jobs.finish(
         claim.job.id,
         claim.attempt,
-        stage,
-        digest=digest,
-        seconds=1.5,
-        warnings=("two faces",),
-        picture=picture,
-        verification=VERIFICATION if picture else None,
-        reused=reused,
+        FinishedStage(
+            stage=stage,
+            digest=digest,
+            seconds=1.5,
+            warnings=("two faces",),
+            picture=picture,
+            verification=VERIFICATION if picture else None,
+            reused=reused,
+        ),
     )
 
 
@@ -70,7 +73,7 @@ def maker_and_waiting(records: Records, count: int = 2, *parts: str) -> tuple[Cl
     maker = claimed(records)
     assert acquire_result(records, maker, *parts) is ResultClaim.MAKE
     waiting = [claimed(records) for _ in range(count)]
-    assert {acquire_result(records, claim, *parts) for claim in waiting} == {ResultClaim.PARKED}
+    assert {acquire_result(records, claim, *parts) for claim in waiting} == {ResultClaim.WAIT}
     return maker, waiting
 
 
@@ -87,18 +90,18 @@ def leftovers(records: Records) -> list[str]:
     prefix = records.settings.key_prefix
     return [
         key
-        for what in ("maker", "waiters", "parked", "unsettled")
+        for what in ("owner", "followers", "waiting", "unsettled")
         for key in records.redis.scan_iter(f"{prefix}:{what}*")
     ]
 
 
 def test_a_parked_job_holds_no_lease_and_no_place_in_celery(records: Records) -> None:
     _, (waiting, _) = maker_and_waiting(records)
-    assert records.where(waiting.job.id) == ["parked"]
+    assert records.where(waiting.job.id) == ["waiting"]
     job = job_of(records, waiting)
     assert (job.status, job.stage, job.outputs) == ("queued", Stage.IDENTIFY, {})
     assert rung(records) == []
-    assert records.fleet.reap([]).rings == ()
+    assert records.fleet.reap([]).redispatched == ()
     assert finish(records, waiting) is Report.LOST
 
 
@@ -106,7 +109,7 @@ def test_asking_twice_because_the_answer_got_lost_changes_nothing(records: Recor
     maker, (waiting, _) = maker_and_waiting(records)
     assert acquire_result(records, maker) is ResultClaim.MAKE
     assert acquire_result(records, waiting) is ResultClaim.LOST
-    assert records.where(waiting.job.id) == ["parked"]
+    assert records.where(waiting.job.id) == ["waiting"]
 
 
 def test_the_makers_finish_serves_all_who_wait(records: Records) -> None:
@@ -130,7 +133,7 @@ def test_who_waits_for_the_last_stage_looks_at_its_result_by_itself_and_ends_wit
         records.finish(job_id, until=STAGES[-2])
     claims = [records.claim(job_id, STAGES[-1]) for job_id in jobs]
     wishes = [acquire_result(records, claim, stage=STAGES[-1]) for claim in claims]
-    assert wishes == [ResultClaim.MAKE, ResultClaim.PARKED, ResultClaim.PARKED]
+    assert wishes == [ResultClaim.MAKE, ResultClaim.WAIT, ResultClaim.WAIT]
     finish(records, claims[0], stage=STAGES[-1])
     assert rung(records) == jobs[1:]
     for job_id in jobs[1:]:
@@ -163,21 +166,21 @@ def test_an_outage_pauses_those_who_wait_and_fails_them_when_it_lasts(records: R
     maker, waiting = maker_and_waiting(records)
     assert records.jobs.retry(maker.job.id, maker.attempt, OUTAGE, tries=1) is Report.DONE
     # The next in line comes back with the maker, whichever is first makes it.
-    assert [records.where(claim.job.id) for claim in (maker, *waiting)] == [["later"], ["later"], ["parked"]]
-    records.make_older("later", maker.job.id, 10.0)
+    assert [records.where(claim.job.id) for claim in (maker, *waiting)] == [["delayed"], ["delayed"], ["waiting"]]
+    records.make_older("delayed", maker.job.id, 10.0)
     assert rung(records) == [maker.job.id]
     again = records.claim(maker.job.id)
     assert acquire_result(records, again) is ResultClaim.MAKE
     assert records.jobs.retry(maker.job.id, again.attempt, OUTAGE, tries=1) is Report.FAILED
     assert job_of(records, waiting[1]).error == OUTAGE
-    assert records.where(waiting[0].job.id) == ["later"]
+    assert records.where(waiting[0].job.id) == ["delayed"]
 
 
 @pytest.mark.parametrize("how", ["lost", "silent", "drained"])
 def test_a_maker_that_loses_its_lease_calls_the_next_one(records: Records, how: str) -> None:
     maker, waiting = maker_and_waiting(records)
     if how == "lost":
-        assert records.fleet.lose(maker.job.id, "worker")
+        assert records.fleet.lose_lease(maker.job.id, "worker")
     elif how == "silent":
         records.run_out(maker.job.id)
         assert records.fleet.reap([]).lost == (maker.job.id,)
@@ -186,15 +189,15 @@ def test_a_maker_that_loses_its_lease_calls_the_next_one(records: Records, how: 
     assert rung(records) == [maker.job.id, waiting[0].job.id]
     # Whoever is there first makes it; the other one waits again.
     assert acquire_result(records, records.claim(waiting[0].job.id)) is ResultClaim.MAKE
-    assert acquire_result(records, records.claim(maker.job.id)) is ResultClaim.PARKED
-    assert records.where(waiting[1].job.id) == ["parked"]
+    assert acquire_result(records, records.claim(maker.job.id)) is ResultClaim.WAIT
+    assert records.where(waiting[1].job.id) == ["waiting"]
 
 
 def test_a_maker_that_was_taken_back_passes_the_work_on(records: Records) -> None:
     maker, waiting = maker_and_waiting(records)
     records.cancel(maker.job.id)
     assert acquire_result(records, maker) is ResultClaim.CANCELED
-    records.jobs.canceled(maker.job.id, maker.attempt)
+    records.jobs.end_canceled(maker.job.id, maker.attempt)
     assert rung(records) == [waiting[0].job.id]
 
 
@@ -209,7 +212,7 @@ def test_what_a_canceled_maker_had_finished_is_for_those_who_wait(records: Recor
 def test_a_job_that_was_called_and_taken_back_calls_the_next(records: Records) -> None:
     maker, waiting = maker_and_waiting(records)
     records.cancel(maker.job.id)
-    records.jobs.canceled(maker.job.id, maker.attempt)
+    records.jobs.end_canceled(maker.job.id, maker.attempt)
     records.cancel(waiting[0].job.id)
     assert rung(records) == [waiting[1].job.id]
     records.cancel(waiting[1].job.id)
@@ -231,8 +234,8 @@ def test_a_maker_whose_workers_die_too_often_fails_all_who_wait(records: Records
     for loss in range(records.settings.max_losses):
         assert acquire_result(records, maker) is ResultClaim.MAKE
         waiting = claimed(records)
-        assert acquire_result(records, waiting) is ResultClaim.PARKED
-        records.fleet.lose(maker.job.id, "worker")
+        assert acquire_result(records, waiting) is ResultClaim.WAIT
+        records.fleet.lose_lease(maker.job.id, "worker")
         if loss < records.settings.max_losses - 1:
             records.cancel(waiting.job.id)
             maker = records.claim(maker.job.id)
@@ -245,10 +248,10 @@ def test_a_person_is_called_before_a_batch(records: Records) -> None:
     maker = claimed(records, lane="batch")
     acquire_result(records, maker)
     batch, person = claimed(records, lane="batch"), claimed(records)
-    assert (acquire_result(records, batch), acquire_result(records, person)) == (ResultClaim.PARKED, ResultClaim.PARKED)
+    assert (acquire_result(records, batch), acquire_result(records, person)) == (ResultClaim.WAIT, ResultClaim.WAIT)
     records.jobs.release(maker.job.id, maker.attempt)
     assert records.where(person.job.id) == ["ready"]
-    assert records.where(batch.job.id) == ["parked"]
+    assert records.where(batch.job.id) == ["waiting"]
 
 
 def test_who_looked_just_before_the_end_looks_again_and_then_makes_it(records: Records) -> None:
@@ -257,7 +260,7 @@ def test_who_looked_just_before_the_end_looks_again_and_then_makes_it(records: R
     late = claimed(records)
     assert acquire_result(records, late) is ResultClaim.MADE
     # Somebody has deleted it since.
-    assert acquire_result(records, late, looked=True) is ResultClaim.MAKE
+    assert acquire_result(records, late, again=True) is ResultClaim.MAKE
 
 
 def test_a_result_that_was_found_serves_those_who_wait_for_it(records: Records) -> None:
@@ -272,7 +275,7 @@ def test_a_part_that_two_results_share_is_made_once(records: Records) -> None:
     maker = claimed(records)
     assert acquire_result(records, maker, "one", "two") is ResultClaim.MAKE
     other = claimed(records)
-    assert acquire_result(records, other, "two", "three", digest="e" * 64) is ResultClaim.PARKED
+    assert acquire_result(records, other, "two", "three", digest="e" * 64) is ResultClaim.WAIT
     # A part alone is not the other's stage: it looks itself.
     finish(records, maker)
     assert job_of(records, other).outputs == {}
@@ -286,7 +289,7 @@ def test_a_part_whose_maker_fails_is_made_by_the_next(records: Records) -> None:
     acquire_result(records, maker, "one", "two")
     others = [claimed(records) for _ in range(2)]
     for number, claim in enumerate(others):
-        assert acquire_result(records, claim, "two", digest=f"{number}" * 64) is ResultClaim.PARKED
+        assert acquire_result(records, claim, "two", digest=f"{number}" * 64) is ResultClaim.WAIT
     records.jobs.fail(maker.job.id, maker.attempt, FAILURE)
     assert rung(records) == [others[0].job.id]
     assert job_of(records, others[1]).status == "queued"
@@ -295,7 +298,7 @@ def test_a_part_whose_maker_fails_is_made_by_the_next(records: Records) -> None:
 def test_a_turn_that_was_spent_waiting_is_given_back(records: Records) -> None:
     maker = claimed(records)
     acquire_result(records, maker)
-    key = f"{records.settings.key_prefix}:turns:interactive"
+    key = f"{records.settings.key_prefix}:schedule:interactive"
     waiting = claimed(records)
     records.submit()
     before = float(records.redis.zscore(key, "default") or 0)

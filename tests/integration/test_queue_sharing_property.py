@@ -16,6 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, 
 from shared.job import Failure, Lane
 from shared.settings import Settings
 from shared.stages import STAGES, Stage
+from shared.store.jobs.finished import FinishedStage
 from shared.store.queue.values import Claim, ClaimRejected, ResultClaim
 from tests.support.queue_records import Records
 
@@ -89,11 +90,11 @@ class Sharing(RuleBasedStateMachine):
         if not isinstance(claim, ClaimRejected):
             self.world.held[job_id] = Held(claim=claim, stage=stage)
 
-    @rule(job_id=jobs, looked=st.booleans())
-    def acquire_result(self, job_id: str, *, looked: bool) -> None:
+    @rule(job_id=jobs, again=st.booleans())
+    def acquire_result(self, job_id: str, *, again: bool) -> None:
         held = self.world.held.get(job_id)
         if held is not None and held.makes is None:
-            self._want(job_id, held, looked=looked)
+            self._want(job_id, held, again=again)
 
     @rule(job_id=jobs)
     def work(self, job_id: str) -> None:
@@ -112,12 +113,12 @@ class Sharing(RuleBasedStateMachine):
         elif word == "release":
             jobs.release(job_id, attempt)
         else:
-            jobs.canceled(job_id, attempt)
+            jobs.end_canceled(job_id, attempt)
         del self.world.held[job_id]
 
     @rule(job_id=jobs)
     def lose_the_child(self, job_id: str) -> None:
-        if self.mine.fleet.lose(job_id, "w"):
+        if self.mine.fleet.lose_lease(job_id, "w"):
             self.world.held.pop(job_id, None)
 
     @rule(job_id=jobs)
@@ -139,17 +140,17 @@ class Sharing(RuleBasedStateMachine):
             assert len(places) == (0 if over else 1), places
             fields = self.mine.fields(job_id)
             if over:
-                assert not {"makes", "waits"} & fields.keys()
-            if places != ["parked"]:
+                assert not {"owns", "waits"} & fields.keys()
+            if places != ["waiting"]:
                 continue
             result = fields["waits"]
-            assert self.mine.redis.zscore(f"{prefix}:waiters:{result}", job_id) is not None
-            maker = self.mine.redis.get(f"{prefix}:maker:{result}")
+            assert self.mine.redis.zscore(f"{prefix}:followers:{result}", job_id) is not None
+            maker = self.mine.redis.get(f"{prefix}:owner:{result}")
             assert maker is not None
-            makes = self.mine.fields(str(maker)).get("makes", "").split("\n")
+            makes = self.mine.fields(str(maker)).get("owns", "").split("\n")
             waits = self.mine.fields(str(maker)).get("waits")
             where = self.mine.where(str(maker))
-            assert (where == ["leases"] and result in makes) or (where not in ([], ["parked"]) and waits == result)
+            assert (where == ["leases"] and result in makes) or (where not in ([], ["waiting"]) and waits == result)
 
     @invariant()
     def each_result_has_one_maker(self) -> None:
@@ -157,7 +158,7 @@ class Sharing(RuleBasedStateMachine):
             result
             for job_id in self.world.needs
             if self.mine.where(job_id) == ["leases"]
-            for result in self.mine.fields(job_id).get("makes", "").split("\n")
+            for result in self.mine.fields(job_id).get("owns", "").split("\n")
             if result
         ]
         assert len(making) == len(set(making))
@@ -166,7 +167,7 @@ class Sharing(RuleBasedStateMachine):
         letter, parts = self.world.needs[job_id]
         return f"default/{stage.value}/{letter}", [f"default/{part}" for part in parts if stage is Stage.IDENTIFY]
 
-    def _want(self, job_id: str, held: Held, *, looked: bool) -> None:
+    def _want(self, job_id: str, held: Held, *, again: bool) -> None:
         whole, parts = self._names(job_id, held.stage)
         if whole in self.world.stored:
             held.makes = ()
@@ -179,7 +180,7 @@ class Sharing(RuleBasedStateMachine):
             stage=held.stage,
             digest=self.world.needs[job_id][0],
             parts=[part.removeprefix("default/") for part in missing],
-            looked=looked,
+            again=again,
         )
         if wish is ResultClaim.MAKE:
             held.makes = (whole, *missing)
@@ -187,7 +188,7 @@ class Sharing(RuleBasedStateMachine):
             assert self.world.stored & {whole, *missing}
         else:
             if wish is ResultClaim.CANCELED:
-                self.mine.jobs.canceled(job_id, held.claim.attempt)
+                self.mine.jobs.end_canceled(job_id, held.claim.attempt)
             del self.world.held[job_id]
 
     def _finish(self, job_id: str) -> None:
@@ -199,17 +200,19 @@ class Sharing(RuleBasedStateMachine):
         self.mine.jobs.finish(
             job_id,
             held.claim.attempt,
-            held.stage,
-            digest=self.world.needs[job_id][0],
-            seconds=0.1,
-            picture="picture" if held.stage is STAGES[-1] else None,
-            reused=not held.makes,
+            FinishedStage(
+                stage=held.stage,
+                digest=self.world.needs[job_id][0],
+                seconds=0.1,
+                picture="picture" if held.stage is STAGES[-1] else None,
+                reused=not held.makes,
+            ),
         )
         del self.world.held[job_id]
 
     def _end_the_pause(self, job_id: str) -> None:
-        if self.mine.where(job_id) == ["later"]:
-            self.mine.make_older("later", job_id, 100.0)
+        if self.mine.where(job_id) == ["delayed"]:
+            self.mine.make_older("delayed", job_id, 100.0)
 
     def _play_to_the_end(self) -> None:
         """Workers that work: every job ends, and what is made is made once."""
@@ -227,7 +230,7 @@ class Sharing(RuleBasedStateMachine):
             for ring in self.mine.fleet.dispatch("test", PLACES) or []:
                 self._answer(ring.job_id)
             for job_id in left:
-                if self.mine.where(job_id) == ["flight"]:
+                if self.mine.where(job_id) == ["dispatched"]:
                     self._answer(job_id)
             for job_id, held in list(self.world.held.items()):
                 made.extend(held.makes or ())
@@ -240,7 +243,7 @@ class Sharing(RuleBasedStateMachine):
         self.claim(job_id)
         held = self.world.held.get(job_id)
         if held is not None and held.makes is None:
-            self._want(job_id, held, looked=True)
+            self._want(job_id, held, again=True)
 
 
 @pytest.mark.timeout(600)

@@ -38,7 +38,7 @@ def state(settings: Settings, tenant: str) -> dict[Lane, LaneState]:
 
 def worker(records: Records, slots: int) -> None:
     records.fleet.heartbeat(WorkerStatus(name="worker", role="generation", slots=slots, bundle="mini"))
-    records.fleet.set_ready("worker", ready=True)
+    records.fleet.report_readiness("worker", ready=True)
 
 
 def test_of_others_a_tenant_sees_only_how_long_they_take(records: Records, settings: Settings) -> None:
@@ -85,7 +85,7 @@ def test_pictures_a_minute_are_counted_for_their_tenant_and_fade(records: Record
     records.finish(records.submit(tenant="mine"), until=Stage.DETECT)
     assert state(settings, "mine")["interactive"].pictures_per_min == pytest.approx(6, rel=0.1)
     assert state(settings, "theirs")["interactive"].pictures_per_min == 0
-    key = f"{settings.key_prefix}:pace:interactive"
+    key = f"{settings.key_prefix}:throughput:interactive"
     rate, at = str(records.redis.hget(key, "mine")).split()
     records.redis.hset(key, "mine", f"{rate} {float(at) - 120}")
     assert state(settings, "mine")["interactive"].pictures_per_min < 1

@@ -157,7 +157,7 @@ def test_what_waits_is_still_counted_when_everybody_stands_aside(records: Record
 def test_a_cap_makes_the_wait_longer(records: Records) -> None:
     facts = WorkerStatus(name="generation@test", role="generation", slots=4, bundle="mini", ready=False)
     records.fleet.heartbeat(facts)
-    records.fleet.set_ready(facts.name, ready=True)
+    records.fleet.report_readiness(facts.name, ready=True)
     records.redis.set(f"{records.settings.key_prefix}:speed", encode_units(1))
     mine = [records.submit(tenant="capped") for _ in range(4)]
     without = records.ask(lambda store: store.queue_place(mine[-1]))

@@ -11,6 +11,7 @@ from shared.settings import Settings
 from shared.stages import SEEDED_STAGES, STAGES, Stage
 from shared.store.connection import connect_async
 from shared.store.jobs.erasure import Erasures, Remaining
+from shared.store.jobs.finished import FinishedStage
 from shared.store.queue.values import Report
 from shared.verification import ConceptRegion, Try, Verification, VerifiedFace
 from tests.support.queue_records import Records
@@ -49,14 +50,16 @@ def draw(records: Records, job_id: str, tries: list[Try], *, again: bool) -> lis
             ending = records.jobs.finish(
                 job_id,
                 claim.attempt,
-                stage,
-                digest=newest.outputs[stage.value],
-                seconds=0.5,
-                regions=newest.regions if stage is Stage.DETECT else (),
-                picture=newest.picture if last else None,
-                verification=newest.verification if last else None,
-                tries=tries if last else (),
-                again=again and last,
+                FinishedStage(
+                    stage=stage,
+                    digest=newest.outputs[stage.value],
+                    seconds=0.5,
+                    regions=newest.regions if stage is Stage.DETECT else (),
+                    picture=newest.picture if last else None,
+                    verification=newest.verification if last else None,
+                    tries=tries if last else (),
+                    try_again=again and last,
+                ),
             )
             endings.append(ending)
     return endings
@@ -96,7 +99,7 @@ def test_the_best_try_is_kept_and_all_of_them_count_and_are_erased(records: Reco
 
     async def left() -> Remaining:
         async with connect_async(settings) as redis:
-            return await Erasures(redis, settings).left(job_id)
+            return await Erasures(redis, settings).remaining(job_id)
 
     assert set(asyncio.run(left()).results) == {pair for one in tries for pair in one.outputs.items()}
 
@@ -109,7 +112,9 @@ def test_a_job_taken_back_is_not_drawn_again(records: Records) -> None:
     records.cancel(job_id)
     newest = drawn(0, 0.3)
     ending = records.jobs.finish(
-        job_id, claim.attempt, STAGES[-1], digest="d", seconds=0.5, picture="p", tries=[newest], again=True
+        job_id,
+        claim.attempt,
+        FinishedStage(stage=STAGES[-1], digest="d", seconds=0.5, picture="p", tries=[newest], try_again=True),
     )
     assert ending is Report.CANCELED
     assert records.where(job_id) == []

@@ -10,6 +10,7 @@ from shared.errors import NoFace
 from shared.job import Failure, Job
 from shared.settings import Settings
 from shared.stages import STAGES, Stage
+from shared.store.jobs.finished import FinishedStage
 from shared.store.queue.values import Claim, ClaimRejected, Report, ResultClaim
 from shared.verification import ConceptRegion, PhotoFaces
 from tests.support.queue_records import Records
@@ -32,12 +33,14 @@ def finish(records: Records, claim: Claim, stage: Stage) -> Report:
     return records.jobs.finish(
         claim.job.id,
         claim.attempt,
-        stage,
-        digest=f"d-{stage}",
-        seconds=0.5,
-        picture="picture.png" if stage in (Stage.PERSONALIZE, Stage.VERIFY) else None,
-        faces=FACES if stage is Stage.IDENTIFY else (),
-        regions=REGIONS if stage is Stage.DETECT else (),
+        FinishedStage(
+            stage=stage,
+            digest=f"d-{stage}",
+            seconds=0.5,
+            picture="picture.png" if stage in (Stage.PERSONALIZE, Stage.VERIFY) else None,
+            faces=FACES if stage is Stage.IDENTIFY else (),
+            regions=REGIONS if stage is Stage.DETECT else (),
+        ),
     )
 
 
@@ -64,7 +67,7 @@ def test_a_job_succeeds_after_the_stage_that_it_asked_for(records: Records, unti
         assert records.jobs.claim(job_id, stage, worker="late", token="t") is ClaimRejected.OVER
     # A preview is no picture, and says nothing of how fast pictures are drawn.
     prefix = records.settings.key_prefix
-    assert records.redis.exists(f"{prefix}:speed", f"{prefix}:pace:interactive") == (2 if has_picture else 0)
+    assert records.redis.exists(f"{prefix}:speed", f"{prefix}:throughput:interactive") == (2 if has_picture else 0)
 
 
 @pytest.mark.parametrize("early", ["maker", "waiting"])
@@ -77,14 +80,14 @@ def test_each_of_those_who_share_a_stage_ends_or_goes_on_by_its_own_wish(records
         records.jobs.acquire_result(one.job.id, one.attempt, worker="worker", stage=Stage.IDENTIFY, digest="d-identify")
         for one in claims
     ]
-    assert wished == [ResultClaim.MAKE, ResultClaim.PARKED]
+    assert wished == [ResultClaim.MAKE, ResultClaim.WAIT]
     assert finish(records, claims[0], Stage.IDENTIFY) is Report.DONE
     found = dict(zip(ends, map(records.jobs.get, jobs), strict=True))
     assert {job.faces for job in found.values()} == {FACES}
     assert found.pop(early).status == "succeeded"
     (other,) = found.values()
     assert (other.done, other.stage) == (False, Stage.RENDER)
-    assert records.where(other.id) == ["flight" if early == "waiting" else "ready"]
+    assert records.where(other.id) == ["dispatched" if early == "waiting" else "ready"]
 
 
 def test_who_fails_for_a_photo_without_a_face_and_who_waited_for_it_know_what_the_others_show(records: Records) -> None:

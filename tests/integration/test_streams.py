@@ -20,6 +20,7 @@ from shared.settings import Settings
 from shared.stages import STAGES, Stage
 from shared.store import keys
 from shared.store.connection import connect
+from shared.store.jobs.finished import FinishedStage
 from shared.store.jobs.leases import JobStore
 from shared.store.queue.dispatch import QueueStore
 from shared.store.queue.values import Renewal, Report
@@ -203,14 +204,14 @@ def test_a_picture_is_shown_as_it_emerges_to_whoever_asked(server: ApiServer) ->
             expected = {"template": f"{path}/template", "masks": f"{path}/masks", "picture": None}
             assert first["previews"] == expected
             deadline = time.monotonic() + _PATIENCE_S
-            while store.renew(job_id, attempt, worker="test") is not Renewal.SHOW:
+            while store.renew(job_id, attempt, worker="test") is not Renewal.PREVIEW:
                 assert time.monotonic() < deadline
-            store.show(job_id, attempt, step=7, jpeg=b"\xff\xd8 a picture")
+            store.put_preview(job_id, attempt, step=7, jpeg=b"\xff\xd8 a picture")
             shown = stream.until(lambda event: bool(event["previews"]["picture"]))
             assert shown["previews"]["picture"] == f"{path}/picture?step=7"
             answer = client.get(shown["previews"]["picture"])
             assert (answer.content, answer.headers["content-type"]) == (b"\xff\xd8 a picture", "image/jpeg")
-            assert store.show(job_id, attempt - 1, step=9, jpeg=b"late") is Report.LOST
+            assert store.put_preview(job_id, attempt - 1, step=9, jpeg=b"late") is Report.LOST
             finish(server, store, job_id, attempt)
             last = stream.until(lambda event: bool(event["done"]))
             assert last["previews"]["picture"] == f"{path}/picture"
@@ -221,13 +222,13 @@ def test_a_picture_is_shown_as_it_emerges_to_whoever_asked(server: ApiServer) ->
         # Nothing is left of what was shown.
         assert not redis.exists(keys.preview_key(server.settings.key_prefix, job_id))
         fields: Any = redis.hgetall(keys.job_key(server.settings.key_prefix, job_id))
-        assert not {"show", "shown"} & set(fields)
+        assert not {"preview_until", "preview_step"} & set(fields)
 
 
 def finish(server: ApiServer, store: JobStore, job_id: str, attempt: int) -> None:
     picture = f"jobs/{job_id}/picture.png"
     BlobStore(server.settings).put(picture, png_bytes(), "image/png")
-    store.finish(job_id, attempt, STAGES[-1], digest="d", seconds=0.5, picture=picture)
+    store.finish(job_id, attempt, FinishedStage(stage=STAGES[-1], digest="d", seconds=0.5, picture=picture))
 
 
 def test_a_flag_that_is_none_is_refused(server: ApiServer) -> None:

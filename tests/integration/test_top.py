@@ -52,7 +52,7 @@ def fleet(records: Records) -> str:
             if name == DRAWS
             else None
         )
-        records.fleet.set_ready(name, ready=not reason, reason=reason, gauge=gauge)
+        records.fleet.report_readiness(name, ready=not reason, reason=reason, device=gauge)
     for key in records.redis.scan_iter(f"{records.settings.key_prefix}:leases:*"):
         records.redis.delete(key)
     job = records.submit(tenant="ours")

@@ -83,7 +83,7 @@ def test_a_webhook_hears_only_what_it_asked_for(records: WebhookRecords) -> None
 def test_a_tenant_without_webhooks_leaves_nothing_behind(records: WebhookRecords) -> None:
     records.finish_a_job()
     names = {key.split(":")[1] for key in records.redis.scan_iter(f"{records.settings.key_prefix}:*")}
-    assert not names & {"webhook", "webhooks", "deliveries", "delivery", "due", "posting", "post", "postbell"}
+    assert not names & {"webhook", "webhooks", "deliveries", "delivery", "due", "delivering", "webhook_schedule"}
 
 
 def test_a_message_too_long_to_tell_says_what_to_ask_for(records: WebhookRecords) -> None:
@@ -245,7 +245,7 @@ def test_a_tenants_webhooks_together_leave_room_for_everybody_elses(records: Web
     records.attempt(taken[0])
     assert len(records.collect()) == 1
     holder = records.claimed_delivery(taken[1]).webhook.id
-    held: Any = records.redis.zcard(f"{records.settings.key_prefix}:posting:{holder}")
+    held: Any = records.redis.zcard(f"{records.settings.key_prefix}:delivering:{holder}")
     records.webhooks(lambda store: store.drop("crowd", holder))
     assert len(records.collect()) == held > 1
     # So does one whose holder was lost.

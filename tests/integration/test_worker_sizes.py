@@ -30,7 +30,7 @@ def records(settings: Settings) -> Iterator[Records]:
 def worker(records: Records, name: str, *, max_pixels: int = ROOM, role: str = "all", draining: bool = False) -> None:
     """A worker that is ready, and forgets what was found out about the workers before."""
     records.fleet.heartbeat(WorkerStatus(name=name, role=role, slots=1, bundle="mini", draining=draining))
-    records.fleet.set_ready(name, ready=True, gauge=DeviceStatus(max_pixels=max_pixels))
+    records.fleet.report_readiness(name, ready=True, device=DeviceStatus(max_pixels=max_pixels))
     records.redis.delete(f"{records.settings.key_prefix}:largest")
 
 
@@ -76,7 +76,7 @@ def test_workers_that_draw_nothing_or_go_away_do_not_count(records: Records) -> 
 def test_a_worker_that_still_loads_may_turn_out_to_be_large_enough(records: Records) -> None:
     worker(records, "one")
     records.fleet.heartbeat(WorkerStatus(name="two", role="generation", slots=1, bundle="mini"))
-    records.fleet.set_ready("two", ready=False, reason="loading")
+    records.fleet.report_readiness("two", ready=False, reason="loading")
     assert records.where(records.submit(sampling=LARGE)) == ["ready"]
 
 

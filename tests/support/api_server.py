@@ -19,6 +19,7 @@ from shared.blob_store import BlobStore, stage_key
 from shared.settings import Settings
 from shared.stages import STAGES, Stage
 from shared.store.connection import connect
+from shared.store.jobs.finished import FinishedStage
 from shared.store.jobs.leases import JobStore
 from shared.store.queue.dispatch import QueueStore
 from shared.store.queue.values import WorkerStatus
@@ -62,12 +63,14 @@ class ApiServer:
                 store.finish(
                     job_id,
                     claim.attempt,
-                    stage,
-                    digest=digest,
-                    seconds=0.5,
-                    picture=picture,
-                    faces=[[FACE] * len(one.photos) for one in people] if stage is Stage.IDENTIFY else (),
-                    regions=[REGION] * len(people) if stage is Stage.DETECT else (),
+                    FinishedStage(
+                        stage=stage,
+                        digest=digest,
+                        seconds=0.5,
+                        picture=picture,
+                        faces=[[FACE] * len(one.photos) for one in people] if stage is Stage.IDENTIFY else (),
+                        regions=[REGION] * len(people) if stage is Stage.DETECT else (),
+                    ),
                 )
 
     def announce_workers(self, *, ready: bool = True, reason: str = "") -> None:
@@ -78,7 +81,7 @@ class ApiServer:
                 fleet.heartbeat(
                     WorkerStatus(name=f"{role}@test", role=role, slots=1, bundle=self.settings.bundle, ready=False)
                 )
-                fleet.set_ready(f"{role}@test", ready=ready, reason=reason)
+                fleet.report_readiness(f"{role}@test", ready=ready, reason=reason)
 
 
 @contextmanager

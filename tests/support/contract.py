@@ -1,4 +1,4 @@
-"""Whether an answer is one that the OpenAPI document has: looked at in every test that asks over HTTP."""
+"""Whether an answer is one that the OpenAPI document has: again at in every test that asks over HTTP."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def hosts(count: int) -> Iterator[list[Host]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What the processes of a host asked the world for: names that they looked up, foreign addresses they wrote to."""
+    """What the processes of a host asked the world for: names that they again up, foreign addresses they wrote to."""
 
     file: Path
 

@@ -16,6 +16,7 @@ from shared.settings import Settings
 from shared.stages import STAGES, Stage
 from shared.store import keys
 from shared.store.connection import connect, connect_async
+from shared.store.jobs.finished import FinishedStage
 from shared.store.jobs.leases import JobStore
 from shared.store.jobs.store import AsyncJobStore
 from shared.store.queue.dispatch import QueueStore
@@ -100,7 +101,11 @@ class Records:
         for stage in STAGES[STAGES.index(due) : STAGES.index(until) + 1]:
             claim = self.claim(job_id, stage)
             picture = f"jobs/{job_id}/{claim.attempt}/picture.png" if stage is STAGES[-1] else None
-            self.jobs.finish(job_id, claim.attempt, stage, digest=f"d-{stage.value}", seconds=0.5, picture=picture)
+            self.jobs.finish(
+                job_id,
+                claim.attempt,
+                FinishedStage(stage=stage, digest=f"d-{stage.value}", seconds=0.5, picture=picture),
+            )
         return self.jobs.get(job_id)
 
     def run_out(self, job_id: str) -> None:
@@ -116,14 +121,14 @@ class Records:
     def set_of(self, what: str, lane: Lane = "interactive") -> str:
         """Key of a set: ready (without its tenant), flight, leases or later."""
         prefix = self.settings.key_prefix
-        return f"{prefix}:later" if what == "later" else f"{prefix}:{what}:{lane}"
+        return f"{prefix}:delayed" if what == "delayed" else f"{prefix}:{what}:{lane}"
 
     def where(self, job_id: str, tenant: str = "default") -> list[str]:
         """The sets that hold the job."""
         lanes: tuple[Lane, ...] = ("interactive", "batch")
         names = [f"{self.set_of('ready', lane)}:{tenant}" for lane in lanes]
-        names += [self.set_of(what, lane) for what in ("flight", "leases", "parked") for lane in lanes] + [
-            self.set_of("later")
+        names += [self.set_of(what, lane) for what in ("dispatched", "leases", "waiting") for lane in lanes] + [
+            self.set_of("delayed")
         ]
         held = [name for name in names if self.redis.zscore(name, job_id) is not None]
         return [name.removeprefix(f"{self.settings.key_prefix}:").split(":")[0] for name in held]

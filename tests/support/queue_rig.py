@@ -159,7 +159,7 @@ class Rig(Records):
     def is_quiet(self) -> bool:
         """Whether nobody works and nothing waits, in the records and in Celery."""
         prefix = self.settings.key_prefix
-        sets = [f"{prefix}:{what}:{lane}" for what in ("flight", "leases") for lane in ("interactive", "batch")]
+        sets = [f"{prefix}:{what}:{lane}" for what in ("dispatched", "leases") for lane in ("interactive", "batch")]
         celery = [key for key in self.redis.scan_iter(f"{prefix}:celery:{prefix}.*") if self.redis.type(key) == "list"]
         return not any(self.redis.exists(key) for key in [*sets, *celery])
 

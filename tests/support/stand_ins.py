@@ -18,11 +18,11 @@ from shared.store.queue.values import (
     Claim,
     ClaimRejected,
     DispatchedJob,
+    QueueDepth,
     Renewal,
     Report,
     ResultClaim,
     Sweep,
-    Waiting,
 )
 from worker.app import create_app
 from worker.queue.attempts import Attempts
@@ -76,7 +76,7 @@ class Jobs:
             self.progress.append(progress)
         return self.renewal
 
-    def show(self, job_id: str, attempt: int, *, step: int, jpeg: bytes) -> Report:
+    def put_preview(self, job_id: str, attempt: int, *, step: int, jpeg: bytes) -> Report:
         self._say(f"show {step}")
         return Report.DONE
 
@@ -89,7 +89,7 @@ class Jobs:
         self.failure = failure
         return Report.DONE
 
-    def canceled(self, job_id: str, attempt: int) -> Report:
+    def end_canceled(self, job_id: str, attempt: int) -> Report:
         self._say("canceled")
         return Report.DONE
 
@@ -125,7 +125,7 @@ class Parents:
     found: Sweep = field(default_factory=Sweep)
     asked_for: list[int] = field(default_factory=list)
     waited: int = 0
-    counted: list[Waiting] | None = None
+    counted: list[QueueDepth] | None = None
 
     def ready_slots(self) -> int:
         return self.slots
@@ -140,7 +140,7 @@ class Parents:
     def is_turn_to_reap(self) -> bool:
         return self.turn
 
-    def reap(self, waiting: list[Waiting]) -> Sweep:
+    def reap(self, waiting: list[QueueDepth]) -> Sweep:
         self.counted = waiting
         return self.found
 

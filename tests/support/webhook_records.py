@@ -87,12 +87,12 @@ class WebhookRecords(Records):
         ids: Any = self.redis.zrange(f"{prefix}:due:{webhook_id}", 0, -1)
         for delivery_id in ids:
             self.redis.zadd(f"{prefix}:due:{webhook_id}", {delivery_id: 1})
-        self.redis.zadd(f"{prefix}:post", {webhook_id: 1})
+        self.redis.zadd(f"{prefix}:webhook_schedule", {webhook_id: 1})
 
     def end_leases(self, webhook_id: str) -> None:
         """Time passes: whoever makes the webhook's deliveries has been silent for too long."""
         prefix = self.settings.key_prefix
-        ids: Any = self.redis.zrange(f"{prefix}:posting:{webhook_id}", 0, -1)
+        ids: Any = self.redis.zrange(f"{prefix}:delivering:{webhook_id}", 0, -1)
         for delivery_id in ids:
-            self.redis.zadd(f"{prefix}:posting:{webhook_id}", {delivery_id: 1})
-        self.redis.zadd(f"{prefix}:post", {webhook_id: 1})
+            self.redis.zadd(f"{prefix}:delivering:{webhook_id}", {delivery_id: 1})
+        self.redis.zadd(f"{prefix}:webhook_schedule", {webhook_id: 1})

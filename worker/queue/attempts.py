@@ -53,7 +53,7 @@ class Attempts:
         if self._settings.traces_url:
             from shared.telemetry.spans import Spans  # noqa: PLC0415 - costs nothing where traces are off
 
-            self._spans = Spans(self._settings, room=f"worker-{self._settings.role}")
+            self._spans = Spans(self._settings, service=f"worker-{self._settings.role}")
 
     def close(self) -> None:
         """Sends what is left."""

@@ -52,7 +52,7 @@ class BatchFeeder:
 
     def tick(self, stop: threading.Event) -> None:
         """Takes every batch as far as it goes now, then waits for the bell. Raises TransientError."""
-        if not self._batches.lead(self._name):
+        if not self._batches.acquire_lock(self._name):
             self._forget(set())
             stop.wait(self._settings.dispatch_every_s)
             return
@@ -60,7 +60,7 @@ class BatchFeeder:
         self._forget({batch.id for batch in batches})
         is_busy = False
         for batch in batches:
-            if stop.is_set() or not self._batches.lead(self._name):
+            if stop.is_set() or not self._batches.acquire_lock(self._name):
                 return
             is_busy |= self.advance(batch)
         stop.wait(_LEAST_PAUSE_S)
@@ -159,7 +159,7 @@ class BatchFeeder:
         chunk = Chunk(log=name, before=count, last=last_name, replaces=bool(tail), name=written, jobs=len(jobs))
         if not self._batches.write(batch, chunk, skip):
             return
-        self._batches.shrink(jobs)
+        self._batches.compact(jobs)
         # A chunk that came too late may be equal to the one that stands, so only a replaced one is taken away.
         if tail and written != last_name:
             chunks.delete([last_name])
@@ -187,7 +187,7 @@ class BatchFeeder:
         return cursor.model_copy(update={"at": at})
 
     def _drop_if_abandoned(self, batch: Batch) -> None:
-        if not self._batches.is_read(batch.id):
+        if not self._batches.has_intake(batch.id):
             log.warning("batch_abandoned", batch=batch.id)
             self._batches.drop(batch.id)
 

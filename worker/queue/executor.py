@@ -131,7 +131,7 @@ class Executor:
         """Says it once, and again whenever Redis has forgotten it: nobody else knows."""
         self._said = Readiness(ready=ready, reason=reason)
         persist(
-            lambda: self._fleet.set_ready(self.name, ready=ready, reason=reason, gauge=self.gauge()),
+            lambda: self._fleet.report_readiness(self.name, ready=ready, reason=reason, device=self.gauge()),
             for_s=float("inf"),
         )
         if not self._reminds.is_alive():
@@ -141,7 +141,7 @@ class Executor:
         while True:
             time.sleep(_REMIND_EVERY_S)
             try:
-                self._fleet.remind(self.name, self._said, self.gauge())
+                self._fleet.restore_readiness(self.name, self._said, self.gauge())
             except RecordsUnavailable as error:
                 log.warning("reminder_not_told", worker=self.name, error=error.message)
             except Exception:

@@ -86,34 +86,34 @@ class Lease:
             if heard and write:
                 self._written_s = now_s
         self._obey()
-        wanted = self._told is Renewal.SHOW and now_s - self._shown_s >= _SHOW_EVERY_S
+        wanted = self._told is Renewal.PREVIEW and now_s - self._shown_s >= _SHOW_EVERY_S
         return partial(self._show, step) if wanted else None
 
     def _show(self, step: int, jpeg: bytes) -> None:
         self._shown_s = time.monotonic()
         try:
-            self._jobs.show(self._job_id, self._attempt, step=step, jpeg=jpeg)
+            self._jobs.put_preview(self._job_id, self._attempt, step=step, jpeg=jpeg)
         except RecordsUnavailable as error:
             # Nobody misses a preview.
             log.warning("preview_not_shown", error=error.message)
 
     def acquire_result(
-        self, stage: Stage, digest: str, parts: Sequence[str] = (), *, looked: bool = False
+        self, stage: Stage, digest: str, parts: Sequence[str] = (), *, again: bool = False
     ) -> ResultClaim:
-        """Whether to make a result that is not stored: MAKE, MADE or PARKED. Raises as on_step does; also a first step.
+        """Whether to make a result that is not stored: MAKE, MADE or WAIT. Raises as on_step does; also a first step.
 
         While Redis is away the work is done unasked: at worst it is done twice.
         """
         self._advanced_s = time.monotonic()
         try:
             wish = self._jobs.acquire_result(
-                self._job_id, self._attempt, worker=self._worker, stage=stage, digest=digest, parts=parts, looked=looked
+                self._job_id, self._attempt, worker=self._worker, stage=stage, digest=digest, parts=parts, again=again
             )
         except RecordsUnavailable as error:
             log.warning("not_asked_who_makes_it", error=error.message)
             return ResultClaim.MAKE
         self._look_at_s = time.monotonic() + _LOOK_EVERY_S
-        if wish not in {ResultClaim.MAKE, ResultClaim.MADE, ResultClaim.PARKED}:
+        if wish not in {ResultClaim.MAKE, ResultClaim.MADE, ResultClaim.WAIT}:
             self._told = Renewal(wish.value)
             self._obey()
         return wish

@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 from shared import broker
 from shared.settings import Settings
 from shared.store.queue.dispatch import QueueStore
-from shared.store.queue.values import Waiting
+from shared.store.queue.values import QueueDepth
 from shared.telemetry.log import get_logger
 from worker.queue.dispatcher import publish
 
@@ -30,11 +30,11 @@ class Reaper:
         found = self._fleet.reap(self._waiting())
         for job_id in found.lost:
             log.warning("lease_ran_out", job_id=job_id)
-        for doorbell in found.rings:
+        for doorbell in found.redispatched:
             log.warning("doorbell_lost", job_id=doorbell.job_id, stage=doorbell.stage.value)
             publish(self._app, self._settings, doorbell)
 
-    def _waiting(self) -> list[Waiting]:
+    def _waiting(self) -> list[QueueDepth]:
         try:
             return broker.messages_waiting(self._app, self._settings)
         except OperationalError as error:

@@ -63,4 +63,4 @@ class StuckDetector:
             return False
         if not any(one.messages and self._settings.role in ("all", one.stage.info.queue) for one in waiting):
             return False
-        return all(work.worker != self._name for work in self._fleet.busy())
+        return all(work.worker != self._name for work in self._fleet.running())

@@ -97,8 +97,8 @@ class Supervisor:
         for thread in self._threads:
             thread.join(timeout=_PAUSE_S + self._settings.dispatch_every_s)
         try:
-            self._fleet.leave(self._name)
-            self._batches.leave(self._name)
+            self._fleet.unregister(self._name)
+            self._batches.release_lock(self._name)
         except TransientError as error:
             log.warning("leave_not_told", error=error.message)
 
@@ -106,10 +106,10 @@ class Supervisor:
         """Gives back at once what a dead child held, counted against the job."""
         if not isinstance(error, WorkerLostError):
             return
-        meters().children_lost.inc()
+        meters().executors_lost.inc()
         log.error("child_died", job_id=job_id, error=str(error))
         try:
-            persist(lambda: self._fleet.lose(job_id, self._name), for_s=_PAUSE_S)
+            persist(lambda: self._fleet.lose_lease(job_id, self._name), for_s=_PAUSE_S)
         except TransientError as outage:
             # The lease runs out instead.
             log.warning("loss_not_told", job_id=job_id, error=outage.message)

@@ -30,6 +30,7 @@ from shared.errors import (
 )
 from shared.job import Failure, Job
 from shared.stages import LAST_STAGE, STAGES, Stage
+from shared.store.jobs.finished import FinishedStage
 from shared.store.queue.values import (
     Claim,
     ClaimRejected,
@@ -112,25 +113,21 @@ def _work(child: Executor, stage: Stage, claim: Claim, told: Attempt) -> Report 
             tries = _tries(claim.job, output)
             again = _again(claim.job, tries)
             seconds = time.perf_counter() - started_s
-            # Inside the lease: as long as Redis is away, nobody else can have been given the job either.
-            ending = persist(
-                lambda: jobs.finish(
-                    job_id,
-                    attempt,
-                    stage,
-                    digest=output.digest,
-                    seconds=seconds,
-                    warnings=output.findings.warnings,
-                    picture=output.picture,
-                    faces=output.findings.faces,
-                    regions=output.findings.regions,
-                    verification=output.findings.verification,
-                    reused=output.reused,
-                    tries=tries,
-                    again=again,
-                ),
-                for_s=child.settings.lease_s,
+            finished = FinishedStage(
+                stage=stage,
+                digest=output.digest,
+                seconds=seconds,
+                warnings=output.findings.warnings,
+                picture=output.picture,
+                faces=output.findings.faces,
+                regions=output.findings.regions,
+                verification=output.findings.verification,
+                reused=output.reused,
+                tries=tries,
+                try_again=again,
             )
+            # Inside the lease: as long as Redis is away, nobody else can have been given the job either.
+            ending = persist(lambda: jobs.finish(job_id, attempt, finished), for_s=child.settings.lease_s)
     except LeaseLost as error:
         told.ended(Report.LOST.value)
         log.warning("lease_lost", attempt=attempt, reason=error.message)
@@ -155,8 +152,8 @@ def _result(stage: Stage, assignment: Assignment, lease: Lease) -> StageOutput |
         found = assignment.find()
         if found is not None:
             return found
-        wish = lease.acquire_result(stage, assignment.digest, assignment.missing(), looked=True)
-    return None if wish is ResultClaim.PARKED else assignment.make(_counted(stage, lease.on_step))
+        wish = lease.acquire_result(stage, assignment.digest, assignment.missing(), again=True)
+    return None if wish is ResultClaim.WAIT else assignment.make(_counted(stage, lease.on_step))
 
 
 def _counted(stage: Stage, on_step: OnStep) -> OnStep:
@@ -197,7 +194,7 @@ def _settle(child: Executor, stage: Stage, claim: Claim, error: Exception, told:
     try:
         if isinstance(error, JobCanceled):
             became = "canceled"
-            ending = persist(lambda: jobs.canceled(job_id, attempt), for_s=child.settings.lease_s)
+            ending = persist(lambda: jobs.end_canceled(job_id, attempt), for_s=child.settings.lease_s)
         elif isinstance(error, WorkerDraining):
             became = "released"
             ending = persist(lambda: jobs.release(job_id, attempt), for_s=child.settings.lease_s)

@@ -11,6 +11,7 @@ import redis
 from shared.batch import Batch, BatchStatus, Cursor, Line, Log, job_id_of
 from shared.job import Job, Status, encode_spec
 from shared.settings import Settings
+from shared.stages import STAGES
 from shared.store import keys, scripts
 from shared.store.batches.record import decode
 from shared.store.connection import RedisValue, redis_errors
@@ -20,7 +21,7 @@ from shared.store.units import encode_units
 _SCRIPTS = ("batches/feed", "batches/stop", "batches/write", "batches/close", "batches/drop", "jobs/compact")
 _LOCK_S = 5.0
 # Redis does nothing else in the meantime.
-_SHRUNK_AT_ONCE = 50
+_COMPACTED_AT_ONCE = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,20 +56,20 @@ class BatchStore:
         self._redis = redis
         self._settings = settings
         self._prefix = settings.key_prefix
-        self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
+        self._scripts = scripts.load(redis, self._prefix, _SCRIPTS)
 
-    def lead(self, name: str) -> bool:
+    def acquire_lock(self, name: str) -> bool:
         """Whether this worker feeds for the whole fleet now. Who hears yes must ask again within some seconds."""
-        key, lock_ms = keys.feed_key(self._prefix), int(_LOCK_S * 1000)
+        key, lock_ms = keys.lock_key(self._prefix, "feed"), int(_LOCK_S * 1000)
         with redis_errors():
             holder = self._redis.set(key, name, nx=True, px=lock_ms, get=True)
             if holder == name:
                 self._redis.set(key, name, px=lock_ms)
         return holder is None or holder == name
 
-    def leave(self, name: str) -> None:
+    def release_lock(self, name: str) -> None:
         """The worker goes: if it was the one that feeds, another may at once."""
-        key = keys.feed_key(self._prefix)
+        key = keys.lock_key(self._prefix, "feed")
         with redis_errors():
             if self._redis.get(key) == name:
                 self._redis.delete(key)
@@ -76,12 +77,12 @@ class BatchStore:
     def wait_for_notification(self, timeout_s: float) -> None:
         """Returns when a batch has changed, or when the time is over."""
         with redis_errors():
-            self._redis.blpop([keys.feedbell_key(self._prefix)], timeout=timeout_s)
+            self._redis.blpop([keys.notify_key(self._prefix, "feed")], timeout=timeout_s)
 
     def unfinished(self) -> list[Batch]:
         """All batches that are not over, the oldest first."""
         with redis_errors():
-            ids: Any = self._redis.zrange(keys.feeding_key(self._prefix), 0, -1)
+            ids: Any = self._redis.zrange(keys.active_batches_key(self._prefix), 0, -1)
             with self._redis.pipeline(transaction=False) as pipe:
                 pipe.time()
                 for batch_id in ids:
@@ -89,28 +90,38 @@ class BatchStore:
                 (seconds, micros), *found = pipe.execute()
             gone = [batch_id for batch_id, fields in zip(ids, found, strict=True) if "tenant" not in fields]
             if gone:
-                self._redis.zrem(keys.feeding_key(self._prefix), *gone)
+                self._redis.zrem(keys.active_batches_key(self._prefix), *gone)
         now_s = seconds + micros / 1e6
         return [decode(one, fields, now_s) for one, fields in zip(ids, found, strict=True) if "tenant" in fields]
 
-    def is_read(self, batch_id: str) -> bool:
+    def has_intake(self, batch_id: str) -> bool:
         """Whether somebody still reads the lines of a batch that is validating."""
         with redis_errors():
             return bool(self._redis.exists(keys.intake_key(self._prefix, batch_id)))
 
     def feed(self, batch: Batch, lines: Sequence[Line], to: Cursor) -> bool:
         """Queues the lines between the batch's cursor and `to`."""
-        words: list[RedisValue] = [batch.cursor.source, batch.cursor.chunk, batch.cursor.at, to.chunk, to.at]
+        rows: list[RedisValue] = []
         for one in lines:
             job_id = job_id_of(batch.id, one.line, batch.round)
-            wishes = record.wishes(one.spec, self._settings)
-            words += [job_id, one.line, one.custom_id, encode_units(record.units(one.spec)), encode_spec(one.spec)]
-            words += [len(wishes), *wishes]
-        return bool(self._run("batches/feed", batch.id, *words))
+            fields = record.request_fields(one.spec, self._settings)
+            rows += [job_id, one.line, one.custom_id, encode_units(record.units(one.spec)), encode_spec(one.spec)]
+            rows += [len(fields), *fields]
+        answer = self._run(
+            "batches/feed",
+            id=batch.id,
+            source=batch.cursor.source,
+            chunk=batch.cursor.chunk,
+            at=batch.cursor.at,
+            next_chunk=to.chunk,
+            next_at=to.at,
+            lines=rows,
+        )
+        return bool(answer)
 
     def stop(self, batch_id: str, why: Literal["canceled", "expired"]) -> None:
         """Queues nothing more and ends the jobs that are open."""
-        self._run("batches/stop", batch_id, "", why, self._settings.job_expiry_s)
+        self._run("batches/stop", id=batch_id, reason=why, expiry_s=self._settings.job_expiry_s, by="")
 
     def ended(self, batch: Batch, log: Log, most: int) -> list[tuple[str, Job | None]]:
         """Jobs that are over and not yet written to this log, in the order of their ends; None for an erased one."""
@@ -136,25 +147,46 @@ class BatchStore:
 
     def write(self, batch: Batch, chunk: Chunk, skip: Skip | None = None) -> bool:
         """Notes that a chunk of a log is written, and the lines in it that were skipped."""
-        words: list[RedisValue] = [chunk.log, chunk.before, chunk.last, int(chunk.replaces), chunk.name, chunk.jobs]
-        if skip is not None:
-            words += [skip.at.chunk, skip.at.at, skip.to.chunk, skip.to.at, skip.status.value, skip.lines]
-        return bool(self._run("batches/write", batch.id, *words))
+        skipped = (
+            {}
+            if skip is None
+            else {
+                "chunk": skip.at.chunk,
+                "at": skip.at.at,
+                "next_chunk": skip.to.chunk,
+                "next_at": skip.to.at,
+                "status": skip.status.value,
+                "lines": skip.lines,
+            }
+        )
+        answer = self._run(
+            "batches/write",
+            id=batch.id,
+            log=chunk.log,
+            before=chunk.before,
+            last=chunk.last,
+            replaces=chunk.replaces,
+            name=chunk.name,
+            jobs=chunk.jobs,
+            **skipped,
+        )
+        return bool(answer)
 
-    def shrink(self, job_ids: Sequence[str]) -> None:
+    def compact(self, job_ids: Sequence[str]) -> None:
         """A log tells of these jobs: of what the batch's lines say, their records keep nothing."""
-        for first in range(0, len(job_ids), _SHRUNK_AT_ONCE):
-            self._run("jobs/compact", *job_ids[first : first + _SHRUNK_AT_ONCE])
+        for first in range(0, len(job_ids), _COMPACTED_AT_ONCE):
+            ids = job_ids[first : first + _COMPACTED_AT_ONCE]
+            self._run("jobs/compact", picture_stage=record.PICTURE_STAGE.value, stages=" ".join(STAGES), ids=ids)
 
     def close(self, batch_id: str) -> BatchStatus | None:
         """Takes one step towards the batch's end if it is due; gives the state then, None without such a batch."""
-        status = self._run("batches/close", batch_id, self._settings.job_expiry_s)
+        status = self._run("batches/close", id=batch_id, expiry_s=self._settings.job_expiry_s)
         return BatchStatus(status) if status else None
 
     def drop(self, batch_id: str) -> None:
         """Forgets a batch whose lines did not all come."""
-        self._run("batches/drop", batch_id)
+        self._run("batches/drop", id=batch_id)
 
-    def _run(self, name: str, *values: RedisValue) -> Any:
+    def _run(self, script: str, **values: Any) -> Any:
         with redis_errors():
-            return self._scripts[name](args=[self._prefix, *values])
+            return self._scripts[script](**values)

@@ -31,7 +31,7 @@ def decode(batch_id: str, fields: Mapping[str, str], now_s: float) -> Batch:
             "saved": number("saved"),
             "stop": fields.get("stop"),
             "round": number("round"),
-            "leaving": "leaving" in fields,
+            "pending_delete": "pending_delete" in fields,
             "cursor": Cursor(
                 source=fields.get("source", ""), chunks=number("chunks"), chunk=number("chunk"), at=number("at")
             ),

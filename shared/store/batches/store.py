@@ -14,11 +14,11 @@ from shared.job import Job, Status
 from shared.settings import Settings
 from shared.store import keys, scripts
 from shared.store.batches.record import decode
-from shared.store.connection import RedisValue, redis_errors
+from shared.store.connection import redis_errors
 from shared.store.jobs import record
 from shared.store.jobs.erasure import Erasing
 from shared.store.jobs.events import EventReader
-from shared.store.tenants.audit import noted_for
+from shared.store.tenants.audit import recorded_by
 from shared.store.tenants.charge import Charge
 from shared.store.units import encode_units
 
@@ -67,14 +67,21 @@ class AsyncBatchStore:
         self._settings = settings
         self._prefix = settings.key_prefix
         self._events = events
-        self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
+        self._scripts = scripts.load(redis, self._prefix, _SCRIPTS)
 
     async def open(self, batch_id: str, *, tenant: str, name: str, expires_after_s: int | None) -> bool:
         """Makes the record of a batch whose lines are about to be read. False when the batch runs already."""
-        made = await self._run("batches/open", batch_id, tenant, name, expires_after_s or "", INTAKE_S)
+        made = await self._run(
+            "batches/open",
+            id=batch_id,
+            tenant=tenant,
+            name=name,
+            expires_after_s=expires_after_s,
+            intake_s=INTAKE_S,
+        )
         return bool(made)
 
-    async def hear(self, batch_id: str) -> bool:
+    async def renew_intake(self, batch_id: str) -> bool:
         """Says that the lines are still being read; False when the batch was given up in the meantime."""
         with redis_errors():
             return bool(await self._redis.set(keys.intake_key(self._prefix, batch_id), 1, ex=INTAKE_S, xx=True))
@@ -96,12 +103,22 @@ class AsyncBatchStore:
         With a receipt the batch counts against the tenant's limits, and only if it runs. Raises RateLimited or
         QuotaExceeded.
         """
-        words: list[RedisValue] = [source, chunks, good, invalid, encode_units(units), *self._counted(charge), *errors]
-        return _noted(await self._run("batches/start", batch_id, *words), charge)
+        answer = await self._run(
+            "batches/start",
+            id=batch_id,
+            source=source,
+            chunks=chunks,
+            good=good,
+            bad=invalid,
+            units=encode_units(units),
+            errors=errors,
+            **self._counted(charge),
+        )
+        return _noted(answer, charge)
 
     async def drop(self, batch_id: str) -> bool:
         """The batch never was. False, and nothing is done, when it runs: then it needs its lines."""
-        return bool(await self._run("batches/drop", batch_id))
+        return bool(await self._run("batches/drop", id=batch_id))
 
     async def get(self, tenant: str, batch_id: str) -> Batch | None:
         """The tenant's batch of this id, or None."""
@@ -164,18 +181,20 @@ class AsyncBatchStore:
         """The batch's record goes; call it when its jobs and its files are gone."""
         logs = get_args(Log)
         of_logs = [name(self._prefix, batch_id, log) for name in (keys.ended_key, keys.log_key) for log in logs]
-        own = [name(self._prefix, batch_id) for name in (keys.batch_key, keys.intake_key, keys.members_key)]
+        own = [name(self._prefix, batch_id) for name in (keys.batch_key, keys.intake_key, keys.open_key)]
         with redis_errors():
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.delete(*own, *of_logs)
-                pipe.zrem(keys.feeding_key(self._prefix), batch_id)
+                pipe.zrem(keys.active_batches_key(self._prefix), batch_id)
                 pipe.zrem(keys.kept_batches_key(self._prefix), batch_id)
                 pipe.zrem(keys.batches_key(self._prefix, tenant), batch_id)
                 await pipe.execute()
 
     async def erase(self, tenant: str, batch_id: str, by: str = "") -> Erasing:
         """The tenant's batch is to go: now that it is over, or as soon as it is; one that runs is taken back."""
-        answer = Erasing(await self._run("batches/erase", batch_id, tenant, noted_for(by, self._settings)))
+        answer = Erasing(
+            await self._run("batches/erase", id=batch_id, tenant=tenant, by=recorded_by(by, self._settings))
+        )
         if answer is Erasing.RUNNING:
             await self._stop(batch_id, tenant)
         return answer
@@ -186,10 +205,10 @@ class AsyncBatchStore:
             seconds, _ = await self._redis.time()
             key = keys.kept_batches_key(self._prefix)
             ids: Any = await self._redis.zrangebyscore(key, "-inf", seconds, start=0, num=most)
-        going = [one for one in ids if await self._run("batches/erase", one, "") == Erasing.OVER]
+        going = [one for one in ids if await self._run("batches/erase", id=one, by="") == Erasing.OVER]
         return await self._read(going)
 
-    async def orphans(self, ids: Sequence[str]) -> set[str]:
+    async def unknown(self, ids: Sequence[str]) -> set[str]:
         """Those of the ids that no batch has."""
         with redis_errors():
             async with self._redis.pipeline(transaction=False) as pipe:
@@ -209,10 +228,21 @@ class AsyncBatchStore:
         With a receipt, lines that were begun count against the tenant's limits. Raises RateLimited or QuotaExceeded,
         and then nothing has changed.
         """
-        counts = [lines.counts.get(status, 0) for status in (Status.FAILED, Status.CANCELED, Status.EXPIRED)]
-        words: list[RedisValue] = [batch.round, lines.source, lines.chunks, *counts, encode_units(lines.units)]
-        words += [*self._counted(charge), *lines.errors]
-        return _noted(await self._run("batches/retry", batch.id, *words), charge)
+        counts = {
+            status.value: lines.counts.get(status, 0) for status in (Status.FAILED, Status.CANCELED, Status.EXPIRED)
+        }
+        answer = await self._run(
+            "batches/retry",
+            id=batch.id,
+            round=batch.round,
+            source=lines.source,
+            chunks=lines.chunks,
+            units=encode_units(lines.units),
+            errors=lines.errors,
+            **counts,
+            **self._counted(charge),
+        )
+        return _noted(answer, charge)
 
     async def names(self, batch: Batch, log: Log) -> list[str]:
         """Names of the chunks of a log."""
@@ -231,7 +261,7 @@ class AsyncBatchStore:
                     for job_id in ids:
                         pipe.hgetall(keys.job_key(self._prefix, job_id))
                     found = await pipe.execute()
-            if not any(record.origin(fields) for fields in found):
+            if not any(record.line_source(fields) for fields in found):
                 jobs = [record.decode(one, fields) for one, fields in zip(ids, found, strict=True) if "spec" in fields]
                 return list(names), jobs
             # Written into the log in between: it has a chunk now that tells of them.
@@ -239,7 +269,7 @@ class AsyncBatchStore:
     async def open_jobs(self, batch: Batch) -> list[OpenJob]:
         """The batch's jobs that are queued or running, in the order of their lines."""
         with redis_errors():
-            ids: Any = await self._redis.smembers(keys.members_key(self._prefix, batch.id))
+            ids: Any = await self._redis.smembers(keys.open_key(self._prefix, batch.id))
             async with self._redis.pipeline(transaction=False) as pipe:
                 for job_id in ids:
                     pipe.hmget(keys.job_key(self._prefix, job_id), "line", "custom", "s")
@@ -251,13 +281,16 @@ class AsyncBatchStore:
         ]
         return sorted(jobs, key=lambda job: job.line)
 
-    def _counted(self, charge: Charge | None) -> tuple[RedisValue, RedisValue]:
+    def _counted(self, charge: Charge | None) -> dict[str, int | str | None]:
         """What a script counts a request as, and who asks."""
-        return ("", "") if charge is None else (charge.requests, noted_for(charge.by, self._settings))
+        if charge is None:
+            return {"requests": None, "by": ""}
+        return {"requests": charge.requests, "by": recorded_by(charge.by, self._settings)}
 
     async def _stop(self, batch_id: str, tenant: str, by: str = "") -> None:
-        asked_by = noted_for(by, self._settings)
-        await self._run("batches/stop", batch_id, tenant, "canceled", self._settings.job_expiry_s, asked_by)
+        asked_by = recorded_by(by, self._settings)
+        expiry_s = self._settings.job_expiry_s
+        await self._run("batches/stop", id=batch_id, tenant=tenant, reason="canceled", expiry_s=expiry_s, by=asked_by)
 
     async def _read(self, ids: Sequence[str]) -> list[Batch]:
         with redis_errors():
@@ -269,19 +302,19 @@ class AsyncBatchStore:
         now_s = seconds + micros / 1e6
         return [decode(one, fields, now_s) for one, fields in zip(ids, found, strict=True) if "tenant" in fields]
 
-    async def _run(self, name: str, *values: RedisValue) -> Any:
+    async def _run(self, script: str, **values: Any) -> Any:
         with redis_errors():
-            return await self._scripts[name](args=[self._prefix, *values])
+            return await self._scripts[script](**values)
 
 
 def _noted(answer: Sequence[Any], charge: Charge | None) -> bool:
     """Whether a script did what it was asked for; the receipt takes down what it counted, and raises as it does."""
     done, *charged = answer
     if charge is not None and charged:
-        charge.note(charged)
+        charge.record(charged)
     return bool(done)
 
 
 def _is_gone(batch: Batch) -> bool:
     """Whether nobody may see the batch any more, because it is being erased."""
-    return batch.leaving and batch.done
+    return batch.pending_delete and batch.done

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import redis.asyncio
 
 from shared.batch import ReadLine
 from shared.settings import Settings
+from shared.stages import Stage
 from shared.store import keys, scripts
-from shared.store.connection import RedisValue, redis_errors
+from shared.store.connection import redis_errors
 from shared.store.jobs import record
-from shared.store.tenants.audit import noted_for
+from shared.store.tenants.audit import recorded_by
 
 _SCRIPTS = (
     "jobs/erase",
-    "photos/release_result",
+    "photos/release_reference",
     "jobs/forget",
     "photos/drop",
     "photos/begin_delete",
@@ -39,7 +40,7 @@ class Erasing(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Remaining:
-    """What a job that is over left. results: (stage, digest) of every stage that it went through."""
+    """What a job that is over remaining. results: (stage, digest) of every stage that it went through."""
 
     job_id: str
     tenant: str
@@ -57,21 +58,21 @@ class Erasures:
         self._read_line = read_line
         self._prefix = settings.key_prefix
         self._settings = settings
-        self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
+        self._scripts = scripts.load(redis, self._prefix, _SCRIPTS)
 
-    async def ask(self, job_id: str, tenant: str, by: str = "") -> Erasing:
+    async def erase_job(self, job_id: str, tenant: str, by: str = "") -> Erasing:
         """The tenant's job is to go: at once, or when its holder has stopped."""
-        return Erasing(await self._run("jobs/erase", job_id, tenant, noted_for(by, self._settings)))
+        return Erasing(await self._run("jobs/erase", id=job_id, tenant=tenant, by=recorded_by(by, self._settings)))
 
     async def due(self, most: int) -> list[Remaining]:
         """Jobs that are over and not to be kept any longer, the longest due first."""
         with redis_errors():
             seconds, microseconds = await self._redis.time()
             until_s = seconds + microseconds / 1e6
-            ids: Any = await self._redis.zrangebyscore(self._key("kept"), "-inf", until_s, start=0, num=most)
-            return [await self.left(job_id) for job_id in ids]
+            ids: Any = await self._redis.zrangebyscore(keys.kept_key(self._prefix), "-inf", until_s, start=0, num=most)
+            return [await self.remaining(job_id) for job_id in ids]
 
-    async def left(self, job_id: str) -> Remaining:
+    async def remaining(self, job_id: str) -> Remaining:
         """What a job left, as its record says."""
         with redis_errors():
             fields: Any = await self._redis.hgetall(keys.job_key(self._prefix, job_id))
@@ -81,122 +82,134 @@ class Erasures:
         results = tuple(dict.fromkeys(found))
         return Remaining(job_id=job_id, tenant=fields.get("tenant", ""), results=results)
 
-    async def unuse(self, left: Remaining, stage: str, digest: str) -> bool:
+    async def release(self, remaining: Remaining, stage: str, digest: str) -> bool:
         """The job lets go of a result. True when nobody else has it: its blobs are to be deleted within a minute."""
-        return bool(await self._run("photos/release_result", left.job_id, left.tenant, stage, digest))
+        return await self._release(remaining.job_id, remaining.tenant, stage, digest)
 
-    async def forget_faces_of(self, left: Remaining, digest: str) -> None:
+    async def forget_faces_of(self, remaining: Remaining, digest: str) -> None:
         """The identify result is gone that the job was the last to have. May raise BlobsUnavailable, too."""
         with redis_errors():
-            fields: Any = await self._redis.hgetall(keys.job_key(self._prefix, left.job_id))
+            fields: Any = await self._redis.hgetall(keys.job_key(self._prefix, remaining.job_id))
         whole = await record.whole(fields, self._read_line)
         if whole is None:
             return
-        spec = record.decode(left.job_id, whole).spec
+        spec = record.decode(remaining.job_id, whole).spec
         photos = {photo for concept in spec.concepts for photo in concept.photos}
         with redis_errors():
             async with self._redis.pipeline(transaction=False) as pipe:
                 for photo in photos:
-                    pipe.srem(keys.faces_key(self._prefix, left.tenant, photo), digest)
+                    pipe.srem(keys.faces_key(self._prefix, remaining.tenant, photo), digest)
                 await pipe.execute()
 
     async def forget(self, job_id: str) -> None:
         """The job is gone; call it when its blobs are."""
-        await self._run("jobs/forget", job_id)
+        await self._run("jobs/forget", id=job_id)
 
     async def drop_photo(self, tenant: str, photo_id: str, by: str = "") -> bool:
         """The photo is to go: from now on nobody may use it. False when there is nothing of it."""
-        asked_by = noted_for(by, self._settings)
-        return bool(await self._run("photos/drop", tenant, photo_id, self._settings.job_expiry_s, asked_by))
+        asked_by = recorded_by(by, self._settings)
+        return bool(
+            await self._run(
+                "photos/drop", tenant=tenant, photo=photo_id, marked_s=self._settings.job_expiry_s, by=asked_by
+            )
+        )
 
-    async def clear(self, tenant: str, photo_id: str) -> bool:
+    async def begin_delete(self, tenant: str, photo_id: str) -> bool:
         """Nobody may use the photo: its bytes are to be deleted within a minute. False when it was uploaded again.
 
         Until `cleared` nobody keeps it anew.
         """
-        return bool(await self._run("photos/begin_delete", tenant, photo_id))
+        return bool(await self._run("photos/begin_delete", tenant=tenant, photo=photo_id))
 
-    async def cleared(self, tenant: str, photo_id: str, *, gone: bool) -> None:
+    async def end_delete(self, tenant: str, photo_id: str, *, deleted: bool) -> None:
         """The photo's bytes are deleted, or that failed."""
-        await self._run("photos/end_delete", tenant, photo_id, 1 if gone else "")
+        await self._run("photos/end_delete", tenant=tenant, photo=photo_id, deleted=deleted)
 
-    async def going(self, most: int) -> list[tuple[str, str]]:
+    async def pending_deletes(self, most: int) -> list[tuple[str, str]]:
         """Some (tenant, photo id) of erased photos whose bytes are still to be deleted."""
-        return await self._some_photos("going", most)
+        return await self._some_photos("pending_delete", most)
 
-    async def fade(self, tenant: str, photo_id: str, most: int) -> list[str]:
+    async def begin_erase_faces(self, tenant: str, photo_id: str, most: int) -> list[str]:
         """Digests of some identify results with faces of an erased photo: they are to be deleted within a minute."""
-        return list(await self._run("photos/begin_erase_faces", tenant, photo_id, most))
+        return list(
+            await self._run(
+                "photos/begin_erase_faces", tenant=tenant, photo=photo_id, stage=Stage.IDENTIFY.value, most=most
+            )
+        )
 
-    async def faded(self, tenant: str, photo_id: str, digests: Sequence[str]) -> bool:
+    async def end_erase_faces(self, tenant: str, photo_id: str, digests: Sequence[str]) -> bool:
         """Those are deleted. True when there are no more."""
-        return bool(await self._run("photos/end_erase_faces", tenant, photo_id, *digests))
+        return bool(await self._run("photos/end_erase_faces", tenant=tenant, photo=photo_id, digests=digests))
 
-    async def fading(self, most: int) -> list[tuple[str, str]]:
+    async def pending_face_deletes(self, most: int) -> list[tuple[str, str]]:
         """Some (tenant, photo id) of erased photos of whose faces some are still to be erased."""
-        return await self._some_photos("fading", most)
+        return await self._some_photos("pending_face_delete", most)
 
-    async def fading_of(self, tenant: str) -> list[str]:
+    async def pending_face_deletes_of(self, tenant: str) -> list[str]:
         """Ids of such photos of one tenant."""
         with redis_errors():
-            names = self._redis.sscan_iter(self._key("fading"), match=f"{tenant}/*", count=_SCANNED_AT_ONCE)
+            names = self._redis.sscan_iter(
+                keys.pending_key(self._prefix, "pending_face_delete"), match=f"{tenant}/*", count=_SCANNED_AT_ONCE
+            )
             found = {str(name).partition("/")[2] async for name in names}
         return sorted(found)
 
-    async def strays(self) -> list[str]:
+    async def orphans(self) -> list[str]:
         """Results (`{tenant}/{stage}/{digest}`) to erase whoever has them."""
         with redis_errors():
-            found: Any = await self._redis.smembers(self._key("strays"))
+            found: Any = await self._redis.smembers(keys.pending_key(self._prefix, "orphans"))
         return sorted(found)
 
-    async def forget_stray(self, result: str) -> None:
+    async def forget_orphan(self, result: str) -> None:
         """The stray is gone."""
         with redis_errors():
-            await self._redis.srem(self._key("strays"), result)
+            await self._redis.srem(keys.pending_key(self._prefix, "orphans"), result)
 
-    async def lone(self, results: Sequence[str]) -> list[str]:
+    async def unreferenced(self, results: Sequence[str]) -> list[str]:
         """Those of the results (`{tenant}/{stage}/{digest}`) that no job has."""
-        known = await self._known([keys.uses_key(self._prefix, result) for result in results])
+        known = await self._known([keys.references_key(self._prefix, result) for result in results])
         return [one for one, is_known in zip(results, known, strict=True) if not is_known]
 
-    async def abandon(self, result: str) -> bool:
+    async def release_unreferenced(self, result: str) -> bool:
         """True when no job has the result: its blobs are to be deleted within a minute."""
-        return bool(await self._run("photos/release_result", "", *result.split("/")))
+        return await self._release("", *result.split("/"))
 
-    async def unknown(self, photos: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    async def unknown_photos(self, photos: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """Those of the photos (tenant, id) that nobody may use."""
         known = await self._known([keys.photo_key(self._prefix, tenant, photo_id) for tenant, photo_id in photos])
         return [one for one, is_known in zip(photos, known, strict=True) if not is_known]
 
-    async def there(self, job_ids: Sequence[str]) -> list[str]:
+    async def existing(self, job_ids: Sequence[str]) -> list[str]:
         """Those of the ids that a job has."""
         known = await self._known([keys.job_key(self._prefix, job_id) for job_id in job_ids])
         return [job_id for job_id, is_known in zip(job_ids, known, strict=True) if is_known]
 
-    async def leave(self, tenant: str) -> None:
+    async def begin_erase_tenant(self, tenant: str) -> None:
         """All that the tenant has is to go."""
         with redis_errors():
             seconds, _ = await self._redis.time()
-            await self._redis.zadd(self._key("leaving"), {tenant: seconds}, nx=True)
+            await self._redis.zadd(keys.pending_key(self._prefix, "pending_tenants"), {tenant: seconds}, nx=True)
 
-    async def leaving(self) -> list[str]:
+    async def pending_tenants(self) -> list[str]:
         """Tenants of which all is to go."""
         with redis_errors():
-            found: Any = await self._redis.zrange(self._key("leaving"), 0, -1)
+            found: Any = await self._redis.zrange(keys.pending_key(self._prefix, "pending_tenants"), 0, -1)
         return list(found)
 
-    async def left_for_good(self, tenant: str) -> None:
+    async def end_erase_tenant(self, tenant: str) -> None:
         """Nothing is left of the tenant but its keys and limits, which are the operator's, and who did what."""
         with redis_errors():
-            async for name in self._redis.scan_iter(self._key(f"answer:{tenant}:*"), count=_SCANNED_AT_ONCE):
+            async for name in self._redis.scan_iter(
+                keys.responses_pattern(self._prefix, tenant), count=_SCANNED_AT_ONCE
+            ):
                 await self._redis.delete(name)
-            await self._redis.delete(self._key(f"jobs:{tenant}"), keys.consents_key(self._prefix, tenant))
-            await self._redis.zrem(self._key("leaving"), tenant)
+            await self._redis.delete(keys.jobs_key(self._prefix, tenant), keys.consents_key(self._prefix, tenant))
+            await self._redis.zrem(keys.pending_key(self._prefix, "pending_tenants"), tenant)
 
     async def jobs_of(self, tenant: str) -> list[str]:
         """Ids of all jobs of the tenant, those of batches too. Looks at every record there is."""
         found: list[str] = []
-        start = self._key("job:")
+        start = keys.job_key(self._prefix, "")
         names: Any
         with redis_errors():
             cursor = 0
@@ -210,10 +223,16 @@ class Erasures:
                 if cursor == 0:
                     return found
 
-    async def take_turn(self, what: str, every_s: float) -> bool:
+    async def take_lock(self, what: Literal["erase", "collect"], every_s: float) -> bool:
         """Whether nobody has done this for so long; whoever hears yes must do it now."""
         with redis_errors():
-            return bool(await self._redis.set(self._key(what), 1, nx=True, px=max(1, int(every_s * 900))))
+            return bool(
+                await self._redis.set(keys.lock_key(self._prefix, what), 1, nx=True, px=max(1, int(every_s * 900)))
+            )
+
+    async def _release(self, job_id: str, tenant: str, stage: str, digest: str) -> bool:
+        answer = await self._run("photos/release_reference", id=job_id, tenant=tenant, stage=stage, digest=digest)
+        return bool(answer)
 
     async def _known(self, names: Sequence[str]) -> list[bool]:
         """Of each key whether it is there."""
@@ -223,14 +242,11 @@ class Erasures:
                     pipe.exists(name)
                 return [bool(found) for found in await pipe.execute()]
 
-    async def _some_photos(self, name: str, most: int) -> list[tuple[str, str]]:
+    async def _some_photos(self, name: keys.Pending, most: int) -> list[tuple[str, str]]:
         with redis_errors():
-            found: Any = await self._redis.srandmember(self._key(name), most)
+            found: Any = await self._redis.srandmember(keys.pending_key(self._prefix, name), most)
         return [(tenant, photo_id) for tenant, _, photo_id in (one.partition("/") for one in found)]
 
-    def _key(self, name: str) -> str:
-        return f"{self._prefix}:{name}"
-
-    async def _run(self, name: str, *values: RedisValue) -> Any:
+    async def _run(self, script: str, **values: Any) -> Any:
         with redis_errors():
-            return await self._scripts[name](args=[self._prefix, *values])
+            return await self._scripts[script](**values)

@@ -104,7 +104,7 @@ async def go_on(work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except Exception:
-            log.exception("task_broke")
+            log.exception("background_task_failed")
         await asyncio.sleep(_PAUSE_S)
 
 

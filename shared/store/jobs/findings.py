@@ -14,9 +14,9 @@ _FACES = tuple(tuple(f"f:{concept}:{photo}" for photo in range(MAX_PHOTOS)) for 
 _REGIONS = tuple(f"g:{concept}" for concept in range(MAX_CONCEPTS))
 
 
-def text_of(fields: Mapping[str, str]) -> str:
-    """Fields as the scripts take them: a line each, its name first."""
-    return "\n".join(f"{name} {value}" for name, value in fields.items())
+def region_field(concept: int) -> str:
+    """Name of the field of a concept's region."""
+    return f"g:{concept}"
 
 
 def encode_verification(found: Verification) -> dict[str, str]:
@@ -63,7 +63,7 @@ def faces_in(fields: Mapping[str, str]) -> tuple[tuple[PhotoFaces, ...], ...]:
 
 def encode_regions(regions: Sequence[ConceptRegion]) -> dict[str, str]:
     """A field a concept: its box and the detector's score."""
-    return {f"g:{concept}": _numbers(*one.box_px, one.score) for concept, one in enumerate(regions)}
+    return {region_field(concept): _numbers(*one.box_px, one.score) for concept, one in enumerate(regions)}
 
 
 def regions_in(fields: Mapping[str, str]) -> tuple[ConceptRegion, ...]:

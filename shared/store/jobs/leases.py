@@ -11,10 +11,11 @@ import redis
 from shared.errors import JobNotFound
 from shared.job import Failure, Job
 from shared.settings import Settings
-from shared.stages import SEEDED_STAGES, STAGES, Stage
+from shared.stages import Stage
 from shared.store import keys, scripts
-from shared.store.connection import RedisValue, redis_errors
+from shared.store.connection import redis_errors
 from shared.store.jobs import findings, record
+from shared.store.jobs.finished import FinishedStage
 from shared.store.queue.values import (
     Claim,
     ClaimRejected,
@@ -22,7 +23,7 @@ from shared.store.queue.values import (
     Report,
     ResultClaim,
 )
-from shared.verification import ConceptRegion, PhotoFaces, Try, Verification, best_of
+from shared.verification import PhotoFaces
 
 _SCRIPTS = (
     "jobs/claim",
@@ -49,7 +50,7 @@ class JobStore:
         self._redis = redis
         self._settings = settings
         self._prefix = settings.key_prefix
-        self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
+        self._scripts = scripts.load(redis, self._prefix, _SCRIPTS)
 
     def get(self, job_id: str) -> Job:
         """The job. Raises JobNotFound."""
@@ -65,7 +66,9 @@ class JobStore:
 
         token: unique to this call, so that asking twice, because an answer got lost, gives the same claim.
         """
-        answer, *rest = self._run("jobs/claim", job_id, stage.value, f"{worker}/{token}", self._settings.lease_s)
+        answer, *rest = self._run(
+            "jobs/claim", id=job_id, stage=stage.value, holder=f"{worker}/{token}", lease_s=self._settings.lease_s
+        )
         if answer != "ok":
             return ClaimRejected(answer)
         attempt, *fields = rest
@@ -81,95 +84,78 @@ class JobStore:
         stage: Stage,
         digest: str,
         parts: Sequence[str] = (),
-        looked: bool = False,
+        again: bool = False,
     ) -> ResultClaim:
         """Asks to make a result that is not stored: a stage's, and those of its parts that are missing. A renewal, too.
 
-        Of all jobs that ask for the same, one makes it at a time. looked: after MADE, with nothing found.
+        Of all jobs that ask for the same, one makes it at a time. again: after MADE, with nothing found.
         """
-        values: tuple[RedisValue, ...] = (self._settings.lease_s, worker, stage.value, digest, int(looked), *parts)
-        return ResultClaim(self._run("jobs/acquire_result", job_id, attempt, *values))
+        answer = self._run(
+            "jobs/acquire_result",
+            id=job_id,
+            attempt=attempt,
+            lease_s=self._settings.lease_s,
+            worker=worker,
+            stage=stage.value,
+            digest=digest,
+            again=again,
+            parts=parts,
+        )
+        return ResultClaim(answer)
 
     def renew(self, job_id: str, attempt: int, *, worker: str, progress: tuple[int, int] | None = None) -> Renewal:
         """Prolongs the lease, writes (step, steps) if given, and says whether to go on."""
-        return Renewal(self._run("jobs/renew", job_id, attempt, self._settings.lease_s, worker, *(progress or ())))
-
-    def show(self, job_id: str, attempt: int, *, step: int, jpeg: bytes) -> Report:
-        """Shows the picture as it is after a step of the running stage, to whoever watches."""
-        return Report(self._run("jobs/put_preview", job_id, attempt, step, _PREVIEW_S, jpeg))
-
-    def finish(
-        self,
-        job_id: str,
-        attempt: int,
-        stage: Stage,
-        *,
-        digest: str,
-        seconds: float,
-        warnings: Sequence[str] = (),
-        picture: str | None = None,
-        faces: Sequence[Sequence[PhotoFaces]] = (),
-        regions: Sequence[ConceptRegion] = (),
-        verification: Verification | None = None,
-        reused: bool = False,
-        tries: Sequence[Try] = (),
-        again: bool = False,
-    ) -> Report:
-        """Notes that the stage is done, for this job and for all that wait for the same result.
-
-        The last stage ends the job, where it does not end before, and needs the key of its picture.
-        reused: the result was found, not made.
-        tries: those of a job that may have several, this one last; the best is kept. again: another one is to follow.
-        """
-        following = STAGES[STAGES.index(stage) + 1 :]
-        if not following and picture is None:
-            message = f"{stage.value} is the last stage: it ends with a picture"
-            raise ValueError(message)
-        due = following[0].value if following else SEEDED_STAGES[0].value if again else ""
-        kept = tries[best_of(tries)] if tries and not again else None
-        if kept is not None:
-            picture, verification, regions = kept.picture, kept.verification, kept.regions
-        # The verification first: finish.lua looks there for it.
-        found = {} if verification is None else findings.encode_verification(verification)
-        found |= {**findings.encode_faces(faces), **findings.encode_regions(regions)}
-        outputs = {} if kept is None or kept is tries[-1] else kept.outputs
-        words = {stage.value: "" for stage in SEEDED_STAGES} if again else outputs
-        values: tuple[RedisValue, ...] = (
-            self._settings.job_expiry_s,
-            stage.value,
-            due,
-            digest,
-            f"{seconds:.3f}",
-            json.dumps(list(warnings)),
-            picture or "",
-            "1" if reused else "",
-            findings.text_of(found),
-            len(tries) - 1 if tries else "",
-            tries[-1].model_dump_json() if tries else "",
-            *(word for pair in words.items() for word in pair),
+        step, steps = progress or (None, None)
+        lease_s = self._settings.lease_s
+        return Renewal(
+            self._run("jobs/renew", id=job_id, attempt=attempt, lease_s=lease_s, worker=worker, step=step, steps=steps)
         )
-        return Report(self._run("jobs/finish", job_id, attempt, *values))
+
+    def put_preview(self, job_id: str, attempt: int, *, step: int, jpeg: bytes) -> Report:
+        """Shows the picture as it is after a step of the running stage, to whoever watches."""
+        return Report(
+            self._run("jobs/put_preview", id=job_id, attempt=attempt, step=step, expiry_s=_PREVIEW_S, jpeg=jpeg)
+        )
+
+    def finish(self, job_id: str, attempt: int, finished: FinishedStage) -> Report:
+        """Writes that the stage is done, for this job and for all followers of its result.
+
+        The job ends with its last stage. Raises ValueError for a last stage without a picture.
+        """
+        report, expiry_s = finished.encode(), self._settings.job_expiry_s
+        return Report(self._run("jobs/finish", id=job_id, attempt=attempt, expiry_s=expiry_s, report=report))
 
     def fail(
         self, job_id: str, attempt: int, failure: Failure, *, faces: Sequence[Sequence[PhotoFaces]] = ()
     ) -> Report:
         """Ends the job as failed. faces: what its photos show, where that is why."""
-        expiry_s, found = self._settings.job_expiry_s, findings.text_of(findings.encode_faces(faces))
-        return Report(self._run("jobs/end", job_id, attempt, expiry_s, "failed", failure.model_dump_json(), found))
+        found = json.dumps(findings.encode_faces(faces)) if faces else None
+        return self._end(job_id, attempt, status="failed", error=failure.model_dump_json(), found=found)
 
-    def canceled(self, job_id: str, attempt: int) -> Report:
+    def end_canceled(self, job_id: str, attempt: int) -> Report:
         """Ends the job as canceled, as its holder was told."""
-        return Report(self._run("jobs/end", job_id, attempt, self._settings.job_expiry_s, "canceled", ""))
+        return self._end(job_id, attempt, status="canceled")
 
     def release(self, job_id: str, attempt: int) -> Report:
         """Puts the job back to the front of its lane; it does not count against the job."""
-        return Report(self._run("jobs/release", job_id, attempt, self._settings.job_expiry_s))
+        return Report(self._run("jobs/release", id=job_id, attempt=attempt, expiry_s=self._settings.job_expiry_s))
 
     def retry(self, job_id: str, attempt: int, failure: Failure, *, tries: int) -> Report:
         """Puts the job back for after a pause that doubles every time; fails it after so many tries."""
-        expiry_s, pause_s = self._settings.job_expiry_s, self._settings.retry_after_s
-        return Report(self._run("jobs/retry", job_id, attempt, expiry_s, failure.model_dump_json(), tries, pause_s))
+        answer = self._run(
+            "jobs/retry",
+            id=job_id,
+            attempt=attempt,
+            expiry_s=self._settings.job_expiry_s,
+            error=failure.model_dump_json(),
+            max_tries=tries,
+            pause_s=self._settings.retry_after_s,
+        )
+        return Report(answer)
 
-    def _run(self, name: str, *values: RedisValue) -> Any:
+    def _end(self, job_id: str, attempt: int, **values: str | None) -> Report:
+        return Report(self._run("jobs/end", id=job_id, attempt=attempt, expiry_s=self._settings.job_expiry_s, **values))
+
+    def _run(self, script: str, **values: Any) -> Any:
         with redis_errors():
-            return self._scripts[name](args=[self._prefix, *values])
+            return self._scripts[script](**values)

@@ -202,9 +202,9 @@ class LiveJobs:
             for job_id in wanted:
                 if now_s - asked_s.get(job_id, -_ASK_EVERY_S) >= _ASK_EVERY_S:
                     try:
-                        await self._jobs.show(job_id, for_s=_SHOW_S)
+                        await self._jobs.request_preview(job_id, for_s=_SHOW_S)
                     except RecordsUnavailable as error:
-                        log.warning("preview_not_asked_for", error=error.message)
+                        log.warning("preview_request_failed", error=error.message)
                         break
                     asked_s[job_id] = now_s
 

@@ -9,11 +9,13 @@ from functools import lru_cache
 from shared.batch import LineSource, ReadLine
 from shared.job import MAX_TRIES, Concept, Failure, Job, JobSpec, Progress, Status, encode_spec
 from shared.settings import Settings
-from shared.stages import FIRST_STAGE, LAST_STAGE, Draws, Stage
+from shared.stages import FIRST_STAGE, Draws, Stage
 from shared.store.connection import RedisValue
 from shared.store.jobs.findings import faces_in, regions_in, verification_in
 from shared.verification import Try
 
+# The stage whose digest is in the key of a picture.
+PICTURE_STAGE = Stage.PERSONALIZE
 _DEFAULT_STEPS = 30
 _DEFAULT_SIDE_PX = 1024
 
@@ -25,7 +27,7 @@ _REUSED = tuple((stage, f"r:{stage}") for stage in Stage)
 _TRIES = tuple(f"y:{number}" for number in range(MAX_TRIES))
 
 
-def origin(fields: Mapping[str, str]) -> LineSource | None:
+def line_source(fields: Mapping[str, str]) -> LineSource | None:
     """Where to read what this record does without; None when it is whole, or there is none."""
     if "spec" in fields or "chunk" not in fields:
         return None
@@ -36,7 +38,7 @@ async def whole(fields: Mapping[str, str], read_line: ReadLine) -> Mapping[str, 
     """The record with what it does without; None when there is none, or when its line is gone."""
     if "spec" in fields:
         return fields
-    place = origin(fields)
+    place = line_source(fields)
     more = None if place is None else await read_line(place)
     return None if more is None else {**fields, **more}
 
@@ -61,15 +63,13 @@ def pixels(spec: JobSpec) -> int:
     return _area_px(spec) if _drawn(spec) else 0
 
 
-def wishes(spec: JobSpec, settings: Settings) -> list[RedisValue]:
-    """Fields (name, value, ...) of what the scripts must know of a request; most requests need none."""
-    found: list[RedisValue] = []
+def request_fields(spec: JobSpec, settings: Settings) -> list[RedisValue]:
+    """Fields (name, value, ...) that the scripts need of a request: the first and last stage, and its times."""
+    found: list[RedisValue] = ["due", FIRST_STAGE.value, "until", spec.until.value]
     if spec.retention_s is not None:
         found += ["keep", min(spec.retention_s, settings.job_expiry_s)]
     if spec.expires_after_s is not None:
         found += ["expires", spec.expires_after_s]
-    if spec.until is not LAST_STAGE:
-        found += ["until", spec.until.value]
     return found
 
 
@@ -117,7 +117,7 @@ def decode(job_id: str, fields: Mapping[str, str]) -> Job:
         regions=regions_in(fields),
         verification=verification_in(fields),
         tries=tries_in(fields),
-        shown=int(fields["shown"]) if "shown" in fields else None,
+        preview_step=int(fields["preview_step"]) if "preview_step" in fields else None,
         retry_of=fields.get("of"),
         batch=fields.get("batch"),
         line=int(fields["line"]) if "line" in fields else None,
@@ -157,7 +157,7 @@ def _timings(fields: Mapping[str, str]) -> dict[Stage, float]:
 
 def _picture(fields: Mapping[str, str]) -> str | None:
     picture = fields.get("picture")
-    return picture and picture.replace("*", fields.get(f"o:{Stage.PERSONALIZE}", "*"))
+    return picture and picture.replace("*", fields.get(f"o:{PICTURE_STAGE}", "*"))
 
 
 def _seconds(text: str | None) -> float | None:

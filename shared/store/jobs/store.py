@@ -14,7 +14,7 @@ from shared.errors import RecordsUnavailable
 from shared.job import Job, JobSpec, Progress, Status, encode_spec
 from shared.settings import Settings
 from shared.store import keys, scripts
-from shared.store.connection import RedisValue, check_primary, redis_errors
+from shared.store.connection import check_primary, redis_errors
 from shared.store.jobs import record
 from shared.store.jobs.events import EventReader
 from shared.store.queue.values import (
@@ -23,15 +23,15 @@ from shared.store.queue.values import (
     QueuePlace,
     WorkerStatus,
 )
-from shared.store.tenants.audit import noted_for
+from shared.store.tenants.audit import recorded_by
 from shared.store.tenants.charge import Charge
 from shared.store.units import encode_units
 from shared.telemetry.context import traceparent
 from shared.tenant import DEFAULT_TENANT
 
-_FACTS_AGE_S = 1.0
+_STATUS_AGE_S = 1.0
 # How many jobs one page may be looked for among: Redis does nothing else in the meantime.
-_MOST_LISTED = 1000
+_MAX_LISTED = 1000
 
 
 class AsyncJobStore:
@@ -50,14 +50,14 @@ class AsyncJobStore:
         self._settings = settings
         self._prefix = settings.key_prefix
         self.events = EventReader(redis, self._prefix)
-        self._submit = redis.register_script(scripts.source("jobs/submit"))
-        self._admit = redis.register_script(scripts.source("tenants/admit"))
-        self._largest = redis.register_script(scripts.source("queue/largest_pixels"))
-        self._cancel = redis.register_script(scripts.source("jobs/cancel"))
-        self._keep_photo = redis.register_script(scripts.source("photos/keep"))
-        self._list = redis.register_script(scripts.source("jobs/list"))
-        self._show = redis.register_script(scripts.source("jobs/request_preview"))
-        self._place = redis.register_script(scripts.source("queue/position"))
+        self._submit = scripts.Script(redis, self._prefix, "jobs/submit")
+        self._admit = scripts.Script(redis, self._prefix, "tenants/admit")
+        self._largest = scripts.Script(redis, self._prefix, "queue/largest_pixels")
+        self._cancel = scripts.Script(redis, self._prefix, "jobs/cancel")
+        self._keep_photo = scripts.Script(redis, self._prefix, "photos/keep")
+        self._list = scripts.Script(redis, self._prefix, "jobs/list")
+        self._request_preview = scripts.Script(redis, self._prefix, "jobs/request_preview")
+        self._place = scripts.Script(redis, self._prefix, "queue/position")
         self._seen: tuple[float, list[WorkerStatus]] | None = None
 
     async def start(self) -> None:
@@ -86,17 +86,26 @@ class AsyncJobStore:
         With a receipt the job counts against the tenant's limits. Raises NoWorkerForSize, RateLimited, QuotaExceeded
         or RecordsUnavailable.
         """
-        values = (job_id, spec.lane, tenant, encode_units(record.units(spec)), encode_spec(spec))
-        requests, by = ("", "") if charge is None else (charge.requests, noted_for(charge.by, self._settings))
-        counted: tuple[RedisValue, ...] = (requests, record.pixels(spec), by, retry_of or "")
-        more = record.wishes(spec, self._settings)
+        more = record.request_fields(spec, self._settings)
         if (trace := traceparent.get()) is not None:
             more += ["trace", trace]
-        made, *rest = await self._run(self._submit, *values, *counted, *more)
+        made, *rest = await self._run(
+            self._submit,
+            id=job_id,
+            lane=spec.lane,
+            tenant=tenant,
+            units=encode_units(record.units(spec)),
+            spec=encode_spec(spec),
+            requests=None if charge is None else charge.requests,
+            pixels=record.pixels(spec),
+            by="" if charge is None else recorded_by(charge.by, self._settings),
+            retry_of=retry_of,
+            fields=more,
+        )
         if made:
             at, *charged = rest
             if charged:
-                (charge or Charge()).note(charged)
+                (charge or Charge()).record(charged)
             return Job(
                 id=job_id,
                 spec=spec,
@@ -122,7 +131,10 @@ class AsyncJobStore:
         pixels: of the picture that it is about. Raises NoWorkerForSize, RateLimited, QuotaExceeded or
         RecordsUnavailable.
         """
-        charge.note(await self._run(self._admit, tenant, charge.requests, encode_units(units), pixels))
+        answer = await self._run(
+            self._admit, tenant=tenant, requests=charge.requests, units=encode_units(units), pixels=pixels
+        )
+        charge.record(answer)
 
     async def largest_pixels(self) -> int | None:
         """Pixels of the largest picture that a live worker draws, as `submit` refuses by it. None: any may be served.
@@ -161,8 +173,15 @@ class AsyncJobStore:
 
         May hold fewer than `limit` although there are more: only so many are looked at. Raises RecordsUnavailable.
         """
-        place = (after.at, after.job_id) if after else ("", "")
-        at, last, *flat = await self._run(self._list, tenant, status or "", limit, _MOST_LISTED, *place)
+        at, last, *flat = await self._run(
+            self._list,
+            tenant=tenant,
+            status=status and status.value,
+            limit=limit,
+            max_scanned=_MAX_LISTED,
+            after_at=after and after.at,
+            after_id=after and after.job_id,
+        )
         records = zip(flat[::2], flat[1::2], strict=True)
         jobs = tuple(record.decode(job_id, record.pairs(fields)) for job_id, fields in records)
         return JobPage(jobs=jobs, next=ListCursor(at=at, job_id=last) if last else None)
@@ -192,13 +211,14 @@ class AsyncJobStore:
 
         None when the tenant has no such job. A job that is over stays as it is. Raises RecordsUnavailable.
         """
-        asked_by = noted_for(by, self._settings)
-        found = await self._run(self._cancel, job_id, self._settings.job_expiry_s, tenant, asked_by)
+        asked_by = recorded_by(by, self._settings)
+        expiry_s = self._settings.job_expiry_s
+        found = await self._run(self._cancel, id=job_id, expiry_s=expiry_s, tenant=tenant, by=asked_by)
         return await self.get(job_id) if found else None
 
-    async def show(self, job_id: str, *, for_s: float) -> None:
+    async def request_preview(self, job_id: str, *, for_s: float) -> None:
         """Somebody wants to see the picture emerge: its worker shows it for so long. Raises RecordsUnavailable."""
-        await self._run(self._show, job_id, for_s)
+        await self._run(self._request_preview, id=job_id, seconds=for_s)
 
     async def preview(self, job_id: str) -> bytes | None:
         """The picture as it emerges (JPEG), if there is one now. Raises RecordsUnavailable."""
@@ -211,7 +231,7 @@ class AsyncJobStore:
 
     async def queue_place(self, job_id: str) -> QueuePlace | None:
         """Where a queued job stands; None for any other. Raises RecordsUnavailable."""
-        return self._placed(await self._run(self._place, job_id), await self.slots())
+        return self._placed(await self._run(self._place, id=job_id), await self.slots())
 
     async def queue_places(self, job_ids: Sequence[str]) -> list[QueuePlace | None]:
         """Where each of these jobs stands, in one round trip. Raises RecordsUnavailable."""
@@ -219,14 +239,16 @@ class AsyncJobStore:
         with redis_errors():
             async with self._redis.pipeline(transaction=False) as pipe:
                 for job_id in job_ids:
-                    await self._place(args=[self._prefix, job_id], client=pipe)
+                    await self._place(id=job_id, client=pipe)
                 return [self._placed(found, slots) for found in await pipe.execute()]
 
     async def slots(self) -> int:
         """Slots that draw pictures, of workers that are ready. Raises RecordsUnavailable."""
-        return sum(facts.slots for facts in await self._recent_workers() if facts.ready and facts.role != "detection")
+        return sum(
+            status.slots for status in await self._recent_workers() if status.ready and status.role != "detection"
+        )
 
-    async def remember_photo(
+    async def keep_photo(
         self, tenant: str, photo_id: str, by: str = "", consent: str = "", *, known: bool = False
     ) -> bool:
         """Notes that a tenant's photo is stored, for as long as photos are kept, and what was said of consent.
@@ -234,9 +256,17 @@ class AsyncJobStore:
         known: only if it is noted already. False when not, or when its bytes are being deleted just now: then nothing
         changes. Raises RecordsUnavailable.
         """
-        expiry_s, asked_by = self._settings.photo_expiry_s, noted_for(by, self._settings)
-        only = 1 if known else ""
-        return bool(await self._run(self._keep_photo, tenant, photo_id, expiry_s, asked_by, consent, only))
+        expiry_s, asked_by = self._settings.photo_expiry_s, recorded_by(by, self._settings)
+        kept = await self._run(
+            self._keep_photo,
+            tenant=tenant,
+            photo=photo_id,
+            expiry_s=expiry_s,
+            by=asked_by,
+            consent=consent,
+            known=known,
+        )
+        return bool(kept)
 
     async def consent(self, tenant: str, photo_id: str) -> str | None:
         """What was said of consent with a tenant's photo, "" for nothing; None when there is no such photo.
@@ -263,8 +293,8 @@ class AsyncJobStore:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for name in names:
                     pipe.hgetall(keys.worker_key(self._prefix, name))
-                facts = await pipe.execute()
-        return [WorkerStatus.model_validate(fields) for fields in facts if "role" in fields]
+                status = await pipe.execute()
+        return [WorkerStatus.model_validate(fields) for fields in status if "role" in fields]
 
     async def _decoded(self, job_id: str, fields: Mapping[str, str]) -> Job | None:
         whole = fields if "spec" in fields else await record.whole(fields, self._read_line)
@@ -284,10 +314,10 @@ class AsyncJobStore:
     async def _recent_workers(self) -> list[WorkerStatus]:
         """The workers as of at most a second ago: every look at a queued job asks for them."""
         now_s = asyncio.get_running_loop().time()
-        if self._seen is None or now_s - self._seen[0] > _FACTS_AGE_S:
+        if self._seen is None or now_s - self._seen[0] > _STATUS_AGE_S:
             self._seen = (now_s, await self.workers())
         return self._seen[1]
 
-    async def _run(self, script: Any, *values: RedisValue) -> Any:
+    async def _run(self, script: scripts.Script, **values: Any) -> Any:
         with redis_errors():
-            return await script(args=[self._prefix, *values])
+            return await script(**values)

@@ -16,18 +16,18 @@ from shared.store.connection import RedisValue, redis_errors
 from shared.store.queue.values import (
     DeviceStatus,
     DispatchedJob,
+    QueueDepth,
     Readiness,
     Sweep,
-    Waiting,
     WorkerStatus,
 )
 from shared.store.queue.workers import Work, work_of
 
-_SCRIPTS = ("queue/dispatch", "queue/reap", "jobs/lose_lease", "queue/leave", "queue/running")
+_SCRIPTS = ("queue/dispatch", "queue/reap", "jobs/lose_lease", "queue/unregister", "queue/running")
 _LOCK_S = 5.0
 _BEAT_EXPIRY_S = 10.0
 # A doorbell reaches a waiting worker in milliseconds; this leaves room for a slow start of a child.
-_RING_AFTER_S = 10.0
+_REDISPATCH_AFTER_S = 10.0
 # How many jobs the pump hands out in one go: Redis does nothing else in the meantime.
 MOST_AT_ONCE = 200
 
@@ -39,81 +39,100 @@ class QueueStore:
         self._redis = redis
         self._settings = settings
         self._prefix = settings.key_prefix
-        self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
+        self._scripts = scripts.load(redis, self._prefix, _SCRIPTS)
 
-    def dispatch(self, pumper: str, places: int) -> list[DispatchedJob] | None:
-        """Jobs whose turn it is, marked as handed to Celery. None when another pumper has the lock."""
-        answer = self._run("queue/dispatch", pumper, _LOCK_S, places, self._settings.aging_s, MOST_AT_ONCE)
-        return _rings(answer[1:]) if int(answer[0]) else None
+    def dispatch(self, name: str, places: int) -> list[DispatchedJob] | None:
+        """Jobs whose turn it is, marked as handed to Celery. None when another name has the lock."""
+        answer = self._run(
+            "queue/dispatch",
+            dispatcher=name,
+            lock_s=_LOCK_S,
+            places=places,
+            aging_s=self._settings.aging_s,
+            most=MOST_AT_ONCE,
+        )
+        return _dispatched(answer[1:]) if int(answer[0]) else None
 
     def wait_for_notification(self, timeout_s: float) -> None:
         """Returns when there may be something to hand out, or when the time is over."""
         with redis_errors():
-            self._redis.blpop([keys.bell_key(self._prefix)], timeout=timeout_s)
+            self._redis.blpop([keys.notify_key(self._prefix, "dispatch")], timeout=timeout_s)
 
     def is_turn_to_reap(self) -> bool:
         """Whether nobody in the fleet has swept for `reap_every_s`; whoever hears yes must sweep now."""
         pause_ms = max(1, int(self._settings.reap_every_s * 900))
         with redis_errors():
-            return bool(self._redis.set(keys.reap_key(self._prefix), 1, nx=True, px=pause_ms))
+            return bool(self._redis.set(keys.lock_key(self._prefix, "reap"), 1, nx=True, px=pause_ms))
 
-    def reap(self, waiting: Sequence[Waiting]) -> Sweep:
+    def reap(self, waiting: Sequence[QueueDepth]) -> Sweep:
         """Takes back jobs whose lease is over and finds doorbells that got lost.
 
         waiting: messages of every stage's queue; without them doorbells are not looked for.
         """
         settings = self._settings
-        most, expiry_s = settings.max_losses, settings.job_expiry_s
-        counts = [word for one in waiting for word in (one.stage.value, one.queue, one.messages)]
-        answer = self._run("queue/reap", most, expiry_s, _lost(most), _RING_AFTER_S, settings.aging_s, *counts)
+        answer = self._run(
+            "queue/reap",
+            max_losses=settings.max_losses,
+            expiry_s=settings.job_expiry_s,
+            error=_lost(settings.max_losses),
+            redispatch_after_s=_REDISPATCH_AFTER_S,
+            aging_s=settings.aging_s,
+            queues=[value for one in waiting for value in (one.stage.value, one.queue, one.messages)],
+        )
         lost = int(answer[0])
-        return Sweep(lost=tuple(answer[1 : 1 + lost]), rings=tuple(_rings(answer[1 + lost :])))
+        return Sweep(lost=tuple(answer[1 : 1 + lost]), redispatched=tuple(_dispatched(answer[1 + lost :])))
 
-    def lose(self, job_id: str, worker: str) -> bool:
+    def lose_lease(self, job_id: str, worker: str) -> bool:
         """Takes the job back from a worker whose child died under it. False when the child did not hold it."""
-        most = self._settings.max_losses
-        return bool(self._run("jobs/lose_lease", job_id, worker, most, self._settings.job_expiry_s, _lost(most)))
+        settings = self._settings
+        answer = self._run(
+            "jobs/lose_lease",
+            id=job_id,
+            worker=worker,
+            max_losses=settings.max_losses,
+            expiry_s=settings.job_expiry_s,
+            error=_lost(settings.max_losses),
+        )
+        return bool(answer)
 
-    def busy(self) -> list[Work]:
+    def running(self) -> list[Work]:
         """What all workers do."""
         return work_of(self._run("queue/running"))
 
-    def heartbeat(self, facts: WorkerStatus) -> Readiness | None:
-        """A sign of life. Gives what the child said last with `set_ready`; None when Redis does not know it."""
+    def heartbeat(self, status: WorkerStatus) -> Readiness | None:
+        """A sign of life. Gives what the child said last with `report_readiness`; None when Redis does not know it."""
         mapping: dict[str, RedisValue] = {
-            "name": facts.name,
-            "role": facts.role,
-            "slots": facts.slots,
-            "bundle": facts.bundle,
-            "draining": int(facts.draining),
+            "name": status.name,
+            "role": status.role,
+            "slots": status.slots,
+            "bundle": status.bundle,
+            "draining": int(status.draining),
         }
-        ready, reason = self._write(facts.name, mapping)
+        ready, reason = self._write(status.name, mapping)
         return None if ready is None else Readiness(ready=ready == "1", reason=reason or "")
 
-    def set_ready(self, name: str, *, ready: bool, reason: str = "", gauge: DeviceStatus | None = None) -> None:
-        """A child says whether its models are loaded, and why not, and what its device is."""
-        device = {} if gauge is None else gauge.model_dump()
-        self._write(name, {"ready": int(ready), "reason": reason, **device})
+    def report_readiness(self, name: str, *, ready: bool, reason: str = "", device: DeviceStatus | None = None) -> None:
+        """An executor reports whether its models are loaded, and why not, and the status of its device."""
+        self._write(name, {"ready": int(ready), "reason": reason, **_fields(device)})
 
-    def remind(self, name: str, said: Readiness, gauge: DeviceStatus | None = None) -> None:
-        """Tells how the child's device is now, and a Redis that has forgotten it what the child said last.
+    def restore_readiness(self, name: str, said: Readiness, device: DeviceStatus | None = None) -> None:
+        """Writes the status of the executor's device, and its last readiness into a Redis that has lost it.
 
-        It is no sign of life of the worker.
+        It is not a heartbeat of the worker.
         """
         key = keys.worker_key(self._prefix, name)
-        device: Mapping[Any, RedisValue] = {} if gauge is None else gauge.model_dump()
         with redis_errors(), self._redis.pipeline() as pipe:
             pipe.hsetnx(key, "ready", int(said.ready))
             pipe.hsetnx(key, "reason", said.reason)
-            if device:
-                pipe.hset(key, mapping=device)
-            # The parent's next sign of life makes it last.
+            if device is not None:
+                pipe.hset(key, mapping=_fields(device))
+            # The supervisor's next heartbeat prolongs it.
             pipe.expire(key, int(_BEAT_EXPIRY_S), nx=True)
             pipe.execute()
 
-    def leave(self, name: str) -> None:
-        """The worker is gone; if it was the pumper, another one may pump at once."""
-        self._run("queue/leave", name)
+    def unregister(self, name: str) -> None:
+        """The worker is gone; if it was the dispatcher, another one may dispatch at once."""
+        self._run("queue/unregister", worker=name)
 
     def ready_slots(self) -> int:
         """Slots of all workers that can take jobs."""
@@ -138,7 +157,7 @@ class QueueStore:
         return [str(name) for name in names]
 
     def _write(self, name: str, mapping: Mapping[Any, RedisValue]) -> tuple[str | None, str | None]:
-        """Writes facts with a new expiry; gives the fields `ready` and `reason` as they are then."""
+        """Writes status with a new expiry; gives the fields `ready` and `reason` as they are then."""
         key = keys.worker_key(self._prefix, name)
         with redis_errors():
             seconds, _ = self._redis.time()
@@ -150,9 +169,13 @@ class QueueStore:
                 ready, reason = pipe.execute()[-1]
         return ready, reason
 
-    def _run(self, name: str, *values: RedisValue) -> Any:
+    def _run(self, script: str, **values: Any) -> Any:
         with redis_errors():
-            return self._scripts[name](args=[self._prefix, *values])
+            return self._scripts[script](**values)
+
+
+def _fields(device: DeviceStatus | None) -> Mapping[Any, RedisValue]:
+    return {} if device is None else device.model_dump()
 
 
 def _lost(most: int) -> str:
@@ -161,6 +184,8 @@ def _lost(most: int) -> str:
     return Failure(code=WorkerLost.code, message=message, retryable=WorkerLost.retryable).model_dump_json()
 
 
-def _rings(flat: Sequence[str]) -> list[DispatchedJob]:
+def _dispatched(flat: Sequence[str]) -> list[DispatchedJob]:
     triples = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
-    return [DispatchedJob(job_id=job_id, stage=Stage(stage), first=first == "1") for job_id, stage, first in triples]
+    return [
+        DispatchedJob(job_id=job_id, stage=Stage(stage), has_priority=first == "1") for job_id, stage, first in triples
+    ]

@@ -39,15 +39,14 @@ class QueueStates:
     """The states of the queue behind an event loop."""
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings, jobs: AsyncJobStore) -> None:
-        self._prefix = settings.key_prefix
         self._jobs = jobs
-        self._queue = redis.register_script(scripts.source("queue/tenant_state"))
+        self._queue = scripts.Script(redis, settings.key_prefix, "queue/tenant_state")
 
     async def of(self, tenant: str) -> list[LaneState]:
         """Every lane as this tenant may see it. Raises RecordsUnavailable."""
         slots = max(1, await self._jobs.slots())
         with redis_errors():
-            speed, cap, *flat = await self._queue(args=[self._prefix, tenant])
+            speed, cap, *flat = await self._queue(tenant=tenant)
         rows = list(zip(*[iter(flat)] * _WORDS, strict=True))
         own_slots = min(slots, int(cap)) if cap else slots
         return [await self._lane(row, float(speed or 0) * slots, float(speed or 0) * own_slots) for row in rows]
@@ -59,7 +58,7 @@ class QueueStates:
         """
         slots = max(1, await self._jobs.slots())
         with redis_errors():
-            speed, cap, *flat = await self._queue(args=[self._prefix, tenant])
+            speed, cap, *flat = await self._queue(tenant=tenant)
         if not speed:
             return None
         rows = zip(*[iter(flat)] * _WORDS, strict=True)

@@ -27,8 +27,8 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Waiting(_Value):
-    """Jobs that wait for their turn, and since when the oldest of them does."""
+class Ready(_Value):
+    """Jobs in ready sets, and how long the oldest of them has been there."""
 
     jobs: int
     oldest_s: float
@@ -37,9 +37,9 @@ class Waiting(_Value):
 class LaneTotals(_Value):
     """One lane. lines: of batches, that no job was made of yet. units: of all that waits, the lines too."""
 
-    waiting: Mapping[TenantClass, Waiting]
-    parked: int
-    flight: int
+    ready: Mapping[TenantClass, Ready]
+    waiting: int
+    dispatched: int
     leases: int
     lines: int
     units: _Units
@@ -53,13 +53,14 @@ class Memory(_Value):
 
 
 class Totals(_Value):
-    """The queue. paused: jobs between two tries; batches: those that are not over; speed: units a second and worker.
+    """The queue. delayed: jobs that pause before a retry; batches: those that are not over.
 
-    late_s: how long ago a webhook delivery was due that nobody has taken. counts: see keys.py.
+    speed: units a second of one worker. late_s: how long ago a webhook delivery was due that no worker has taken.
+    counts: see keys.py.
     """
 
     lanes: Mapping[Lane, LaneTotals]
-    paused: int
+    delayed: int
     batches: int
     speed: _Units
     late_s: float
@@ -77,14 +78,13 @@ class QueueTotals:
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
         self._redis = redis
-        self._prefix = settings.key_prefix
-        self._totals = redis.register_script(scripts.source("queue/totals"))
+        self._totals = scripts.Script(redis, settings.key_prefix, "queue/totals")
 
     async def read(self) -> Totals:
         """All of it, in one round trip. Raises RecordsUnavailable."""
         with redis_errors():
             async with self._redis.pipeline(transaction=False) as pipe:
-                await self._totals(args=[self._prefix], client=pipe)
+                await self._totals(client=pipe)
                 pipe.info("memory")
                 text, memory = await pipe.execute()
         found = Memory(used=memory["used_memory"], max=memory.get("maxmemory", 0))

@@ -92,10 +92,10 @@ class Claim:
 
 
 class Renewal(StrEnum):
-    """What a renewal tells the one who holds a lease. SHOW: go on, and somebody wants to see the picture emerge."""
+    """What a renewal tells the one who holds a lease. PREVIEW: go on, and somebody wants to see the picture emerge."""
 
     GO_ON = "go_on"
-    SHOW = "show"
+    PREVIEW = "preview"
     LOST = "lost"
     CANCELED = "canceled"
     DRAINING = "draining"
@@ -104,13 +104,13 @@ class Renewal(StrEnum):
 class ResultClaim(StrEnum):
     """What a holder hears that asked to make the result of its stage.
 
-    MADE: somebody else has just made it, look again. PARKED: somebody makes it now; the lease is given back, and the
+    MADE: somebody else has just made it, look again. WAIT: somebody makes it now; the lease is given back, and the
     job goes on by itself when the result is there. The others are as for a renewal.
     """
 
     MAKE = "make"
     MADE = "made"
-    PARKED = "parked"
+    WAIT = "wait"
     LOST = "lost"
     CANCELED = "canceled"
     DRAINING = "draining"
@@ -131,11 +131,11 @@ class DispatchedJob:
 
     job_id: str
     stage: Stage
-    first: bool
+    has_priority: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiting:
+class QueueDepth:
     """How many messages wait in the Celery queue that a stage's doorbells go through; stages may share a queue."""
 
     stage: Stage
@@ -156,4 +156,4 @@ class Sweep:
     """What one pass of the reaper did: the jobs whose lease was over, and the doorbells to ring again."""
 
     lost: tuple[str, ...] = ()
-    rings: tuple[DispatchedJob, ...] = ()
+    redispatched: tuple[DispatchedJob, ...] = ()

@@ -32,13 +32,12 @@ class WorkerRegistry:
     """The workers' work behind an event loop."""
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
-        self._prefix = settings.key_prefix
-        self._busy = redis.register_script(scripts.source("queue/running"))
+        self._running = scripts.Script(redis, settings.key_prefix, "queue/running")
 
-    async def busy(self) -> list[Work]:
+    async def running(self) -> list[Work]:
         """What all workers do. Raises RecordsUnavailable."""
         with redis_errors():
-            flat = await self._busy(args=[self._prefix])
+            flat = await self._running()
         return work_of(flat)
 
 

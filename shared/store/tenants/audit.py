@@ -21,7 +21,7 @@ from shared.store.connection import redis_errors
 # Who asks where keys are not asked for.
 NO_KEY = "-"
 # How many entries one page may be looked for among, and how many are fetched at once.
-_MOST_LOOKED_AT = 1000
+_MAX_LOOKED_AT = 1000
 _AT_ONCE = 200
 _MARK = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
@@ -77,15 +77,17 @@ class AuditLog:
         self._redis = redis
         self._settings = settings
         self._prefix = settings.key_prefix
-        self._note = redis.register_script(scripts.source("tenants/audit"))
+        self._record = scripts.Script(redis, self._prefix, "tenants/record_action")
 
-    async def note(
+    async def record(
         self, tenant: str, by: str, action: Action, subject: str, detail: str = "", *, once_s: int = 0
     ) -> None:
         """Notes what no other script notes. once_s: the same by the same key is noted once in so many seconds."""
-        if asked_by := noted_for(by, self._settings):
+        if asked_by := recorded_by(by, self._settings):
             with redis_errors():
-                await self._note(args=[self._prefix, tenant, asked_by, action, subject, detail, once_s])
+                await self._record(
+                    tenant=tenant, by=asked_by, action=action.value, subject=subject, detail=detail, once_s=once_s
+                )
 
     async def page(
         self, tenant: str, *, limit: int, after: str | None = None, action: Action | None = None
@@ -106,7 +108,7 @@ class AuditLog:
         with redis_errors():
             seconds, _ = await self._redis.time()
             oldest = max(0, seconds - self._settings.audit_expiry_s) * 1000
-            while looked < _MOST_LOOKED_AT:
+            while looked < _MAX_LOOKED_AT:
                 rows: Any = await self._redis.xrevrange(key, f"({after}" if after else "+", oldest, count=at_once)
                 for name, fields in rows:
                     if len(found) == limit:
@@ -133,12 +135,12 @@ class AuditLog:
         return tuple(replace(entry, consent=said.get(entry.id)) for entry in entries)
 
 
-def noted_for(by: str, settings: Settings) -> str:
+def recorded_by(by: str, settings: Settings) -> str:
     """What scripts are told of who asks (noting.lua). by: id of a key, NO_KEY, or empty where nobody asks."""
     return f"{by} {settings.audit_entries} {settings.audit_expiry_s}" if by and settings.audit_entries else ""
 
 
-def is_mark(text: str) -> bool:
+def is_cursor(text: str) -> bool:
     """Whether it can be the place of an entry, as pages name it."""
     return _MARK.fullmatch(text) is not None
 

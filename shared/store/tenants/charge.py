@@ -32,7 +32,7 @@ class Charge:
     by: str = ""
     allowances: tuple[LimitState, ...] = ()
 
-    def note(self, charged: Sequence[str | int]) -> None:
+    def record(self, charged: Sequence[str | int]) -> None:
         """Takes down what `charge` or `too_large` said in a script.
 
         Raises NoWorkerForSize, RateLimited or QuotaExceeded.

@@ -47,35 +47,42 @@ class IdempotencyStore:
     """The answers of the last day by name. Every call is one trip to Redis and may raise RecordsUnavailable."""
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
-        self._prefix = settings.key_prefix
-        self._once = redis.register_script(scripts.source("tenants/begin_request"))
-        self._settle = redis.register_script(scripts.source("tenants/end_request"))
+        self._once = scripts.Script(redis, settings.key_prefix, "tenants/begin_request")
+        self._settle = scripts.Script(redis, settings.key_prefix, "tenants/end_request")
 
     async def ask(self, name: str, holder: str) -> Turn | Recorded | None:
         """A turn, or what was answered before, or None while another request of this name runs.
 
         A holder that asks again keeps its turn for another LEASE_S.
         """
-        what, *rest = await self._run(self._once, name, holder, LEASE_S, KEEP_S)
+        what, *rest = await self._run(self._once, name=name, holder=holder, lease_s=LEASE_S, keep_s=KEEP_S)
         if what == "running":
             return None
         return Turn(seed=rest[0]) if what == "work" else Recorded(fingerprint=rest[0], answer=_decoded(rest[1]))
 
     async def keep(self, name: str, holder: str, kept: Recorded) -> None:
         """Keeps the holder's answer for a day."""
-        await self._run(self._settle, name, holder, "keep", KEEP_S, kept.fingerprint, _encoded(kept.answer))
+        await self._run(
+            self._settle,
+            name=name,
+            holder=holder,
+            action="record",
+            keep_s=KEEP_S,
+            fingerprint=kept.fingerprint,
+            response=_encoded(kept.answer),
+        )
 
     async def free(self, name: str, holder: str) -> None:
         """The holder broke off: the next request of this name works at once, with the same seed."""
-        await self._run(self._settle, name, holder, "free")
+        await self._run(self._settle, name=name, holder=holder, action="free")
 
     async def forget(self, name: str, holder: str) -> None:
         """The holder made nothing: the name is as if it had never been used."""
-        await self._run(self._settle, name, holder, "forget")
+        await self._run(self._settle, name=name, holder=holder, action="forget")
 
-    async def _run(self, script: Any, *values: RedisValue) -> Any:
+    async def _run(self, script: scripts.Script, **values: RedisValue) -> Any:
         with redis_errors():
-            return await script(args=[self._prefix, *values])
+            return await script(**values)
 
 
 def _encoded(answer: RecordedResponse) -> str:

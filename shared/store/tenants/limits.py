@@ -18,7 +18,7 @@ class Tenants:
     def __init__(self, redis: redis.Redis, settings: Settings) -> None:
         self._redis = redis
         self._prefix = settings.key_prefix
-        self._limit = redis.register_script(scripts.source("tenants/set_limits"))
+        self._limit = scripts.Script(redis, self._prefix, "tenants/set_limits")
 
     def limits(self, tenant: str) -> TenantLimits:
         """What the tenant may have: the defaults where nothing was set."""
@@ -30,4 +30,4 @@ class Tenants:
         """Sets all limits of the tenant; they hold from the next job on."""
         words = [word for name, value in limits for word in (name, "" if value is None else str(value))]
         with redis_errors():
-            self._limit(args=[self._prefix, check_tenant(tenant), *words])
+            self._limit(tenant=check_tenant(tenant), values=words)

@@ -9,7 +9,7 @@ import redis
 
 from shared.settings import Settings
 from shared.store import keys, scripts
-from shared.store.connection import RedisValue, redis_errors
+from shared.store.connection import redis_errors
 from shared.store.jobs.record import pairs
 from shared.store.webhooks import record
 from shared.webhook import Attempt, Delivery, Outcome, Webhook
@@ -46,24 +46,28 @@ class DeliveryStore:
         self._redis = redis
         self._settings = settings
         self._prefix = settings.key_prefix
-        self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
+        self._scripts = scripts.load(redis, self._prefix, _SCRIPTS)
 
     def collect(self, most: int) -> Collected:
         """Takes at most so many due deliveries; whoever gets them must ring for each."""
-        next_s, *ids = self._run("webhooks/collect", most, self._settings.webhook_slots, _RING_S)
+        next_s, *ids = self._run(
+            "webhooks/collect", most=most, max_dispatched=self._settings.webhook_slots, claim_within_s=_RING_S
+        )
         return Collected(ids=tuple(ids), next_s=float(next_s) if next_s else None)
 
     def wait_for_notification(self, timeout_s: float) -> None:
         """Returns when something may be due, or when the time is over."""
         with redis_errors():
-            self._redis.blpop([keys.postbell_key(self._prefix)], timeout=timeout_s)
+            self._redis.blpop([keys.notify_key(self._prefix, "deliver")], timeout=timeout_s)
 
     def claim(self, delivery_id: str, *, token: str) -> DeliveryLease | None:
         """The lease on a delivery that was collected, or None when it is over, gone or held.
 
         token: unique to this call, so that asking twice, because an answer got lost, gives the same claim.
         """
-        answer = self._run("webhooks/claim", delivery_id, token, self._settings.webhook_timeout_s + _SLACK_S)
+        answer = self._run(
+            "webhooks/claim", id=delivery_id, holder=token, lease_s=self._settings.webhook_timeout_s + _SLACK_S
+        )
         if answer is None:
             return None
         fields, of_webhook, now_s = pairs(answer[0]), pairs(answer[1]), float(answer[2])
@@ -81,12 +85,18 @@ class DeliveryStore:
         """
         became = {Outcome.ACCEPTED: "delivered", Outcome.GONE: "gone"}.get(attempt.outcome, "again")
         give_up_s = self._settings.webhook_give_up_s
-        words = (pause_s, give_up_s, "" if asked_s is None else min(asked_s, give_up_s))
-        text = attempt.model_dump_json(exclude_none=True)
-        return str(
-            self._run("webhooks/settle", delivery_lease.delivery.id, delivery_lease.attempt, became, text, *words)
+        status = self._run(
+            "webhooks/settle",
+            id=delivery_lease.delivery.id,
+            attempt=delivery_lease.attempt,
+            result=became,
+            report=attempt.model_dump_json(exclude_none=True),
+            pause_s=pause_s,
+            give_up_s=give_up_s,
+            retry_after_s=None if asked_s is None else min(asked_s, give_up_s),
         )
+        return str(status)
 
-    def _run(self, name: str, *values: RedisValue) -> Any:
+    def _run(self, script: str, **values: Any) -> Any:
         with redis_errors():
-            return self._scripts[name](args=[self._prefix, *values])
+            return self._scripts[script](**values)

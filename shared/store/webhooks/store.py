@@ -10,7 +10,7 @@ import redis.asyncio
 
 from shared.settings import Settings
 from shared.store import keys, scripts
-from shared.store.connection import RedisValue, redis_errors
+from shared.store.connection import redis_errors
 from shared.store.webhooks import record
 from shared.webhook import MAX_WEBHOOKS, Delivery, Event, Webhook
 
@@ -27,12 +27,20 @@ class WebhookStore:
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
         self._redis = redis
         self._prefix = settings.key_prefix
-        self._scripts = {name: redis.register_script(scripts.source(name)) for name in _SCRIPTS}
+        self._scripts = scripts.load(redis, self._prefix, _SCRIPTS)
 
     async def add(self, webhook_id: str, tenant: str, *, url: str, events: Sequence[Event], secret: str) -> bool:
         """Makes a webhook. False when the tenant has as many as it may."""
-        words = (webhook_id, tenant, MAX_WEBHOOKS, url, record.encode_events(events), secret)
-        return await self._run("webhooks/add", *words) is not None
+        created_at = await self._run(
+            "webhooks/add",
+            id=webhook_id,
+            tenant=tenant,
+            max_webhooks=MAX_WEBHOOKS,
+            url=url,
+            events=record.encode_events(events),
+            secret=secret,
+        )
+        return created_at is not None
 
     async def get(self, tenant: str, webhook_id: str) -> Webhook | None:
         """The tenant's webhook, or None."""
@@ -51,24 +59,25 @@ class WebhookStore:
 
     async def drop(self, tenant: str, webhook_id: str) -> bool:
         """Forgets a webhook and its deliveries. False when there is none."""
-        return bool(await self._run("webhooks/drop", webhook_id, tenant))
+        return bool(await self._run("webhooks/drop", id=webhook_id, tenant=tenant))
 
     async def rotate(self, tenant: str, webhook_id: str, *, secret: str, old_valid_s: float) -> bool:
         """Gives it a new secret; the one before signs as well for so long. False when there is no such webhook."""
-        return await self._run("webhooks/rotate", webhook_id, tenant, secret, old_valid_s) is not None
+        ends = await self._run("webhooks/rotate", id=webhook_id, tenant=tenant, secret=secret, old_valid_s=old_valid_s)
+        return ends is not None
 
     async def enable(self, tenant: str, webhook_id: str) -> bool:
         """Switches it on again; what waited is delivered. False when there is no such webhook."""
-        return bool(await self._run("webhooks/enable", webhook_id, tenant))
+        return bool(await self._run("webhooks/enable", id=webhook_id, tenant=tenant))
 
     async def test(self, tenant: str, webhook_id: str) -> str | None:
         """Sends it a test message. The delivery's id, OFF when the webhook is disabled, None when there is none."""
-        found: str | None = await self._run("webhooks/test", webhook_id, tenant)
+        found: str | None = await self._run("webhooks/test", id=webhook_id, tenant=tenant)
         return found
 
     async def replay(self, tenant: str, webhook_id: str, delivery_id: str) -> str | None:
         """Sends the same message once more. OFF when the webhook is disabled, None when there is no such delivery."""
-        found: str | None = await self._run("webhooks/replay", delivery_id, webhook_id, tenant)
+        found: str | None = await self._run("webhooks/replay", id=delivery_id, webhook=webhook_id, tenant=tenant)
         return found
 
     async def delivery(self, webhook_id: str, delivery_id: str) -> Delivery | None:
@@ -103,6 +112,6 @@ class WebhookStore:
             if "webhook" in fields
         ]
 
-    async def _run(self, name: str, *values: RedisValue) -> Any:
+    async def _run(self, script: str, **values: Any) -> Any:
         with redis_errors():
-            return await self._scripts[name](args=[self._prefix, *values])
+            return await self._scripts[script](**values)

@@ -42,12 +42,12 @@ def told() -> dict[str, set[str]]:
         {
             "lanes": {
                 lane: {
-                    "waiting": {kind: {"jobs": 1, "oldest_s": 1} for kind in ("light", "usual", "heavy")},
-                    **dict.fromkeys(("parked", "flight", "leases", "lines", "units"), 1),
+                    "ready": {kind: {"jobs": 1, "oldest_s": 1} for kind in ("light", "usual", "heavy")},
+                    **dict.fromkeys(("waiting", "dispatched", "leases", "lines", "units"), 1),
                 }
                 for lane in ("interactive", "batch")
             },
-            **dict.fromkeys(("paused", "batches", "speed", "late_s"), 1),
+            **dict.fromkeys(("delayed", "batches", "speed", "late_s"), 1),
             "counts": {},
             "memory": {"used": 1, "max": 2},
         }

@@ -93,11 +93,14 @@ def test_only_the_stages_that_run_count(until: Stage, units: float) -> None:
     assert record.units(spec(sampling=sampling, concepts=PEOPLE[:2], until=until)) == pytest.approx(units)
 
 
-def test_a_request_that_ends_with_the_last_stage_costs_a_record_no_byte() -> None:
-    assert record.wishes(spec(), Settings()) == []
+def test_a_record_says_where_its_job_begins_and_ends() -> None:
+    assert record.request_fields(spec(), Settings()) == ["due", "identify", "until", "verify"]
     assert "until" not in encode_spec(spec(until=Stage.VERIFY))
     early = spec(until=Stage.DETECT, retention_s=9, expires_after_s=8)
-    assert record.wishes(early, Settings()) == ["keep", 9, "expires", 8, "until", "detect"]
+    assert record.request_fields(early, Settings()) == [
+        *("due", "identify", "until", "detect"),
+        *("keep", 9, "expires", 8),
+    ]
 
 
 @pytest.mark.parametrize("wish", [{"min_identity": 0.4}, {"max_tries": 2}])

@@ -23,14 +23,60 @@ FOLDER = Path(scripts.__file__).parent / "lua"
 NAMES = sorted(f"{path.parent.name}/{path.stem}" for path in FOLDER.glob("*/*.lua") if path.parent.name != "lib")
 
 
+FILES = {f"{path.parent.name}/{path.stem}": path.read_text() for path in FOLDER.glob("*/*.lua")}
+DEFINED = {
+    name: set(re.findall(r"^local (?:function )?(\w+)", text, re.MULTILINE))
+    for name, text in FILES.items()
+    if name.startswith("lib/")
+}
+
+
+def used_names(text: str) -> set[str]:
+    """Names in a script's code: not in its comments and texts, nor fields and methods of values."""
+    code = re.sub(r"--[^\n]*|'[^'\n]*'", "", text)
+    return set(re.findall(r"(?<![.:\w])[A-Za-z_]\w*", code))
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_script_includes_the_libraries_whose_names_it_uses_and_no_others(name: str) -> None:
+    included = re.findall(r"^--- @include (\S+)$", FILES[name], re.MULTILINE)
+    used = used_names(FILES[name]) - DEFINED.get(name, set())
+    needed = {library for library, defined in DEFINED.items() if library != name and defined & used}
+    assert sorted(included) == sorted(needed)
+    assert included == sorted(set(included))
+
+
+def test_every_name_of_a_library_is_used_and_defined_once() -> None:
+    names = [name for defined in DEFINED.values() for name in defined]
+    assert len(names) == len(set(names))
+    assert [name for name in names if len(re.findall(rf"\b{name}\b", "".join(FILES.values()))) < 2] == []
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_script_starts_with_what_it_includes(name: str) -> None:
-    source = scripts.source(name)
-    included = re.findall(r"^--- @include (\S+)", (FOLDER / f"{name}.lua").read_text(), re.MULTILINE)
-    places = [source.index((FOLDER / f"{library}.lua").read_text()[-40:]) for library in included]
-    assert places == sorted(places)
-    assert "@include" not in source
-    assert "-- ARGV: prefix" in source
+def test_redis_gets_code_alone_that_begins_with_the_name_of_its_script(name: str) -> None:
+    first, *lines = scripts.source(name).splitlines()
+    assert first == f"-- {name}"
+    assert all(line and line == line.strip() and not line.startswith("--") for line in lines)
+    assert "@args" in FILES[name]
+    assert "ARGV" not in FILES[name]
+
+
+def test_scripts_are_small_in_redis() -> None:
+    assert sum(len(scripts.source(name)) for name in NAMES) < 500_000
+
+
+def test_arguments_of_a_script_have_names() -> None:
+    script = scripts.Script(redis.Redis(), "p", "jobs/renew")
+    with pytest.raises(TypeError, match="jobs/renew needs worker"):
+        script(id="j", attempt=1, lease_s=1)
+    with pytest.raises(TypeError, match="jobs/renew takes no colour"):
+        script(id="j", attempt=1, lease_s=1, worker="w", colour="red")
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_no_script_takes_the_opposite_of_a_value(name: str) -> None:
+    # The opposite of 0 is -0, which Redis 7.0 refuses as an integer: 0 - x is 0.
+    assert re.findall(r"[(,=]\s*-\s*[A-Za-z_(][^\n]*", re.sub(r"--[^\n]*", "", FILES[name])) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,8 +87,8 @@ def test_every_script_is_used(name: str) -> None:
 
 def test_every_key_that_a_script_builds_is_described() -> None:
     lua = "".join(path.read_text() for path in FOLDER.rglob("*.lua"))
-    built = set(re.findall(r"p \.\. ':([a-z]+)", lua))
-    described = set(re.findall(r"\{p\}:([a-z]+)", keys.__doc__ or ""))
+    built = set(re.findall(r"p \.\. ':([a-z_]+)", lua))
+    described = set(re.findall(r"\{p\}:([a-z_]+)", keys.__doc__ or ""))
     assert built <= described
 
 
@@ -56,8 +102,8 @@ def test_keys_start_with_the_prefix() -> None:
         keys.worker_key("mine", "w"),
         keys.workers_key("mine"),
         keys.events_key("mine"),
-        keys.reap_key("mine"),
-        keys.bell_key("mine"),
+        keys.lock_key("mine", "reap"),
+        keys.notify_key("mine", "dispatch"),
     ]
     assert all(key.startswith("mine:") for key in made)
     assert len(set(made)) == len(made)

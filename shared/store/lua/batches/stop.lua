@@ -1,28 +1,31 @@
---- @include lib/core
 --- @include lib/audit
---- @include lib/webhooks
+--- @include lib/batch_events
+--- @include lib/batch_keys
+--- @include lib/job_keys
+--- @include lib/job_record
+--- @include lib/leases
 --- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, id, tenant or '' for any, why (canceled or expired), expiry_s of jobs, by. Nothing more is queued, what waits
--- ends now, what is held ends at its holder's next step. Returns 1, or 0 when there is no such batch.
-local id = ARGV[2]
-local f = redis.call('HMGET', batch(id), 's', 'stop', 'tenant')
-if not f[1] or (ARGV[3] ~= '' and f[3] ~= ARGV[3]) then return 0 end
+--- @include lib/notify
+--- @args id tenant? reason expiry_s:number by
+-- No more lines of the batch (of any tenant, without one) are queued; jobs that wait end now, held ones at their holder's next
+-- step. reason: canceled or expired; expiry_s: of the jobs. Returns 1, or 0 when there is no such batch.
+local f = redis.call('HMGET', batch_key(id), 's', 'stop', 'tenant')
+if not f[1] or (tenant and f[3] ~= tenant) then return 0 end
 if f[2] or (f[1] ~= 'validating' and f[1] ~= 'running') then return 1 end
-redis.call('HSET', batch(id), 'stop', ARGV[4])
-note(f[3], ARGV[6], 'batch.canceled', id)
-for _, job_id in ipairs(redis.call('SMEMBERS', members(id))) do
-  local job = read(job_id)
+redis.call('HSET', batch_key(id), 'stop', reason)
+record_action(f[3], by, 'batch.canceled', id)
+for _, job_id in ipairs(redis.call('SMEMBERS', open_key(id))) do
+  local job = read_job(job_id)
   if not job then
-    redis.call('SREM', members(id), job_id)
-    redis.call('HINCRBY', batch(id), 'open', -1)
-  elseif held(job) then
-    redis.call('HSET', record(job_id), 'cancel', ARGV[4])
+    redis.call('SREM', open_key(id), job_id)
+    redis.call('HINCRBY', batch_key(id), 'open', -1)
+  elseif is_held(job) then
+    redis.call('HSET', job_key(job_id), 'cancel', reason)
   else
-    job.cancel = ARGV[4]
-    close(job, 'canceled', ARGV[5])
+    job.cancel = reason
+    close(job, 'canceled', expiry_s)
   end
 end
 announce_batch(id)
-ring_feeder()
+notify('feed')
 return 1

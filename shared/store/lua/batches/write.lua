@@ -1,24 +1,20 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, id, log, chunks of it so far, name of the last one or '', replaces it (1 or 0), new name, jobs in it,
--- and for lines that never ran: chunk, at, next chunk, next at, status, lines.
--- Notes that a chunk of a log is written. The jobs' records stay for as long as their pictures do, because they know the
--- blobs: jobs/compact.lua makes them small.
--- Returns 1, or 0 when somebody else has written in the meantime: then the caller's chunk is nobody's.
-local id, log = ARGV[2], p .. ':log:' .. ARGV[3] .. ':' .. ARGV[2]
-local f = redis.call('HMGET', batch(id), 's', 'chunk', 'at')
+--- @include lib/batch_events
+--- @include lib/batch_keys
+--- @args id log before:number last replaces? name jobs:number chunk? at? next_chunk? next_at? status? lines:number?
+-- A chunk of a log is written. before: chunks of the log so far; last: name of the last one or ''; replaces: the new chunk
+-- replaces it; jobs: jobs in the new chunk. The rest is for lines that end without a job: from where to where, as what, how many.
+-- The jobs' records stay for as long as their pictures do, because they know the blobs: jobs/compact.lua makes them small.
+-- Returns 1, or 0 when another feeder has written in the meantime: then nothing refers to the caller's chunk.
+local chunks = log_key(id, log)
+local f = redis.call('HMGET', batch_key(id), 's', 'chunk', 'at')
 if f[1] ~= 'running' and f[1] ~= 'finalizing' then return 0 end
-if redis.call('LLEN', log) ~= tonumber(ARGV[4]) or (redis.call('LINDEX', log, -1) or '') ~= ARGV[5] then return 0 end
-if ARGV[9] then
-  if f[1] ~= 'finalizing' or f[2] ~= ARGV[9] or f[3] ~= ARGV[10] then return 0 end
-  redis.call('HSET', batch(id), 'chunk', ARGV[11], 'at', ARGV[12])
-  redis.call('HINCRBY', batch(id), 'n:' .. ARGV[13], ARGV[14])
+if redis.call('LLEN', chunks) ~= before or (redis.call('LINDEX', chunks, -1) or '') ~= last then return 0 end
+if chunk then
+  if f[1] ~= 'finalizing' or f[2] ~= chunk or f[3] ~= at then return 0 end
+  redis.call('HSET', batch_key(id), 'chunk', next_chunk, 'at', next_at)
+  redis.call('HINCRBY', batch_key(id), 'n:' .. status, lines)
   announce_batch(id)
 end
-if ARGV[6] == '1' then redis.call('LSET', log, -1, ARGV[7]) else redis.call('RPUSH', log, ARGV[7]) end
-local jobs = tonumber(ARGV[8])
-if jobs > 0 then redis.call('LTRIM', ended(id, ARGV[3]), jobs, -1) end
+if replaces then redis.call('LSET', chunks, -1, name) else redis.call('RPUSH', chunks, name) end
+if jobs > 0 then redis.call('LTRIM', ended_key(id, log), jobs, -1) end
 return 1

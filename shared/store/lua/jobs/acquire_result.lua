@@ -1,45 +1,50 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
+--- @include lib/events
+--- @include lib/fair_schedule
+--- @include lib/job_keys
+--- @include lib/job_record
+--- @include lib/leases
 --- @include lib/lifecycle
+--- @include lib/notify
+--- @include lib/queue_keys
+--- @include lib/result_keys
 --- @include lib/single_flight
--- ARGV: prefix, id, attempt, lease_s, worker, stage, digest, looked (1: again, after 'made'), part... The holder did not find
--- the result of its stage stored and is about to make it, and the parts of it that are missing. It is a renewal, too.
--- Returns 'make', 'made' (by somebody else just now: look again), 'parked', or as renew does: 'lost', 'canceled', 'draining'.
-local job = read(ARGV[2])
-if not speaks(job, ARGV[3]) then return 'lost' end
-redis.call('ZADD', leases(job.lane), now() + tonumber(ARGV[4]), job.id)
-if job.cancel then return 'canceled' end
-if redis.call('HGET', p .. ':worker:' .. ARGV[5], 'draining') == '1' then return 'draining' end
+--- @include lib/time
+--- @args id attempt:number lease_s:number worker stage digest again? parts...
+-- The holder did not find the result of its stage stored and is about to make it, and the parts of it that are missing.
+-- again: it looked once more after 'made'. Renews the lease, too.
+-- Returns 'make', 'made' (another job has just made it: look again), 'wait', or as renew does: 'lost', 'canceled', 'draining'.
+-- Followers of the interactive lane are promoted first.
+local BATCH_LANE_S = 1e11
+local job = read_job(id)
+if not is_current(job, attempt) then return 'lost' end
+local stopped = renew_lease(job, worker, now() + lease_s)
+if stopped then return stopped end
 
-local results = {result_of(job, ARGV[6], ARGV[7])}
-for i = 9, #ARGV do results[#results + 1] = job.tenant .. '/' .. ARGV[i] end
-local waited = job.waits
-local busy
+local results = {result_of(job.tenant, stage, digest)}
+for _, part in ipairs(parts) do results[#results + 1] = job.tenant .. '/' .. part end
+local waited, busy = job.waits, nil
 for _, result in ipairs(results) do
   if result == waited then waited = nil end
-  if ARGV[8] ~= '1' and redis.call('HGET', made(result), 'as') then return 'made' end
-  local other = maker_of(result)
-  if other and other.id ~= job.id and held(other) then busy = busy or result end
+  if not again and redis.call('EXISTS', outcome_key(result)) == 1 then return 'made' end
+  local owner = owner_of(result)
+  if owner and owner.id ~= job.id and is_held(owner) then busy = busy or result end
 end
 
 if not busy then
-  for _, result in ipairs(results) do redis.call('SET', maker(result), job.id) end
-  redis.call('HSET', record(job.id), 'makes', table.concat(results, '\n'))
-  redis.call('HDEL', record(job.id), 'waits')
-  if waited then call_next(waited) end
+  for _, result in ipairs(results) do redis.call('SET', owner_key(result), job.id) end
+  redis.call('HSET', job_key(job.id), 'owns', table.concat(results, '\n'))
+  redis.call('HDEL', job_key(job.id), 'waits')
+  if waited then promote(waited) end
   return 'make'
 end
 
-take_out(job)
-if job.status == 'running' then count_running(job, -1) end
-redis.call('HSET', record(job.id), 's', 'queued', 'waits', busy)
-redis.call('HDEL', record(job.id), 'holder', 'step', 'steps')
-redis.call('ZADD', parked(job.lane), now(), job.id)
-redis.call('ZADD', waiters(busy), job.at + (job.lane == 'interactive' and 0 or LATER_LANE), job.id)
--- Its turn was paid for; who waits has got nothing for it yet.
+give_back(job)
+redis.call('HSET', job_key(job.id), 'waits', busy)
+redis.call('ZADD', waiting_key(job.lane), now(), job.id)
+redis.call('ZADD', followers_key(busy), job.at + (job.lane == 'interactive' and 0 or BATCH_LANE_S), job.id)
+-- It was charged to its tenant's share and has got nothing for it yet.
 pay(job.lane, job.tenant, 0 - job.units)
 announce(job.id)
-ring_pump()
-if job.waits and job.waits ~= busy then call_next(job.waits) end
-return 'parked'
+notify('dispatch')
+if job.waits and job.waits ~= busy then promote(job.waits) end
+return 'wait'

@@ -1,17 +1,18 @@
---- @include lib/core
 --- @include lib/audit
---- @include lib/webhooks
+--- @include lib/job_keys
+--- @include lib/job_record
+--- @include lib/leases
 --- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, id, expiry_s, tenant, by. A job that nobody works on is canceled at once, a held one at its holder's next step.
+--- @args id expiry_s:number tenant by
+-- A job that no worker holds is canceled at once, a held one at its holder's next step.
 -- Returns 1, or 0 when the tenant has no such job.
-local job = read(ARGV[2])
-if not job or job.tenant ~= ARGV[4] then return 0 end
+local job = read_job(id)
+if not job or job.tenant ~= tenant then return 0 end
 if OVER[job.status] then return 1 end
-if not job.cancel then note(job.tenant, ARGV[5], 'job.canceled', job.id) end
-if held(job) then
-  redis.call('HSET', record(job.id), 'cancel', 1)
+if not job.cancel then record_action(tenant, by, 'job.canceled', job.id) end
+if is_held(job) then
+  redis.call('HSET', job_key(job.id), 'cancel', 1)
 else
-  close(job, 'canceled', ARGV[3])
+  close(job, 'canceled', expiry_s)
 end
 return 1

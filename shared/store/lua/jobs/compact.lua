@@ -1,23 +1,21 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, then ids (from ARGV[2] on). A log of their batch tells of these jobs: their records keep only what the batch's lines do not say.
--- Made anew, because a hash that ever held a long value takes twice the room. Twice is as good as once.
-local STAGES = {'identify', 'render', 'detect', 'personalize', 'verify'}
-local LEFT_OUT = {spec = true, custom = true, units = true, waits = true, makes = true}
-for i = 2, #ARGV do
-  local flat, f, kept = redis.call('HGETALL', record(ARGV[i])), {}, {}
-  for j = 1, #flat, 2 do f[flat[j]] = flat[j + 1] end
+--- @include lib/job_keys
+--- @include lib/job_record
+--- @args picture_stage stages ids...
+-- The log of their batch has the lines of these jobs: their records keep only what the lines do not say. Each record is
+-- created again, because a hash that ever held a long value takes twice the memory. Running this twice changes nothing more.
+-- picture_stage: the stage whose digest is in the picture's key; stages: all of them in order, with blanks between.
+local LEFT_OUT = {spec = true, custom = true, units = true, waits = true, owns = true}
+for _, id in ipairs(ids) do
+  local flat, f, kept = redis.call('HGETALL', job_key(id)), {}, {}
+  for i = 1, #flat, 2 do f[flat[i]] = flat[i + 1] end
   if f.spec and f.chunk and OVER[f.s] then
-    if f.picture and f['o:personalize'] then
-      local first, last = string.find(f.picture, f['o:personalize'], 1, true)
-      if first then f.picture = f.picture:sub(1, first - 1) .. '*' .. f.picture:sub(last + 1) end
-    end
+    local digest = f['o:' .. picture_stage]
+    local first, last
+    if f.picture and digest then first, last = string.find(f.picture, digest, 1, true) end
+    if first then f.picture = f.picture:sub(1, first - 1) .. '*' .. f.picture:sub(last + 1) end
     local seconds = {}
-    for number, stage in ipairs(STAGES) do
-      seconds[number] = f['t:' .. stage] or '-'
+    for stage in string.gmatch(stages, '%S+') do
+      seconds[#seconds + 1] = f['t:' .. stage] or '-'
       f['t:' .. stage] = nil
     end
     f.t = table.concat(seconds, ' ')
@@ -27,7 +25,7 @@ for i = 2, #ARGV do
         kept[#kept + 1] = value
       end
     end
-    redis.call('DEL', record(ARGV[i]))
-    redis.call('HSET', record(ARGV[i]), unpack(kept))
+    redis.call('DEL', job_key(id))
+    redis.call('HSET', job_key(id), unpack(kept))
   end
 end

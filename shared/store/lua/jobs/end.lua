@@ -1,11 +1,11 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
+--- @include lib/job_record
+--- @include lib/leases
 --- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, id, attempt, expiry_s, status, error or '', what was found (a line each). The holder ends the job: failed or canceled.
+--- @include lib/outcomes
+--- @args id attempt:number expiry_s:number status error? found?
+-- The holder ends the job: failed (with an error, JSON) or canceled. found: what the stage found, a JSON object of fields.
 -- Returns 'done' or 'lost'.
-local job = read(ARGV[2])
-if not speaks(job, ARGV[3]) then return 'lost' end
-if ARGV[5] == 'failed' then fail(job, ARGV[6], ARGV[4], ARGV[7]) else close(job, ARGV[5], ARGV[4]) end
+local job, fields = read_job(id), found and cjson.decode(found)
+if not is_current(job, attempt) then return 'lost' end
+if status == 'failed' then fail(job, error, expiry_s, fields) else close(job, status, expiry_s) end
 return 'done'

@@ -1,10 +1,8 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, id. What the job left is deleted: now its record goes.
-local job = read(ARGV[2])
+--- @include lib/job_keys
+--- @include lib/job_record
+--- @args id
+-- The blobs of the job are deleted: its record follows.
+local job = read_job(id)
 if job then redis.call('ZREM', p .. ':jobs:' .. job.tenant, job.id) end
-redis.call('DEL', record(ARGV[2]), p .. ':preview:' .. ARGV[2])
-redis.call('ZREM', p .. ':kept', ARGV[2])
+redis.call('DEL', job_key(id), p .. ':preview:' .. id)
+redis.call('ZREM', p .. ':kept', id)

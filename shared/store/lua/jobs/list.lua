@@ -1,38 +1,33 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, tenant, status or '', limit, most looked at, and after which job to go on: submitted at, id (both '' at first).
--- A tenant's jobs, the newest first; what was submitted meanwhile comes before the first page and moves nothing.
--- Returns {submitted at, id of the last one looked at if there may be more ('' if not), id, {record...}, ...}.
-local index, status, limit, most = p .. ':jobs:' .. ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+--- @include lib/job_keys
+--- @args tenant status? limit:number max_scanned:number after_at? after_id?
+-- A tenant's jobs, the newest first, after the one that was submitted then and has this id. Jobs that are submitted meanwhile
+-- come before the first page and move nothing.
+-- Returns {submitted at, id of the last job scanned if there may be more ('' if not), id, {record...}, ...}.
 local AT_ONCE = 100
-local rank = 0
-if ARGV[6] ~= '' then
-  rank = redis.call('ZCOUNT', index, '(' .. ARGV[6], '+inf')
-  -- Jobs of the same microsecond stand by their ids.
-  for _, id in ipairs(redis.call('ZRANGE', index, ARGV[6], ARGV[6], 'BYSCORE', 'REV')) do
-    if id >= ARGV[7] then rank = rank + 1 end
+local index, rank = p .. ':jobs:' .. tenant, 0
+if after_at then
+  rank = redis.call('ZCOUNT', index, '(' .. after_at, '+inf')
+  -- Jobs of the same microsecond are in the order of their ids.
+  for _, id in ipairs(redis.call('ZRANGE', index, after_at, after_at, 'BYSCORE', 'REV')) do
+    if id >= after_id then rank = rank + 1 end
   end
 end
 
-local reply, found, looked, gone = {'', ''}, 0, 0, {}
-local last
-while found < limit and looked < most do
+local reply, found, scanned, gone, last = {'', ''}, 0, 0, {}, nil
+while found < limit and scanned < max_scanned do
   local entries = redis.call('ZRANGE', index, rank, rank + AT_ONCE - 1, 'REV', 'WITHSCORES')
   if #entries == 0 then last = nil break end
   for i = 1, #entries, 2 do
-    if found == limit or looked == most then break end
+    if found == limit or scanned == max_scanned then break end
     local id = entries[i]
-    rank, looked, last = rank + 1, looked + 1, {entries[i + 1], id}
-    local kept = redis.call('HMGET', record(id), 's', 'lane')
-    if not kept[2] then
+    rank, scanned, last = rank + 1, scanned + 1, {entries[i + 1], id}
+    local f = redis.call('HMGET', job_key(id), 's', 'lane')
+    if not f[2] then
       gone[#gone + 1] = id
-    elseif status == '' or (kept[1] or 'queued') == status then
+    elseif not status or (f[1] or 'queued') == status then
       found = found + 1
       reply[#reply + 1] = id
-      reply[#reply + 1] = redis.call('HGETALL', record(id))
+      reply[#reply + 1] = redis.call('HGETALL', job_key(id))
     end
   end
 end

@@ -1,11 +1,9 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, id, worker, most losses, expiry_s, error. The worker's parent saw its child die under this job.
--- Returns 1 when the job was the child's to lose.
-local job = read(ARGV[2])
-if not job or not held(job) or job.holder:sub(1, #ARGV[3] + 1) ~= ARGV[3] .. '/' then return 0 end
-lose(job, ARGV[4], ARGV[5], ARGV[6])
+--- @include lib/job_record
+--- @include lib/leases
+--- @include lib/lost_leases
+--- @args id worker max_losses:number expiry_s:number error
+-- The worker's supervisor saw its executor die under this job. Returns 1, or 0 when the executor did not hold the job.
+local job = read_job(id)
+if not job or not is_held(job) or job.holder:sub(1, #worker + 1) ~= worker .. '/' then return 0 end
+lose_lease(job, max_losses, expiry_s, error)
 return 1

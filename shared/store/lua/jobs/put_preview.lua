@@ -1,13 +1,12 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, id, attempt, step, expiry_s, picture (JPEG). The holder shows the picture as it is after a step.
--- Returns 'done' or 'lost'.
-local job = read(ARGV[2])
-if not speaks(job, ARGV[3]) then return 'lost' end
-redis.call('SET', p .. ':preview:' .. job.id, ARGV[6], 'EX', ARGV[5])
-redis.call('HSET', record(job.id), 'shown', ARGV[4])
+--- @include lib/events
+--- @include lib/job_keys
+--- @include lib/job_record
+--- @include lib/leases
+--- @args id attempt:number step expiry_s:number jpeg
+-- The holder stores the picture as it is after a step. Returns 'done' or 'lost'.
+local job = read_job(id)
+if not is_current(job, attempt) then return 'lost' end
+redis.call('SET', p .. ':preview:' .. job.id, jpeg, 'EX', expiry_s)
+redis.call('HSET', job_key(job.id), 'preview_step', step)
 announce(job.id)
 return 'done'

@@ -1,11 +1,10 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
+--- @include lib/job_record
+--- @include lib/leases
 --- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, id, attempt, expiry_s. The holder gives the job back, uncounted: its worker goes away on purpose.
+--- @args id attempt:number expiry_s:number
+-- The holder gives the job back because its worker stops; it does not count as a loss.
 -- Returns 'done', 'canceled' or 'lost'.
-local job = read(ARGV[2])
-if not speaks(job, ARGV[3]) then return 'lost' end
-put_back(job, ARGV[4])
+local job = read_job(id)
+if not is_current(job, attempt) then return 'lost' end
+requeue(job, expiry_s)
 return job.cancel and 'canceled' or 'done'

@@ -1,8 +1,7 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, id, seconds. Somebody wants to see the picture as it emerges, for so long. Nothing for a job that is over.
-local job = read(ARGV[2])
-if job and not OVER[job.status] then redis.call('HSET', record(job.id), 'show', now() + tonumber(ARGV[3])) end
+--- @include lib/job_keys
+--- @include lib/job_record
+--- @include lib/time
+--- @args id seconds:number
+-- The worker of the job is to store the picture as it emerges for this long. A job that is over stays as it is.
+local job = read_job(id)
+if job and not OVER[job.status] then redis.call('HSET', job_key(job.id), 'preview_until', now() + seconds) end

@@ -1,21 +1,22 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
+--- @include lib/job_keys
+--- @include lib/job_record
+--- @include lib/leases
 --- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, id, attempt, expiry_s, error, most tries, first pause_s. Something transient stopped the holder:
--- the job pauses, twice as long every time, and fails when it was tried too often.
+--- @include lib/outcomes
+--- @include lib/time
+--- @args id attempt:number expiry_s:number error max_tries:number pause_s:number
+-- A transient error stopped the holder: the job is delayed, twice as long every time, and fails after too many tries.
 -- Returns 'done', 'failed', 'canceled' or 'lost'.
-local job = read(ARGV[2])
-if not speaks(job, ARGV[3]) then return 'lost' end
+local job = read_job(id)
+if not is_current(job, attempt) then return 'lost' end
 if job.cancel then
-  close(job, 'canceled', ARGV[4])
+  close(job, 'canceled', expiry_s)
   return 'canceled'
 end
-local tries = redis.call('HINCRBY', record(job.id), 'tries', 1)
-if tries > tonumber(ARGV[6]) then
-  fail(job, ARGV[5], ARGV[4])
+local tries = redis.call('HINCRBY', job_key(job.id), 'tries', 1)
+if tries > max_tries then
+  fail(job, error, expiry_s)
   return 'failed'
 end
-pause(job, now() + tonumber(ARGV[7]) * 2 ^ (tries - 1), ARGV[4])
+delay(job, now() + pause_s * 2 ^ (tries - 1), expiry_s)
 return 'done'

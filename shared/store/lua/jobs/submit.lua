@@ -1,27 +1,26 @@
---- @include lib/core
 --- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, id, lane, tenant, units, spec, requests or '', pixels, by, the job that it does over or '', then more fields of the
--- record. A second submit of the same id changes nothing.
--- With requests, the job counts as so many, and its units count, against the tenant's limits.
--- Returns {1, submitted at, as charge...}, {2, '', as charge or too_large...} when it is refused, or {0}.
-local id = ARGV[2]
-if redis.call('EXISTS', record(id)) == 1 then return {0} end
-local refused = too_large(tonumber(ARGV[8]))
-if refused then return {2, '', unpack(refused)} end
+--- @include lib/charge
+--- @include lib/job_keys
+--- @include lib/new_job
+--- @include lib/too_large
+--- @args id lane tenant units:number spec requests:number? pixels:number by retry_of? fields...
+-- Queues a job; with the id of a job that exists it changes nothing. With requests, the job counts as so many, and its units
+-- count, against the tenant's limits. fields: more fields of the record.
+-- Returns {1, submitted at, as charge...}, {2, '', as charge or too_large...} when it is rejected, or {0}.
+if redis.call('EXISTS', job_key(id)) == 1 then return {0} end
+local rejected = too_large(pixels)
+if rejected then return {2, '', unpack(rejected)} end
 local charged = {}
-if ARGV[7] ~= '' then
-  charged = charge(ARGV[4], tonumber(ARGV[7]), tonumber(ARGV[5]))
+if requests then
+  charged = charge(tenant, requests, units)
   if charged[1] ~= '' then return {2, '', unpack(charged)} end
 end
-local at = create({id = id, lane = ARGV[3], tenant = ARGV[4], units = ARGV[5]}, ARGV[6], unpack(ARGV, 11))
-redis.call('ZADD', p .. ':jobs:' .. ARGV[4], at, id)
-if ARGV[10] == '' then
-  note(ARGV[4], ARGV[9], 'job.submitted', id)
+local at = create_job({id = id, lane = lane, tenant = tenant, units = units}, spec, fields)
+redis.call('ZADD', p .. ':jobs:' .. tenant, at, id)
+if retry_of then
+  redis.call('HSET', job_key(id), 'of', retry_of)
+  record_action(tenant, by, 'job.retried', id, 'd', retry_of)
 else
-  redis.call('HSET', record(id), 'of', ARGV[10])
-  note(ARGV[4], ARGV[9], 'job.retried', id, 'd', ARGV[10])
+  record_action(tenant, by, 'job.submitted', id)
 end
 return {1, at, unpack(charged)}

@@ -1,25 +1,23 @@
---- @include lib/core
 --- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, tenant, photo, marked_s, by. From now on no job can begin with the photo, and none that has begun can keep its faces.
--- Its bytes are to go until photos/end_delete.lua hears that they are gone. The identify results with faces of it, however many, are set
--- aside: photos/begin_erase_faces.lua hands them out. Returns 1 when there is anything of it.
-local name, seen, aside = ARGV[2] .. '/' .. ARGV[3], faces(ARGV[2], ARGV[3]), fading(ARGV[2], ARGV[3])
-local there = redis.call('DEL', photo_of(ARGV[2], ARGV[3]))
-if redis.call('EXISTS', seen) == 1 then
+--- @include lib/photo_keys
+--- @args tenant photo marked_s:number by
+-- Erases a photo: from now on no job can begin with it, and none that has begun can keep its faces. Its bytes are pending until
+-- photos/end_delete.lua. The results with faces of it, however many, are pending too: photos/begin_erase_faces.lua.
+-- Returns 1 when there is anything of it.
+local name, faces, pending = tenant .. '/' .. photo, faces_key(tenant, photo), pending_faces_key(tenant, photo)
+local there = redis.call('DEL', photo_key(tenant, photo))
+if redis.call('EXISTS', faces) == 1 then
   there = 1
-  if redis.call('RENAMENX', seen, aside) == 0 then
-    redis.call('SUNIONSTORE', aside, aside, seen)
-    redis.call('UNLINK', seen)
+  if redis.call('RENAMENX', faces, pending) == 0 then
+    redis.call('SUNIONSTORE', pending, pending, faces)
+    redis.call('UNLINK', faces)
   end
-  redis.call('SADD', p .. ':fading', name)
+  redis.call('SADD', p .. ':pending_face_delete', name)
 end
 if there == 0 then
-  return math.max(redis.call('SISMEMBER', p .. ':going', name), redis.call('SISMEMBER', p .. ':fading', name))
+  return math.max(redis.call('SISMEMBER', p .. ':pending_delete', name), redis.call('SISMEMBER', p .. ':pending_face_delete', name))
 end
-redis.call('SADD', p .. ':going', name)
-redis.call('SET', erased(ARGV[2], 'photo', ARGV[3]), 1, 'EX', ARGV[4])
-note(ARGV[2], ARGV[5], 'photo.deleted', ARGV[3])
+redis.call('SADD', p .. ':pending_delete', name)
+redis.call('SET', erased_photo_key(tenant, photo), 1, 'EX', marked_s)
+record_action(tenant, by, 'photo.deleted', photo)
 return 1

@@ -1,10 +1,6 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, tenant, photo, 1 when its bytes are deleted or '' when that failed. Who asked photos/begin_delete.lua is done with it; others may
--- still be at it.
-local key = clearing(ARGV[2], ARGV[3])
+--- @include lib/photo_keys
+--- @args tenant photo deleted?
+-- The caller of photos/begin_delete.lua has finished; others may still be deleting. deleted: the bytes are gone.
+local key = deleting_key(tenant, photo)
 if tonumber(redis.call('GET', key) or 0) > 1 then redis.call('DECR', key) else redis.call('DEL', key) end
-if ARGV[4] ~= '' then redis.call('SREM', p .. ':going', ARGV[2] .. '/' .. ARGV[3]) end
+if deleted then redis.call('SREM', p .. ':pending_delete', tenant .. '/' .. photo) end

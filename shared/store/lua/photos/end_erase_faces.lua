@@ -1,12 +1,8 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, tenant, photo, digest... These identify results with faces of an erased photo are deleted.
--- Returns 1 when none is left.
-local aside = fading(ARGV[2], ARGV[3])
-for i = 4, #ARGV do redis.call('SREM', aside, ARGV[i]) end
-if redis.call('EXISTS', aside) == 1 then return 0 end
-redis.call('SREM', p .. ':fading', ARGV[2] .. '/' .. ARGV[3])
+--- @include lib/photo_keys
+--- @args tenant photo digests...
+-- These results with faces of an erased photo are deleted. Returns 1 when none is left.
+local pending = pending_faces_key(tenant, photo)
+for _, digest in ipairs(digests) do redis.call('SREM', pending, digest) end
+if redis.call('EXISTS', pending) == 1 then return 0 end
+redis.call('SREM', p .. ':pending_face_delete', tenant .. '/' .. photo)
 return 1

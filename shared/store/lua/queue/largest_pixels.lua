@@ -1,7 +1,4 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix. Pixels of the largest picture that the workers draw; nil where nothing is refused for its size.
+--- @include lib/largest
+--- @args
+-- Pixels of the largest picture that the workers draw; nil where no picture is rejected for its size.
 return largest()

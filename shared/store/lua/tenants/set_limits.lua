@@ -1,15 +1,13 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, tenant, then (limit, value or '' for none) a limit. What a tenant may have; it holds from now on.
-for i = 3, #ARGV, 2 do
-  if ARGV[i + 1] == '' then
-    redis.call('HDEL', limits(ARGV[2]), ARGV[i])
+--- @include lib/fair_schedule
+--- @include lib/limits
+--- @args tenant values...
+-- Sets limits of a tenant: (limit, value or '' for none) each. They hold from now on.
+for i = 1, #values, 2 do
+  if values[i + 1] == '' then
+    redis.call('HDEL', tenant_key(tenant), values[i])
   else
-    redis.call('HSET', limits(ARGV[2]), ARGV[i], ARGV[i + 1])
+    redis.call('HSET', tenant_key(tenant), values[i], values[i + 1])
   end
 end
-make_room(ARGV[2])
+unthrottle(tenant)
 return 1

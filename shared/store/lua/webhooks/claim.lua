@@ -1,21 +1,19 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, id, holder, lease_s. Gives the caller the lease on a delivery that was handed out and that nobody makes.
+--- @include lib/time
+--- @include lib/webhook_keys
+--- @include lib/webhook_schedule
+--- @args id holder lease_s:number
+-- Gives the caller the lease on a delivery that was dispatched and that no worker holds.
 -- Returns {{fields of the delivery...}, {fields of its webhook...}, Redis's clock} or nothing.
-local id = ARGV[2]
-redis.call('ZREM', p .. ':rung', id)
-local f = redis.call('HMGET', delivery(id), 'webhook', 'holder')
-local hook = f[1]
-if not hook or not redis.call('ZSCORE', posting(hook), id) then return false end
-if f[2] and f[2] ~= ARGV[3] then return false end
+redis.call('ZREM', p .. ':dispatched_deliveries', id)
+local f = redis.call('HMGET', delivery_key(id), 'webhook', 'holder')
+local webhook = f[1]
+if not webhook or not redis.call('ZSCORE', delivering_key(webhook), id) then return false end
+if f[2] and f[2] ~= holder then return false end
 if not f[2] then
-  redis.call('HINCRBY', delivery(id), 'n', 1)
-  redis.call('HINCRBY', delivery(id), 'tries', 1)
-  redis.call('HSET', delivery(id), 'holder', ARGV[3])
+  redis.call('HINCRBY', delivery_key(id), 'n', 1)
+  redis.call('HINCRBY', delivery_key(id), 'tries', 1)
+  redis.call('HSET', delivery_key(id), 'holder', holder)
 end
-redis.call('ZADD', posting(hook), now() + tonumber(ARGV[4]), id)
-look_at(hook)
-return {redis.call('HGETALL', delivery(id)), redis.call('HGETALL', webhook(hook)), tostring(now())}
+redis.call('ZADD', delivering_key(webhook), now() + lease_s, id)
+schedule_webhook(webhook)
+return {redis.call('HGETALL', delivery_key(id)), redis.call('HGETALL', webhook_key(webhook)), tostring(now())}

@@ -1,11 +1,8 @@
---- @include lib/core
---- @include lib/audit
---- @include lib/webhooks
---- @include lib/lifecycle
---- @include lib/single_flight
--- ARGV: prefix, id, tenant. What waited while the webhook was off goes on. Returns 1, or 0 when the tenant has none of this id.
-local hook = ARGV[2]
-if redis.call('HGET', webhook(hook), 'tenant') ~= ARGV[3] then return 0 end
-redis.call('HDEL', webhook(hook), 'off', 'failing', 'not_before')
-look_at(hook)
+--- @include lib/webhook_keys
+--- @include lib/webhook_schedule
+--- @args id tenant
+-- Deliveries that waited while the webhook was disabled go on. Returns 1, or 0 when the tenant has no such webhook.
+if redis.call('HGET', webhook_key(id), 'tenant') ~= tenant then return 0 end
+redis.call('HDEL', webhook_key(id), 'off', 'failing', 'not_before')
+schedule_webhook(id)
 return 1

@@ -10,7 +10,7 @@ from shared.store.queue.values import DispatchedJob
 from tests.support.stand_ins import Parents, app, fleet
 from worker.queue.dispatcher import Dispatcher
 
-ONE = DispatchedJob(job_id="one", stage=Stage.RENDER, first=True)
+ONE = DispatchedJob(job_id="one", stage=Stage.RENDER, has_priority=True)
 
 
 def tick(parents: Parents, prefix: str) -> Dispatcher:

@@ -100,7 +100,7 @@ def test_the_work_goes_on_through_an_outage_without_asking_at_every_step() -> No
 
 
 def test_a_step_that_somebody_watches_can_show_its_picture_once_a_second() -> None:
-    jobs = Jobs(renewal=Renewal.SHOW)
+    jobs = Jobs(renewal=Renewal.PREVIEW)
     with lease(jobs) as held:
         show = held.on_step(3, 100)
         assert show is not None
@@ -115,7 +115,7 @@ def test_nobody_watches_and_nothing_is_shown() -> None:
 
 
 def test_a_picture_that_cannot_be_shown_stops_nothing() -> None:
-    jobs = Jobs(renewal=Renewal.SHOW)
+    jobs = Jobs(renewal=Renewal.PREVIEW)
     with lease(jobs, settings=QUICK.model_copy(update={"renew_every_s": 1000.0})) as held:
         show = held.on_step(3, 100)
         assert show is not None

@@ -11,8 +11,8 @@ from worker.queue.reaper import Reaper
 
 def test_lost_doorbells_are_rung_again() -> None:
     celery, settings = app("reaper-ring")
-    lost = DispatchedJob(job_id="one", stage=Stage.DETECT, first=False)
-    Reaper(celery, fleet(Parents(found=Sweep(rings=(lost,)))), settings).sweep()
+    lost = DispatchedJob(job_id="one", stage=Stage.DETECT, has_priority=False)
+    Reaper(celery, fleet(Parents(found=Sweep(redispatched=(lost,)))), settings).sweep()
     with celery.connection_for_read() as connection:
         queue: Any = connection.SimpleQueue(broker.queue_name(settings, Stage.DETECT))
         assert queue.get(block=False).headers["task"] == broker.TASK_OF[Stage.DETECT]
@@ -21,7 +21,7 @@ def test_lost_doorbells_are_rung_again() -> None:
 
 def test_the_messages_of_every_stage_are_counted() -> None:
     celery, settings = app("reaper-count")
-    broker.ring(celery, settings, DispatchedJob(job_id="one", stage=Stage.RENDER, first=True))
+    broker.ring(celery, settings, DispatchedJob(job_id="one", stage=Stage.RENDER, has_priority=True))
     parents = Parents()
     Reaper(celery, fleet(parents), settings).sweep()
     assert parents.counted is not None

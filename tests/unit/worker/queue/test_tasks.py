@@ -172,7 +172,7 @@ def test_an_ending_that_nobody_hears_leaves_the_job_to_the_reaper() -> None:
 
 
 def test_a_job_whose_result_another_one_makes_gives_its_worker_back() -> None:
-    jobs = Jobs(wishes=[ResultClaim.PARKED])
+    jobs = Jobs(wishes=[ResultClaim.WAIT])
     with pytest.raises(Ignore):
         run(jobs, stops(AssertionError("the stage ran")))
     assert jobs.said == ["claim", "want"]

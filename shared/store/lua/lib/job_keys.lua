@@ -1,0 +1,1 @@
+local function job_key(id) return p .. ':job:' .. id end
