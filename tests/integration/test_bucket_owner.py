@@ -113,10 +113,10 @@ def test_a_fleet_from_before_there_were_markers_keeps_its_bucket(settings: Setti
 class EmptiedMeanwhile(Erasures):
     """Records that go in the moment when they are asked which results no job has."""
 
-    async def lone(self, results: Sequence[str]) -> list[str]:
+    async def unreferenced(self, results: Sequence[str]) -> list[str]:
         with connect(self._settings) as redis:
             redis.delete(*redis.scan_iter(f"{self._prefix}:*"))
-        return await super().lone(results)
+        return await super().unreferenced(results)
 
 
 def test_a_redis_that_is_emptied_while_orphans_are_looked_for_erases_no_more(settings: Settings) -> None:
