@@ -1,4 +1,4 @@
-# The API, the webhooks' deliverer, and Flower beside them: no torch, no checkpoint, about 300 MB.
+# Images of the API, the webhooks process and Flower: no torch, no checkpoints, about 300 MB.
 FROM python:3.11.14-slim-bookworm AS base
 LABEL org.opencontainers.image.title="Troupe" \
       org.opencontainers.image.description="Several people in one generated picture: the API" \
@@ -12,7 +12,7 @@ FROM base AS packages
 COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/local/bin/uv
 ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_CACHE_DIR=/root/.cache/uv UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never \
     UV_COMPILE_BYTECODE=1
-# The lock before the code: a change of code installs nothing again.
+# The lock file before the code: a change of the code does not reinstall the packages.
 COPY pyproject.toml uv.lock ./
 
 FROM packages AS api-packages

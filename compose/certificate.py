@@ -1,7 +1,7 @@
-"""A certificate of this machine's own, for the embedded stack's pictures: what it signs cannot be changed unseen.
+"""A certificate of this machine, with which the embedded stack signs pictures, so that changes are detected.
 
-Made once and kept; nobody knows its issuer unless told to. The issuer's key is thrown away as soon as it has signed, so
-it can never vouch for anything else. C2PA asks for these extensions (specification 2.2, section 14.5.1): an extended
+It is created once. Readers do not trust its issuer unless told to. The key of the issuer is discarded after signing, so
+it cannot sign anything else. C2PA requires these extensions (specification 2.2, section 14.5.1): an extended
 key usage of its list, digitalSignature, and the key identifiers of a version 3 certificate.
 """
 
@@ -20,13 +20,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _VALID = timedelta(days=3650)
-# A clock that is set back a little must not make the certificate one of the future.
+# Tolerance for a clock that is set back a little.
 _EARLIER = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateFiles:
-    """Where the certificate lies. chain: the signing one and its issuer; root: the issuer alone, for who checks."""
+    """Files of the certificate. chain: the signing certificate and its issuer. root: the issuer, for verifiers."""
 
     chain: Path
     key: Path
@@ -34,7 +34,7 @@ class CertificateFiles:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings that sign with it."""
+        """The settings that select it."""
         return {
             "TROUPE_C2PA_CERTIFICATE": str(self.chain.resolve()),
             "TROUPE_C2PA_KEY": str(self.key.resolve()),
@@ -43,9 +43,9 @@ class CertificateFiles:
 
 
 def own_certificate(folder: Path) -> CertificateFiles:
-    """The certificate of this folder; made where there is none. Its key is readable by its owner alone."""
+    """The certificate in this folder, created if missing. Only its owner can read the key."""
     files = CertificateFiles(chain=folder / "chain.pem", key=folder / "key.pem", root=folder / "root.pem")
-    # Written last: where it is, all are.
+    # Written last: if it exists, all files exist.
     if not files.chain.exists():
         folder.mkdir(parents=True, exist_ok=True)
         _make(files)
@@ -77,7 +77,7 @@ def _make(files: CertificateFiles) -> None:
 
 
 def _name(common: str) -> x509.Name:
-    # Readers show the organization as the signer.
+    # Readers display the organization as the signer.
     parts = {NameOID.ORGANIZATION_NAME: "Troupe (self-made certificate)", NameOID.COMMON_NAME: common}
     return x509.Name([x509.NameAttribute(oid, value) for oid, value in parts.items()])
 
@@ -121,7 +121,7 @@ def _signed(
 
 
 def _write(path: Path, data: bytes, *, mode: int) -> None:
-    """All of the file or nothing, and never for a moment with another mode."""
+    """Writes the file atomically, with this mode from the start."""
     written = path.with_suffix(".new")
     written.unlink(missing_ok=True)
     with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

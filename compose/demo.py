@@ -1,4 +1,4 @@
-"""`./run demo`: two portraits and a scene through the whole stack, over HTTP as anybody's client would send them."""
+"""`./run demo`: draws two portraits into a scene with the whole stack, over HTTP like any client."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ FOLDER = ROOT / "demo"
 STATE = ROOT / "var" / "demo"
 PORTRAITS = ROOT / "worker" / "mini" / "portraits"
 _POLL_S = 20
-# A published bundle on a CPU is slow; nothing else of a demo takes this long.
+# The published bundle is slow on a CPU.
 _JOB_S = 3600.0
 
 
 class DemoFailed(Exception):
-    """The job did not give a picture; the message says why."""
+    """The job made no picture. The message gives the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What the demo asks for: phrases[i] is the person of portraits[i]."""
+    """The job of the demo: phrases[i] is the person of portraits[i]."""
 
     prompt: str
     phrases: Sequence[str]
@@ -45,7 +45,7 @@ class Scene:
 
 
 def play(scene: Scene, url: str, folder: Path) -> list[Path]:
-    """Sends the scene to the API at url and writes all pictures into the folder. Raises DemoFailed."""
+    """Submits the scene to the API at url and writes all pictures into the folder. Raises DemoFailed."""
     with httpx.Client(base_url=url, timeout=_POLL_S + 10, follow_redirects=True, trust_env=False) as client:
         photos = [_upload(client, path) for path in scene.portraits]
         job = _submit(client, scene, photos)
@@ -87,7 +87,7 @@ def _follow(client: httpx.Client, job_id: str) -> dict[str, Any]:
         if job["status"] == "succeeded":
             return job
         if job["done"]:
-            error = job["error"] or {"code": job["status"], "message": "nobody said why"}
+            error = job["error"] or {"code": job["status"], "message": "no reason given"}
             message = f"the job ended {job['status']} ({error['code']}): {error['message']}"
             raise DemoFailed(message)
         tag = answer.headers["ETag"]
@@ -125,7 +125,7 @@ def _write(scene: Scene, files: dict[str, bytes], folder: Path) -> list[Path]:
     named |= {"masks": masked, "contact": sheet}
     for name, picture in named.items():
         picture.save(folder / f"{name}.png")
-    # As they came: an encoder would leave out where they come from.
+    # Written as received: encoding them again would remove their manifest.
     for name in ("template", "picture"):
         (folder / f"{name}.png").write_bytes(files[name])
     return [folder / f"{name}.png" for name in (*named, "template", "picture")]
@@ -133,20 +133,20 @@ def _write(scene: Scene, files: dict[str, bytes], folder: Path) -> list[Path]:
 
 def _scene(asked: argparse.Namespace) -> Scene:
     if len(asked.phrases) != len(asked.portraits):
-        message = f"{len(asked.phrases)} phrases and {len(asked.portraits)} portraits: give one of each a person"
+        message = f"{len(asked.phrases)} phrases and {len(asked.portraits)} portraits: give one of each per person"
         raise DemoFailed(message)
     for path in asked.portraits:
         if not path.is_file():
-            message = f"there is no portrait {path}"
+            message = f"portrait {path} does not exist"
             raise DemoFailed(message)
     return Scene(prompt=asked.prompt, phrases=asked.phrases, portraits=asked.portraits, seed=asked.seed)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="./run demo", description="Portraits and a scene in, one picture out.")
+    parser = argparse.ArgumentParser(prog="./run demo", description="Draws people into a scene.")
     parser.add_argument("--prompt", default="a man and a woman on the beach", help="the scene")
     parser.add_argument(
-        "--phrases", nargs="+", default=["the man", "the woman"], help="who is who, as the scene says it"
+        "--phrases", nargs="+", default=["the man", "the woman"], help="a phrase for each person of the scene"
     )
     parser.add_argument("--portraits", nargs="+", type=Path, default=[PORTRAITS / "ben.png", PORTRAITS / "anna.png"])
     parser.add_argument("--seed", type=int, default=1)
@@ -160,7 +160,7 @@ def main(words: Sequence[str] | None = None) -> int:
     start = time.monotonic()
     try:
         scene = _scene(asked)
-        # Fresh, because what an earlier demo made would be reused, and there would be nothing to see.
+        # Fresh, because the results of an earlier demo would be reused.
         stack_here = running_stack(STATE, api_port=free_port(), say=_say, fresh=True)
         with stop_on_signals(), stack_here as stack:
             shutil.rmtree(FOLDER, ignore_errors=True)
@@ -168,7 +168,7 @@ def main(words: Sequence[str] | None = None) -> int:
             for path in written:
                 print(f"  {path.relative_to(ROOT)}")
             if asked.keep:
-                print(f"the stack stays at {stack.url} (try {stack.url}/docs); Ctrl-C stops it", flush=True)
+                print(f"the stack keeps running at {stack.url} (see {stack.url}/docs); Ctrl-C stops it", flush=True)
                 while True:
                     stack.check()
                     time.sleep(0.2)

@@ -62,7 +62,7 @@ def supervise(folder: Path, api_port: int) -> None:
         _write_state(state, stack)
         try:
             while True:
-                stack.mend(_say)
+                stack.restart_ended(_say)
                 time.sleep(_POLL_S)
         finally:
             state.unlink()

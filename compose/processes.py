@@ -1,8 +1,8 @@
 """Child processes that never outlive their parent.
 
-Each child leads a process group of its own, so Ctrl-C in a terminal reaches only the parent, which then stops its
-children in order. A watchdog process holds the other end of a pipe: when the parent is gone, however it went (SIGKILL
-included), the pipe closes and the watchdog ends the groups that are left, and removes what they had as temporary files.
+Each child leads its own process group, so Ctrl-C in a terminal reaches only the parent, which then stops its children
+in order. A watchdog process holds the other end of a pipe. When the parent ends, even by SIGKILL, the pipe closes; the
+watchdog then ends the remaining groups and deletes their temporary files.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _TAIL_LINES = 25
 
 
 class StackFailed(Exception):
-    """A process of the stack died or did not become ready; the message says which, and shows the end of its log."""
+    """A process of the stack ended or did not become ready. The message names it and contains the end of its log."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """A command to run. environment is added to this process's own; grace_s is how long SIGTERM may take."""
+    """A command to run. environment: additional variables. grace_s: time to end after SIGTERM."""
 
     name: str
     command: Sequence[str]
@@ -53,10 +53,10 @@ class Running:
         return self.process.pid
 
     def check(self) -> None:
-        """Raises StackFailed when the process is no longer there."""
+        """Raises StackFailed if the process has ended."""
         status = self.process.poll()
         if status is not None:
-            message = f"{self.program.name} ended with status {status}; the end of {self.log}:\n{self.tail()}"
+            message = f"{self.program.name} ended with status {status}. The end of {self.log}:\n{self.tail()}"
             raise StackFailed(message)
 
     def tail(self) -> str:
@@ -65,7 +65,7 @@ class Running:
         return "\n".join(f"    {line}" for line in lines) or "    (empty)"
 
     def stop(self) -> None:
-        """SIGTERM, then SIGKILL to the whole group after the program's grace. Returns when the process is gone."""
+        """Sends SIGTERM, then SIGKILL to the whole group after the grace period. Returns when the process has ended."""
         self.ask_to_stop()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(self.program.grace_s)
@@ -75,14 +75,14 @@ class Running:
         self.process.wait()
 
     def ask_to_stop(self) -> None:
-        """SIGTERM to the process itself, which looks after its own children."""
+        """Sends SIGTERM to the process, which stops its own children."""
         if self.process.poll() is None:
             self.process.terminate()
 
 
 @contextlib.contextmanager
 def signals_wait() -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP are handled after the context, not in it. Other threads than the main one get none."""
+    """Delays SIGINT, SIGTERM and SIGHUP until the context ends. Only the main thread receives signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -111,17 +111,17 @@ class Processes:
 
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
-        # -S -E and no import of ours: a watchdog must start fast and stay small.
+        # With -S -E and without imports of this project, so that the watchdog starts fast and stays small.
         self._watchdog = subprocess.Popen(
             [sys.executable, "-S", "-E", str(ROOT / "compose" / "watchdog.py")],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
-        # A killed process leaves its temporary files behind. Not below the logs: the address of a Unix socket has 108
-        # bytes, and those folders may be deep.
+        # A killed process leaves its temporary files behind. The folder is not below the logs, because the path of a
+        # Unix socket has at most 108 bytes.
         with signals_wait():
             self._temporary = tempfile.mkdtemp(prefix="troupe-")
-            _tell(self._ear(), self._temporary)
+            _send(self._pipe(), self._temporary)
         return self
 
     def __exit__(
@@ -140,10 +140,10 @@ class Processes:
         return tuple(self._running)
 
     def start(self, program: Program, *, again: bool = False) -> Running:
-        """Starts a program in its own process group, with its output in `{logs}/{name}.log`: anew, or going on."""
-        ear = self._ear()
+        """Starts a program in its own process group, with its output in `{logs}/{name}.log`. again: append to it."""
+        pipe = self._pipe()
         log = self._logs / f"{program.name}.log"
-        # A process that was started but not yet noted would be left behind by a handler that raises in between.
+        # A signal handler that raises between the start and the registration would leave the process behind.
         with log.open("ab" if again else "wb") as out, signals_wait():
             process = subprocess.Popen(
                 list(program.command),
@@ -154,20 +154,20 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            _tell(ear, f"{process.pid} {program.grace_s}")
+            _send(pipe, f"{process.pid} {program.grace_s}")
             running = Running(program=program, process=process, log=log)
             self._running.append(running)
         return running
 
-    def _ear(self) -> IO[bytes]:
-        """Where the watchdog listens."""
+    def _pipe(self) -> IO[bytes]:
+        """The pipe to the watchdog."""
         if self._watchdog is None or self._watchdog.stdin is None:
             message = "Processes is a context: enter it before starting a program"
             raise RuntimeError(message)
         return self._watchdog.stdin
 
     def stop(self, *ones: Running) -> None:
-        """Stops these together: all are asked first, then each gets its grace."""
+        """Stops these together: all receive SIGTERM first, then each has its grace period."""
         for one in ones:
             one.ask_to_stop()
         for one in ones:
@@ -175,18 +175,18 @@ class Processes:
             self._running.remove(one)
 
     def start_again(self, ended: Running) -> Running:
-        """Starts the program of one that ended, in whose place it is from then on."""
-        # Its children may have outlived it.
+        """Starts the program of an ended process again, in its place."""
+        # Its children may still run.
         self.stop(ended)
         return self.start(ended.program, again=True)
 
     def stop_all(self) -> None:
-        """Stops what is left, the last started first."""
+        """Stops the remaining programs, the last started first."""
         for one in reversed(self.running):
             self.stop(one)
 
     def wait_until(self, what: str, ready: Callable[[], bool], *, timeout_s: float) -> None:
-        """Returns once ready() is true. Raises StackFailed when a process died or the time is over."""
+        """Returns once ready() is true. Raises StackFailed if a process ends or the timeout passes."""
         deadline = time.monotonic() + timeout_s
         while not ready():
             for one in self._running:
@@ -198,6 +198,6 @@ class Processes:
             time.sleep(0.05)
 
 
-def _tell(ear: IO[bytes], line: str) -> None:
-    ear.write(f"{line}\n".encode())
-    ear.flush()
+def _send(pipe: IO[bytes], line: str) -> None:
+    pipe.write(f"{line}\n".encode())
+    pipe.flush()

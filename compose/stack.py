@@ -1,7 +1,7 @@
-"""The whole stack as processes of one machine: Redis, S3, workers and the API, as `Settings` would have them.
+"""The whole stack as processes of one machine: Redis, S3, workers and the API, configured by `Settings`.
 
-A server that the environment already names (TROUPE_REDIS_URL, TROUPE_S3_ENDPOINT_URL) is used as it is; what is not
-named is started here, with its data under the stack's folder.
+Servers that the environment names (TROUPE_REDIS_URL, TROUPE_S3_ENDPOINT_URL) are used; otherwise the stack starts its
+own, with their data in the folder of the stack.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from shared.settings import Settings
 Say = Callable[[str], None]
 
 WORKERS = ("detection", "generation")
-# A worker gives its job back at the next denoising step, so it needs one step of the slowest bundle and a little.
+# A worker requeues its job at the next denoising step: one step of the slowest bundle, and a margin.
 _WORKER_GRACE_S = 30.0
 _SERVER_START_S = 30.0
-# What ends once more after as many ends in this time will not go on by itself.
+# A process that ends more often than this within the period is not restarted again.
 _OFTEN = 3
 _OFTEN_S = 600.0
 # Reading a published bundle from a slow disk takes minutes.
@@ -39,7 +39,7 @@ _MODELS_START_S = 600.0
 
 
 class AlreadyUp(Exception):
-    """Another process holds the stack of this folder; pid says which."""
+    """Another process, with this pid, runs the stack of this folder."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(f"a stack is already running here (process {pid})")
@@ -48,7 +48,7 @@ class AlreadyUp(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """A stack that serves. Addresses as a client of this machine uses them."""
+    """A running stack, with its addresses for clients on this machine."""
 
     url: str
     redis_url: str
@@ -57,12 +57,12 @@ class Stack:
     _ends: dict[str, list[float]] = field(default_factory=dict, init=False)
 
     def check(self) -> None:
-        """Raises StackFailed when one of the processes is gone."""
+        """Raises StackFailed if one of the processes has ended."""
         for one in self.processes.running:
             one.check()
 
-    def mend(self, say: Say) -> None:
-        """Starts again what ended. Raises StackFailed where that is of no use: for wrong settings, or too often."""
+    def restart_ended(self, say: Say) -> None:
+        """Restarts processes that ended. Raises StackFailed for unusable settings and after repeated failures."""
         for one in self.processes.running:
             status = one.process.poll()
             if status is None:
@@ -72,16 +72,16 @@ class Stack:
             if status == EXIT_CONFIG or len(before) == _OFTEN:
                 one.check()
             self._ends[one.program.name] = [*before, now]
-            say(f"{one.program.name} ended with status {status} and is started again; the end of {one.log}:")
+            say(f"{one.program.name} ended with status {status} and is restarted. The end of {one.log}:")
             say(one.tail())
             self.processes.start_again(one)
 
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Holds the folder for this process: two stacks on one set of files would ruin them. Raises AlreadyUp.
+    """Locks the folder for this process, because two stacks would corrupt its files. Raises AlreadyUp.
 
-    The lock is the kernel's and goes with the process, however it ends; nothing stale can be left behind.
+    The kernel releases the lock when the process ends, so no stale lock can remain.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a+") as lock:
@@ -96,7 +96,7 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 def holder(folder: Path) -> int | None:
-    """Process id of whoever holds the folder, or None when nobody does."""
+    """Id of the process that holds the lock of the folder, or None."""
     try:
         with (folder / "lock").open() as lock:
             try:
@@ -112,23 +112,22 @@ def holder(folder: Path) -> int | None:
 def running_stack(
     folder: Path, *, api_port: int, say: Say, fresh: bool = False, webhooks: bool = False
 ) -> Iterator[Stack]:
-    """A stack that serves, with its data and logs under the folder; leaving the context stops it in order.
+    """A running stack with its data and logs in the folder; leaving the context stops it in order.
 
-    fresh: forget the jobs and pictures of the stack that ran here before. webhooks: with the process that delivers
-    them; pictures need none, so it is not waited for. Raises StackFailed when a part dies or does
-    not get ready, AlreadyUp when the folder is in use.
+    fresh: delete the jobs and pictures of an earlier stack. webhooks: also start the process that delivers webhooks.
+    Raises StackFailed if a process ends or does not become ready, AlreadyUp if the folder is in use.
     """
     try:
         settings = Settings.read()
     except InvalidSetting as wrong:
         raise StackFailed(str(wrong)) from wrong
-    # 0.0.0.0 is an address to listen on, not one to ask.
+    # 0.0.0.0 is an address to listen on, not to connect to.
     host = HOST if settings.api_host == "0.0.0.0" else settings.api_host  # noqa: S104 - compared, not bound
     url = f"http://{host}:{api_port}"
     try:
         httpx.URL(url)
     except httpx.InvalidURL as error:
-        message = f"TROUPE_API_HOST {settings.api_host!r} is no address: {error}"
+        message = f"TROUPE_API_HOST {settings.api_host!r} is not an address: {error}"
         raise StackFailed(message) from error
     with hold(folder), Processes(folder / "logs") as processes:
         if fresh:
@@ -145,7 +144,7 @@ def running_stack(
         for role in WORKERS:
             processes.start(_worker(role, environment))
         if webhooks:
-            processes.start(_deliverer(environment))
+            processes.start(_webhooks(environment))
         processes.start(_api(api_port, environment))
         stack = Stack(
             url=url,
@@ -187,7 +186,7 @@ def _worker(role: str, environment: Mapping[str, str]) -> Program:
     )
 
 
-def _deliverer(environment: Mapping[str, str]) -> Program:
+def _webhooks(environment: Mapping[str, str]) -> Program:
     return Program(
         name="webhooks",
         command=[
@@ -202,7 +201,7 @@ def _deliverer(environment: Mapping[str, str]) -> Program:
             "webhooks@%h",
         ],
         environment=environment,
-        # What is under way is finished, and a receiver may take its time.
+        # Running deliveries are finished, and a receiver may be slow.
         grace_s=_WORKER_GRACE_S,
     )
 
@@ -216,7 +215,7 @@ def _api(port: int, environment: Mapping[str, str]) -> Program:
 
 
 def _wait_until_ready(stack: Stack, say: Say) -> None:
-    """Asks the API what is missing until nothing is, and says so whenever the answer changes."""
+    """Polls the API until the stack is ready, and reports each change of what is missing."""
     told = ""
     start = time.monotonic()
     with httpx.Client(base_url=stack.url, timeout=10, trust_env=False) as client:
@@ -234,19 +233,19 @@ def _wait_until_ready(stack: Stack, say: Say) -> None:
 
 
 def not_ready(client: httpx.Client) -> str:
-    """What the API still waits for, in words; empty when a job that is submitted now can be served."""
+    """What the API still waits for; empty if a job can be served now."""
     try:
         answer = client.get("/readyz")
     except httpx.TransportError:
         return "the API"
     if answer.status_code not in {200, 503}:
-        return f"the API (it answers {answer.status_code} to /readyz)"
+        return f"the API (/readyz returns {answer.status_code})"
     checks = answer.json()["checks"]
     return ", ".join(f"{check['name']} ({check['detail']})" for check in checks if not check["ok"])
 
 
 def _stop(processes: Processes, say: Say) -> None:
-    """The door first, then the workers, which give their jobs back; the servers they write to go last."""
+    """Stops the API first, then the workers, which requeue their jobs, and the servers last."""
     say("stopping")
     for names in ({"api"}, {*WORKERS, "webhooks"}):
         processes.stop(*(one for one in processes.running if one.program.name in names))

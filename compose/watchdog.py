@@ -1,9 +1,8 @@
-"""Ends process groups whose owner is gone, and removes their temporary files.
+"""Ends process groups whose owner has ended, and deletes their temporary files.
 
-Run as a file; on stdin the folder of these in a line, then one "{group} {grace in seconds}" line a group.
-
-End of input means that the owner has left, in order or not. Groups that still live get SIGTERM, then SIGKILL. A group
-id cannot be reused by the kernel while a member of the group lives, and a dead group is answered with an error.
+Runs as a file. The first line of stdin is the folder of temporary files; each further line is "{group} {grace in
+seconds}". The end of the input means that the owner has ended. Remaining groups get SIGTERM, then SIGKILL. The kernel
+does not reuse a group id while a member of the group lives, so no foreign process can be hit.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ import sys
 import time
 
 _LOOK_EVERY_S = 0.1
-# Until a killed process writes no more. One that nobody waits for still counts as there.
+# Time in which a killed process disappears. A zombie still counts as a member of its group.
 _DEATH_S = 2.0
 
 
 def send(group: int, number: int) -> bool:
-    """Sends a signal to a group; False when the group is gone. Signal 0 only asks."""
+    """Sends a signal to a group; False if the group has ended. Signal 0 only tests."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
@@ -28,8 +27,8 @@ def send(group: int, number: int) -> bool:
 
 
 def main() -> None:
-    """Waits for the end of input, then ends what is left of the groups that were named."""
-    # Only the owner's end may end the watchdog: not Ctrl-C, not a closing terminal.
+    """Waits for the end of the input, then ends the remaining groups."""
+    # Only the end of the owner ends the watchdog, not Ctrl-C or a closed terminal.
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     graces: dict[int, float] = {}

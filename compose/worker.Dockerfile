@@ -1,4 +1,4 @@
-# A worker of either role (TROUPE_ROLE), and what fetches its checkpoints. torch's wheels carry CUDA; the host brings the
+# The image of a worker (both roles) and of the checkpoint download. CUDA is part of torch's wheels; the host provides the
 # driver.
 FROM python:3.11.14-slim-bookworm AS base
 LABEL org.opencontainers.image.title="Troupe worker" \
@@ -18,7 +18,7 @@ FROM base AS packages
 COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/local/bin/uv
 ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_CACHE_DIR=/root/.cache/uv UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never \
     UV_COMPILE_BYTECODE=1
-# The lock before the code: a change of code installs nothing again.
+# The lock file before the code: a change of the code does not reinstall the packages.
 COPY pyproject.toml uv.lock ./
 RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --only-group worker
 
@@ -32,5 +32,5 @@ FROM base AS worker
 COPY --from=packages /opt/venv /opt/venv
 COPY --from=code /app .
 USER 10001:10001
-# By -m: the celery command keeps /app on its path only while it looks for the app, and a spawned child needs it, too.
+# With -m, because the celery command has /app on its path only while it loads the app, and spawned children need it, too.
 CMD ["python", "-m", "celery", "-A", "worker.app", "worker", "--without-gossip", "--without-mingle"]

@@ -1,4 +1,4 @@
-"""Where requests to addresses that a caller made up may go: schemes, ports and networks."""
+"""Allowed destinations of requests to addresses that a client supplied: schemes, ports and networks."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _NOT_PUBLIC: tuple[Network, ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Destinations:
-    """What is allowed. origins: scheme and port (None: any port); networks: allowed though they are not public."""
+    """Allowed destinations. origins: scheme and port (None: any port). networks: allowed private networks."""
 
     origins: Sequence[tuple[str, int | None]]
     networks: Sequence[Network]
 
     @classmethod
     def read(cls, origins: str, networks: str) -> Self:
-        """From the settings' words: `https:443,http:*` and `10.1.0.0/16,::1/128`. Raises ValueError."""
+        """From the texts of the settings: `https:443,http:*` and `10.1.0.0/16,::1/128`. Raises ValueError."""
         return cls(
             origins=[_origin(word) for word in _words(origins)],
             networks=read_networks(networks),
@@ -47,7 +47,7 @@ class Destinations:
         return (scheme, port) in self.origins or (scheme, None) in self.origins
 
     def reaches(self, address: str) -> bool:
-        """Whether this IP address may be connected to. Raises ValueError when it is none."""
+        """Whether this IP address may be connected to. Raises ValueError if it is not one."""
         found = ip_address(address)
         return any(found in network for network in self.networks) or _is_public(found)
 

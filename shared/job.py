@@ -30,7 +30,7 @@ PHOTO_ID = r"^[0-9a-f]{64}$"
 
 def _with_a_word(phrase: str) -> str:
     if not any(char.isalnum() for char in phrase):
-        message = f"the phrase {phrase!r} has no word to look for"
+        message = f"the phrase {phrase!r} contains no word"
         raise ValueError(message)
     return phrase
 
@@ -54,7 +54,7 @@ Preset = Literal["fast", "balanced", "best"]
 
 
 class Status(StrEnum):
-    """Where a job is. The last four are terminal: a job in one of them never changes again."""
+    """The state of a job. The last four are terminal: a job in one of them never changes again."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -74,17 +74,17 @@ class RequestModel(BaseModel):
 
 
 class Concept(RequestModel):
-    """One person to put in."""
+    """One person of the picture."""
 
-    phrase: Phrase = Field(description="Who this is in the scene, as the detector looks for it", examples=["the man"])
-    photos: tuple[PhotoId, ...] = Field(
-        min_length=1, max_length=MAX_PHOTOS, description="Ids of one or several photos of the same person"
+    phrase: Phrase = Field(
+        description="Text by which the detector finds this person in the scene", examples=["the man"]
     )
-    prompt: Prompt | None = Field(None, description="What this person's branch draws; the scene's prompt when empty")
-    negative_prompt: NegativePrompt | None = Field(None, description="The scene's negative prompt when empty")
+    photos: tuple[PhotoId, ...] = Field(min_length=1, max_length=MAX_PHOTOS, description="Ids of photos of this person")
+    prompt: Prompt | None = Field(None, description="Prompt of this person's branch. Null: the prompt of the scene")
+    negative_prompt: NegativePrompt | None = Field(None, description="Null: the negative prompt of the scene")
     box_px: BoxPx | None = Field(
         None,
-        description="Where the person is (x1, y1, x2, y2 in pixels of the picture), instead of asking the detector",
+        description="Box of the person (x1, y1, x2, y2 in pixels of the picture). Null: the detector finds it",
     )
 
     @field_validator("box_px")
@@ -99,54 +99,56 @@ class Concept(RequestModel):
 
 
 class Lora(RequestModel):
-    """A LoRA that scene and people are drawn with."""
+    """A LoRA for the scene and the people."""
 
-    name: str = Field(min_length=1, max_length=64, description="Of those that the server allows")
-    scale: float | None = Field(None, ge=-4, le=4, description="The server's own for this LoRA when empty")
+    name: str = Field(min_length=1, max_length=64, description="Name in the server's list of LoRAs")
+    scale: float | None = Field(None, ge=-4, le=4, description="Null: the default scale of the server's list")
 
 
 class Sampling(RequestModel):
-    """How the picture is drawn. What is left out is filled in at submit: by the preset, then by the bundle."""
+    """How the picture is drawn. The preset, then the bundle, supply the values that a request leaves out."""
 
     preset: Preset | None = Field(
-        None, description="Values for what is left out: few steps, fewer sums for all but the same picture, or all"
+        None,
+        description="Default values. `fast`: few steps; `balanced`: less computation for nearly the same picture; "
+        "`best`: no shortcut",
     )
     width_px: int | None = Field(None, ge=64, le=4096)
     height_px: int | None = Field(None, ge=64, le=4096)
     steps: int | None = Field(None, ge=1, le=150)
-    seed: int | None = Field(None, ge=0, lt=2**63, description="Drawn at random at submit when empty")
+    seed: int | None = Field(None, ge=0, lt=2**63, description="Null: a random seed, chosen at submit")
     guidance_scale: float | None = Field(None, ge=1, le=30)
     scheduler: Scheduler = "euler"
-    mode: Mode = Field("shared", description="How the branches are coupled while they denoise")
+    mode: Mode = Field("shared", description="How the branches of scene and people are coupled during denoising")
     split: float = Field(
         0.15,
         ge=0,
         le=1,
-        description="S, as a fraction of the steps. staged and shared: the first S are the template's own; "
-        "literal: the last S are not coupled",
+        description="S in the paper, a fraction of the steps. `staged`, `shared`: the first S are those of the "
+        "template; `literal`: the last S are not coupled",
     )
     keep: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="In the first of the steps, this share of them, the template's own background goes on behind the "
-        "people; in the others it is drawn anew around them",
+        description="Fraction of the steps, from the first, that keep the background of the template behind the "
+        "people; the other steps draw it again around them",
     )
     crop_margin: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="How much of the scene a person's branch sees around their mask, as a share of the picture's "
-        "sides; 1 is the whole picture",
+        description="Margin around a mask that the branch of a person sees, as a fraction of the sides of the picture; "
+        "1 is the whole picture",
     )
     guidance_stop: float | None = Field(
-        None, ge=0, le=1, description="Guidance acts in the first of the steps, this share of them"
+        None, ge=0, le=1, description="Fraction of the steps, from the first, that use guidance"
     )
     mask: MaskKind = "box"
-    feather_px: float = Field(0.0, ge=0, le=512, description="Width of the soft edge of a mask, in pixels")
+    feather_px: float = Field(0.0, ge=0, le=512, description="Width of the soft edge of a mask in pixels")
     identity_scale: float | None = Field(None, ge=0, le=2, description="Weight of IdentityNet")
     adapter_scale: float | None = Field(None, ge=0, le=2, description="Weight of the face tokens in the UNet")
-    loras: tuple[Lora, ...] = Field((), max_length=MAX_LORAS, description="LoRAs by name, from the server's list")
+    loras: tuple[Lora, ...] = Field((), max_length=MAX_LORAS, description="LoRAs of the server's list")
 
 
 class SceneSpec(RequestModel):
@@ -224,7 +226,7 @@ class Failure(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far the running stage is. fraction is of the stage, 0 to 1."""
+    """The progress of the running stage; fraction is from 0 to 1."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -233,7 +235,7 @@ class Progress(BaseModel):
 
     @property
     def fraction(self) -> float:
-        """Share of the stage that is done."""
+        """Completed fraction of the stage."""
         return self.step / self.steps if self.steps else 0.0
 
 
@@ -241,14 +243,14 @@ class Job(BaseModel):
     """A job's record. Times are seconds since the epoch; timings are seconds per stage.
 
     outputs maps a finished stage to the digest of its order: `blob_store.stage_key` turns it into blob keys.
-    reused: finished stages whose result was found, or made by another job meanwhile, instead of made for this one.
-    retry_of: the job that this one does over.
-    faces: what each concept's photos show, once they were looked at. regions: where each concept is in the template.
-    picture is the key of the final picture; it is written once, by the finish of the job's last stage.
-    verification: whose faces the final picture shows; None for a job that was not verified.
-    tries: pictures that were drawn and verified, where the job may draw several.
-    shown is the step after which the newest preview of it was taken, while it emerges.
-    batch, line and custom_id say which line of which batch asked for the job, if one did.
+    reused: finished stages whose result existed already or came from another job.
+    retry_of: the job that this one retries.
+    faces: the faces in the photos of each concept. regions: the box of each concept in the template.
+    picture: key of the final picture, written once, when the last stage finishes.
+    verification: the similarity of the faces in the final picture; None for a job that was not verified.
+    tries: the pictures that were drawn and verified, if the job may draw several.
+    shown: the step of the newest preview.
+    batch, line, custom_id: the line of a batch that this job belongs to, if any.
     """
 
     model_config = ConfigDict(frozen=True)

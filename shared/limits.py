@@ -1,7 +1,4 @@
-"""What a bundle can draw, as far as the front door must know it.
-
-That is: sizes, and the sampling a request gets when it says nothing.
-"""
+"""The sizes that a bundle draws, and its default sampling. The API needs no more of a bundle."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ class BundleLimits(BaseModel):
     loras: Mapping[str, AllowedLora] = {}
 
     def check(self, width_px: int, height_px: int) -> None:
-        """Raises SizeNotAllowed when the bundle does not draw this size."""
+        """Raises SizeNotAllowed if the bundle does not draw this size."""
         for name, side_px in (("width_px", width_px), ("height_px", height_px)):
             if not self.min_px <= side_px <= self.max_px or side_px % self.multiple_px:
                 message = (
@@ -58,7 +55,7 @@ MINI_LIMITS = BundleLimits(
     height_px=128,
     steps=20,
     guidance_scale=3.0,
-    # It never saw a part of a picture, and is fast as it is.
+    # It was never trained on crops, and it is fast anyway.
     preset="best",
 )
 

@@ -1,4 +1,4 @@
-"""Which LoRA files a job may ask for: an allow-list of names, the same for the API and the workers."""
+"""The allow-list of LoRA files that jobs may name, shared by the API and the workers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FewStepScheduler = Literal["lcm", "euler_trailing", "ddim_trailing"]
 
 
 class FewStep(BaseModel):
-    """How a few-step LoRA wants to be drawn with: LCM with `lcm`, Lightning `euler_trailing`, Hyper `ddim_trailing`."""
+    """Sampling of a few-step LoRA: `lcm` for LCM, `euler_trailing` for Lightning, `ddim_trailing` for Hyper."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,7 +20,7 @@ class FewStep(BaseModel):
 
 
 class AllowedLora(BaseModel):
-    """One file. scale: where a job says none; few_step: what the preset `fast` draws with, if it is made for that."""
+    """One file. scale: the default. few_step: its sampling with the preset `fast`, for few-step LoRAs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,5 +35,5 @@ _LISTS = TypeAdapter(dict[_NAME, AllowedLora])
 
 
 def read_loras(text: str) -> Mapping[str, AllowedLora]:
-    """The allow-list of a setting: JSON, name -> file and more; none when empty. Raises ValueError."""
+    """The allow-list of a setting: JSON, from a name to a file and its options. Raises ValueError."""
     return _LISTS.validate_json(text) if text else {}

@@ -1,4 +1,4 @@
-"""What a request gets for the sampling it leaves out: the preset's values, then the bundle's."""
+"""Defaults of the sampling: the values of the preset, then those of the bundle."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ PRESETS: Mapping[Preset, Mapping[str, object]] = {
 
 
 def filled(asked: Sampling, limits: BundleLimits) -> Sampling:
-    """The sampling with everything filled in but the seed. What was asked for stays, also where it is a default.
+    """The sampling with all values except the seed. Values of the request stay, even if they equal a default.
 
-    Raises InvalidField for a LoRA that is not allowed here, and for one that is named twice.
+    Raises InvalidField for a LoRA that is not allowed or is named twice.
     """
     preset: Preset = asked.preset or limits.preset
     own: dict[str, object] = {
@@ -41,7 +41,7 @@ def filled(asked: Sampling, limits: BundleLimits) -> Sampling:
 
 
 def _loras(asked: Sampling, limits: BundleLimits) -> tuple[Lora, ...]:
-    """What was asked for, with its scale. Raises InvalidField."""
+    """The LoRAs of the request with their scales. Raises InvalidField."""
     found: dict[str, Lora] = {}
     for number, one in enumerate(asked.loras):
         pointer = f"/sampling/loras/{number}/name"
@@ -56,7 +56,7 @@ def _loras(asked: Sampling, limits: BundleLimits) -> tuple[Lora, ...]:
 
 
 def _few_step(loras: tuple[Lora, ...], limits: BundleLimits) -> tuple[tuple[Lora, ...], Mapping[str, object]]:
-    """The LoRAs with one for few steps among them, where there is one, and how that one wants to be drawn with."""
+    """The LoRAs with a few-step one, if there is one, and its sampling."""
     named = [one.name for one in loras]
     for name in (*named, *limits.loras):
         few_step = limits.loras[name].few_step

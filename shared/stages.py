@@ -37,13 +37,15 @@ class Stage(StrEnum):
 
     IDENTIFY = (
         "identify",
-        StageInfo(queue="detection", label="Faces", activity="Reading the faces", uses_seed=False, from_photos=True),
+        StageInfo(
+            queue="detection", label="Faces", activity="Finding faces in the photos", uses_seed=False, from_photos=True
+        ),
     )
     RENDER = "render", StageInfo(queue="generation", label="Scene", activity="Drawing the scene", draws="scene")
-    DETECT = "detect", StageInfo(queue="detection", label="Places", activity="Finding everyone in it")
+    DETECT = "detect", StageInfo(queue="detection", label="Regions", activity="Finding the people")
     PERSONALIZE = (
         "personalize",
-        StageInfo(queue="generation", label="People", activity="Adding everyone", draws="people"),
+        StageInfo(queue="generation", label="People", activity="Drawing the people", draws="people"),
     )
     VERIFY = "verify", StageInfo(queue="detection", label="Likeness", activity="Checking the likeness")
 

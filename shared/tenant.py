@@ -1,6 +1,6 @@
-"""Whose a job, a photo, a batch is, and what a tenant may have.
+"""Tenants: their names and limits.
 
-A tenant's name is safe as a word of a key in Redis and of a path in S3.
+A tenant's name is safe in Redis keys and S3 paths.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ _NAME = re.compile(TENANT_NAME)
 
 
 def check_tenant(name: str) -> str:
-    """The name, if it may be a tenant's. Raises ValueError."""
+    """The name, if it is valid. Raises ValueError."""
     if not _NAME.fullmatch(name):
-        message = f"{name[:40]!r} is no tenant's name: up to 32 small letters, digits and dashes, no dash first"
+        message = (
+            f"{name[:40]!r} is not a tenant name: use up to 32 lowercase letters, digits and dashes, no dash first"
+        )
         raise ValueError(message)
     return name
 
 
 class TenantLimits(BaseModel):
-    """What a tenant may have; None is no limit. weight: its share of the fleet while others wait too."""
+    """Limits of a tenant; None means no limit. weight: its share of the workers while other tenants wait as well."""
 
     model_config = ConfigDict(frozen=True)
 
     weight: float = Field(1.0, ge=0.01, le=100)
-    concurrency: int | None = Field(None, ge=1, description="Jobs at work at once")
+    concurrency: int | None = Field(None, ge=1, description="Maximum number of running jobs")
     daily_units: int | None = Field(None, ge=1, description="Units of the jobs submitted in a day (UTC)")
     rate: int | None = Field(None, ge=1, description="Requests that make or change something, in a window")
     rate_window_s: int = Field(60, ge=1, le=86_400)

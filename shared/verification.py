@@ -1,4 +1,4 @@
-"""How good a finished picture is, as a number a concept (Verification), and which of several is kept (Try)."""
+"""The quality of a finished picture, one number per concept (Verification), and the choice between tries (Try)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SEEDS = 2**63
 
 
 class VerifiedFace(BaseModel):
-    """The face that a concept got in the picture, in pixels, and how much it is the concept's."""
+    """The face of a concept in the picture, its box in pixels, and its similarity to the photos."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,7 +28,7 @@ class VerifiedFace(BaseModel):
 
 
 class Swap(BaseModel):
-    """A concept whose face in the picture is more like another concept's photos than like its own."""
+    """A concept whose face in the picture is more similar to another concept's photos than to its own."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,20 +37,20 @@ class Swap(BaseModel):
 
 
 class Verification(BaseModel):
-    """Whether everybody is in the picture. min_identity is the number to sort pictures by."""
+    """Whether all people are in the picture. Sort pictures by min_identity."""
 
     model_config = ConfigDict(frozen=True)
 
     min_identity: float | None = Field(
-        description="The smallest identity of all concepts; null when somebody's face is missing", examples=[0.71]
+        description="The smallest similarity of all concepts; null if a face is missing", examples=[0.71]
     )
-    faces: tuple[VerifiedFace, ...] = Field(description="One a concept, in their order")
+    faces: tuple[VerifiedFace, ...] = Field(description="One per concept, in their order")
     swaps: tuple[Swap, ...] = ()
     missing: tuple[int, ...] = Field((), description="Indexes of concepts whose region shows no face")
 
     @classmethod
     def of(cls, faces: Sequence[VerifiedFace], swaps: Sequence[Swap]) -> Self:
-        """What these faces come to, one a concept."""
+        """The verification of these faces, one per concept."""
         known = [face.identity for face in faces if face.identity is not None]
         missing = tuple(face.concept for face in faces if face.identity is None)
         least = None if missing else min(known, default=None)
@@ -78,7 +78,7 @@ def seed_of_try(seed: int, number: int) -> int:
 
 
 def shortfalls(found: Verification, min_identity: float | None) -> tuple[str, ...]:
-    """What is wrong with a picture, in words for people (so concepts count from 1); nothing when it is good enough."""
+    """The shortfalls of a picture as texts for people (concepts count from 1); empty if it is good enough."""
     words = [f"the face of concept {concept + 1} is missing" for concept in found.missing]
     words += [f"concept {one.concept + 1} looks more like concept {one.nearer_to + 1}" for one in found.swaps]
     if min_identity is not None:
@@ -108,7 +108,7 @@ FaceBoxPx = tuple[float, float, float, float]
 
 
 class PhotoFaces(BaseModel):
-    """What one reference photo shows."""
+    """The faces in one reference photo."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -149,6 +149,6 @@ NO_FINDINGS = StageFindings()
 
 
 def rounded(box_px: FaceBoxPx) -> FaceBoxPx:
-    """A box to a tenth of a pixel: more digits say nothing, and a record has many boxes."""
+    """A box, rounded to a tenth of a pixel to keep records small."""
     x1, y1, x2, y2 = (round(float(side), 1) for side in box_px)
     return x1, y1, x2, y2

@@ -1,4 +1,4 @@
-"""Webhooks: where a tenant hears of what ended, what it hears of, and how each delivery went."""
+"""Webhooks of a tenant: their addresses, the events they receive, and their deliveries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_WEBHOOKS = 10
 
 
 class Event(StrEnum):
-    """What a webhook may ask to hear of. A job or batch ends exactly once, so it is told exactly once."""
+    """The events of webhooks. A job or batch ends exactly once, so it has exactly one event."""
 
     JOB_SUCCEEDED = "job.succeeded"
     JOB_FAILED = "job.failed"
@@ -42,7 +42,7 @@ class Outcome(StrEnum):
 
 
 class DeliveryStatus(StrEnum):
-    """Where a delivery is. `waiting` includes the moments in which it is being made."""
+    """The state of a delivery; `waiting` includes the time of an attempt."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
@@ -52,8 +52,8 @@ class DeliveryStatus(StrEnum):
 class Webhook(BaseModel):
     """One address of a tenant. Times are seconds since the epoch; secrets are base64 with the prefix `whsec_`.
 
-    events: what it hears of; all of it when empty. old_secret signs as well until old_secret_until.
-    failing_since: when the last delivery that succeeded was followed by one that did not.
+    events: those it receives; all if empty. old_secret also signs messages until old_secret_until.
+    failing_since: time of the first failure after the last success.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,7 +71,7 @@ class Webhook(BaseModel):
 
 
 class Attempt(BaseModel):
-    """One try to deliver: when (seconds since the epoch), how long it took, what came back."""
+    """One attempt of a delivery. at: seconds since the epoch."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -84,7 +84,7 @@ class Attempt(BaseModel):
 class Delivery(BaseModel):
     """One message to one webhook. message is the `webhook-id` of every attempt; data is a JSON object, as text.
 
-    attempts: the latest, by their number. due_at: when it is tried next; None while it is tried, and when it is over.
+    attempts: the latest, by number. due_at: time of the next attempt; None during an attempt and after the last one.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -7,12 +7,12 @@ const BATCH = new RegExp(`^#/batches/(${ID})$`);
 /** The view that an address names. */
 export function viewOf(hash) {
   const jobs = JOBS.exec(hash);
-  if (jobs) return { name: "studio", jobs: jobs.slice(1).filter(Boolean) };
+  if (jobs) return { name: "home", jobs: jobs.slice(1).filter(Boolean) };
   const batch = BATCH.exec(hash);
   if (batch) return { name: "batch", id: batch[1] };
   if (hash === "#/pictures") return { name: "pictures" };
   if (hash === "#/batches") return { name: "batches" };
-  if (hash === "" || hash === "#" || hash === "#/") return { name: "studio", jobs: [] };
+  if (hash === "" || hash === "#" || hash === "#/") return { name: "home", jobs: [] };
   return { name: "nowhere" };
 }
 

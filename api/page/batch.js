@@ -62,7 +62,7 @@ export class BatchView {
       },
       lost: (again) => {
         this.line.hidden = false;
-        fill(this.line, make("span", {}, `The connection is lost. The batch goes on; trying again in ${again} s.`), button("Try now", () => this.stream.now(), { class: "link" }));
+        fill(this.line, make("span", {}, `The connection is lost. The batch continues; reconnecting in ${again} s.`), button("Try now", () => this.stream.now(), { class: "link" }));
       },
       back: () => {
         this.line.hidden = true;
@@ -138,7 +138,7 @@ export class BatchView {
     this.doing.dataset.known = known;
     fill(
       this.doing,
-      again && button("Try the failed ones again", () => this.act("retry_failed"), { class: "main" }),
+      again && button("Retry failed lines", () => this.act("retry_failed"), { class: "main" }),
       counts.succeeded > 0 && batch.done && button("Download all", () => this.download(), {}),
       !batch.done && button("Cancel the batch", () => this.act("cancel"), { class: "quiet" }),
     );
@@ -239,7 +239,7 @@ export class BatchView {
     const words = `${name}: ${STATES[item.status]}${reason ? `, ${explained(reason).title}` : ""}`;
     const inside = [make("span", { class: "thumb" }), make("span", { class: "caption" }, name)];
     const likeness = item.verification?.min_identity;
-    if (likeness !== null && likeness !== undefined) inside.push(make("span", { class: "number", title: "The least likeness of all faces" }, likeness.toFixed(2)));
+    if (likeness !== null && likeness !== undefined) inside.push(make("span", { class: "number", title: "Lowest likeness of all faces" }, likeness.toFixed(2)));
     fill(tile, item.job ? make("a", { href: jobAddress(item.job), title: words }, ...inside) : make("span", { class: "line", title: words }, ...inside));
     if (item.status === "succeeded") this.thumbs.show(inside[0], `/v1/jobs/${item.job}/previews/picture`);
     else inside[0].append(make("span", { class: "state-word" }, STATES[item.status]));
@@ -250,7 +250,7 @@ export class BatchView {
     for (const { status, errors } of items) {
       if (!["failed", "invalid"].includes(status)) continue;
       const { code, message } = errors[0] ?? { code: "internal" };
-      const { title, help } = status === "invalid" ? { title: "The line is not valid:", help: message } : explained({ code, message });
+      const { title, help } = status === "invalid" ? { title: "Invalid line:", help: message } : explained({ code, message });
       const key = `${title} ${help}`;
       reasons.set(key, { title, help, count: (reasons.get(key)?.count ?? 0) + 1 });
     }
@@ -274,9 +274,9 @@ export class BatchView {
 function sentence(batch) {
   const { counts, lines } = batch;
   const ended = ENDED.reduce((sum, status) => sum + counts[status], 0);
-  const parts = [batch.done ? `${STATES[batch.status]}: ${counts.succeeded.toLocaleString()} of ${many(lines, "picture")}` : `${ended.toLocaleString()} of ${many(lines, "line")} over`];
-  if (batch.pictures_per_minute) parts.push(`${batch.pictures_per_minute.toFixed(1)} pictures a minute`);
+  const parts = [batch.done ? `${STATES[batch.status]}: ${counts.succeeded.toLocaleString()} of ${many(lines, "picture")}` : `${ended.toLocaleString()} of ${many(lines, "line")} finished`];
+  if (batch.pictures_per_minute) parts.push(`${batch.pictures_per_minute.toFixed(1)} pictures per minute`);
   if (batch.eta) parts.push(`ready in about ${seconds(batch.eta.seconds)}`);
-  if (batch.stages_saved) parts.push(`${many(batch.stages_saved, "stage")} saved by sharing`);
+  if (batch.stages_saved) parts.push(`${many(batch.stages_saved, "stage")} reused`);
   return parts.join(" · ");
 }

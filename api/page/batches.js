@@ -15,7 +15,17 @@ export class Batches {
       "section",
       { class: "page narrow" },
       make("h1", {}, "Batches"),
-      make("p", { class: "hint" }, "Thousands of pictures at once: ", make("code", {}, "troupe batch run jobs.jsonl"), ", or a ", make("a", { href: "docs#post-v1-batches" }, "request"), "."),
+      make(
+        "p",
+        { class: "hint" },
+        "Submit thousands of pictures with one file: ",
+        make("code", {}, "troupe batch run FILE.jsonl"),
+        " with the Python client, ",
+        make("code", {}, "./run troupe batch run FILE.jsonl"),
+        " in a checkout of Troupe, or a ",
+        make("a", { href: "docs#post-v1-batches" }, "request"),
+        ".",
+      ),
       this.list,
       this.foot,
     );

@@ -36,8 +36,8 @@ export class Boxes {
       make(
         "div",
         { class: "row" },
-        button("Go on with these places", () => done(this.boxes.map((box) => [...box])), { class: "main" }),
-        button("Leave it", left, { class: "quiet" }),
+        button("Continue with these regions", () => done(this.boxes.map((box) => [...box])), { class: "main" }),
+        button("Close", left, { class: "quiet" }),
       ),
     );
     this.choose(0);

@@ -68,7 +68,7 @@ export class Cast {
     one.card.element.remove();
     this.update();
     this.changed();
-    say(`${calledHere(one, index)} is out of the cast.`);
+    say(`${calledHere(one, index)} was removed.`);
     (this.people[Math.min(index, this.people.length - 1)]?.card.name ?? this.door).focus();
   }
 
@@ -85,8 +85,8 @@ export class Cast {
     this.door.classList.toggle("wide", empty);
     const words = this.door.querySelector(".door-words");
     words.replaceChildren(
-      make("strong", {}, empty ? "Add two portraits" : "Add somebody"),
-      make("span", {}, empty ? "Drop them here, or choose files. One person each, the face clear to see." : "Drop a portrait, or choose one"),
+      make("strong", {}, empty ? "Add two portraits" : "Add a person"),
+      make("span", {}, empty ? "Drop files here or choose them: one person each, with a clearly visible face." : "Drop a portrait, or choose one"),
     );
   }
 
@@ -182,7 +182,7 @@ class Card {
     if (document.activeElement !== this.name) this.name.value = one.name;
     if (document.activeElement !== this.phrase) this.phrase.value = one.phrase;
     this.phrase.setAttribute("aria-label", `${called} in the scene`);
-    this.away.setAttribute("aria-label", `Take ${called} out`);
+    this.away.setAttribute("aria-label", `Remove ${called}`);
     this.another.setAttribute("aria-label", `Another photo of ${called}`);
     this.another.hidden = one.portraits.length >= limits.max_photos;
     const [first, ...others] = one.portraits;

@@ -27,7 +27,7 @@ export class Consent {
     });
     this.hint = make("p", { id: hint, class: "note" });
     this.element = limits.require_consent
-      ? make("div", { class: "field consent" }, make("label", { for: id }, "How did these people agree?"), this.field, this.hint)
+      ? make("div", { class: "field consent" }, make("label", { for: id }, "How did these people give their consent?"), this.field, this.hint)
       : null;
     this.update();
   }
@@ -58,8 +58,8 @@ export class Consent {
     write(
       this.hint,
       this.missing
-        ? "This server keeps no portrait without it. Portraits are sent as soon as you have said it."
-        : "Kept with every portrait that you add from now on.",
+        ? "This server requires it for every portrait. Portraits are uploaded once you enter it."
+        : "Stored with every portrait that you add from now on.",
     );
   }
 }

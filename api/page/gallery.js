@@ -35,7 +35,7 @@ export class Gallery {
       fill(
         this.foot,
         next && button("Show more", () => this.load(next)),
-        !this.grid.children.length && make("p", { class: "empty" }, "No picture yet. ", make("a", { href: "#/" }, "Have the first one drawn")),
+        !this.grid.children.length && make("p", { class: "empty" }, "No picture yet. ", make("a", { href: "#/" }, "Draw the first one")),
       );
     } catch (problem) {
       if (problem.name === "AbortError") return;

@@ -23,14 +23,14 @@ function ask() {
   const before = sessionStorage.getItem(KEPT);
   const id = newId("key");
   const words = before
-    ? "The server does not know this key, or it was disabled. Try another one."
-    : "This server serves people who have a key. It looks like troupe_… and stays in this tab only.";
+    ? "Invalid API key: unknown, disabled or rotated. Try another one."
+    : "This server requires an API key. It starts with troupe_ and is stored in this tab only.";
   const field = make("input", { id, type: "password", autocomplete: "off", spellcheck: "false", required: true });
   return new Promise((answer) => {
     const dialog = make(
       "dialog",
       { class: "key", "aria-labelledby": `${id}-title`, on: { close: () => over(dialog.returnValue === "given") } },
-      make("h2", { id: `${id}-title` }, "Your key, please"),
+      make("h2", { id: `${id}-title` }, "Sign in"),
       make("p", { id: `${id}-words` }, words),
       make(
         "form",
@@ -41,7 +41,7 @@ function ask() {
           "div",
           { class: "row end" },
           button("Not now", () => dialog.close("")),
-          make("button", { class: "main", value: "given" }, "Go on"),
+          make("button", { class: "main", value: "given" }, "Continue"),
         ),
       ),
     );

@@ -5,7 +5,7 @@ import { BatchView } from "./batch.js";
 import { Batches } from "./batches.js";
 import { make } from "./dom.js";
 import { Gallery } from "./gallery.js";
-import { Studio } from "./studio.js";
+import { Home } from "./home.js";
 
 const main = document.getElementById("main");
 let view = null;
@@ -15,16 +15,16 @@ function nowhere() {
   const element = make(
     "section",
     { class: "page narrow" },
-    make("h1", {}, "There is nothing here"),
-    make("p", {}, "The address leads nowhere. ", make("a", { href: "#/" }, "Begin a new picture"), "."),
+    make("h1", {}, "Page not found"),
+    make("p", {}, "This address does not exist. ", make("a", { href: "#/" }, "Start a new picture"), "."),
   );
   return { element, close() {} };
 }
 
 function open(wanted) {
   switch (wanted.name) {
-    case "studio":
-      return new Studio();
+    case "home":
+      return new Home();
     case "pictures":
       return new Gallery();
     case "batches":
@@ -46,9 +46,9 @@ function go() {
     if (shown) main.focus({ preventScroll: true });
     scrollTo(0, 0);
   }
-  if (wanted.name === "studio") view.show(wanted.jobs);
+  if (wanted.name === "home") view.show(wanted.jobs);
   shown = wanted;
-  const tab = { studio: "#/", pictures: "#/pictures", batches: "#/batches", batch: "#/batches" }[wanted.name];
+  const tab = { home: "#/", pictures: "#/pictures", batches: "#/batches", batch: "#/batches" }[wanted.name];
   for (const link of document.querySelectorAll("nav a")) {
     if (link.getAttribute("href") === tab) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

@@ -29,7 +29,7 @@ export class Portrait {
       const data = await smaller(file);
       if (data !== file) made.show(data);
       if (data.size > limits.max_photo_bytes) throw new Problem({ code: "picture_too_large" });
-      if (consent.missing) made.tell("waiting", "Waits until you say how they agreed", true);
+      if (consent.missing) made.tell("waiting", "Waiting for the statement of consent", true);
       const said = await consent.given();
       if (made.state === "waiting") made.tell("sending", "Sending…");
       const answer = await ask("/v1/photos", { method: "POST", ...bodyOf(data, said), signal: made.gone.signal });
@@ -71,7 +71,7 @@ export class Portrait {
     const sides = [width * scale, height * scale];
     this.face = seen.box_px?.map((side, index) => side / sides[index % 2]) ?? null;
     if (seen.found === 0) this.tell("refused", `No face found. ${explained({ code: "no_face" }).help}`, true);
-    else if (seen.found > 1) this.tell("ready", `${seen.found} faces; the framed one is taken`, true);
+    else if (seen.found > 1) this.tell("ready", `${seen.found} faces; the framed one is used`, true);
     else this.tell("ready", this.face ? "Face found" : "");
   }
 

@@ -28,10 +28,10 @@ export function likenesses(job, url, gone) {
         make("span", { class: "said" }, said),
         meter,
       ),
-      make("span", { class: "number", title: "Cosine of the face in the picture and the portrait, from −1 to 1" }, identity === null ? "–" : identity.toFixed(2)),
+      make("span", { class: "number", title: "Cosine similarity of the face and the portrait, from −1 to 1" }, identity === null ? "–" : identity.toFixed(2)),
     );
   });
-  return make("ul", { class: "likenesses", "aria-label": "How like everybody is" }, ...rows);
+  return make("ul", { class: "likenesses", "aria-label": "Likeness of each person" }, ...rows);
 }
 
 function portraitOf(photo, gone) {
@@ -42,7 +42,7 @@ function portraitOf(photo, gone) {
       image.src = URL.createObjectURL(blob);
       return image;
     })
-    .catch(() => image.replaceWith(make("span", { class: "crop none", title: "The portrait is gone" }, "·")));
+    .catch(() => image.replaceWith(make("span", { class: "crop none", title: "The portrait was deleted" }, "·")));
   return image;
 }
 
@@ -72,7 +72,7 @@ export function particulars(job) {
     ["Mode", sampling.mode],
     ["Work", Object.entries(job.timings).map(([stage, time]) => `${STAGES.find(({ name }) => name === stage)?.label ?? stage} ${seconds(time)}`).join(" · ")],
     job.tries.length > 1 && ["Tries", `${many(job.tries.length, "picture")} drawn, the best is kept`],
-    saved.length && ["Not paid again", `${saved.join(", ")}: already there from before`],
+    saved.length && ["Reused", `${saved.join(", ")}: at no cost`],
     job.warnings.length && ["Notes", job.warnings.join("; ")],
     ["Job", job.id],
   ].filter(Boolean);

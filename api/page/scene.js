@@ -89,10 +89,10 @@ export class Scene {
       ];
     }
     const lost = people.findIndex((one) => !one.phrase.trim());
-    if (lost >= 0) return [`Select the words that mean ${calledHere(people[lost], lost)}.`];
+    if (lost >= 0) return [`Select the words that describe ${calledHere(people[lost], lost)}.`];
     const elsewhere = people.findIndex((_one, index) => !found[index]);
-    if (elsewhere >= 0) return [`“${people[elsewhere].phrase}” is not in these words. It is looked for in the picture all the same.`];
-    return people.length ? ["Is somebody else meant? Select the words, then the person."] : ["Now add the people."];
+    if (elsewhere >= 0) return [`“${people[elsewhere].phrase}” is not part of the scene. The detector looks for it anyway.`];
+    return people.length ? ["To assign other words, select them and then the person."] : ["Now add the people."];
   }
 
   write(words) {

@@ -30,7 +30,7 @@ export class Shape {
     this.sizes = make("fieldset", { class: "choice shapes" });
     this.presets = this.choice("Quality", "preset", Object.entries(PRESETS));
     this.modes = this.choice("Mode", "mode", Object.entries(MODES));
-    this.avoid = this.field("Leave out", "avoid", { placeholder: "blurry, text…", maxlength: String(limits.max_prompt_chars) });
+    this.avoid = this.field("Avoid", "avoid", { placeholder: "blurry, text…", maxlength: String(limits.max_prompt_chars) });
     this.seed = this.field("Seed", "seed", { placeholder: "any", inputmode: "numeric", pattern: "[0-9]{1,18}" });
     this.again = this.check("Draw up to three times, until everybody is recognizable", (on) => ({ tries: on ? 3 : 1 }));
     this.told = this.check("Write these settings into the picture’s file", (on) => ({ told: on }));
@@ -82,7 +82,7 @@ export class Shape {
   update() {
     const { draft } = this;
     const known = SIZES.some((size) => size.width === draft.width && size.height === draft.height);
-    const sizes = known ? SIZES : [...SIZES, { name: "As it was", width: draft.width, height: draft.height }];
+    const sizes = known ? SIZES : [...SIZES, { name: "Original", width: draft.width, height: draft.height }];
     if (this.sizes.dataset.count !== String(sizes.length)) {
       this.sizes.dataset.count = String(sizes.length);
       const name = newId("size");

@@ -40,7 +40,7 @@ def test_two_portraits_and_a_scene_become_a_picture(visit: Visit) -> None:
     visit.draw()
     expect(page.locator(".region")).to_have_text(["Ben", "Anna"])
     visit.until("succeeded")
-    likenesses = page.get_by_role("list", name="How like everybody is")
+    likenesses = page.get_by_role("list", name="Likeness of each person")
     expect(likenesses.get_by_role("listitem")).to_have_count(2)
     expect(likenesses).to_contain_text("Ben")
     expect(likenesses).to_contain_text("Anna")
@@ -86,7 +86,7 @@ def test_a_wrong_match_is_mended_by_dragged_boxes_and_the_scene_is_not_drawn_aga
     visit.open(f"#/jobs/{wrong}")
     visit.until("failed")
     page = visit.page
-    expect(page.get_by_role("heading", name="Two people found the same place")).to_be_visible()
+    expect(page.get_by_role("heading", name="Two phrases found the same person")).to_be_visible()
     boxes = page.locator(".box")
     expect(boxes).to_have_count(2)
     # By keyboard, by number, and by hand.
@@ -107,13 +107,13 @@ def test_a_wrong_match_is_mended_by_dragged_boxes_and_the_scene_is_not_drawn_aga
     page.mouse.move(around["x"] + 0.97 * around["width"], around["y"] + 0.98 * around["height"], steps=5)
     page.mouse.up()
     visit.shot("places")
-    page.get_by_role("button", name="Go on with these places").click()
+    page.get_by_role("button", name="Continue with these regions").click()
     visit.until("succeeded")
     job = look(visit)
     assert visit.job() != wrong
     assert "render" in job["reused"]
     assert job["spec"]["concepts"][1]["box_px"][0] > 60
-    expect(page.locator(".stage .now")).to_contain_text("The scene was there already")
+    expect(page.locator(".job .now")).to_contain_text("The scene was reused")
     assert min(face["identity"] for face in job["verification"]["faces"]) > 0.4
 
 
@@ -132,11 +132,11 @@ def test_a_job_goes_on_through_a_reload_and_a_lost_server_until_it_is_taken_back
         api.start()
         page.get_by_role("button", name="Try now").click()
         expect(page.get_by_text("The connection is lost")).to_be_hidden()
-        expect(page.locator(".stage .now").first).to_have_text(re.compile(r"Step \d+ of 150"))
+        expect(page.locator(".job .now").first).to_have_text(re.compile(r"Step \d+ of 150"))
         page.get_by_role("button", name="Cancel").click()
         visit.until("canceled")
-        expect(page.get_by_role("heading", name="Taken back")).to_be_visible()
-        expect(page.get_by_role("button", name="Draw it after all")).to_be_visible()
+        expect(page.get_by_role("heading", name="Canceled")).to_be_visible()
+        expect(page.get_by_role("button", name="Draw it again")).to_be_visible()
         page.goto("about:blank")
 
 
@@ -148,13 +148,13 @@ def test_a_server_with_keys_asks_for_one_and_shows_pictures_with_it(visit: Visit
     with door(visit.stack, tmp_path, TROUPE_AUTH="true") as api:
         visit.url = api.url
         visit.open("#/pictures")
-        expect(page.get_by_role("dialog", name="Your key, please")).to_be_visible()
+        expect(page.get_by_role("dialog", name="Sign in")).to_be_visible()
         visit.shot("key")
         page.get_by_label("API key").fill("troupe_wrong")
-        page.get_by_role("button", name="Go on").click()
-        expect(page.get_by_role("dialog")).to_contain_text("does not know this key")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("dialog")).to_contain_text("Invalid API key")
         page.get_by_label("API key").fill(key)
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Continue").click()
         expect(page.get_by_text("No picture yet.")).to_be_visible()
         page.get_by_role("link", name="New picture").click()
         visit.plan()
@@ -169,17 +169,17 @@ def test_where_consent_is_asked_for_portraits_wait_until_it_is_said(visit: Visit
     page = visit.page
     visit.open()
     expect(page.get_by_role("button", name="Add two portraits")).to_be_visible()
-    expect(page.get_by_label("How did these people agree?")).to_have_count(0)
+    expect(page.get_by_label("How did these people give their consent?")).to_have_count(0)
     with door(visit.stack, tmp_path, TROUPE_REQUIRE_CONSENT="true") as api:
         visit.url = api.url
         visit.open()
-        field = page.get_by_label("How did these people agree?")
+        field = page.get_by_label("How did these people give their consent?")
         expect(field).to_have_attribute("aria-required", "true")
-        expect(field).to_have_accessible_description(re.compile("keeps no portrait without it"))
+        expect(field).to_have_accessible_description(re.compile("requires it for every portrait"))
         page.set_input_files(".cast > input[type=file]", [PORTRAITS / "ben.png", PORTRAITS / "anna.png"])
-        expect(page.locator(".note").filter(has_text="Waits until you say how they agreed")).to_have_count(2)
+        expect(page.locator(".note").filter(has_text="Waiting for the statement of consent")).to_have_count(2)
         visit.draw()
-        expect(page.get_by_role("alert").filter(has_text="Say how these people agreed")).to_be_visible()
+        expect(page.get_by_role("alert").filter(has_text="Enter the statement of consent")).to_be_visible()
         expect(field).to_be_focused()
         visit.shot("consent")
         serious = [one for one in Axe().run(page).response["violations"] if one["impact"] in {"serious", "critical"}]
@@ -188,7 +188,7 @@ def test_where_consent_is_asked_for_portraits_wait_until_it_is_said(visit: Visit
         page.keyboard.press("Enter")
         page.locator(".portrait[data-state=ready]").nth(1).wait_for()
         # Enter said it; it did not ask for the picture.
-        expect(page.locator(".stage[data-job]")).to_have_count(0)
+        expect(page.locator(".job[data-job]")).to_have_count(0)
         log = httpx.get(f"{api.url}/v1/audit?action=photo.uploaded&limit=2", trust_env=False).json()["entries"]
         assert [one["consent"] for one in log] == ["written release 2026-11-03, Łukasz P."] * 2
         page.reload()
@@ -201,20 +201,20 @@ def test_where_consent_is_asked_for_portraits_wait_until_it_is_said(visit: Visit
 
 
 def test_a_portrait_without_a_face_and_a_file_that_is_no_picture_say_so_at_once(visit: Visit, tmp_path: Path) -> None:
-    wall = tmp_path / "wall.png"
-    Image.new("RGB", (400, 300), "teal").save(wall)
+    plain = tmp_path / "plain.png"
+    Image.new("RGB", (400, 300), "teal").save(plain)
     words = tmp_path / "words.png"
     words.write_text("no picture")
     visit.open()
     page = visit.page
-    page.set_input_files(".cast > input[type=file]", [wall, words])
+    page.set_input_files(".cast > input[type=file]", [plain, words])
     expect(page.locator(".note").nth(0)).to_contain_text("No face found")
-    expect(page.locator(".note").nth(1)).to_contain_text("This is no picture")
+    expect(page.locator(".note").nth(1)).to_contain_text("Not a picture")
     page.get_by_label("Scene", exact=True).fill("a man and a woman in a park")
     visit.draw()
     expect(page.get_by_role("alert").filter(has_text="Person 2")).to_be_visible()
     visit.shot("refused")
-    page.get_by_role("button", name="Take Person 2 out").click()
+    page.get_by_role("button", name="Remove Person 2").click()
     visit.draw()
     expect(page.get_by_role("alert").filter(has_text="No face was found in the portrait of Person 1")).to_be_visible()
 
@@ -226,18 +226,18 @@ def test_the_same_again_with_another_seed_and_another_mode_beside_it(visit: Visi
     page = visit.page
     page.get_by_text("Compare a mode").click()
     page.get_by_role("button", name="Staged").click()
-    expect(page.locator(".stage[data-status=succeeded]")).to_have_count(2)
+    expect(page.locator(".job[data-status=succeeded]")).to_have_count(2)
     beside = look(visit)
     assert (beside["spec"]["sampling"]["mode"], beside["spec"]["sampling"]["seed"]) == ("staged", 7)
     expect(page.get_by_role("link", name="Download")).to_have_count(2)
     visit.shot("beside")
     page.reload()
-    expect(page.locator(".stage[data-status=succeeded]")).to_have_count(2)
+    expect(page.locator(".job[data-status=succeeded]")).to_have_count(2)
     page.get_by_role("button", name="Another seed").last.click()
-    expect(page.locator(f".stage[data-job='{beside['id']}']")).to_have_count(0)
+    expect(page.locator(f".job[data-job='{beside['id']}']")).to_have_count(0)
     visit.until("succeeded")
     assert look(visit)["spec"]["sampling"]["seed"] != 7
-    assert page.locator(f".stage[data-job='{first}']").count() == 1
+    assert page.locator(f".job[data-job='{first}']").count() == 1
 
 
 def test_pressing_twice_draws_one_picture(visit: Visit) -> None:
@@ -264,12 +264,12 @@ def test_a_batch_fills_its_grid_and_tries_its_failures_again(visit: Visit) -> No
     expect(page.locator(".tiles li")).to_have_count(5)
     expect(page.locator(".tiles .succeeded img")).to_have_count(3)
     expect(page.locator(".batch")).to_have_attribute("data-status", "partially_failed")
-    expect(page.locator(".reasons")).to_contain_text("Somebody was not found in the scene")
+    expect(page.locator(".reasons")).to_contain_text("A person was not found in the scene")
     visit.shot("batch")
     page.get_by_role("button", name="1 Failed").click()
     expect(page.locator(".tiles li")).to_have_count(1)
     page.get_by_role("button", name="1 Failed").click()
-    page.get_by_role("button", name="Try the failed ones again").click()
+    page.get_by_role("button", name="Retry failed lines").click()
     expect(page.get_by_role("button", name="Cancel the batch")).to_be_visible()
     expect(page.locator(".batch")).to_have_attribute("data-status", "partially_failed")
     visit.open("#/batches")

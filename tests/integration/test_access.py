@@ -208,12 +208,12 @@ def test_a_rotated_key_has_two_secrets_for_the_grace_time(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("create", "No Name"), "no tenant's name"),
+        (("create", "No Name"), "not a tenant name"),
         (("disable", "0123"), "there is no key"),
         (("rotate", "0123"), "there is no key"),
         (("tenant", "studio", "--weight", "0"), "--weight: "),
         (("tenant", "studio", "--concurrency", "many"), "--concurrency: "),
-        (("tenant", "../studio"), "no tenant's name"),
+        (("tenant", "../studio"), "not a tenant name"),
     ],
 )
 def test_what_cannot_be_is_said_in_words(

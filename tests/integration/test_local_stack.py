@@ -117,7 +117,7 @@ def test_a_worker_that_ends_is_started_again_and_the_stack_serves_on(mark: ListC
     worker = next(pid for pid, words in mark.processes().items() if "celery" in words and "-n generation@" in words)
     os.kill(worker, signal.SIGKILL)
     log = tmp_path / "stack.log"
-    assert eventually(lambda: "generation ended with status -9 and is started again" in log.read_text(), within_s=60)
+    assert eventually(lambda: "generation ended with status -9 and is restarted" in log.read_text(), within_s=60)
     assert eventually(lambda: "waiting for generation" in local(mark, tmp_path, "status").stdout, within_s=60)
     assert eventually(lambda: "ready" in local(mark, tmp_path, "status").stdout, within_s=START_S)
     assert local(mark, tmp_path, "down").stdout == "stopped\n"

@@ -37,7 +37,7 @@ def files(client: httpx.Client) -> set[str]:
 
 def test_the_page_and_all_its_files_need_no_key_and_load_nothing_from_elsewhere(client: httpx.Client) -> None:
     paths = files(client)
-    assert {"/", "/page/main.js", "/page/page.css", "/page/icon.svg", "/page/stage.js"} <= paths
+    assert {"/", "/page/main.js", "/page/page.css", "/page/icon.svg", "/page/job-view.js"} <= paths
     for path in paths:
         answer = client.get(path)
         assert answer.status_code == 200, path

@@ -118,7 +118,10 @@ def test_every_block_runs_as_pasted(checkout: Checkout) -> None:
             assert done.returncode == 0, f"{block.document}:\n{block.text}\n{done.stdout}\n{done.stderr}"
     pictures = {path.relative_to(checkout.folder).as_posix() for path in checkout.folder.glob("*.png")}
     assert {"picture.png", "beach.png", "one-picture.png"} <= pictures
-    assert {path.name for path in (checkout.folder / "beach" / "pictures").iterdir()} == {"beach.png", "park.png"}
+    assert {path.name for path in (checkout.folder / "beach" / "pictures").iterdir()} == {
+        "000001-beach.png",
+        "000002-park.png",
+    }
 
 
 def test_the_webhook_receiver_prints_messages_that_are_signed_and_refuses_others() -> None:

@@ -118,11 +118,11 @@ class Visit:
 
     def until(self, status: str) -> None:
         """Waits until the newest job on the page has this status."""
-        self.page.locator(f".stage[data-status={status}]").last.wait_for()
+        self.page.locator(f".job[data-status={status}]").last.wait_for()
 
     def job(self) -> str:
         """Id of the job that the page shows, the last of two."""
-        identity = self.page.locator(".stage").last.get_attribute("data-job")
+        identity = self.page.locator(".job").last.get_attribute("data-job")
         assert identity is not None
         return identity
 

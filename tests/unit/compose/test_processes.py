@@ -90,19 +90,19 @@ def test_what_ends_is_started_again_and_given_up_when_it_does_so_too_often(tmp_p
         first = processes.start(Program(name="faulty", command=(sys.executable, "-c", STATUS, "1")))
         for _ in range(3):
             processes.running[0].process.wait()
-            stack.mend(said.append)
+            stack.restart_ended(said.append)
         processes.running[0].process.wait()
         with pytest.raises(StackFailed, match="faulty ended with status 1"):
-            stack.mend(said.append)
+            stack.restart_ended(said.append)
     assert first.log.read_text() == "at work\n" * 4
-    assert sum("faulty ended with status 1 and is started again" in words for words in said) == 3
+    assert sum("faulty ended with status 1 and is restarted" in words for words in said) == 3
 
 
 def test_what_ends_because_of_its_settings_is_not_started_again(tmp_path: Path) -> None:
     with Processes(tmp_path) as processes:
         processes.start(Program(name="wrong", command=(sys.executable, "-c", STATUS, "78"))).process.wait()
         with pytest.raises(StackFailed, match="wrong ended with status 78"):
-            stack_of(processes).mend(lambda _words: None)
+            stack_of(processes).restart_ended(lambda _words: None)
 
 
 def test_a_death_while_waiting_is_told_with_the_end_of_the_log(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-// Where pictures are asked for and looked at: the form on one side, the picture, or two of them, on the other.
+// The start page: the form on one side, one or two jobs on the other.
 
 import { jobAddress } from "./address.js";
 import { Cast, calledHere } from "./cast.js";
@@ -9,14 +9,14 @@ import { Frame } from "./frame.js";
 import { Scene } from "./scene.js";
 import { newKey, post } from "./server.js";
 import { Shape } from "./shape.js";
-import { Stage } from "./stage.js";
+import { JobView } from "./job-view.js";
 import { STAGES, explained } from "./words.js";
 
-/** The studio; `show(ids)` opens jobs in it without taking the form away. */
-export class Studio {
+/** The start page; `show(ids)` shows jobs beside the form. */
+export class Home {
   constructor() {
     this.draft = emptyDraft();
-    this.stages = [];
+    this.views = [];
     const changed = () => this.changed();
     this.consent = new Consent(this.draft, changed);
     this.cast = new Cast(this.draft.people, this.consent, changed);
@@ -32,7 +32,7 @@ export class Studio {
     this.trouble = make("p", { class: "notice trouble", role: "alert", hidden: true });
     this.form = make(
       "form",
-      { class: "desk", novalidate: true, on: { submit: (event) => this.submit(event) } },
+      { class: "form", novalidate: true, on: { submit: (event) => this.submit(event) } },
       make("section", {}, make("h2", {}, "Who"), this.consent.element, this.cast.element),
       make("section", {}, make("h2", {}, "Where"), this.scene.element),
       make("section", {}, make("h2", {}, "How"), this.shape.element),
@@ -41,12 +41,12 @@ export class Studio {
     this.sketch = new Frame();
     this.blank = make(
       "section",
-      { class: "stage blank", "aria-label": "The picture" },
+      { class: "job blank", "aria-label": "The picture" },
       this.sketch.element,
-      make("p", { class: "hint" }, "Your picture comes to life here."),
+      make("p", { class: "hint" }, "Your picture appears here."),
     );
-    this.wall = make("div", { class: "wall" });
-    this.element = make("div", { class: "studio" }, make("h1", { class: "unseen" }, "New picture"), this.form, this.wall);
+    this.results = make("div", { class: "results" });
+    this.element = make("div", { class: "home" }, make("h1", { class: "unseen" }, "New picture"), this.form, this.results);
     takeKept(this.draft, (one) => this.cast.portraitChanged(one));
     this.dropping();
     this.changed();
@@ -54,24 +54,24 @@ export class Studio {
 
   /** Shows these jobs; none: the sketch. */
   show(ids) {
-    const kept = this.stages.filter((stage) => ids.includes(stage.id));
-    this.stages.filter((stage) => !ids.includes(stage.id)).forEach((stage) => stage.close());
-    this.stages = ids.map((id) => kept.find((stage) => stage.id === id) ?? this.stage(id));
-    this.wall.classList.toggle("two", ids.length === 2);
-    fill(this.wall, ...(ids.length ? this.stages.map(({ element }) => element) : [this.blank]));
+    const kept = this.views.filter((view) => ids.includes(view.id));
+    this.views.filter((view) => !ids.includes(view.id)).forEach((view) => view.close());
+    this.views = ids.map((id) => kept.find((view) => view.id === id) ?? this.view(id));
+    this.results.classList.toggle("two", ids.length === 2);
+    fill(this.results, ...(ids.length ? this.views.map(({ element }) => element) : [this.blank]));
     if (!ids.length) document.title = "Troupe";
     this.update();
-    // What was just asked for is brought into view, on a phone above the form.
-    const asked = this.stages.find(({ id }) => id === this.own && !kept.some((stage) => stage.id === id));
+    // A new job is scrolled into view; on a phone it is above the form.
+    const asked = this.views.find(({ id }) => id === this.own && !kept.some((view) => view.id === id));
     if (asked) {
-      if (asked === this.stages[0]) scrollTo(0, 0);
+      if (asked === this.views[0]) scrollTo(0, 0);
       else asked.element.scrollIntoView({ block: "nearest" });
       asked.title.focus({ preventScroll: true });
     }
   }
 
-  stage(id) {
-    return new Stage(id, {
+  view(id) {
+    return new JobView(id, {
       opened: (job) => this.opened(job),
       again: (spec) => this.begin(spec, (made) => jobAddress(...this.ids.map((other) => (other === id ? made : other)))),
       beside: (spec) => this.begin(spec, (made) => jobAddress(id, made)),
@@ -79,12 +79,12 @@ export class Studio {
   }
 
   get ids() {
-    return this.stages.map(({ id }) => id);
+    return this.views.map(({ id }) => id);
   }
 
-  /** The form takes up a job that was not asked for from here. */
+  /** Fills the form from a job that was not submitted here. */
   opened(job) {
-    if (this.own !== job.id && this.stages[0]?.id === job.id) {
+    if (this.own !== job.id && this.views[0]?.id === job.id) {
       this.own = job.id;
       takeSpec(this.draft, job.spec, (one) => this.cast.portraitChanged(one));
       this.cast.cards.replaceChildren();
@@ -107,7 +107,7 @@ export class Studio {
     this.sketch.size(this.draft.width, this.draft.height);
     this.blank.style.setProperty("--ratio", String(this.draft.width / this.draft.height));
     this.sketch.sketch(this.draft.people);
-    this.stages.forEach((stage) => stage.sketch(this.draft.people));
+    this.views.forEach((view) => view.sketch(this.draft.people));
   }
 
   async submit(event) {
@@ -122,26 +122,26 @@ export class Studio {
     await this.begin(specOf(this.draft), (made) => jobAddress(made));
   }
 
-  /** What must still be said, and where. */
+  /** The first thing that is missing in the form, and its field. */
   missing() {
     const { people, scene } = this.draft;
-    if (!people.length) return { words: "Add somebody first: a portrait of each person.", at: this.cast.door };
+    if (!people.length) return { words: "Add people first: one portrait for each person.", at: this.cast.door };
     const photos = people.flatMap((one, index) => one.portraits.map((portrait) => ({ one, index, portrait })));
     const waiting = photos.some(({ portrait }) => portrait.state === "waiting");
-    if (waiting) return { words: "Say how these people agreed: then their portraits are sent.", at: this.consent.field };
+    if (waiting) return { words: "Enter the statement of consent; the portraits are then uploaded.", at: this.consent.field };
     const sending = photos.find(({ portrait }) => portrait.state === "sending");
-    if (sending) return { words: "One moment: a portrait is still on its way." };
+    if (sending) return { words: "A portrait is still being uploaded." };
     const refused = photos.find(({ portrait }) => portrait.state === "refused" && !portrait.id);
-    if (refused) return { words: `The portrait of ${calledHere(refused.one, refused.index)} did not arrive. Take it out, or choose another.`, at: refused.one.card.away };
+    if (refused) return { words: `The portrait of ${calledHere(refused.one, refused.index)} was not uploaded. Remove it or choose another one.`, at: refused.one.card.away };
     const faceless = photos.find(({ portrait }) => portrait.state === "refused");
     if (faceless) return { words: `No face was found in the portrait of ${calledHere(faceless.one, faceless.index)}. Choose another one.`, at: faceless.one.card.away };
-    if (!scene.trim()) return { words: "Say what the picture shows, such as “a man and a woman on the beach”.", at: this.scene.text };
+    if (!scene.trim()) return { words: "Describe the picture, for example “a man and a woman on the beach”.", at: this.scene.text };
     const lost = people.findIndex((one) => !one.phrase.trim());
-    if (lost >= 0) return { words: `Who is ${calledHere(people[lost], lost)} in the scene? Select the words, or write them, such as “the man”.`, at: people[lost].card.phrase };
+    if (lost >= 0) return { words: `Who is ${calledHere(people[lost], lost)} in the scene? Select the words in the scene, or enter them, for example “the man”.`, at: people[lost].card.phrase };
     return null;
   }
 
-  /** Has a picture drawn and goes to its address. Asked twice, it is drawn once. */
+  /** Submits a job and opens its address. A double click submits one job. */
   async begin(spec, addressOf) {
     if (this.busy) return;
     this.busy = true;
@@ -162,7 +162,7 @@ export class Studio {
     this.busy = false;
   }
 
-  /** Portraits may be dropped anywhere. */
+  /** Accepts portraits that are dropped anywhere on the page. */
   dropping() {
     const { classList } = document.body;
     const files = (event) => event.dataTransfer?.types.includes("Files");
@@ -185,7 +185,7 @@ export class Studio {
 
   close() {
     for (const [event, listener] of Object.entries(this.listeners)) document.removeEventListener(event, listener);
-    this.stages.forEach((stage) => stage.close());
+    this.views.forEach((view) => view.close());
     this.scene.close();
     this.cast.close();
   }

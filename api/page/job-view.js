@@ -1,20 +1,23 @@
-// One job, live: where it stands, the picture as it emerges, and in the end the result or what went wrong.
+// The view of one job: its state, previews while it runs, and then the result or the error.
 
 import { jobAddress, shared } from "./address.js";
 import { Boxes } from "./boxes.js";
-import { button, draw, fill, make, say, write } from "./dom.js";
+import { button, fill, make, say, write } from "./dom.js";
 import { Frame } from "./frame.js";
+import { shareDone, textOf } from "./job-text.js";
+import { downloadSign, menu } from "./menu.js";
 import { calledOf } from "./people.js";
 import { copy, doable, likenesses, particulars } from "./result.js";
 import { erase, get, picture, post } from "./server.js";
 import { follow } from "./stream.js";
-import { MENDED_BY_PLACES, MODES, STAGES, explained, placeInLine, seconds } from "./words.js";
+import { anotherSeed, withMode, withPlaces } from "./variants.js";
+import { MENDED_BY_PLACES, MODES, STAGES, explained } from "./words.js";
 
 /**
- * Shows the job of this id. `opened(job)`: it was found. `again(spec)`: draws another one in its place.
- * `beside(spec)`: draws another one next to it, where there is room.
+ * Shows the job with this id. `opened(job)` is called once it is loaded. `again(spec)` replaces it with a new job,
+ * `beside(spec)` shows a new job next to it.
  */
-export class Stage {
+export class JobView {
   constructor(id, { opened, again, beside }) {
     Object.assign(this, { id, opened, again, beside, job: null, url: null, wanted: null, mending: null });
     this.gone = new AbortController();
@@ -28,7 +31,7 @@ export class Stage {
     this.foot = make("div", { class: "foot" });
     this.element = make(
       "section",
-      { class: "stage", "aria-label": "The picture", "data-job": id },
+      { class: "job", "aria-label": "The picture", "data-job": id },
       make("header", {}, make("div", {}, this.kind, this.title, this.words), this.cancel),
       this.steps,
       this.line,
@@ -66,7 +69,7 @@ export class Stage {
         this.line.hidden = false;
         fill(
           this.line,
-          make("span", {}, `The connection is lost. Your picture goes on without it; trying again in ${again} s.`),
+          make("span", {}, `The connection is lost. Your picture continues; reconnecting in ${again} s.`),
           button("Try now", () => this.stream.now(), { class: "link" }),
         );
       },
@@ -78,12 +81,12 @@ export class Stage {
     });
   }
 
-  /** Shows the cast in the frame until there is a picture. */
+  /** Shows a sketch of the people until there is a picture. */
   sketch(people) {
     if (this.job && !this.job.done) this.frame.sketch(people);
   }
 
-  /** What cannot be shown at all. */
+  /** Shows a problem in place of the job. */
   broken(problem) {
     const { title, help } = explained(problem);
     write(this.title, title);
@@ -91,7 +94,7 @@ export class Stage {
     this.steps.hidden = true;
     this.frame.element.hidden = true;
     const offline = problem.code === "offline" || problem.status >= 500;
-    fill(this.foot, doable(offline ? button("Try again", () => location.reload(), { class: "main" }) : make("a", { class: "button main", href: "#/" }, "Begin a new one")));
+    fill(this.foot, doable(offline ? button("Try again", () => location.reload(), { class: "main" }) : make("a", { class: "button main", href: "#/" }, "Start a new picture")));
     say(title);
   }
 
@@ -110,7 +113,7 @@ export class Stage {
   }
 
   tell(job) {
-    const { title, words } = sentence(job);
+    const { title, words } = textOf(job);
     if (this.title.textContent !== title) say(`${title}. ${words}`);
     write(this.title, title);
     write(this.words, words);
@@ -144,7 +147,7 @@ export class Stage {
     );
   }
 
-  /** Fetches the newest picture there is and shows it; what is older by then is left out. */
+  /** Fetches and shows the newest picture; skips pictures that were replaced meanwhile. */
   async paint(job) {
     const emerging = job.status === "succeeded" ? null : job.previews?.picture;
     const address = job.urls.picture ?? emerging ?? job.urls.template;
@@ -159,13 +162,13 @@ export class Stage {
         const blob = await picture(shown, { signal: this.gone.signal });
         const url = URL.createObjectURL(blob);
         const last = shown === this.job.urls.picture;
-        await this.frame.show(url, last ? `The picture: ${this.job.spec.prompt}` : "The picture as it emerges", { emerging: shown.includes("/previews/") });
+        await this.frame.show(url, last ? `The picture: ${this.job.spec.prompt}` : "Preview of the picture", { emerging: shown.includes("/previews/") });
         if (this.url) setTimeout(URL.revokeObjectURL, 1000, this.url);
         this.url = url;
         if (last) this.result();
       } catch (problem) {
         if (problem.name === "AbortError") break;
-        // An emerging picture may be gone already; the next state names another one.
+        // A preview may be replaced already; the next state names another one.
         if (shown === this.job.urls.picture) this.missing(problem);
         if (shown === this.wanted) break;
       }
@@ -181,9 +184,9 @@ export class Stage {
   }
 
   end(job) {
-    if (job.status === "succeeded" && !job.urls.picture) this.offerAgain(job, "Draw it whole");
+    if (job.status === "succeeded" && !job.urls.picture) this.offerAgain(job, "Draw the full picture");
     if (job.status === "failed") this.trouble(job);
-    if (job.status === "canceled" || job.status === "expired") this.offerAgain(job, "Draw it after all");
+    if (job.status === "canceled" || job.status === "expired") this.offerAgain(job, "Draw it again");
   }
 
   offerAgain(job, words) {
@@ -195,16 +198,16 @@ export class Stage {
     const { job } = this;
     const name = `troupe-${job.id.slice(0, 8)}.png`;
     const other = Object.keys(MODES).filter((mode) => mode !== job.spec.sampling.mode);
-    const whereabouts = button("Who is where", () => this.pin(whereabouts), { "aria-pressed": "false" });
+    const regions = button("Who is where", () => this.pin(regions), { "aria-pressed": "false" });
     fill(
       this.foot,
       job.verification && likenesses(job, this.url, this.gone.signal),
       doable(
-        make("a", { class: "button main", href: this.url, download: name }, down(), "Download"),
+        make("a", { class: "button main", href: this.url, download: name }, downloadSign(), "Download"),
         button("Another seed", () => this.again(anotherSeed(job.spec))),
         menu("Compare a mode", other.map((mode) => [MODES[mode].name, MODES[mode].words, () => this.beside(withMode(job.spec, mode))])),
         this.linkButton(),
-        job.regions?.length && whereabouts,
+        job.regions?.length && regions,
         job.urls.template && button("Fix who is where", () => this.mend(job), { class: "quiet" }),
       ),
       particulars(job),
@@ -219,7 +222,7 @@ export class Stage {
 
   eraser() {
     const place = button("Erase this picture", () => {
-      const sure = button("Erase it for good", async () => {
+      const sure = button("Erase it permanently", async () => {
         await erase(`/v1/jobs/${this.id}`).catch((problem) => say(explained(problem).title));
         location.hash = "#/pictures";
       }, { class: "link danger" });
@@ -246,20 +249,20 @@ export class Stage {
         job.error.code !== "no_face" && !job.error.retryable && button("Try another seed", () => this.again(anotherSeed(job.spec))),
         this.linkButton(),
       ),
-      detail && make("p", { class: "hint" }, `What the server said: ${detail}.`),
+      detail && make("p", { class: "hint" }, `Message of the server: ${detail}.`),
       particulars(job),
     );
     if (mendable) this.mend(job);
   }
 
-  /** Lets somebody show who stands where, over the template, and goes on from there. */
+  /** Shows the template with a box for each person, and continues with the boxes as edited. */
   async mend(job) {
     if (this.mending) return;
     this.mending = true;
     const back = this.url;
     try {
       const url = URL.createObjectURL(await picture(job.urls.template, { signal: this.gone.signal }));
-      await this.frame.show(url, "The scene before anybody was put in");
+      await this.frame.show(url, "The scene before the faces were added");
     } catch (problem) {
       this.mending = null;
       say(explained(problem).title);
@@ -300,79 +303,4 @@ export class Stage {
     this.mending?.close?.();
     if (this.url) URL.revokeObjectURL(this.url);
   }
-}
-
-function sentence(job) {
-  const took = Object.values(job.timings).reduce((sum, time) => sum + time, 0);
-  const scene = job.reused.includes("render") ? "The scene was there already and cost nothing" : "";
-  switch (job.status) {
-    case "queued":
-      return { title: job.started_at ? "Waiting for a machine" : "In line", words: job.queue ? placeInLine(job.queue) : "" };
-    case "running": {
-      const { step, steps } = job.progress;
-      const stage = STAGES.find(({ name }) => name === job.stage);
-      return { title: stage?.activity ?? "Working", words: steps > 1 ? `Step ${step} of ${steps}` : scene };
-    }
-    case "succeeded":
-      return { title: job.urls.picture ? "Here you are" : "Looked at", words: [`Drawn in ${seconds(took)}`, scene].filter(Boolean).join(" · ") };
-    case "failed":
-      return { title: explained(job.error).title, words: explained(job.error).help };
-    case "canceled":
-      return { title: "Taken back", words: "Nothing more is drawn." };
-    default:
-      return { title: "Its time was over", words: "No machine was free in time." };
-  }
-}
-
-function shareDone(job) {
-  const at = STAGES.findIndex(({ name }) => name === job.stage);
-  return job.status === "running" && at >= 0 ? (at + job.progress.fraction) / STAGES.length : 0;
-}
-
-function anotherSeed(spec) {
-  const { seed: _seed, ...sampling } = spec.sampling;
-  return { ...spec, sampling, concepts: spec.concepts.map((concept) => ({ ...concept, box_px: null })) };
-}
-
-function withMode(spec, mode) {
-  return { ...spec, sampling: { ...spec.sampling, mode } };
-}
-
-function withPlaces(spec, places) {
-  return { ...spec, concepts: spec.concepts.map((concept, index) => ({ ...concept, box_px: places[index] })) };
-}
-
-/** A button that opens a short list of things to do; Escape or leaving it closes it. */
-function menu(title, items) {
-  const summary = make("summary", { class: "button" }, title);
-  const list = make(
-    "details",
-    {
-      class: "menu",
-      on: {
-        keydown: (event) => {
-          if (event.key !== "Escape" || !list.open) return;
-          list.open = false;
-          summary.focus();
-        },
-        focusout: (event) => {
-          if (event.relatedTarget && !list.contains(event.relatedTarget)) list.open = false;
-        },
-      },
-    },
-    summary,
-  );
-  list.append(
-    make("div", { class: "sheet" }, ...items.map(([name, words, act]) =>
-      button([make("b", {}, name), make("span", {}, words)], () => {
-        list.open = false;
-        act();
-      }),
-    )),
-  );
-  return list;
-}
-
-function down() {
-  return draw("svg", { viewBox: "0 0 24 24", class: "sign", "aria-hidden": "true" }, draw("path", { d: "M12 4v11m-5-5 5 5 5-5M5 20h14" }));
 }
