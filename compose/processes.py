@@ -21,6 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from compose.direct import without_proxy
+
 ROOT = Path(__file__).resolve().parent.parent
 _TAIL_LINES = 25
 
@@ -148,7 +150,13 @@ class Processes:
             process = subprocess.Popen(
                 list(program.command),
                 cwd=ROOT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": self._temporary, **program.environment},
+                env={
+                    **os.environ,
+                    **without_proxy(os.environ),
+                    "PYTHONUNBUFFERED": "1",
+                    "TMPDIR": self._temporary,
+                    **program.environment,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,

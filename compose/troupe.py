@@ -10,6 +10,7 @@ import httpx
 from api.cli import keys
 from api.cli.app import main, make_app
 from api.client.connection import URL
+from compose.direct import without_proxy
 from compose.local import FOLDER, addresses, settings_here
 
 
@@ -18,9 +19,8 @@ def url_here(folder: Path = FOLDER) -> str:
     stack = addresses(folder)
     if stack is None:
         return URL
-    # The stack may listen on an address of this machine that is not loopback; no proxy leads there.
-    direct = [name for name in (os.environ.get("NO_PROXY"), os.environ.get("no_proxy")) if name]
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join([*direct, httpx.URL(stack["api"]).host])
+    # The stack may listen on an address of this machine that is not loopback.
+    os.environ.update(without_proxy(os.environ, httpx.URL(stack["api"]).host))
     return stack["api"]
 
 

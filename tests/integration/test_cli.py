@@ -300,19 +300,6 @@ def test_the_usual_port_is_used_when_a_troupe_answers_there(
     assert (ended.value.code, capsys.readouterr().out.split()[0]) == (0, "lane")
 
 
-@pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "socks5://127.0.0.1:1", "socks://127.0.0.1:1"])
-def test_no_proxy_of_the_shell_is_asked_for_a_server_of_this_machine(
-    server: ApiServer, monkeypatch: pytest.MonkeyPatch, proxy: str
-) -> None:
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, proxy)
-    for url in (server.url, server.url.replace("127.0.0.1", "localhost")):
-        assert troupe(url, "queue").returncode == 0
-    foreign = troupe("http://troupe.invalid", "health")
-    assert (foreign.returncode, foreign.stdout, len(foreign.stderr.splitlines())) != (0, "", 0)
-    assert len(foreign.stderr.splitlines()) == 1
-
-
 def test_the_version_and_the_completion_of_shells_are_told() -> None:
     assert troupe("http://127.0.0.1:1", "--version").stdout == f"troupe {VERSION}\n"
     assert "complete" in troupe("http://127.0.0.1:1", "--show-completion").stdout

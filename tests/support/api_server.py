@@ -116,6 +116,6 @@ def png_bytes(side_px: int = 16, colour: str = "teal") -> bytes:
 
 def _alive(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/healthz", timeout=1.0).status_code == 200
+        return httpx.get(f"{url}/healthz", timeout=1.0, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
