@@ -1,4 +1,4 @@
-"""Many jobs asked for at once (Batch), the lines they come in, and what each line left."""
+"""Batches of jobs, the lines that they consist of, and the outcome of each line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Log = Literal["output", "errors"]
 
 
 class BatchStatus(StrEnum):
-    """Where a batch is. The last five are terminal; only asking for its failed lines again leads out of them."""
+    """Where a batch is. The last five are terminal; only a retry of its failed lines leaves them."""
 
     VALIDATING = "validating"
     RUNNING = "running"
@@ -37,7 +37,7 @@ UNFINISHED = frozenset({BatchStatus.VALIDATING, BatchStatus.RUNNING, BatchStatus
 
 
 class Line(BaseModel):
-    """A line that waits in the blob store for its turn: the request with every empty value filled in."""
+    """A line that is stored until it is queued: the request with every empty value filled in."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,11 +59,11 @@ class LineError(BaseModel):
 
 
 class Outcome(BaseModel):
-    """What a line left: one line of the output file or of the errors file.
+    """The outcome of a line: one line of the output file or of the errors file.
 
     status: invalid when the line itself could not be read. job: None when none was made. picture: key of the blob.
-    faces, regions: what the photos show, and where everybody is in the template, as far as the line came.
-    seed: of the picture that was kept, of so many tries. shortfalls: what is wrong with it, by the line's own wishes.
+    faces, regions: faces in the photos and places in the template, as far as the line came.
+    seed: of the picture that was kept; tries: how many were drawn. shortfalls: where it misses what the line asks for.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -113,9 +113,9 @@ class Batch(BaseModel):
     """A batch's record. Times are seconds since the epoch on the clock of Redis, where `now_s` is when it was read.
 
     invalid: lines that could not be read; good: the others. open: jobs of the batch that are queued or running.
-    over: lines that ended, by state. saved: stages of finished jobs that were found instead of made.
-    stop: why no more lines are queued. round: how often failed lines were asked for again.
-    pending_delete: it is to go with all it left as soon as it is over.
+    over: lines that ended, by state. saved: stages of finished jobs that were reused instead of made.
+    stop: why no more lines are queued. round: how often failed lines were retried.
+    pending_delete: it is erased with all that it left as soon as it is over.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -142,7 +142,7 @@ class Batch(BaseModel):
 
     @property
     def done(self) -> bool:
-        """Whether nothing happens any more unless somebody asks."""
+        """Whether the batch has reached a terminal state."""
         return self.status not in UNFINISHED
 
     @property
@@ -152,17 +152,17 @@ class Batch(BaseModel):
 
     @property
     def waiting(self) -> int:
-        """Good lines that no job was made of yet."""
+        """Good lines that have no job yet."""
         return self.good - self.open - self.ended
 
 
 def job_id_of(batch_id: str, line: int, round_: int) -> str:
-    """Id of a line's job: the same whenever and by whomever the line is queued, another in another round."""
+    """Id of a line's job: the same for every process that queues the line, another in another round."""
     return hashlib.blake2b(f"{batch_id}/{line}/{round_}".encode(), digest_size=16).hexdigest()
 
 
 def outcome_of(job: Job) -> Outcome:
-    """What the line of a job that is over left."""
+    """The outcome of the line of a job that is over."""
     if job.line is None:
         message = f"job {job.id} is of no batch"
         raise ValueError(message)

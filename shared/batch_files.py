@@ -1,11 +1,11 @@
-"""The lines of a batch, and what they left, as numbered objects of some thousand lines in the blob store.
+"""The lines of a batch, and their outcomes, as numbered objects of some thousand lines in the blob store.
 
-    lines/{source}-{number}.jsonl                   lines that wait for their turn, in their order
-    output/{number}-{lines}-{digest}.jsonl          lines that left a picture, in the order in which they ended
-    errors/{number}-{lines}-{digest}.jsonl          lines that left none
+    lines/{source}-{number}.jsonl                   lines to queue, in their order
+    output/{number}-{lines}-{digest}.jsonl          outcomes with a picture, in the order in which they ended
+    errors/{number}-{lines}-{digest}.jsonl          outcomes without one
 
-Chunks of a log are named after what is in them, and Redis holds the names: whoever was late to write has written an
-object that nobody looks for. A chunk that is not full is replaced by a longer one, so that a slow batch has few.
+Chunks of a log are named after their content, and Redis holds the names: nothing refers to the object of
+a late writer. A chunk that is not full is replaced by a longer one, so that a slow batch has few.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class LineChunks:
         return next((decode_line(row) for row in data.splitlines() if row.startswith(start)), None)
 
     def delete(self, numbers: range) -> None:
-        """Takes chunks away again. Raises BlobsUnavailable."""
+        """Deletes chunks. Raises BlobsUnavailable."""
         self.blobs.delete([self._key(number) for number in numbers])
 
     def _key(self, number: int) -> str:
@@ -62,7 +62,7 @@ class LineChunks:
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkLog:
-    """What lines left: the output log or the errors log of a batch."""
+    """The output log or the errors log of a batch."""
 
     blobs: BlobStore
     tenant: str
@@ -85,7 +85,7 @@ class ChunkLog:
         return self.blobs.get(self._key(name))
 
     def delete(self, names: Sequence[str]) -> None:
-        """Takes chunks away that nobody looks for. Raises BlobsUnavailable."""
+        """Deletes chunks that no log refers to. Raises BlobsUnavailable."""
         self.blobs.delete([self._key(name) for name in names])
 
     def _key(self, name: str) -> str:

@@ -8,14 +8,14 @@ from typing import Any
 
 import structlog
 
-# Not told even when everything is to be told: headers, signatures and addresses (by S3's libraries), addresses (by
+# Not logged at any level: headers, signatures and addresses (by S3's libraries), addresses (by
 # httpx and httpcore), pieces of forms, and the words of a prompt that CLIP does not read (by diffusers).
 _LEAST = {
     **dict.fromkeys(("boto3", "botocore", "s3transfer", "urllib3", "httpx", "httpcore"), logging.WARNING),
     **dict.fromkeys(("python_multipart", "transformers"), logging.WARNING),
     "diffusers": logging.ERROR,
 }
-# These write to stderr by themselves, as soon as they are imported.
+# These add handlers for stderr when they are imported.
 _OWN_WAYS = ("diffusers", "transformers")
 
 
@@ -61,7 +61,7 @@ def configure(level: str, *, service: str) -> None:
 
 
 def bring_home() -> None:
-    """Makes libraries that were imported since then log as all others do."""
+    """Redirects the loggers of libraries that were imported after `configure`."""
     for name in _OWN_WAYS:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True

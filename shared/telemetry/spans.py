@@ -1,6 +1,6 @@
 """Spans by OpenTelemetry, sent as OTLP over HTTP. Imported only when traces are on.
 
-A span says what was done, where, when and how it ended. Never what was asked for: no prompt, no message of an error.
+A span has a name, a service, times and a status. It never holds contents of requests: no prompt, no error message.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from shared.settings import Settings
 from shared.telemetry.context import traceparent
 
-# A process that is killed takes what it has not sent with it.
+# A process that is killed loses the spans it has not sent.
 _SEND_EVERY_MS = 1000
-# A collector that does not answer must not keep a process from going away.
+# A collector that does not answer must not keep a process from ending.
 _SEND_S = 2.0
 
 _propagator = TraceContextTextMapPropagator()
@@ -30,20 +30,20 @@ _propagator = TraceContextTextMapPropagator()
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """Something that is being done."""
+    """An operation in progress."""
 
     otel: OtelSpan
 
     def note(self, attributes: Mapping[str, str | int | float | bool]) -> None:
-        """Says more of it."""
+        """Adds attributes."""
         self.otel.set_attributes(dict(attributes))
 
     def name(self, name: str) -> None:
-        """Gives it the name that is known by now."""
+        """Changes the name."""
         self.otel.update_name(name)
 
     def failed(self, code: str) -> None:
-        """It failed, with this code."""
+        """Marks the operation as failed, with this error code."""
         self.otel.set_status(Status(StatusCode.ERROR, code))
 
 
@@ -58,9 +58,9 @@ class Spans:
 
     @contextmanager
     def span(self, name: str, *, parent: str | None, serves: bool) -> Iterator[Span]:
-        """A span while the context lasts, and `traceparent` set to it. parent: traceparent of what it is a part of.
+        """A span while the context lasts, and `traceparent` set to it. parent: traceparent of the operation around it.
 
-        serves: it answers a request; else it takes something from a queue.
+        serves: it handles a request; else it takes a message from a queue.
         """
         context = _propagator.extract({} if parent is None else {"traceparent": parent})
         kind = SpanKind.SERVER if serves else SpanKind.CONSUMER
@@ -76,5 +76,5 @@ class Spans:
                 traceparent.reset(token)
 
     def close(self) -> None:
-        """Sends what is left."""
+        """Sends the remaining spans."""
         self._provider.shutdown()

@@ -1,4 +1,4 @@
-"""Batches as the feeder in a worker's parent sees them: which are on, queue lines, take what ended, close."""
+"""Batches for the feeder in a worker's supervisor: list the active ones, queue lines, take ended jobs, close."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Skip:
 class BatchStore:
     """Batches behind blocking calls. Every call may raise RecordsUnavailable.
 
-    Whatever changes a batch names what the caller saw of it, and has no effect when that is not so any more.
+    Every change names the state that the caller saw, and has no effect when the batch has another one.
     """
 
     def __init__(self, redis: redis.Redis, settings: Settings) -> None:
@@ -59,7 +59,7 @@ class BatchStore:
         self._scripts = scripts.load(redis, self._prefix, _SCRIPTS)
 
     def acquire_lock(self, name: str) -> bool:
-        """Whether this worker feeds for the whole fleet now. Who hears yes must ask again within some seconds."""
+        """Whether this worker is the feeder now. It keeps the lock by asking again within seconds."""
         key, lock_ms = keys.lock_key(self._prefix, "feed"), int(_LOCK_S * 1000)
         with redis_errors():
             holder = self._redis.set(key, name, nx=True, px=lock_ms, get=True)
@@ -68,7 +68,7 @@ class BatchStore:
         return holder is None or holder == name
 
     def release_lock(self, name: str) -> None:
-        """The worker goes: if it was the one that feeds, another may at once."""
+        """Releases the lock of a worker that stops: another one may feed at once."""
         key = keys.lock_key(self._prefix, "feed")
         with redis_errors():
             if self._redis.get(key) == name:
@@ -95,7 +95,7 @@ class BatchStore:
         return [decode(one, fields, now_s) for one, fields in zip(ids, found, strict=True) if "tenant" in fields]
 
     def has_intake(self, batch_id: str) -> bool:
-        """Whether somebody still reads the lines of a batch that is validating."""
+        """Whether the lines of a batch that is validating are still being read."""
         with redis_errors():
             return bool(self._redis.exists(keys.intake_key(self._prefix, batch_id)))
 
@@ -173,7 +173,7 @@ class BatchStore:
         return bool(answer)
 
     def compact(self, job_ids: Sequence[str]) -> None:
-        """A log tells of these jobs: of what the batch's lines say, their records keep nothing."""
+        """Makes the records of jobs small whose lines are written to a log."""
         for first in range(0, len(job_ids), _COMPACTED_AT_ONCE):
             ids = job_ids[first : first + _COMPACTED_AT_ONCE]
             self._run("jobs/compact", picture_stage=record.PICTURE_STAGE.value, stages=" ".join(STAGES), ids=ids)
@@ -184,7 +184,7 @@ class BatchStore:
         return BatchStatus(status) if status else None
 
     def drop(self, batch_id: str) -> None:
-        """Forgets a batch whose lines did not all come."""
+        """Deletes a batch whose lines did not all come."""
         self._run("batches/drop", id=batch_id)
 
     def _run(self, script: str, **values: Any) -> Any:

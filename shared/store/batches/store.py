@@ -1,4 +1,4 @@
-"""Batches as the API sees them: take in, read, wait, list, cancel, ask again."""
+"""Batches for the API: create, read, wait, list, cancel, retry."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from shared.store.tenants.charge import Charge
 from shared.store.units import encode_units
 
 _SCRIPTS = ("batches/open", "batches/start", "batches/drop", "batches/stop", "batches/retry", "batches/erase")
-# Whoever reads the lines of a batch must say so this often, or the feeder takes them for dead.
+# The reader of the lines renews the intake this often, or the feeder drops the batch.
 INTAKE_S = 120
 
 
@@ -37,7 +37,7 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class Retry:
-    """Lines that run again: where they lie, how many had ended how, their units; and what is left of the errors log."""
+    """Lines to retry: where they are stored, their last states, their units, and the rest of the errors log."""
 
     source: str
     chunks: int
@@ -59,7 +59,7 @@ class OpenJob:
 class AsyncBatchStore:
     """Batches behind an event loop. Every call may raise RecordsUnavailable. events: the process's one reader.
 
-    by: the key that asks for something, for the audit log; empty where nobody does.
+    by: id of the key that asks, for the audit log; empty without one.
     """
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings, events: EventReader) -> None:
@@ -82,7 +82,7 @@ class AsyncBatchStore:
         return bool(made)
 
     async def renew_intake(self, batch_id: str) -> bool:
-        """Says that the lines are still being read; False when the batch was given up in the meantime."""
+        """Renews the intake of a batch whose lines are being read. False when the batch was dropped in the meantime."""
         with redis_errors():
             return bool(await self._redis.set(keys.intake_key(self._prefix, batch_id), 1, ex=INTAKE_S, xx=True))
 
@@ -98,9 +98,9 @@ class AsyncBatchStore:
         errors: Sequence[str],
         charge: Charge | None = None,
     ) -> bool:
-        """All lines are read: the batch runs. False when it was given up in the meantime.
+        """All lines are read: the batch runs. False when it was dropped in the meantime.
 
-        With a receipt the batch counts against the tenant's limits, and only if it runs. Raises RateLimited or
+        With a charge the batch counts against the tenant's limits, and only if it runs. Raises RateLimited or
         QuotaExceeded.
         """
         answer = await self._run(
@@ -117,7 +117,7 @@ class AsyncBatchStore:
         return _noted(answer, charge)
 
     async def drop(self, batch_id: str) -> bool:
-        """The batch never was. False, and nothing is done, when it runs: then it needs its lines."""
+        """Deletes a batch that has not started. False, and nothing changes, when it runs: then it needs its lines."""
         return bool(await self._run("batches/drop", id=batch_id))
 
     async def get(self, tenant: str, batch_id: str) -> Batch | None:
@@ -142,7 +142,7 @@ class AsyncBatchStore:
                     return await self.get(tenant, batch_id)
 
     async def page(self, tenant: str, *, after: str | None, limit: int) -> Page:
-        """The tenant's batches after this one (`next` of the page before), at most so many."""
+        """The tenant's batches after this one (`next` of the page before), at most `limit`."""
         key = keys.batches_key(self._prefix, tenant)
         score, _, last = (after or "").partition("-")
         start = float(score) if score else "+inf"
@@ -163,22 +163,22 @@ class AsyncBatchStore:
         return Page(batches=tuple(batch for batch in batches if not _is_gone(batch)), next=following)
 
     async def cancel(self, tenant: str, batch_id: str, by: str = "") -> Batch | None:
-        """Queues nothing more and takes the open jobs back; a batch that is over stays as it is. None without one."""
+        """Queues no more lines and cancels open jobs; a batch that is over stays as it is. None without one."""
         await self._stop(batch_id, tenant, by)
         return await self.get(tenant, batch_id)
 
     async def stop_all(self, tenant: str) -> None:
-        """Takes every batch of the tenant back."""
+        """Cancels every batch of the tenant."""
         for batch_id in await self._ids(tenant):
             await self._stop(batch_id, tenant)
 
     async def forget_all(self, tenant: str) -> None:
-        """Every record of the tenant's batches goes; its jobs are gone already, so nothing writes one anew."""
+        """Deletes every record of the tenant's batches. Its jobs are erased already, so no record is written again."""
         for batch_id in await self._ids(tenant):
             await self.forget(tenant, batch_id)
 
     async def forget(self, tenant: str, batch_id: str) -> None:
-        """The batch's record goes; call it when its jobs and its files are gone."""
+        """Deletes the batch's record; its jobs and files are deleted already."""
         logs = get_args(Log)
         of_logs = [name(self._prefix, batch_id, log) for name in (keys.ended_key, keys.log_key) for log in logs]
         own = [name(self._prefix, batch_id) for name in (keys.batch_key, keys.intake_key, keys.open_key)]
@@ -191,7 +191,7 @@ class AsyncBatchStore:
                 await pipe.execute()
 
     async def erase(self, tenant: str, batch_id: str, by: str = "") -> Erasing:
-        """The tenant's batch is to go: now that it is over, or as soon as it is; one that runs is taken back."""
+        """Erases the tenant's batch: now if it is over, else as soon as it is; one that runs is canceled."""
         answer = Erasing(
             await self._run("batches/erase", id=batch_id, tenant=tenant, by=recorded_by(by, self._settings))
         )
@@ -200,7 +200,7 @@ class AsyncBatchStore:
         return answer
 
     async def due(self, most: int) -> list[Batch]:
-        """Batches that are over and not to be kept any longer; from now on none of their lines runs again."""
+        """Batches that are over and due to be erased; from now on their lines cannot be retried."""
         with redis_errors():
             seconds, _ = await self._redis.time()
             key = keys.kept_batches_key(self._prefix)
@@ -209,7 +209,7 @@ class AsyncBatchStore:
         return await self._read(going)
 
     async def unknown(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that no batch has."""
+        """The ids that belong to no batch."""
         with redis_errors():
             async with self._redis.pipeline(transaction=False) as pipe:
                 for batch_id in ids:
@@ -223,9 +223,9 @@ class AsyncBatchStore:
         return list(found)
 
     async def retry(self, batch: Batch, lines: Retry, charge: Charge | None = None) -> bool:
-        """Runs a batch that is over again, for these lines. False when somebody else was faster.
+        """Runs a batch that is over again, for these lines. False when another request was faster.
 
-        With a receipt, lines that were begun count against the tenant's limits. Raises RateLimited or QuotaExceeded,
+        With a charge, lines that had begun count against the tenant's limits. Raises RateLimited or QuotaExceeded,
         and then nothing has changed.
         """
         counts = {
@@ -308,7 +308,7 @@ class AsyncBatchStore:
 
 
 def _noted(answer: Sequence[Any], charge: Charge | None) -> bool:
-    """Whether a script did what it was asked for; the receipt takes down what it counted, and raises as it does."""
+    """Whether a script did what it was asked for; the charge records what it counted, and raises as it does."""
     done, *charged = answer
     if charge is not None and charged:
         charge.record(charged)
@@ -316,5 +316,5 @@ def _noted(answer: Sequence[Any], charge: Charge | None) -> bool:
 
 
 def _is_gone(batch: Batch) -> bool:
-    """Whether nobody may see the batch any more, because it is being erased."""
+    """Whether the batch is being erased and no longer visible."""
     return batch.pending_delete and batch.done

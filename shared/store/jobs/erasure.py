@@ -1,4 +1,4 @@
-"""What is to be erased, and who has a result: the records' side of erasing."""
+"""Erasure in the records: what is to be erased, and which results are still referred to."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SCANNED_AT_ONCE = 500
 
 
 class Erasing(StrEnum):
-    """How it is with what is to be erased: there is none, it is gone, or it goes by itself in a while."""
+    """The state of an erasure: nothing to erase, erased, or erased as soon as it stops running."""
 
     NONE = "none"
     OVER = "over"
@@ -40,7 +40,7 @@ class Erasing(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Remaining:
-    """What a job that is over remaining. results: (stage, digest) of every stage that it went through."""
+    """What remains of a job that is over. results: (stage, digest) of every stage that it went through."""
 
     job_id: str
     tenant: str
@@ -48,9 +48,9 @@ class Remaining:
 
 
 class Erasures:
-    """Every call may raise RecordsUnavailable. All may be made twice: who erases may die anywhere and begins anew.
+    """Every call may raise RecordsUnavailable. All may be repeated: an eraser that dies at any point starts again.
 
-    by: the key that asks for it, for the audit log; empty where something goes because its time is over, or with more.
+    by: id of the key that asks, for the audit log; empty where something expires or is erased with more.
     """
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings, read_line: ReadLine = record.no_lines) -> None:
@@ -61,11 +61,11 @@ class Erasures:
         self._scripts = scripts.load(redis, self._prefix, _SCRIPTS)
 
     async def erase_job(self, job_id: str, tenant: str, by: str = "") -> Erasing:
-        """The tenant's job is to go: at once, or when its holder has stopped."""
+        """Erases the tenant's job: at once, or when its holder has stopped."""
         return Erasing(await self._run("jobs/erase", id=job_id, tenant=tenant, by=recorded_by(by, self._settings)))
 
     async def due(self, most: int) -> list[Remaining]:
-        """Jobs that are over and not to be kept any longer, the longest due first."""
+        """Jobs that are over and due to be erased, the longest due first."""
         with redis_errors():
             seconds, microseconds = await self._redis.time()
             until_s = seconds + microseconds / 1e6
@@ -73,7 +73,7 @@ class Erasures:
             return [await self.remaining(job_id) for job_id in ids]
 
     async def remaining(self, job_id: str) -> Remaining:
-        """What a job left, as its record says."""
+        """What remains of a job, by its record."""
         with redis_errors():
             fields: Any = await self._redis.hgetall(keys.job_key(self._prefix, job_id))
         found = [(name[2:], digest) for name, digest in fields.items() if name.startswith("o:")]
@@ -83,11 +83,11 @@ class Erasures:
         return Remaining(job_id=job_id, tenant=fields.get("tenant", ""), results=results)
 
     async def release(self, remaining: Remaining, stage: str, digest: str) -> bool:
-        """The job lets go of a result. True when nobody else has it: its blobs are to be deleted within a minute."""
+        """Removes a job's reference to a result. True when it was the last: delete the blobs within a minute."""
         return await self._release(remaining.job_id, remaining.tenant, stage, digest)
 
     async def forget_faces_of(self, remaining: Remaining, digest: str) -> None:
-        """The identify result is gone that the job was the last to have. May raise BlobsUnavailable, too."""
+        """Forgets the faces of an identify result that was deleted with this job. May raise BlobsUnavailable, too."""
         with redis_errors():
             fields: Any = await self._redis.hgetall(keys.job_key(self._prefix, remaining.job_id))
         whole = await record.whole(fields, self._read_line)
@@ -102,11 +102,11 @@ class Erasures:
                 await pipe.execute()
 
     async def forget(self, job_id: str) -> None:
-        """The job is gone; call it when its blobs are."""
+        """Deletes the record of a job whose blobs are deleted."""
         await self._run("jobs/forget", id=job_id)
 
     async def drop_photo(self, tenant: str, photo_id: str, by: str = "") -> bool:
-        """The photo is to go: from now on nobody may use it. False when there is nothing of it."""
+        """Erases the photo: from now on no job may use it. False when there is nothing of it."""
         asked_by = recorded_by(by, self._settings)
         return bool(
             await self._run(
@@ -115,22 +115,22 @@ class Erasures:
         )
 
     async def begin_delete(self, tenant: str, photo_id: str) -> bool:
-        """Nobody may use the photo: its bytes are to be deleted within a minute. False when it was uploaded again.
+        """The caller deletes the bytes of an erased photo within a minute. False when it was uploaded again.
 
-        Until `cleared` nobody keeps it anew.
+        Uploads of it wait until `end_delete`.
         """
         return bool(await self._run("photos/begin_delete", tenant=tenant, photo=photo_id))
 
     async def end_delete(self, tenant: str, photo_id: str, *, deleted: bool) -> None:
-        """The photo's bytes are deleted, or that failed."""
+        """The caller has deleted the photo's bytes, or failed to."""
         await self._run("photos/end_delete", tenant=tenant, photo=photo_id, deleted=deleted)
 
     async def pending_deletes(self, most: int) -> list[tuple[str, str]]:
-        """Some (tenant, photo id) of erased photos whose bytes are still to be deleted."""
+        """Some (tenant, photo id) of erased photos whose bytes are still stored."""
         return await self._some_photos("pending_delete", most)
 
     async def begin_erase_faces(self, tenant: str, photo_id: str, most: int) -> list[str]:
-        """Digests of some identify results with faces of an erased photo: they are to be deleted within a minute."""
+        """Digests of some identify results with faces of an erased photo: delete them within a minute."""
         return list(
             await self._run(
                 "photos/begin_erase_faces", tenant=tenant, photo=photo_id, stage=Stage.IDENTIFY.value, most=most
@@ -138,11 +138,11 @@ class Erasures:
         )
 
     async def end_erase_faces(self, tenant: str, photo_id: str, digests: Sequence[str]) -> bool:
-        """Those are deleted. True when there are no more."""
+        """These results are deleted. True when none is left."""
         return bool(await self._run("photos/end_erase_faces", tenant=tenant, photo=photo_id, digests=digests))
 
     async def pending_face_deletes(self, most: int) -> list[tuple[str, str]]:
-        """Some (tenant, photo id) of erased photos of whose faces some are still to be erased."""
+        """Some (tenant, photo id) of erased photos of which faces are still stored."""
         return await self._some_photos("pending_face_delete", most)
 
     async def pending_face_deletes_of(self, tenant: str) -> list[str]:
@@ -155,49 +155,49 @@ class Erasures:
         return sorted(found)
 
     async def orphans(self) -> list[str]:
-        """Results (`{tenant}/{stage}/{digest}`) to erase whoever has them."""
+        """Results (`{tenant}/{stage}/{digest}`) to erase whichever jobs refer to them."""
         with redis_errors():
             found: Any = await self._redis.smembers(keys.pending_key(self._prefix, "orphans"))
         return sorted(found)
 
     async def forget_orphan(self, result: str) -> None:
-        """The stray is gone."""
+        """The orphan is erased."""
         with redis_errors():
             await self._redis.srem(keys.pending_key(self._prefix, "orphans"), result)
 
     async def unreferenced(self, results: Sequence[str]) -> list[str]:
-        """Those of the results (`{tenant}/{stage}/{digest}`) that no job has."""
+        """The results (`{tenant}/{stage}/{digest}`) that no job refers to."""
         known = await self._known([keys.references_key(self._prefix, result) for result in results])
         return [one for one, is_known in zip(results, known, strict=True) if not is_known]
 
     async def release_unreferenced(self, result: str) -> bool:
-        """True when no job has the result: its blobs are to be deleted within a minute."""
+        """True when no job refers to the result: delete its blobs within a minute."""
         return await self._release("", *result.split("/"))
 
     async def unknown_photos(self, photos: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Those of the photos (tenant, id) that nobody may use."""
+        """The photos (tenant, id) that no job may use."""
         known = await self._known([keys.photo_key(self._prefix, tenant, photo_id) for tenant, photo_id in photos])
         return [one for one, is_known in zip(photos, known, strict=True) if not is_known]
 
     async def existing(self, job_ids: Sequence[str]) -> list[str]:
-        """Those of the ids that a job has."""
+        """The ids that belong to a job."""
         known = await self._known([keys.job_key(self._prefix, job_id) for job_id in job_ids])
         return [job_id for job_id, is_known in zip(job_ids, known, strict=True) if is_known]
 
     async def begin_erase_tenant(self, tenant: str) -> None:
-        """All that the tenant has is to go."""
+        """Marks all that the tenant has for erasure."""
         with redis_errors():
             seconds, _ = await self._redis.time()
             await self._redis.zadd(keys.pending_key(self._prefix, "pending_tenants"), {tenant: seconds}, nx=True)
 
     async def pending_tenants(self) -> list[str]:
-        """Tenants of which all is to go."""
+        """Tenants that are being erased."""
         with redis_errors():
             found: Any = await self._redis.zrange(keys.pending_key(self._prefix, "pending_tenants"), 0, -1)
         return list(found)
 
     async def end_erase_tenant(self, tenant: str) -> None:
-        """Nothing is left of the tenant but its keys and limits, which are the operator's, and who did what."""
+        """Deletes the rest of a tenant, but for its keys and limits, which are the operator's, and its audit log."""
         with redis_errors():
             async for name in self._redis.scan_iter(
                 keys.responses_pattern(self._prefix, tenant), count=_SCANNED_AT_ONCE
@@ -224,7 +224,7 @@ class Erasures:
                     return found
 
     async def take_lock(self, what: Literal["erase", "collect"], every_s: float) -> bool:
-        """Whether nobody has done this for so long; whoever hears yes must do it now."""
+        """Whether no process has done this for `every_s`; the caller that gets true must do it now."""
         with redis_errors():
             return bool(
                 await self._redis.set(keys.lock_key(self._prefix, what), 1, nx=True, px=max(1, int(every_s * 900)))

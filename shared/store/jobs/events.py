@@ -22,10 +22,10 @@ log = get_logger(__name__)
 
 
 class EventReader:
-    """Wakes those who wait for a job when its sequence has risen.
+    """Wakes the tasks that wait for a job when its sequence has risen.
 
     Attributes:
-        stopped: nothing is read any more, so nobody should wait any longer.
+        stopped: no more events are read, so waits end.
     """
 
     def __init__(self, redis: redis.asyncio.Redis, prefix: str) -> None:
@@ -64,7 +64,7 @@ class EventReader:
 
     @contextlib.contextmanager
     def changes(self, job_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever the job changes; whoever waits clears it."""
+        """An event that is set whenever the job changes; the waiting task clears it."""
         event = asyncio.Event()
         with self.listen(job_id, event.set):
             yield event

@@ -1,4 +1,4 @@
-"""Job records as a worker's child sees them: claim, renew, finish, give back."""
+"""Job records for an executor: claim, renew, finish, release."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ _PREVIEW_S = 600
 class JobStore:
     """Job records behind blocking calls; safe to share between threads. Every call may raise RecordsUnavailable.
 
-    Whoever speaks for a job names the attempt of its claim. Once somebody else has claimed the job, or its lease was
-    lost, nothing that carries this attempt has any effect.
+    Every call names the attempt of its claim. Once the lease is lost or the job is claimed again, calls with the old
+    attempt have no effect.
     """
 
     def __init__(self, redis: redis.Redis, settings: Settings) -> None:
@@ -86,9 +86,9 @@ class JobStore:
         parts: Sequence[str] = (),
         again: bool = False,
     ) -> ResultClaim:
-        """Asks to make a result that is not stored: a stage's, and those of its parts that are missing. A renewal, too.
+        """Asks to make a result that is not stored: a stage's, and its missing parts. Renews the lease.
 
-        Of all jobs that ask for the same, one makes it at a time. again: after MADE, with nothing found.
+        Of all jobs that ask for the same result, one at a time makes it. again: after MADE, when it was not found.
         """
         answer = self._run(
             "jobs/acquire_result",
@@ -112,7 +112,7 @@ class JobStore:
         )
 
     def put_preview(self, job_id: str, attempt: int, *, step: int, jpeg: bytes) -> Report:
-        """Shows the picture as it is after a step of the running stage, to whoever watches."""
+        """Stores the picture as it is after a step of the running stage, for its viewers."""
         return Report(
             self._run("jobs/put_preview", id=job_id, attempt=attempt, step=step, expiry_s=_PREVIEW_S, jpeg=jpeg)
         )
@@ -128,20 +128,20 @@ class JobStore:
     def fail(
         self, job_id: str, attempt: int, failure: Failure, *, faces: Sequence[Sequence[PhotoFaces]] = ()
     ) -> Report:
-        """Ends the job as failed. faces: what its photos show, where that is why."""
+        """Ends the job as failed. faces: those found in its photos, where they are the reason."""
         found = json.dumps(findings.encode_faces(faces)) if faces else None
         return self._end(job_id, attempt, status="failed", error=failure.model_dump_json(), found=found)
 
     def end_canceled(self, job_id: str, attempt: int) -> Report:
-        """Ends the job as canceled, as its holder was told."""
+        """Ends the job as canceled."""
         return self._end(job_id, attempt, status="canceled")
 
     def release(self, job_id: str, attempt: int) -> Report:
-        """Puts the job back to the front of its lane; it does not count against the job."""
+        """Requeues the job at the front of its lane; it does not count as a loss."""
         return Report(self._run("jobs/release", id=job_id, attempt=attempt, expiry_s=self._settings.job_expiry_s))
 
     def retry(self, job_id: str, attempt: int, failure: Failure, *, tries: int) -> Report:
-        """Puts the job back for after a pause that doubles every time; fails it after so many tries."""
+        """Delays the job by a pause that doubles every time; fails it after `tries` tries."""
         answer = self._run(
             "jobs/retry",
             id=job_id,

@@ -1,6 +1,6 @@
-"""The newest state of every job that somebody watches: read once, however many watch it.
+"""The newest state of every watched job, read once for all its viewers.
 
-A change only marks its job; one task reads all that are marked, in one round trip, and wakes whoever watches them. So a
+A change only marks its job; one task reads all that are marked, in one round trip, and wakes their viewers. So a
 burst of changes costs one read, and a reader that is slow finds the newest state and nothing piled up behind it.
 """
 
@@ -22,10 +22,10 @@ from shared.telemetry.log import get_logger
 # A place in the queue changes without a change of the job that stands there.
 _PLACES_EVERY_S = 2.0
 _PAUSE_S = 0.5
-# A worker shows the picture for so long after it was last asked for, and is asked again in time.
+# A worker stores previews for this long after a request; the request is repeated in time.
 _SHOW_S = 30.0
 _ASK_EVERY_S = 10.0
-# So many records are decoded in one go (about 10 ms): nobody else is served in the meantime.
+# Records decoded at once (about 10 ms): no other task runs in the meantime.
 _AT_ONCE = 100
 
 log = get_logger(__name__)
@@ -220,5 +220,5 @@ def _wake(watched: _Watched) -> None:
 
 
 def _shown(place: QueuePlace | None) -> tuple[int, int] | None:
-    """What of a place is worth telling: an estimate that moves by less than a second is none of it."""
+    """The part of a place that matters to a viewer: not a change of the estimate by less than a second."""
     return None if place is None else (place.position, -1 if place.eta_s is None else round(place.eta_s))

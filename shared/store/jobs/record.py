@@ -28,14 +28,14 @@ _TRIES = tuple(f"y:{number}" for number in range(MAX_TRIES))
 
 
 def line_source(fields: Mapping[str, str]) -> LineSource | None:
-    """Where to read what this record does without; None when it is whole, or there is none."""
+    """The line that holds the missing fields of a compacted record; None when it is complete or absent."""
     if "spec" in fields or "chunk" not in fields:
         return None
     return LineSource(tenant=fields["tenant"], batch=fields["batch"], chunk=fields["chunk"], line=int(fields["line"]))
 
 
 async def whole(fields: Mapping[str, str], read_line: ReadLine) -> Mapping[str, str] | None:
-    """The record with what it does without; None when there is none, or when its line is gone."""
+    """The record with its missing fields; None when there is none, or when its line is gone."""
     if "spec" in fields:
         return fields
     place = line_source(fields)
@@ -44,7 +44,7 @@ async def whole(fields: Mapping[str, str], read_line: ReadLine) -> Mapping[str, 
 
 
 async def no_lines(_: LineSource) -> None:
-    """For whoever never meets the jobs of batches."""
+    """A reader for callers that never see jobs of batches."""
 
 
 def units(spec: JobSpec) -> float:
@@ -144,7 +144,7 @@ def _spec(text: str) -> JobSpec:
 
 
 def decode_state(job_id: str, fields: Mapping[str, str]) -> Job:
-    """The job that a record describes, whole or not; what its line would say is stood in for."""
+    """The job that a record describes, compacted or not; a placeholder replaces a missing spec."""
     return decode(job_id, fields if "spec" in fields else {**fields, "spec": _UNREAD})
 
 

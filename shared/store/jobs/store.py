@@ -1,4 +1,4 @@
-"""Job records as the API sees them: submit, read, wait, cancel."""
+"""Job records for the API: submit, read, wait, cancel."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from shared.telemetry.context import traceparent
 from shared.tenant import DEFAULT_TENANT
 
 _STATUS_AGE_S = 1.0
-# How many jobs one page may be looked for among: Redis does nothing else in the meantime.
+# Jobs that one page may scan: Redis does nothing else in the meantime.
 _MAX_LISTED = 1000
 
 
@@ -65,7 +65,7 @@ class AsyncJobStore:
         await self.events.start()
 
     async def stop(self) -> None:
-        """Stops the reader and lets go of everybody who waits."""
+        """Stops the reader and ends all waits."""
         await self.events.stop()
 
     async def ping(self) -> None:
@@ -83,7 +83,7 @@ class AsyncJobStore:
     ) -> Job:
         """Queues the job in one step. The same id again changes nothing and gives the job that is there.
 
-        With a receipt the job counts against the tenant's limits. Raises NoWorkerForSize, RateLimited, QuotaExceeded
+        With a charge the job counts against the tenant's limits. Raises NoWorkerForSize, RateLimited, QuotaExceeded
         or RecordsUnavailable.
         """
         more = record.request_fields(spec, self._settings)
@@ -154,7 +154,7 @@ class AsyncJobStore:
         return await self._decoded(job_id, fields)
 
     async def states(self, job_ids: Sequence[str]) -> list[Job | None]:
-        """How the jobs of these ids are, in one round trip; a finished line's spec is not read, but stood in for.
+        """The jobs of these ids, in one round trip; a placeholder replaces the spec of a finished line.
 
         Raises RecordsUnavailable.
         """
@@ -171,7 +171,7 @@ class AsyncJobStore:
     ) -> JobPage:
         """A tenant's jobs in this status (any when None), the newest first; those of batches are with their batch.
 
-        May hold fewer than `limit` although there are more: only so many are looked at. Raises RecordsUnavailable.
+        May hold fewer than `limit` although there are more: a page scans a limited number. Raises RecordsUnavailable.
         """
         at, last, *flat = await self._run(
             self._list,
@@ -207,7 +207,7 @@ class AsyncJobStore:
                     return await self.get(job_id)
 
     async def cancel(self, job_id: str, *, tenant: str = DEFAULT_TENANT, by: str = "") -> Job | None:
-        """Takes the job back: at once when nobody works on it, else at its next step. by: the key that asks.
+        """Cancels the job: at once when no worker holds it, else at its next step. by: id of the key that asks.
 
         None when the tenant has no such job. A job that is over stays as it is. Raises RecordsUnavailable.
         """
@@ -217,7 +217,7 @@ class AsyncJobStore:
         return await self.get(job_id) if found else None
 
     async def request_preview(self, job_id: str, *, for_s: float) -> None:
-        """Somebody wants to see the picture emerge: its worker shows it for so long. Raises RecordsUnavailable."""
+        """Requests previews of the job from its worker for this long. Raises RecordsUnavailable."""
         await self._run(self._request_preview, id=job_id, seconds=for_s)
 
     async def preview(self, job_id: str) -> bytes | None:
@@ -251,9 +251,9 @@ class AsyncJobStore:
     async def keep_photo(
         self, tenant: str, photo_id: str, by: str = "", consent: str = "", *, known: bool = False
     ) -> bool:
-        """Notes that a tenant's photo is stored, for as long as photos are kept, and what was said of consent.
+        """Records that a tenant's photo is stored, for as long as photos are kept, and the consent given with it.
 
-        known: only if it is noted already. False when not, or when its bytes are being deleted just now: then nothing
+        known: only if it is recorded already. False when not, or when its bytes are being deleted: then nothing
         changes. Raises RecordsUnavailable.
         """
         expiry_s, asked_by = self._settings.photo_expiry_s, recorded_by(by, self._settings)
@@ -269,7 +269,7 @@ class AsyncJobStore:
         return bool(kept)
 
     async def consent(self, tenant: str, photo_id: str) -> str | None:
-        """What was said of consent with a tenant's photo, "" for nothing; None when there is no such photo.
+        """The consent given with a tenant's photo, "" for none; None when there is no such photo.
 
         Raises RecordsUnavailable.
         """
@@ -286,7 +286,7 @@ class AsyncJobStore:
         return {photo_id for photo_id, value in zip(ids, found, strict=True) if value is None}
 
     async def workers(self) -> list[WorkerStatus]:
-        """Workers that gave a sign of life lately. Raises RecordsUnavailable."""
+        """Live workers. Raises RecordsUnavailable."""
         with redis_errors():
             seconds, _ = await self._redis.time()
             names: Any = await self._redis.zrangebyscore(keys.workers_key(self._prefix), seconds, "+inf")
@@ -302,7 +302,7 @@ class AsyncJobStore:
 
     @staticmethod
     def _placed(found: Any, slots: int) -> QueuePlace | None:
-        """What place.lua said, as a value."""
+        """The answer of queue/position.lua as a value."""
         if not found:
             return None
         lane, position, units, speed, own_units, cap = found
@@ -312,7 +312,7 @@ class AsyncJobStore:
         return QueuePlace(lane=lane, position=position, eta_s=eta_s)
 
     async def _recent_workers(self) -> list[WorkerStatus]:
-        """The workers as of at most a second ago: every look at a queued job asks for them."""
+        """The workers as of at most a second ago: every read of a queued job needs them."""
         now_s = asyncio.get_running_loop().time()
         if self._seen is None or now_s - self._seen[0] > _STATUS_AGE_S:
             self._seen = (now_s, await self.workers())

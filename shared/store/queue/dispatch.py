@@ -1,4 +1,4 @@
-"""Job records as the parents of the workers see them: hand out, look for what got lost, give signs of life."""
+"""Job records for the supervisors of workers: dispatch, recover what got lost, heartbeats."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from shared.store.queue.workers import Work, work_of
 _SCRIPTS = ("queue/dispatch", "queue/reap", "jobs/lose_lease", "queue/unregister", "queue/running")
 _LOCK_S = 5.0
 _BEAT_EXPIRY_S = 10.0
-# A doorbell reaches a waiting worker in milliseconds; this leaves room for a slow start of a child.
+# A message reaches a waiting worker in milliseconds; this leaves time for a slow start of an executor.
 _REDISPATCH_AFTER_S = 10.0
-# How many jobs the pump hands out in one go: Redis does nothing else in the meantime.
+# Jobs dispatched at once: Redis does nothing else in the meantime.
 MOST_AT_ONCE = 200
 
 
 class QueueStore:
-    """What the parents share. Safe to use from several threads. Every call may raise RecordsUnavailable."""
+    """The queue, shared by all supervisors. Threads may share it. Every call may raise RecordsUnavailable."""
 
     def __init__(self, redis: redis.Redis, settings: Settings) -> None:
         self._redis = redis
@@ -42,7 +42,7 @@ class QueueStore:
         self._scripts = scripts.load(redis, self._prefix, _SCRIPTS)
 
     def dispatch(self, name: str, places: int) -> list[DispatchedJob] | None:
-        """Jobs whose turn it is, marked as handed to Celery. None when another name has the lock."""
+        """The next jobs, marked as dispatched. None when another worker has the lock."""
         answer = self._run(
             "queue/dispatch",
             dispatcher=name,
@@ -54,20 +54,20 @@ class QueueStore:
         return _dispatched(answer[1:]) if int(answer[0]) else None
 
     def wait_for_notification(self, timeout_s: float) -> None:
-        """Returns when there may be something to hand out, or when the time is over."""
+        """Returns when there may be jobs to dispatch, or when the time is over."""
         with redis_errors():
             self._redis.blpop([keys.notify_key(self._prefix, "dispatch")], timeout=timeout_s)
 
     def is_turn_to_reap(self) -> bool:
-        """Whether nobody in the fleet has swept for `reap_every_s`; whoever hears yes must sweep now."""
+        """Whether no worker has reaped for `reap_every_s`; the caller that gets true must reap now."""
         pause_ms = max(1, int(self._settings.reap_every_s * 900))
         with redis_errors():
             return bool(self._redis.set(keys.lock_key(self._prefix, "reap"), 1, nx=True, px=pause_ms))
 
     def reap(self, waiting: Sequence[QueueDepth]) -> Sweep:
-        """Takes back jobs whose lease is over and finds doorbells that got lost.
+        """Takes back jobs whose lease ended and finds messages that got lost.
 
-        waiting: messages of every stage's queue; without them doorbells are not looked for.
+        waiting: depth of every stage's queue; without it lost messages are not looked for.
         """
         settings = self._settings
         answer = self._run(
@@ -83,7 +83,7 @@ class QueueStore:
         return Sweep(lost=tuple(answer[1 : 1 + lost]), redispatched=tuple(_dispatched(answer[1 + lost :])))
 
     def lose_lease(self, job_id: str, worker: str) -> bool:
-        """Takes the job back from a worker whose child died under it. False when the child did not hold it."""
+        """Takes the job back from a worker whose executor died. False when the executor did not hold it."""
         settings = self._settings
         answer = self._run(
             "jobs/lose_lease",
@@ -96,11 +96,11 @@ class QueueStore:
         return bool(answer)
 
     def running(self) -> list[Work]:
-        """What all workers do."""
+        """The running jobs of all workers."""
         return work_of(self._run("queue/running"))
 
     def heartbeat(self, status: WorkerStatus) -> Readiness | None:
-        """A sign of life. Gives what the child said last with `report_readiness`; None when Redis does not know it."""
+        """A heartbeat. Gives the executor's last `report_readiness`; None when Redis does not have it."""
         mapping: dict[str, RedisValue] = {
             "name": status.name,
             "role": status.role,
@@ -143,7 +143,7 @@ class QueueStore:
         return sum(int(slots) for slots, ready, draining in found if slots and ready == "1" and draining != "1")
 
     def workers(self) -> list[WorkerStatus]:
-        """Workers that gave a sign of life lately."""
+        """Live workers."""
         with redis_errors(), self._redis.pipeline(transaction=False) as pipe:
             for name in self._live():
                 pipe.hgetall(keys.worker_key(self._prefix, name))
@@ -151,13 +151,13 @@ class QueueStore:
         return [WorkerStatus.model_validate(fields) for fields in found if "role" in fields]
 
     def _live(self) -> Sequence[str]:
-        """Names of the workers that gave a sign of life lately."""
+        """Names of the live workers."""
         seconds, _ = self._redis.time()
         names: Any = self._redis.zrangebyscore(keys.workers_key(self._prefix), seconds, "+inf")
         return [str(name) for name in names]
 
     def _write(self, name: str, mapping: Mapping[Any, RedisValue]) -> tuple[str | None, str | None]:
-        """Writes status with a new expiry; gives the fields `ready` and `reason` as they are then."""
+        """Writes a status with a new expiry; gives the fields `ready` and `reason` as they are then."""
         key = keys.worker_key(self._prefix, name)
         with redis_errors():
             seconds, _ = self._redis.time()

@@ -1,4 +1,4 @@
-"""The queue as a tenant may see it: its own jobs one by one, those of others only as time."""
+"""The queue as a tenant may see it: its own jobs as numbers, those of others only as time."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ _WORDS = 7
 class LaneState:
     """One lane. depth, running, pictures_per_min and eta_s are the tenant's own; backlog_s is everybody's.
 
-    What waits are queued and parked jobs, and the lines of batches that no job was made of yet.
-    eta_s: until the last of the tenant's that wait is done; None when none waits, or it is unknown.
-    backlog_s: how long the workers that are ready (at least one) need for all that waits; None before anything was
-    measured.
+    Queued work is jobs that are queued or wait for a result, and lines of batches that have no job yet.
+    eta_s: until the tenant's queued work is done; None without any, or when unknown.
+    backlog_s: time that the ready workers (at least one) need for all queued work; None before the first measurement.
     """
 
     lane: Lane

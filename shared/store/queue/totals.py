@@ -1,4 +1,4 @@
-"""The whole queue in numbers, all tenants together: for whoever watches over the service, not for its callers."""
+"""The whole queue in numbers, all tenants together: for operators, not for tenants."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Ready(_Value):
 
 
 class LaneTotals(_Value):
-    """One lane. lines: of batches, that no job was made of yet. units: of all that waits, the lines too."""
+    """One lane. lines: of batches, that have no job yet. units: of all queued work, the lines too."""
 
     ready: Mapping[TenantClass, Ready]
     waiting: int
@@ -68,7 +68,7 @@ class Totals(_Value):
     memory: Memory
 
     def counted(self, what: str) -> dict[tuple[str, ...], int]:
-        """What was counted under names that begin so, by the rest of the name."""
+        """Counts whose names begin with this word, by the rest of the name."""
         names = {name: tuple(name.split(":")) for name in self.counts}
         return {words[1:]: self.counts[name] for name, words in names.items() if words[0] == what}
 

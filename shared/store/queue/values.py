@@ -1,4 +1,4 @@
-"""What the stores answer, as values."""
+"""The answers of the stores, as values."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class DeviceStatus(BaseModel):
 
 
 class WorkerStatus(DeviceStatus):
-    """What a live worker says of itself and its device. slots: jobs it runs at once; reason: why it is not ready.
+    """The status of a live worker and its device. slots: jobs it runs at once; reason: why it is not ready.
 
-    A worker gives signs of life before its child has said whether the models are loaded: until then it is not ready.
+    A worker sends heartbeats before its executor has reported whether the models are loaded: then it is not ready.
     """
 
     name: str
@@ -72,7 +72,7 @@ class WorkerStatus(DeviceStatus):
 
 
 class ClaimRejected(StrEnum):
-    """Why a doorbell may not run."""
+    """Why a claim was rejected."""
 
     OVER = "over"
     HELD = "held"
@@ -81,7 +81,7 @@ class ClaimRejected(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A lease on a job. attempt is the fencing token: whatever carries an older one has no effect.
+    """A lease on a job. attempt is the fencing token: calls with an older one have no effect.
 
     trace: traceparent of the request that submitted the job, if that was traced.
     """
@@ -92,7 +92,7 @@ class Claim:
 
 
 class Renewal(StrEnum):
-    """What a renewal tells the one who holds a lease. PREVIEW: go on, and somebody wants to see the picture emerge."""
+    """The answer to a renewal. PREVIEW: go on, and store previews of the picture."""
 
     GO_ON = "go_on"
     PREVIEW = "preview"
@@ -102,10 +102,10 @@ class Renewal(StrEnum):
 
 
 class ResultClaim(StrEnum):
-    """What a holder hears that asked to make the result of its stage.
+    """The answer to a holder that asked to make the result of its stage.
 
-    MADE: somebody else has just made it, look again. WAIT: somebody makes it now; the lease is given back, and the
-    job goes on by itself when the result is there. The others are as for a renewal.
+    MADE: another job has just made it, look again. WAIT: another job makes it now; the lease is released, and the job
+    goes on when the result is stored. The others are as for a renewal.
     """
 
     MAKE = "make"
@@ -117,7 +117,7 @@ class ResultClaim(StrEnum):
 
 
 class Report(StrEnum):
-    """What became of a holder's last word on its lease."""
+    """The answer to the last call of a holder about its lease."""
 
     DONE = "done"
     LOST = "lost"
@@ -127,7 +127,7 @@ class Report(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class DispatchedJob:
-    """A doorbell to publish: the job, the stage it is due at, and whether it goes before the batch lane."""
+    """A message to publish: the job, its due stage, and whether it precedes the batch lane."""
 
     job_id: str
     stage: Stage
@@ -136,7 +136,7 @@ class DispatchedJob:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueDepth:
-    """How many messages wait in the Celery queue that a stage's doorbells go through; stages may share a queue."""
+    """How many messages wait in the Celery queue of a stage; stages may share a queue."""
 
     stage: Stage
     queue: str
@@ -145,7 +145,7 @@ class QueueDepth:
 
 @dataclass(frozen=True, kw_only=True)
 class Readiness:
-    """What a child last said: whether its models are loaded, and why not."""
+    """The last report of an executor: whether its models are loaded, and why not."""
 
     ready: bool
     reason: str = ""
@@ -153,7 +153,7 @@ class Readiness:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What one pass of the reaper did: the jobs whose lease was over, and the doorbells to ring again."""
+    """The result of one pass of the reaper: jobs whose lease ended, and messages to send again."""
 
     lost: tuple[str, ...] = ()
     redispatched: tuple[DispatchedJob, ...] = ()

@@ -1,4 +1,4 @@
-"""Who works on what, just now."""
+"""The running jobs of the workers."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ class Work:
 
 
 class WorkerRegistry:
-    """The workers' work behind an event loop."""
+    """The running jobs behind an event loop."""
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
         self._running = scripts.Script(redis, settings.key_prefix, "queue/running")
 
     async def running(self) -> list[Work]:
-        """What all workers do. Raises RecordsUnavailable."""
+        """The running jobs of all workers. Raises RecordsUnavailable."""
         with redis_errors():
             flat = await self._running()
         return work_of(flat)
 
 
 def work_of(flat: Sequence[Any]) -> list[Work]:
-    """What the script `busy` answers, as values."""
+    """The answer of queue/running.lua as values."""
     return [_work(*row) for row in zip(*[iter(flat)] * _WORDS, strict=True)]
 
 

@@ -1,7 +1,7 @@
 """A tenant's audit log: which key uploaded, submitted, read, took back and erased what, and when.
 
-Entries hold ids, never prompts, addresses or pictures. What changes a record is noted by the same script, so that
-nothing is done without its entry and none costs a round trip. What uploads said of consent stands beside the log.
+Entries hold ids, never prompts, addresses or pictures. The script that changes a record also writes the entry, so
+no change lacks its entry and none costs a round trip. Consents given with uploads are stored beside the log.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from shared.settings import Settings
 from shared.store import keys, scripts
 from shared.store.connection import redis_errors
 
-# Who asks where keys are not asked for.
+# Stands for a key where none is required.
 NO_KEY = "-"
-# How many entries one page may be looked for among, and how many are fetched at once.
+# Entries that one page may scan, and how many are fetched at once.
 _MAX_LOOKED_AT = 1000
 _AT_ONCE = 200
 _MARK = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
@@ -49,7 +49,7 @@ class Action(StrEnum):
 class AuditEntry:
     """One thing that was done. subject: id of the job, photo or batch, or the tenant's name. at: since the epoch (s).
 
-    detail: which picture or file was read; of a retry, the job that is done over. consent: what an upload said of it.
+    detail: which picture or file was read; the job that is retried. consent: given with an upload.
     """
 
     id: str
@@ -82,7 +82,7 @@ class AuditLog:
     async def record(
         self, tenant: str, by: str, action: Action, subject: str, detail: str = "", *, once_s: int = 0
     ) -> None:
-        """Notes what no other script notes. once_s: the same by the same key is noted once in so many seconds."""
+        """Records an action that no other script records. once_s: a key's same action is recorded once in it."""
         if asked_by := recorded_by(by, self._settings):
             with redis_errors():
                 await self._record(
@@ -94,7 +94,7 @@ class AuditLog:
     ) -> AuditPage:
         """A tenant's entries after this one (`next` of the page before), all of one action if that is asked for.
 
-        May hold fewer than `limit` although there are more: only so many are looked at.
+        May hold fewer than `limit` although there are more: a page scans a limited number.
         """
         entries, following = await self._found(tenant, limit, after, action)
         return AuditPage(entries=await self._with_consents(tenant, entries), next=following)
@@ -136,12 +136,12 @@ class AuditLog:
 
 
 def recorded_by(by: str, settings: Settings) -> str:
-    """What scripts are told of who asks (noting.lua). by: id of a key, NO_KEY, or empty where nobody asks."""
+    """The argument `by` of scripts (lib/audit.lua). by: id of a key, NO_KEY, or empty without one."""
     return f"{by} {settings.audit_entries} {settings.audit_expiry_s}" if by and settings.audit_entries else ""
 
 
 def is_cursor(text: str) -> bool:
-    """Whether it can be the place of an entry, as pages name it."""
+    """Whether the text has the form of a cursor of a page."""
     return _MARK.fullmatch(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""Who asks, what a request counts as, and what its tenant has left."""
+"""What a request counts as, and the limits of its tenant after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WORDS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class LimitState:
-    """One limit of a tenant: so much (`requests` or `units`) in a window, what is left, and when all is there again."""
+    """One limit of a tenant: a quota of `requests` or `units` in a window, how much is left, and when all of it is."""
 
     name: str
     quota: int
@@ -23,9 +23,9 @@ class LimitState:
 
 @dataclass(kw_only=True)
 class Charge:
-    """Filled in by whoever counts the request. requests: what is still to be counted of it.
+    """A request to count, and then the state of the limits. requests: how many are still to be counted.
 
-    by: id of the key that asks, for the audit log; empty where nobody does.
+    by: id of the key that asks, for the audit log; empty without one.
     """
 
     requests: int = 1
@@ -33,7 +33,7 @@ class Charge:
     allowances: tuple[LimitState, ...] = ()
 
     def record(self, charged: Sequence[str | int]) -> None:
-        """Takes down what `charge` or `too_large` said in a script.
+        """Records the answer of `charge` or `too_large` in a script.
 
         Raises NoWorkerForSize, RateLimited or QuotaExceeded.
         """
@@ -53,7 +53,7 @@ class Charge:
             raise _exceeded(int(number))
 
     def check(self, units: float) -> None:
-        """Whether so many units would pass now. Raises QuotaExceeded."""
+        """Checks that this many units are left. Raises QuotaExceeded."""
         for one in self.allowances:
             if one.name == "units" and units > one.left:
                 raise _exceeded(one.reset_s)

@@ -1,4 +1,4 @@
-"""What was answered to a request that names a key of its own, so that it is done once however often it is sent."""
+"""Recorded responses of requests with an Idempotency-Key, so that a repeated request runs once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.settings import Settings
 from shared.store import scripts
 from shared.store.connection import RedisValue, redis_errors
 
-# A holder that has not asked again for so long is gone with its process.
+# A holder that has not asked again within this time has died with its process.
 LEASE_S = 30.0
 KEEP_S = 86_400
 
@@ -38,20 +38,20 @@ class Recorded:
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """It is this request's turn to work. seed: random (hex), and the same for whoever follows when this one dies."""
+    """This request is the one that runs. seed: random (hex), and the same for the next request if this one dies."""
 
     seed: str
 
 
 class IdempotencyStore:
-    """The answers of the last day by name. Every call is one trip to Redis and may raise RecordsUnavailable."""
+    """The responses of the last day by name. Every call is one trip to Redis and may raise RecordsUnavailable."""
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
         self._once = scripts.Script(redis, settings.key_prefix, "tenants/begin_request")
         self._settle = scripts.Script(redis, settings.key_prefix, "tenants/end_request")
 
     async def ask(self, name: str, holder: str) -> Turn | Recorded | None:
-        """A turn, or what was answered before, or None while another request of this name runs.
+        """A turn, or the recorded response, or None while another request of this name runs.
 
         A holder that asks again keeps its turn for another LEASE_S.
         """
@@ -61,7 +61,7 @@ class IdempotencyStore:
         return Turn(seed=rest[0]) if what == "work" else Recorded(fingerprint=rest[0], answer=_decoded(rest[1]))
 
     async def keep(self, name: str, holder: str, kept: Recorded) -> None:
-        """Keeps the holder's answer for a day."""
+        """Records the holder's response for a day."""
         await self._run(
             self._settle,
             name=name,
@@ -73,11 +73,11 @@ class IdempotencyStore:
         )
 
     async def free(self, name: str, holder: str) -> None:
-        """The holder broke off: the next request of this name works at once, with the same seed."""
+        """The holder stopped early: the next request of this name runs at once, with the same seed."""
         await self._run(self._settle, name=name, holder=holder, action="free")
 
     async def forget(self, name: str, holder: str) -> None:
-        """The holder made nothing: the name is as if it had never been used."""
+        """The holder created nothing: the name is as if it had never been used."""
         await self._run(self._settle, name=name, holder=holder, action="forget")
 
     async def _run(self, script: scripts.Script, **values: RedisValue) -> Any:

@@ -1,4 +1,4 @@
-"""What tenants may have, as the operator sets it; the scripts read it where it counts."""
+"""Limits of tenants, as the operator sets them; the scripts enforce them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Tenants:
         self._limit = scripts.Script(redis, self._prefix, "tenants/set_limits")
 
     def limits(self, tenant: str) -> TenantLimits:
-        """What the tenant may have: the defaults where nothing was set."""
+        """The limits of the tenant: the defaults where nothing was set."""
         with redis_errors():
             found: Any = self._redis.hgetall(keys.tenant_key(self._prefix, check_tenant(tenant)))
         return TenantLimits.model_validate(found)

@@ -1,4 +1,4 @@
-"""Deliveries as those see them who make them: collect what is due, claim one, say what became of it."""
+"""Deliveries for the delivery workers: collect the due ones, claim one, report its result."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from shared.store.webhooks import record
 from shared.webhook import Attempt, Delivery, Outcome, Webhook
 
 _SCRIPTS = ("webhooks/collect", "webhooks/claim", "webhooks/settle")
-# A doorbell reaches a free worker in milliseconds. Whatever did not is rung again after this.
-_RING_S = 10.0
+# A message reaches a free worker in milliseconds. A delivery that is not claimed within this time is dispatched again.
+_CLAIM_WITHIN_S = 10.0
 # What a lease lasts beyond the longest that a request may take: it is not renewed.
 _SLACK_S = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
-    """What is due. next_s: seconds until there may be more, None when nothing waits."""
+    """Due deliveries. next_s: seconds until there may be more, None when nothing waits."""
 
     ids: tuple[str, ...]
     next_s: float | None
@@ -49,9 +49,9 @@ class DeliveryStore:
         self._scripts = scripts.load(redis, self._prefix, _SCRIPTS)
 
     def collect(self, most: int) -> Collected:
-        """Takes at most so many due deliveries; whoever gets them must ring for each."""
+        """Takes at most `most` due deliveries; the caller must dispatch each."""
         next_s, *ids = self._run(
-            "webhooks/collect", most=most, max_dispatched=self._settings.webhook_slots, claim_within_s=_RING_S
+            "webhooks/collect", most=most, max_dispatched=self._settings.webhook_slots, claim_within_s=_CLAIM_WITHIN_S
         )
         return Collected(ids=tuple(ids), next_s=float(next_s) if next_s else None)
 
@@ -79,7 +79,7 @@ class DeliveryStore:
         )
 
     def settle(self, delivery_lease: DeliveryLease, attempt: Attempt, *, pause_s: float, asked_s: float | None) -> str:
-        """Says how the attempt ended: the delivery's status then, or `lost` when the lease was lost before.
+        """Records the attempt. Gives the delivery's status then, or `lost` when the lease was lost before.
 
         pause_s: until the next try. asked_s: seconds for which the receiver asked to be left alone.
         """

@@ -1,4 +1,4 @@
-"""Webhooks as the API sees them: make, list, rotate, test, look into the log, replay."""
+"""Webhooks for the API: create, list, rotate, test, read the log, replay."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OFF = "off"
 class WebhookStore:
     """A tenant's webhooks behind an event loop. Every call may raise RecordsUnavailable.
 
-    Every call names the tenant: what belongs to another one is not there.
+    Every call names the tenant: webhooks of another tenant are not found.
     """
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
@@ -30,7 +30,7 @@ class WebhookStore:
         self._scripts = scripts.load(redis, self._prefix, _SCRIPTS)
 
     async def add(self, webhook_id: str, tenant: str, *, url: str, events: Sequence[Event], secret: str) -> bool:
-        """Makes a webhook. False when the tenant has as many as it may."""
+        """Creates a webhook. False when the tenant has too many."""
         created_at = await self._run(
             "webhooks/add",
             id=webhook_id,
@@ -58,16 +58,16 @@ class WebhookStore:
         return [webhook for webhook in found if webhook is not None]
 
     async def drop(self, tenant: str, webhook_id: str) -> bool:
-        """Forgets a webhook and its deliveries. False when there is none."""
+        """Deletes a webhook and its deliveries. False when there is none."""
         return bool(await self._run("webhooks/drop", id=webhook_id, tenant=tenant))
 
     async def rotate(self, tenant: str, webhook_id: str, *, secret: str, old_valid_s: float) -> bool:
-        """Gives it a new secret; the one before signs as well for so long. False when there is no such webhook."""
+        """Gives it a new secret; the old one signs as well for `old_valid_s`. False when there is no such webhook."""
         ends = await self._run("webhooks/rotate", id=webhook_id, tenant=tenant, secret=secret, old_valid_s=old_valid_s)
         return ends is not None
 
     async def enable(self, tenant: str, webhook_id: str) -> bool:
-        """Switches it on again; what waited is delivered. False when there is no such webhook."""
+        """Enables it again; waiting deliveries are sent. False when there is no such webhook."""
         return bool(await self._run("webhooks/enable", id=webhook_id, tenant=tenant))
 
     async def test(self, tenant: str, webhook_id: str) -> str | None:
@@ -76,17 +76,17 @@ class WebhookStore:
         return found
 
     async def replay(self, tenant: str, webhook_id: str, delivery_id: str) -> str | None:
-        """Sends the same message once more. OFF when the webhook is disabled, None when there is no such delivery."""
+        """Sends the same message again. OFF when the webhook is disabled, None when there is no such delivery."""
         found: str | None = await self._run("webhooks/replay", id=delivery_id, webhook=webhook_id, tenant=tenant)
         return found
 
     async def delivery(self, webhook_id: str, delivery_id: str) -> Delivery | None:
-        """One delivery of a webhook that is known to be the tenant's."""
+        """One delivery of a webhook; the caller has checked its tenant."""
         found = await self._read(webhook_id, [delivery_id])
         return found[0] if found and found[0].webhook == webhook_id else None
 
     async def deliveries(self, webhook_id: str, *, after: str | None, limit: int) -> tuple[list[Delivery], str | None]:
-        """Deliveries of a webhook that is known to be the tenant's, the newest first, and where the next page begins.
+        """Deliveries of a webhook, the newest first, and where the next page begins; the caller has checked its tenant.
 
         after: the id that the page before gave. One that was forgotten meanwhile had nothing after it.
         """
