@@ -147,6 +147,7 @@ def test_the_webhook_receiver_prints_messages_that_are_signed_and_refuses_others
         receiver.kill()
         receiver.wait()
     reading.join()
+    receiver.stdout.close()
     assert lines == ["job.succeeded 1\n"]
 
 
