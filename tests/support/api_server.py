@@ -12,6 +12,7 @@ from sys import executable
 
 import httpx
 from PIL import Image
+from pydantic import SecretStr
 
 from compose.processes import Processes, Program, Running
 from compose.servers import HOST, free_port
@@ -102,9 +103,11 @@ def api_server(settings: Settings, logs: Path) -> Iterator[ApiServer]:
 
 def environment_of(settings: Settings) -> dict[str, str]:
     """The settings that differ from the defaults, as the environment of a process."""
-    values = settings.model_dump(exclude_unset=True)
-    values["s3_secret_key"] = settings.s3_secret_key.get_secret_value()
-    return {f"TROUPE_{name.upper()}": str(value) for name, value in values.items()}
+    values = {"s3_secret_key": settings.s3_secret_key, **settings.model_dump(exclude_unset=True)}
+    plain = {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()
+    }
+    return {f"TROUPE_{name.upper()}": str(value) for name, value in plain.items()}
 
 
 def png_bytes(side_px: int = 16, colour: str = "teal") -> bytes:
