@@ -17,6 +17,7 @@ from shared.errors import RecordsUnavailable
 from shared.settings import Settings
 from shared.startup import check_servers
 from shared.store.connection import connect, redis_errors
+from tests.support.api_server import api_server
 from tests.support.authority import certified
 from tests.support.queue_rig import rig
 from tests.support.servers import RedisServer, fresh_settings, redis_server
@@ -149,3 +150,9 @@ def test_a_limited_user_behind_tls_runs_jobs_and_is_warned_of_what_it_may_not_se
     with rig(settings, tmp_path) as stand:
         stand.start_workers("all")
         stand.check_one_picture(stand.submit())
+        with api_server(stand.settings, tmp_path / "api") as api, api.client() as client:
+            ready = client.get("/readyz")
+            assert ready.status_code == 200, ready.text
+            assert "does not say how it is set up" in ready.json()["warnings"][0]
+            assert client.get("/metrics").status_code == 200
+            assert client.get("/v1/queue").status_code == 200
