@@ -19,7 +19,7 @@ _NOT_STARTED = 3
 
 
 class _Server(uvicorn.Server):
-    """uvicorn waits for open requests before it tells the app to stop; whoever waits for news is told before."""
+    """uvicorn waits for open requests before it tells the app to stop; waiting requests are ended before."""
 
     def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -49,7 +49,7 @@ def main() -> None:
         timeout_keep_alive=settings.keep_alive_s,
         # Whose headers count is api.http.proxies' to say.
         proxy_headers=False,
-        # Whatever does not end by then is cut when the process goes away: whoever waits asks again.
+        # Whatever does not end by then is cut when the process goes away: their clients retry.
         timeout_graceful_shutdown=3,
     )
     server = _Server(app, config)

@@ -135,7 +135,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
             totals=QueueTotals(client, settings),
             worker_registry=WorkerRegistry(client, settings),
             keys=KeyRing(client, settings),
-            # Without keys there is one tenant, whoever it is: nobody to protect from another.
+            # Without keys there is only one tenant, so no tenant needs protection from another.
             read_limit=ReadLimit(settings.reads_per_s if settings.auth else 0, time.monotonic),
             live=live,
             webhooks=webhooks,

@@ -1,8 +1,8 @@
 """Erases what is to go: pictures, stage results, faces, photos, lines and records of jobs, photos, batches, tenants.
 
-Blobs first, records last: whoever dies in between is followed by the next sweep, which finds the record and begins
-anew. A result that several jobs have goes with the last of them. What a worker writes after that is an orphan: no job
-has it, and `collect` finds it.
+Blobs first, records last: after an interruption, the next sweep finds the record and starts again. A result that
+several jobs share goes with the last of them. A blob that a worker writes later is an orphan: no job has it, and
+`collect` finds it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ RETRY_LATER = {"Retry-After": "2"}
 _AT_ONCE = 100
 _TOGETHER = 8
 _LOOKED_AT_ONCE = 1000
-# How soon an API process says that the bucket is no longer its fleet's.
+# How soon an API process says that the bucket is no longer its installation's.
 _LOOK_EVERY_S = 30.0
 _log = get_logger(__name__)
 
@@ -146,7 +146,7 @@ class Eraser:
         """Erases stage results that no job has, files of no batch, expired photos and idle uploads, if they are older.
 
         Gives how many results, batches, photos and uploads. What nobody has of one page goes before the next is looked
-        at. Erases nothing in a bucket that is not this fleet's: whose records name its blobs is not known here.
+        at. Erases nothing in a bucket that is not this installation's: whose records name its blobs is not known here.
         """
         if not (await asyncio.to_thread(self.owner.look)).owned:
             return 0
@@ -219,7 +219,7 @@ class Eraser:
     async def _clear(self, tenant: str, photo_id: str, *, orphan: bool = False) -> bool:
         """Deletes the bytes of a photo that nobody may use. False when it was uploaded again: then it stays.
 
-        orphan: nobody asked for it; raises BucketNotOwned where it may be another fleet's.
+        orphan: nobody asked for it; raises BucketNotOwned where it may be another installation's.
         """
         if not await self.records.begin_delete(tenant, photo_id):
             return False

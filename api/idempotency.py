@@ -31,7 +31,7 @@ REPLAYED = "Idempotency-Replayed"
 _HEADER = KEY.lower().encode()
 # The draft of the IETF (draft-ietf-httpapi-idempotency-key-header) writes it in quotes, most services do not.
 _WORD = re.compile(r'"?([!#-~]{1,255})"?')
-# Whoever sends a form again may frame it otherwise; what is longer by more than this is another body.
+# A client may send a form again with other boundaries; a body that is longer by more than this is another body.
 _FRAME_BYTES = 65_536
 _log = get_logger(__name__)
 
@@ -163,7 +163,7 @@ class _Keyed:
             await self._told(self._answers.ask(self._name, self._holder))
 
     async def _told(self, word: Awaitable[object]) -> None:
-        # The work is done either way. Without this word the turn runs out, and whoever follows makes nothing twice.
+        # The work is done either way. Without this word the turn runs out, and the next request does nothing twice.
         try:
             await word
         except RecordsUnavailable as error:

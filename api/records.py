@@ -34,7 +34,7 @@ def main(words: Sequence[str] | None = None, settings: Settings | None = None) -
         except TroupeError as error:
             print(f"records: {error.message}", file=sys.stderr)
             return 1
-    print(found.words or f"bucket {settings.s3_bucket} belongs to the fleet of this Redis")
+    print(found.words or f"bucket {settings.s3_bucket} belongs to the installation of this Redis")
     return 0
 
 

@@ -1,7 +1,7 @@
 """`python -m compose.local up | down | status`: the stack of one machine, running in the background.
 
-`up` starts a supervisor process that owns every other one. Whoever wants to know about it asks the lock that it holds
-and the small state file that it writes once everything serves.
+`up` starts a supervisor process that owns every other one. Other commands read the lock that it holds and the small
+state file that it writes once everything is ready.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def down(folder: Path) -> int:
 
 
 def _wait_for_end(pid: int) -> None:
-    """Waits for a process that has let go of its folder: between that and its end lies the end of its interpreter."""
+    """Waits until a process that has unlocked its folder has ended."""
     if hasattr(os, "pidfd_open"):  # Linux; elsewhere the folder has to be enough.
         with contextlib.suppress(ProcessLookupError):
             process = os.pidfd_open(pid)

@@ -1,6 +1,6 @@
 """Celery in one place: task names, queues, priorities, and every delivery option with its reason.
 
-A message is a doorbell that carries only a job's id; the job's record decides what happens (shared/store).
+A message carries only the id of a job; the job's record decides what happens (shared/store).
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ def options(settings: Settings) -> dict[str, Any]:
             Queue(name, Exchange(name, type="direct"), routing_key=name) for name in queue_names(settings, "all")
         ],
         "task_default_queue": queue_name(settings, FIRST_STAGE),
-        # A queue that nobody declared here is a slip, not a wish.
+        # An undeclared queue is a mistake.
         "task_create_missing_queues": False,
         "task_serializer": "json",
         "accept_content": ["json"],
-        # Doorbells that could not be published are rung again by the reaper; the one who publishes must not hang.
+        # The reaper sends unpublished messages again; the publisher must not hang.
         "task_publish_retry_policy": _RETRY_POLICY,
         # Flower sees the workers; the stages are in the logs and in the records.
         "worker_send_task_events": False,
@@ -114,7 +114,7 @@ def webhook_queue_name(settings: Settings) -> str:
 
 
 def notify_delivery(app: Celery, settings: Settings, delivery_id: str) -> None:
-    """Publishes the doorbell of one delivery. Raises kombu's OperationalError."""
+    """Publishes the message of one delivery. Raises kombu's OperationalError."""
     app.signature(DELIVER, args=(delivery_id,), immutable=True).apply_async(queue=webhook_queue_name(settings))
 
 
@@ -130,9 +130,9 @@ def transport_options(settings: Settings) -> dict[str, Any]:
     """Options of the Redis transport."""
     return {
         ADDRESS: settings.broker_address,
-        # Two fleets may share one Redis.
+        # Two installations may share one Redis.
         "global_keyprefix": f"{settings.key_prefix}:celery:",
-        # Interactive doorbells before those of the batch lane, in every queue.
+        # Interactive messages before those of the batch lane, in every queue.
         "priority_steps": [FIRST, LATER],
         "queue_order_strategy": "priority",
         "health_check_interval": 10,

@@ -1,7 +1,7 @@
-"""What is looked at once when a process starts: the servers it needs, in words for whoever must mend them.
+"""The start-up check: the servers that a process needs, and problems in words for their operator.
 
-An error ends the process with one line and EXIT_CONFIG: it would lose jobs, or fail each of them. A warning is logged,
-and shown by /readyz. A server that does not answer yet is neither: it is looked at once it does.
+A fatal problem would lose jobs or fail each of them; it ends the process with one line and EXIT_CONFIG. Others are
+logged and shown by /readyz. A server that does not respond yet is checked once it does.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _OLDEST_REDIS = 7
 # Signed addresses and webhooks carry times: beyond five minutes receivers refuse a webhook (Standard Webhooks), beyond
-# fifteen S3 refuses every request. Whoever keeps clocks by NTP is a thousand times closer.
+# fifteen S3 refuses every request. Clocks with NTP are a thousand times closer.
 _SKEW_TOLD_S, _SKEW_REFUSED_S = 5.0, 300.0
 _PATIENCE_S = 5.0
 _PAUSE_S = 1.0

@@ -1,4 +1,4 @@
-"""Who asks, and how often: every request belongs to a tenant and counts against its limits, or is turned away here."""
+"""Who asks, and how often: every request belongs to a tenant and counts against its limits, or is rejected here."""
 
 from __future__ import annotations
 

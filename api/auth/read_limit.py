@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 _WINDOW_S = 10
-# Of who has not looked for so long nothing is left to know.
+# A tenant without reads in this time has its full limit again.
 _MOST_TENANTS = 10_000
 
 

@@ -175,7 +175,7 @@ class BatchIntake:
                 await asyncio.sleep(0)
 
     def _served(self, line: ValidLine, unknown: set[str]) -> CheckedLine:
-        """The line, or why it cannot be served. The fleet was looked at once: it is the same for all lines."""
+        """The line, or why it cannot be served. The workers were read once for all lines."""
         errors = _missing_photos(line.spec, unknown) if unknown else []
         if self._most_pixels is not None and pixels(line.spec) > self._most_pixels:
             error = too_large(self._most_pixels)
@@ -247,7 +247,7 @@ class BatchIntake:
                 await self._good.drop()
                 await self._bad.drop()
         except TroupeError as error:
-            # The feeder drops the record, too, and what is left of a batch that never was is collected.
+            # The batch feeder deletes the record as well, and the objects of the batch are collected as orphans.
             _log.warning("batch_not_dropped", batch=self._id, code=error.code)
 
 

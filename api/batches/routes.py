@@ -107,8 +107,8 @@ async def create_batch(
         name=name, strict=strict, expires_after_s=expires_after_s, dry_run=dry_run, unsent_photos=unsent_photos
     )
     if dry_run:
-        weighed = await _taken(request, context, batch_id, options, BatchIntake.estimate)
-        return await estimate_batch(context, tenant, charge, weighed)
+        estimate = await _taken(request, context, batch_id, options, BatchIntake.estimate)
+        return await estimate_batch(context, tenant, charge, estimate)
     wrong = await _taken(request, context, batch_id, options, lambda intake, lines: intake.take(lines, charge))
     batch = _there(await context.batches.get(tenant, batch_id))
     headers = {"Location": batch_path(batch_id), "Retry-After": str(_POLL_AFTER_S)}
@@ -149,7 +149,7 @@ async def cancel_batch(request: Request, batch_id: str) -> Response:
 
 @router.post("/{batch_id}/retry_failed", status_code=202, responses=words.RETRY_ANSWERS, summary="Retry failed lines")
 async def retry_failed_lines(request: Request, batch_id: str) -> Response:
-    """Runs the lines again that ended without a picture: failed, canceled, expired. `expires_after_s` begins anew.
+    """Runs the lines again that ended without a picture: failed, canceled, expired. `expires_after_s` starts again.
 
     Lines that a worker had begun cost their units again, as `POST /v1/jobs/{id}/retry` does; those that only waited do
     not. When fewer units are left, nothing runs (`quota_exceeded`).

@@ -16,7 +16,7 @@ from shared.stages import Stage
 from shared.store.queue.values import QueuePlace
 from shared.verification import FaceBoxPx, PhotoFaces, Verification, best_of, shortfalls
 
-# Jobs on a page: without a wish, and at most.
+# Jobs on a page: the default and the maximum.
 
 
 class ProgressView(TypedDict):

@@ -174,7 +174,7 @@ export class BatchView {
     this.refresh();
   }
 
-  /** Reads the lines anew; news that come meanwhile make it read once more. */
+  /** Reads the lines again; a change during the read causes one more read. */
   async refresh() {
     this.stale = true;
     if (this.reading) return;

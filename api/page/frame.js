@@ -1,4 +1,4 @@
-// The frame a picture comes to life in: pictures fade into each other, regions lie over them with names.
+// The frame of a picture: pictures replace each other with a transition, regions with names lie over them.
 
 import { draw, make } from "./dom.js";
 import { calledHere } from "./cast.js";

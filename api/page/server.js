@@ -40,7 +40,7 @@ export async function get(path, options) {
   return answer.json();
 }
 
-/** Has something done, once however often it must be sent: `once` names this wish. Gives the server's value. */
+/** Sends a POST and returns the response. Retries use the same idempotency key, `once`. */
 export async function post(path, { json, body, type, once = newKey() } = {}) {
   const headers = { "Idempotency-Key": once };
   if (json !== undefined) headers["Content-Type"] = "application/json";
@@ -69,7 +69,7 @@ export async function picture(path, { signal } = {}) {
   return answer.blob();
 }
 
-/** A word that names one wish. Works on addresses without https, too. */
+/** A new idempotency key. Works without https as well. */
 export function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -61,6 +61,6 @@ async def keep_photo(context: Context, tenant: str, photo: Photo, by: str) -> No
         await asyncio.sleep(_ASKED_EVERY_S)
     else:
         raise BlobsUnavailable(f"photo {photo.id} is being erased just now")
-    # Whoever erased the photo until then took these bytes for the old ones. From now on nobody does.
+    # An erasure until then deleted these bytes as the old ones. From now on none does.
     if not await asyncio.to_thread(context.blobs.exists, key):
         await asyncio.to_thread(context.blobs.put, key, photo.png, "image/png")

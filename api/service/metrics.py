@@ -43,7 +43,7 @@ class MetricsEndpoint:
         return generate_latest(REGISTRY) + generate_latest(found)
 
     async def _queue(self, context: Context) -> list[Metric]:
-        """The queue as of at most a second ago: whoever asks again and again must not keep Redis busy."""
+        """The queue as of at most a second ago: frequent requests must not keep Redis busy."""
         async with self._reading:
             now_s = asyncio.get_running_loop().time()
             if now_s - self._read[0] > _AGE_S:

@@ -61,8 +61,8 @@ def families(totals: Totals | None, workers: list[WorkerStatus]) -> Iterator[Met
 
 
 def owner_family(ownership: Ownership | None) -> Metric:
-    """Whether the bucket is this fleet's; without a sample until this process has looked."""
-    words = "Whether the bucket belongs to this fleet: blobs that no record names are collected in no other"
+    """Whether the bucket is this installation's; without a sample until this process has looked."""
+    words = "Whether the bucket belongs to this installation; only then orphaned blobs are deleted"
     return _gauge("troupe_bucket_owned", words, [], [] if ownership is None else [([], ownership.owned)])
 
 

@@ -32,7 +32,9 @@ class RunDeliveryWorker(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         """With the worker."""
-        threading.Thread(target=worker.app.desk.run, args=(self._over,), name="desk", daemon=True).start()
+        threading.Thread(
+            target=worker.app.delivery_worker.run, args=(self._over,), name="deliveries", daemon=True
+        ).start()
 
     def close(self, _worker: Any) -> None:
         """Before anything stops: what is under way is finished, nothing new is rung for."""
@@ -40,9 +42,9 @@ class RunDeliveryWorker(bootsteps.StartStopStep):
 
 
 class DeliveryCelery(Celery):
-    """A Celery app with a desk."""
+    """A Celery app with a delivery worker."""
 
-    desk: DeliveryWorker
+    delivery_worker: DeliveryWorker
 
 
 def create_app(settings: Settings) -> DeliveryCelery:
@@ -56,27 +58,27 @@ def create_app(settings: Settings) -> DeliveryCelery:
         timeout_s=settings.webhook_timeout_s,
         resolve=Resolver(settings.webhook_slots),
     )
-    exposition = MetricsEndpoint(settings)
-    app.desk = DeliveryWorker(app, DeliveryStore(connect(settings), settings), settings, post)
+    metrics_endpoint = MetricsEndpoint(settings)
+    app.delivery_worker = DeliveryWorker(app, DeliveryStore(connect(settings), settings), settings, post)
     app.steps["worker"].add(RunDeliveryWorker)
 
     @app.task(name=broker.DELIVER, lazy=False, shared=False)
     def deliver(delivery_id: str) -> None:
-        app.desk.deliver(delivery_id)
+        app.delivery_worker.deliver(delivery_id)
 
     def look(**_: object) -> None:
         preflight(lambda: check_servers(settings, None))
 
-    def open_exposition(**_: object) -> None:
-        exposition.open(with_child=False)
+    def open_metrics(**_: object) -> None:
+        metrics_endpoint.open(with_child=False)
 
-    def close_exposition(**_: object) -> None:
-        exposition.close()
+    def close_metrics(**_: object) -> None:
+        metrics_endpoint.close()
 
     log_as("webhooks", settings)
     signals.worker_init.connect(look, weak=False)
-    signals.celeryd_init.connect(open_exposition, weak=False)
-    signals.worker_shutdown.connect(close_exposition, weak=False)
+    signals.celeryd_init.connect(open_metrics, weak=False)
+    signals.worker_shutdown.connect(close_metrics, weak=False)
     return app
 
 

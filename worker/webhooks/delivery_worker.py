@@ -1,4 +1,4 @@
-"""Looks for due deliveries and rings for them, and makes those that are rung for."""
+"""Sends a message for each due delivery, and makes the deliveries of received messages."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class DeliveryWorker:
                 log.warning("desk_waits", error=error.message)
                 stop.wait(_PAUSE_S)
             except Exception:
-                # A desk that closed would keep every message back.
+                # A closed delivery worker would hold every message back.
                 log.exception("desk_broke")
                 stop.wait(_PAUSE_S)
 
     def tick(self, stop: threading.Event) -> None:
-        """Rings for what is due, as far as there is room here, then waits for more. Raises RecordsUnavailable."""
+        """Sends messages for due deliveries, up to the free slots, then waits. Raises RecordsUnavailable."""
         self._freed.clear()
         room = self._settings.webhook_slots - self._busy
         if room <= 0:
@@ -87,7 +87,7 @@ class DeliveryWorker:
         try:
             delivery_lease = self._deliveries.claim(delivery_id, token=secrets.token_hex(8))
         except RecordsUnavailable as error:
-            # The doorbell is spent; what it rang for is due again soon.
+            # The message is used up; its delivery is due again soon.
             log.warning("claim_failed", error=error.message)
             return
         if delivery_lease is None:

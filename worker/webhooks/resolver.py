@@ -1,4 +1,4 @@
-"""Names looked up beside the event loops: a look-up that hangs costs whoever waits no more than their own patience.
+"""Names looked up beside the event loops: a look-up that hangs delays a caller no longer than its own timeout.
 
 The system's resolver cannot be stopped. A loop's own threads for it are joined when the loop ends, so that one dead
 name server would keep every delivery's place until it gave up.
@@ -34,7 +34,7 @@ class Resolver:
         self._running: set[tuple[str, int]] = set()
 
     async def __call__(self, host: str, port: int) -> list[str]:
-        """The addresses of the host. Raises as the look-up does; whoever is canceled leaves the others alone."""
+        """The addresses of the host. Raises as the look-up does; a canceled caller does not affect the others."""
         answer: _Answer = Future()
         with self._lock:
             self._asked.setdefault((host, port), []).append(answer)
@@ -57,7 +57,7 @@ class Resolver:
         addresses: list[str] = []
         try:
             addresses = self._look_up(*place)
-        except Exception as found:  # noqa: BLE001 - whoever asked hears of it
+        except Exception as found:  # noqa: BLE001 - the caller receives it
             error = found
         with self._lock:
             self._free += 1
