@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,7 @@ from compose.processes import ROOT
 START_S = 120.0
 
 
-class ListCursor:
+class Mark:
     """A variable in the environment of every process that a test starts, to find them all again."""
 
     def __init__(self) -> None:
@@ -44,10 +45,14 @@ class ListCursor:
 
 
 @pytest.fixture
-def mark() -> Iterator[ListCursor]:
-    made = ListCursor()
+def mark() -> Iterator[Mark]:
+    made = Mark()
     yield made
-    for pid in made.processes():
+    end(made)
+
+
+def end(mark: Mark) -> None:
+    for pid in mark.processes():
         os.kill(pid, signal.SIGKILL)
 
 
@@ -56,11 +61,11 @@ def eventually(true: Callable[[], bool], *, within_s: float) -> bool:
     while time.monotonic() < deadline:
         if true():
             return True
-        time.sleep(0.05)
+        time.sleep(0.1)
     return False
 
 
-def local(mark: ListCursor, folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def local(mark: Mark, folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "compose.local", *words, "--folder", str(folder), "--port", "18000"],
         cwd=ROOT,
@@ -72,7 +77,7 @@ def local(mark: ListCursor, folder: Path, *words: str, **environment: str) -> su
     )
 
 
-def supervisor(mark: ListCursor, folder: Path) -> subprocess.Popen[bytes]:
+def supervisor(mark: Mark, folder: Path) -> subprocess.Popen[bytes]:
     """A stack in the foreground, as far as all its processes having been started."""
     words = ["supervise", "--folder", str(folder), "--port", "18100"]
     process = subprocess.Popen(
@@ -94,52 +99,77 @@ def supervisor(mark: ListCursor, folder: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-def test_up_serves_up_again_changes_nothing_and_down_ends_everything(mark: ListCursor, tmp_path: Path) -> None:
-    started = local(mark, tmp_path, "up")
-    assert started.returncode == 0, started.stdout + started.stderr
-    address = next(line.split()[1] for line in started.stdout.splitlines() if line.split()[0] == "API")
-    assert httpx.get(f"{address}/readyz", trust_env=False).status_code == 200
-    before = set(mark.processes())
-    again = local(mark, tmp_path, "up")
+@dataclass(frozen=True, kw_only=True)
+class LocalStack:
+    """A stack in the background, as `./run up` starts it, and the processes of it that live."""
+
+    mark: Mark
+    folder: Path
+    address: str
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return local(self.mark, self.folder, *words)
+
+    def is_ready(self) -> bool:
+        return httpx.get(f"{self.address}/readyz", trust_env=False).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """One stack for the tests that disturb it; leaving it ends it, and fails where a process is left."""
+    mark, folder = Mark(), tmp_path_factory.mktemp("local")
+    try:
+        started = local(mark, folder, "up")
+        assert started.returncode == 0, started.stdout + started.stderr
+        address = next(line.split()[1] for line in started.stdout.splitlines() if line.split()[0] == "API")
+        yield LocalStack(mark=mark, folder=folder, address=address)
+        assert local(mark, folder, "down").stdout == "stopped\n"
+        assert mark.processes() == {}
+        assert local(mark, folder, "status").returncode == 3
+    finally:
+        end(mark)
+
+
+def test_up_serves_and_up_again_changes_nothing(running: LocalStack) -> None:
+    assert running.is_ready()
+    before = set(running.mark.processes())
+    again = running.command("up")
     assert again.returncode == 0
     assert "already up" in again.stdout
-    assert address in again.stdout
-    assert set(mark.processes()) == before
-    assert "ready" in local(mark, tmp_path, "status").stdout
-    assert local(mark, tmp_path, "down").stdout == "stopped\n"
-    assert mark.processes() == {}
-    assert local(mark, tmp_path, "status").returncode == 3
+    assert running.address in again.stdout
+    assert set(running.mark.processes()) == before
+    assert "ready" in running.command("status").stdout
 
 
-def test_a_worker_that_ends_is_started_again_and_the_stack_serves_on(mark: ListCursor, tmp_path: Path) -> None:
-    started = local(mark, tmp_path, "up")
-    assert started.returncode == 0, started.stdout + started.stderr
-    worker = next(pid for pid, words in mark.processes().items() if "celery" in words and "-n generation@" in words)
+def test_a_worker_that_ends_is_started_again_and_the_stack_serves_on(running: LocalStack) -> None:
+    worker = next(
+        pid for pid, words in running.mark.processes().items() if "celery" in words and "-n generation@" in words
+    )
     os.kill(worker, signal.SIGKILL)
-    log = tmp_path / "stack.log"
+    log = running.folder / "stack.log"
     assert eventually(lambda: "generation ended with status -9 and is restarted" in log.read_text(), within_s=60)
-    assert eventually(lambda: "waiting for generation" in local(mark, tmp_path, "status").stdout, within_s=60)
-    assert eventually(lambda: "ready" in local(mark, tmp_path, "status").stdout, within_s=START_S)
-    assert local(mark, tmp_path, "down").stdout == "stopped\n"
-    assert mark.processes() == {}
+    assert eventually(lambda: not running.is_ready(), within_s=60)
+    assert "waiting for generation" in running.command("status").stdout
+    assert eventually(running.is_ready, within_s=START_S)
+    assert "ready" in running.command("status").stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_models_load_ends_everything(mark: ListCursor, tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_while_models_load_ends_everything(mark: Mark, tmp_path: Path, number: signal.Signals) -> None:
     process = supervisor(mark, tmp_path)
     process.send_signal(number)
     assert process.wait(60) == 128 + number
     assert mark.processes() == {}
 
 
-def test_a_killed_supervisor_leaves_nothing_behind(mark: ListCursor, tmp_path: Path) -> None:
+def test_a_killed_supervisor_leaves_nothing_behind(mark: Mark, tmp_path: Path) -> None:
     process = supervisor(mark, tmp_path)
     process.kill()
     process.wait()
     assert eventually(lambda: not mark.processes(), within_s=60), mark.processes()
 
 
-def test_a_part_that_dies_is_told_with_the_end_of_its_log(mark: ListCursor, tmp_path: Path) -> None:
+def test_a_part_that_dies_is_told_with_the_end_of_its_log(mark: Mark, tmp_path: Path) -> None:
     # An address for documentation (RFC 5737), which no machine has: the API cannot listen there.
     failed = local(mark, tmp_path, "up", TROUPE_API_HOST="192.0.2.1")
     assert failed.returncode == 1
@@ -148,7 +178,7 @@ def test_a_part_that_dies_is_told_with_the_end_of_its_log(mark: ListCursor, tmp_
     assert mark.processes() == {}
 
 
-def test_a_host_that_is_no_address_is_said_before_anything_starts(mark: ListCursor, tmp_path: Path) -> None:
+def test_a_host_that_is_no_address_is_said_before_anything_starts(mark: Mark, tmp_path: Path) -> None:
     failed = local(mark, tmp_path, "up", TROUPE_API_HOST="256.0.0.1")
     assert failed.returncode == 1
     assert "failed: TROUPE_API_HOST '256.0.0.1' is no address" in failed.stdout
