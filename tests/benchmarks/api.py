@@ -104,7 +104,7 @@ def loads(server: ApiServer) -> tuple[Load, ...]:
         people = [{"phrase": phrase, "photos": [photo]} for phrase in ("the man", "the woman")]
         spec = {"prompt": "a man and a woman on the beach", "concepts": people, "sampling": {"seed": 7}}
         done, queued = (client.post("/v1/jobs", json=spec).json()["id"] for _ in range(2))
-    server.play(done)
+    server.run_stages(done)
     return (
         Load(name="submit", requests=(_request("POST", "/v1/jobs", json.dumps(spec).encode()),)),
         Load(name="status", requests=(get_request(f"/v1/jobs/{done}"),)),

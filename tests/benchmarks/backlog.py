@@ -34,8 +34,8 @@ from shared.stages import STAGES, Stage
 from shared.store.connection import connect, connect_async
 from shared.store.jobs.store import AsyncJobStore
 from tests.support.api_server import environment_of
-from tests.support.lone_stages import lone
 from tests.support.servers import redis_server
+from tests.support.unshared_stages import unshared
 from worker.app import create_app
 from worker.runner.assignment import Loaded, OnStep, StageOutput
 
@@ -82,7 +82,7 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
     """The stages of a role, without models."""
     client = connect(settings)
     stages = {
-        stage: lone(partial(take_time, stage, client, _began_key(settings)))
+        stage: unshared(partial(take_time, stage, client, _began_key(settings)))
         for stage in STAGES
         if role in ("all", stage.info.queue)
     }

@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks.memory [--json FILE]`: what a GPU must hold for a picture of 1024 x 1024, counted.
 
 The product's own stages over the published networks in float16, without numbers, as if on a card
-(tests/support/card.py). Every tensor counts from the operation that makes it until nobody holds it any more;
+(tests/support/fake_cuda.py). Every tensor counts from the operation that makes it until nobody holds it any more;
 attention runs in one kernel. What CUDA itself, its libraries' workspaces and gaps between tensors take is not counted.
 """
 
@@ -24,7 +24,7 @@ from torch.utils._pytree import tree_leaves
 
 from shared.job import Preset
 from tests.benchmarks.large import APART, cast_of, generation_of, kind_of, order_of
-from tests.support.card import CUDA, Card
+from tests.support.fake_cuda import CUDA, FakeCuda
 from tests.support.published import published_networks
 from worker.blend.loop import Composition, denoise
 from worker.models.bundle import Generation
@@ -151,8 +151,8 @@ def main() -> int:
         if lean:
             for network in (generation.generator.sdxl.unet, generation.generator.instantid.identitynet):
                 store_in_8_bits(network, "meta")
-        with Card() as card, torch.inference_mode():
-            card.bring_generator(generation.generator)
+        with FakeCuda() as cuda, torch.inference_mode():
+            cuda.move_generator(generation.generator)
             for preset, people in ROWS:
                 need = need_of(generation, preset, people, lean=lean)
                 name = f"{'lean' if lean else 'full'}_{preset}_{people}"

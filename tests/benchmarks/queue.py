@@ -33,9 +33,9 @@ from shared.store.jobs.store import AsyncJobStore
 from shared.store.queue.dispatch import QueueStore
 from tests.benchmarks import bare_queue
 from tests.support.api_server import environment_of
-from tests.support.lone_stages import lone
 from tests.support.queue_records import spec_of
 from tests.support.servers import redis_server
+from tests.support.unshared_stages import unshared
 from worker.app import create_app
 from worker.runner.assignment import Loaded, OnStep, StageOutput
 
@@ -55,7 +55,7 @@ def do_nothing(stage: Stage, job: Job, on_step: OnStep) -> StageOutput:
 
 def load_stages(settings: Settings, role: Role) -> Loaded:
     """The stages of a role, without models."""
-    stages = {stage: lone(partial(do_nothing, stage)) for stage in STAGES if role in ("all", stage.info.queue)}
+    stages = {stage: unshared(partial(do_nothing, stage)) for stage in STAGES if role in ("all", stage.info.queue)}
     return Loaded(stages=stages)
 
 

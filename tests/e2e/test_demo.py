@@ -17,7 +17,7 @@ from PIL import Image
 from compose.demo import FOLDER, PORTRAITS, STATE
 from compose.processes import ROOT
 from shared.settings import Settings
-from tests.integration.test_local_stack import ListCursor, eventually
+from tests.integration.test_local_stack import Mark, eventually
 from tests.support.hosts import Host, Record, can_make_hosts, device_ids, hosts, recorded
 from tests.support.provenance import validated
 from worker.models.bundle import load_bundle
@@ -26,8 +26,8 @@ PICTURES = {"portrait-1-ben", "portrait-2-anna", "template", "masks", "picture",
 
 
 @pytest.fixture
-def mark() -> ListCursor:
-    return ListCursor()
+def mark() -> Mark:
+    return Mark()
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def place(tmp_path: Path) -> Iterator[tuple[Host, Record] | None]:
         yield host, record
 
 
-def demo(mark: ListCursor, *words: str, host: Host | None = None, home: Path | None = None) -> subprocess.Popen[str]:
+def demo(mark: Mark, *words: str, host: Host | None = None, home: Path | None = None) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "compose.demo", *words]
     return subprocess.Popen(
         host.command(command) if host else command,
@@ -53,7 +53,7 @@ def demo(mark: ListCursor, *words: str, host: Host | None = None, home: Path | N
 
 
 def test_the_demo_draws_both_people_tells_nobody_and_leaves_nothing_running(
-    mark: ListCursor, place: tuple[Host, Record] | None, tmp_path: Path
+    mark: Mark, place: tuple[Host, Record] | None, tmp_path: Path
 ) -> None:
     host, record = place or (None, None)
     home = tmp_path / "home"
@@ -85,7 +85,7 @@ def test_the_demo_draws_both_people_tells_nobody_and_leaves_nothing_running(
     assert mark.processes() == {}
 
 
-def test_ctrl_c_in_the_middle_of_a_job_leaves_no_process(mark: ListCursor) -> None:
+def test_ctrl_c_in_the_middle_of_a_job_leaves_no_process(mark: Mark) -> None:
     with demo(mark) as process:
         assert process.stdout is not None
         deadline = time.monotonic() + 120
@@ -98,7 +98,7 @@ def test_ctrl_c_in_the_middle_of_a_job_leaves_no_process(mark: ListCursor) -> No
     assert eventually(lambda: not mark.processes(), within_s=30), mark.processes()
 
 
-def test_what_cannot_be_played_is_said_in_one_line(mark: ListCursor, tmp_path: Path) -> None:
+def test_what_cannot_be_played_is_said_in_one_line(mark: Mark, tmp_path: Path) -> None:
     process = demo(mark, "--portraits", str(tmp_path / "nobody.png"), "--phrases", "the man")
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 1

@@ -1,4 +1,4 @@
-"""Workers to disturb, and settings that make waiting short without changing what happens."""
+"""Worker processes for fault injection, with settings that shorten every wait and change nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.settings import Settings
-from tests.support.queue_rig import Rig, rig
+from tests.support.queue_harness import QueueHarness, queue_harness
 from tests.support.servers import (
     ACCESS_KEY,
     SECRET_KEY,
@@ -17,8 +17,8 @@ from tests.support.servers import (
     redis_server,
 )
 
-CREW = 2
-# As in production, only sooner: a lease of 4 s that is renewed every second, and a reaper that looks twice a second.
+WORKERS = 2
+# As in production, on a shorter clock: a lease of 4 s renewed each second, and a reaper that runs twice a second.
 _QUICK = {
     "lease_s": 4.0,
     "renew_every_s": 1.0,
@@ -30,42 +30,42 @@ _QUICK = {
 
 
 @dataclass(kw_only=True)
-class WorkerRegistry:
+class SharedWorkers:
     """Two workers of all roles and the Redis that only they use."""
 
-    rig: Rig
+    harness: QueueHarness
     redis: RedisServer
 
 
 @pytest.fixture
-def stand(settings: Settings, tmp_path: Path) -> Iterator[Rig]:
-    """A rig of this test's own, without workers."""
-    with rig(quick(settings), tmp_path) as made:
+def harness(settings: Settings, tmp_path: Path) -> Iterator[QueueHarness]:
+    """A queue that only this test uses, without workers."""
+    with queue_harness(quick(settings), tmp_path) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def _crew(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerRegistry]:
-    folder = tmp_path_factory.mktemp("crew")
+def _shared_workers(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedWorkers]:
+    folder = tmp_path_factory.mktemp("workers")
     with redis_server(folder) as server:
         settings = Settings(
             redis_url=server.url,
             s3_endpoint_url=s3_url,
-            s3_bucket="crew",
+            s3_bucket="workers",
             s3_access_key=ACCESS_KEY,
             s3_secret_key=SECRET_KEY,
         )
-        with rig(quick(settings), folder) as made:
-            yield WorkerRegistry(rig=made, redis=server)
+        with queue_harness(quick(settings), folder) as made:
+            yield SharedWorkers(harness=made, redis=server)
 
 
 @pytest.fixture
-def crew(_crew: WorkerRegistry) -> WorkerRegistry:
-    """The crew that all tests share, because a worker takes seconds to start: complete, ready and idle at the start."""
-    made = _crew.rig
-    made.start_workers(*["all"] * (CREW - len(made.workers)))
+def shared_workers(_shared_workers: SharedWorkers) -> SharedWorkers:
+    """The shared workers, all ready and idle. Tests share them because a worker takes seconds to start."""
+    made = _shared_workers.harness
+    made.start_workers(*["all"] * (WORKERS - len(made.workers)))
     made.until("quiet", made.is_quiet)
-    return _crew
+    return _shared_workers
 
 
 def quick(settings: Settings) -> Settings:

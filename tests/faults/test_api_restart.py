@@ -7,25 +7,25 @@ import signal
 from pathlib import Path
 
 from shared.stages import Stage
-from tests.faults.conftest import WorkerRegistry
+from tests.faults.conftest import SharedWorkers
 from tests.support.api_server import api_server, png_bytes
 
 
-def test_jobs_go_on_while_the_api_is_away(crew: WorkerRegistry, tmp_path: Path) -> None:
-    stand = crew.rig
-    with api_server(stand.settings, tmp_path / "api") as api, api.client() as person:
+def test_jobs_go_on_while_the_api_is_away(shared_workers: SharedWorkers, tmp_path: Path) -> None:
+    harness = shared_workers.harness
+    with api_server(harness.settings, tmp_path / "api") as api, api.client() as person:
         photo = person.post("/v1/photos", files={"photo": ("one.png", png_bytes(), "image/png")}).json()["id"]
         people = [{"phrase": phrase, "photos": [photo]} for phrase in ("the man", "the woman")]
         spec = {"concepts": people, "sampling": {"width_px": 128, "height_px": 128}}
         running = person.post("/v1/jobs", json={**spec, "prompt": "render=wait"}).json()["id"]
         queued = person.post("/v1/jobs", json={**spec, "prompt": "nothing special"}).json()["id"]
-        stand.wait_for_run(running, Stage.RENDER)
+        harness.wait_for_run(running, Stage.RENDER)
         os.killpg(api.running.pid, signal.SIGKILL)
-        stand.let_go(running)
-        stand.wait_until_done(running)
-    with api_server(stand.settings, tmp_path / "api again") as api, api.client() as person:
+        harness.let_go(running)
+        harness.wait_until_done(running)
+    with api_server(harness.settings, tmp_path / "api again") as api, api.client() as person:
         for job_id in (running, queued):
-            stand.check_one_picture(job_id)
+            harness.check_one_picture(job_id)
             body = person.get(f"/v1/jobs/{job_id}").json()
             assert (body["status"], body["done"]) == ("succeeded", True)
             picture = person.get(f"/v1/jobs/{job_id}/picture", follow_redirects=True)

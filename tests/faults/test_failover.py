@@ -10,7 +10,7 @@ from compose.servers import HOST
 from shared.errors import RecordsUnavailable
 from shared.stages import Stage
 from tests.faults.conftest import quick
-from tests.support.queue_rig import Rig, rig
+from tests.support.queue_harness import QueueHarness, queue_harness
 from tests.support.replication import port_of, redis_pair, redis_sentinel
 from tests.support.servers import fresh_settings
 from tests.support.switch import tcp_switch
@@ -18,38 +18,38 @@ from tests.support.switch import tcp_switch
 _BACK_S = 30.0
 
 
-def submit_when_it_goes(stand: Rig) -> str:
+def submit_when_it_goes(harness: QueueHarness) -> str:
     """A job that is submitted as soon as Redis takes it."""
     deadline_s, pause = time.monotonic() + _BACK_S, threading.Event()
     while True:
         try:
-            return stand.submit()
+            return harness.submit()
         except RecordsUnavailable:
             assert time.monotonic() < deadline_s, "no write was taken after the promotion"
             pause.wait(0.1)
 
 
-def check_workers_lived(stand: Rig) -> None:
-    assert all(worker.process.poll() is None for worker in stand.workers)
-    assert not any("Unrecoverable error" in log.read_text() for log in stand.logs)
+def check_workers_lived(harness: QueueHarness) -> None:
+    assert all(worker.process.poll() is None for worker in harness.workers)
+    assert not any("Unrecoverable error" in log.read_text() for log in harness.logs)
 
 
 def test_workers_go_on_at_the_server_that_took_over(s3_url: str, tmp_path: Path) -> None:
     with (
         redis_pair(tmp_path) as pair,
         tcp_switch(port_of(pair.primary)) as switch,
-        rig(quick(fresh_settings(switch.url, s3_url)), tmp_path) as stand,
+        queue_harness(quick(fresh_settings(switch.url, s3_url)), tmp_path) as harness,
     ):
-        stand.start_workers("all")
-        running = stand.submit("render=wait")
-        stand.wait_for_run(running, Stage.RENDER)
+        harness.start_workers("all")
+        running = harness.submit("render=wait")
+        harness.wait_for_run(running, Stage.RENDER)
         pair.promote()
         switch.target = port_of(pair.primary)
-        job_id = submit_when_it_goes(stand)
-        stand.let_go(running)
-        stand.check_one_picture(running)
-        stand.check_one_picture(job_id)
-        check_workers_lived(stand)
+        job_id = submit_when_it_goes(harness)
+        harness.let_go(running)
+        harness.check_one_picture(running)
+        harness.check_one_picture(job_id)
+        check_workers_lived(harness)
 
 
 def test_a_sentinel_leads_records_and_broker_to_the_server_that_took_over(s3_url: str, tmp_path: Path) -> None:
@@ -57,11 +57,13 @@ def test_a_sentinel_leads_records_and_broker_to_the_server_that_took_over(s3_url
         redis_pair(tmp_path) as pair,
         redis_sentinel(tmp_path / "sentinel", "troupe", pair) as port,
         # The first Sentinel is away.
-        rig(quick(fresh_settings(f"sentinel://{HOST}:1,{HOST}:{port}/troupe/0", s3_url)), tmp_path) as stand,
+        queue_harness(
+            quick(fresh_settings(f"sentinel://{HOST}:1,{HOST}:{port}/troupe/0", s3_url)), tmp_path
+        ) as harness,
     ):
-        stand.start_workers("all")
-        stand.check_one_picture(stand.submit())
+        harness.start_workers("all")
+        harness.check_one_picture(harness.submit())
         pair.primary.kill()
-        job_id = submit_when_it_goes(stand)
-        stand.check_one_picture(job_id)
-        check_workers_lived(stand)
+        job_id = submit_when_it_goes(harness)
+        harness.check_one_picture(job_id)
+        check_workers_lived(harness)

@@ -7,21 +7,21 @@ import signal
 
 from compose.servers import HOST, free_port
 from shared.stages import Stage
-from tests.support.queue_rig import Rig
+from tests.support.queue_harness import QueueHarness
 from tests.support.scrape import scrape
 
 
-def test_parent_and_children_are_told_together_and_a_killed_child_takes_nothing_with_it(stand: Rig) -> None:
+def test_parent_and_children_are_told_together_and_a_killed_child_takes_nothing_with_it(harness: QueueHarness) -> None:
     port = free_port()
-    worker = stand.start_worker(metrics_port=port)
-    stand.until("a ready worker", stand.ready)
-    stand.wait_until_done(stand.submit("share=one"))
-    stand.wait_until_done(stand.submit("share=one"))
-    stand.wait_until_done(stand.submit("detect=no_face"))
-    dies = stand.submit("personalize=wait")
-    os.kill(stand.wait_for_run(dies, Stage.PERSONALIZE).pid, signal.SIGKILL)
-    stand.let_go(dies)
-    stand.check_one_picture(dies)
+    worker = harness.start_worker(metrics_port=port)
+    harness.until("a ready worker", harness.ready)
+    harness.wait_until_done(harness.submit("share=one"))
+    harness.wait_until_done(harness.submit("share=one"))
+    harness.wait_until_done(harness.submit("detect=no_face"))
+    dies = harness.submit("personalize=wait")
+    os.kill(harness.wait_for_run(dies, Stage.PERSONALIZE).pid, signal.SIGKILL)
+    harness.let_go(dies)
+    harness.check_one_picture(dies)
 
     figures = scrape(f"http://{HOST}:{port}")
     assert figures.of("troupe_attempts_total", stage="personalize", outcome="done") == 3
@@ -30,13 +30,13 @@ def test_parent_and_children_are_told_together_and_a_killed_child_takes_nothing_
     assert figures.of("troupe_stage_seconds_count", stage="render", reused="true") == 1
     assert figures.of("troupe_steps_total", stage="verify") == 6
     assert figures.of("troupe_executors_lost_total") == 1
-    stand.stop_worker(worker)
+    harness.stop_worker(worker)
 
 
-def test_a_port_that_is_taken_is_told_and_stops_no_work(stand: Rig) -> None:
+def test_a_port_that_is_taken_is_told_and_stops_no_work(harness: QueueHarness) -> None:
     port = free_port()
-    stand.start_worker(metrics_port=port)
-    stand.start_worker(metrics_port=port)
-    stand.until("two ready workers", lambda: len(stand.ready()) == 2)
-    [line] = [line for line in stand.log_lines() if line["event"] == "metrics_not_served"]
+    harness.start_worker(metrics_port=port)
+    harness.start_worker(metrics_port=port)
+    harness.until("two ready workers", lambda: len(harness.ready()) == 2)
+    [line] = [line for line in harness.log_lines() if line["event"] == "metrics_not_served"]
     assert line["port"] == port

@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from shared.settings import Settings
 from shared.stages import STAGES
 from tests.support.api_server import api_server, png_bytes
-from tests.support.queue_rig import Rig, rig
+from tests.support.queue_harness import QueueHarness, queue_harness
 from tests.support.receiver import Receiver, receiver
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -55,13 +55,15 @@ def collector() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def traced(settings: Settings, collector: Receiver, tmp_path: Path) -> Iterator[Rig]:
+def traced(settings: Settings, collector: Receiver, tmp_path: Path) -> Iterator[QueueHarness]:
     on = {"traces_url": collector.url.removesuffix("/hook")}
-    with rig(Settings.model_validate({**settings.model_dump(exclude_unset=True), **on}), tmp_path) as made:
+    with queue_harness(Settings.model_validate({**settings.model_dump(exclude_unset=True), **on}), tmp_path) as made:
         yield made
 
 
-def test_one_trace_leads_from_the_request_through_all_stages(traced: Rig, collector: Receiver, tmp_path: Path) -> None:
+def test_one_trace_leads_from_the_request_through_all_stages(
+    traced: QueueHarness, collector: Receiver, tmp_path: Path
+) -> None:
     workers = traced.start_workers("detection", "generation")
     with api_server(traced.settings, tmp_path / "api") as server, server.client() as client:
         photo = client.post("/v1/photos", files={"photo": ("a.png", png_bytes())}).json()["id"]
@@ -106,8 +108,8 @@ def test_one_trace_leads_from_the_request_through_all_stages(traced: Rig, collec
     assert not any(WORD.encode() in request.body for request in collector.received)
 
 
-def test_without_an_address_nothing_is_kept_and_the_library_is_not_loaded(stand: Rig) -> None:
-    assert "trace" not in stand.fields(stand.submit())
+def test_without_an_address_nothing_is_kept_and_the_library_is_not_loaded(harness: QueueHarness) -> None:
+    assert "trace" not in harness.fields(harness.submit())
     code = (
         "import sys\n"
         "from api.app import create_app\n"

@@ -9,8 +9,8 @@ from collections import Counter
 
 from shared.job import Job
 from shared.stages import SEEDED_STAGES, Stage
-from tests.faults.conftest import WorkerRegistry
-from tests.support.queue_rig import Rig
+from tests.faults.conftest import SharedWorkers
+from tests.support.queue_harness import QueueHarness
 
 # Sooner than the reaper rings again for a doorbell that got lost.
 SOON_S = 8.0
@@ -28,63 +28,66 @@ def check_kept(job: Job, number: int) -> None:
     assert [one.seed for one in job.tries] == list(range(len(job.tries)))
 
 
-def stages(stand: Rig, job_id: str) -> Counter[Stage]:
-    return Counter(run.stage for run in stand.runs(job_id))
+def stages(harness: QueueHarness, job_id: str) -> Counter[Stage]:
+    return Counter(run.stage for run in harness.runs(job_id))
 
 
-def test_a_picture_that_falls_short_is_drawn_again_at_once_and_faces_are_not_read_again(crew: WorkerRegistry) -> None:
-    stand = crew.rig
+def test_a_picture_that_falls_short_is_drawn_again_at_once_and_faces_are_not_read_again(
+    shared_workers: SharedWorkers,
+) -> None:
+    harness = shared_workers.harness
     started_s = time.monotonic()
-    job_id = stand.submit("identity=0.3,0.8,0.9", min_identity=0.5, max_tries=4)
-    job = stand.wait_until_done(job_id)
+    job_id = harness.submit("identity=0.3,0.8,0.9", min_identity=0.5, max_tries=4)
+    job = harness.wait_until_done(job_id)
     assert time.monotonic() - started_s < SOON_S
     assert (job.status, scores(job)) == ("succeeded", [0.3, 0.8])
     check_kept(job, 1)
-    assert stages(stand, job_id) == {Stage.IDENTIFY: 1, **dict.fromkeys(SEEDED_STAGES, 2)}
+    assert stages(harness, job_id) == {Stage.IDENTIFY: 1, **dict.fromkeys(SEEDED_STAGES, 2)}
 
 
-def test_of_tries_that_all_fall_short_the_best_is_kept(crew: WorkerRegistry) -> None:
-    stand = crew.rig
-    job = stand.wait_until_done(stand.submit("identity=0.2,0.4,0.3", min_identity=0.5, max_tries=3))
+def test_of_tries_that_all_fall_short_the_best_is_kept(shared_workers: SharedWorkers) -> None:
+    harness = shared_workers.harness
+    job = harness.wait_until_done(harness.submit("identity=0.2,0.4,0.3", min_identity=0.5, max_tries=3))
     assert (job.status, scores(job)) == ("succeeded", [0.2, 0.4, 0.3])
     check_kept(job, 1)
-    assert stand.blobs.get(job.picture or "") is not None
+    assert harness.blobs.get(job.picture or "") is not None
 
 
-def test_one_try_is_all_unless_more_are_asked_for(crew: WorkerRegistry) -> None:
-    stand = crew.rig
-    job = stand.check_one_picture(stand.submit("identity=0.2", min_identity=0.5))
+def test_one_try_is_all_unless_more_are_asked_for(shared_workers: SharedWorkers) -> None:
+    harness = shared_workers.harness
+    job = harness.check_one_picture(harness.submit("identity=0.2", min_identity=0.5))
     assert job.tries == ()
     assert job.verification is not None
     assert job.verification.min_identity == 0.2
 
 
-def test_a_worker_killed_while_it_verifies_costs_no_try(crew: WorkerRegistry) -> None:
-    stand = crew.rig
-    job_id = stand.submit("identity=0.3,0.8 verify=wait", min_identity=0.5, max_tries=2)
-    first = stand.wait_for_run(job_id, Stage.VERIFY)
+def test_a_worker_killed_while_it_verifies_costs_no_try(shared_workers: SharedWorkers) -> None:
+    harness = shared_workers.harness
+    job_id = harness.submit("identity=0.3,0.8 verify=wait", min_identity=0.5, max_tries=2)
+    first = harness.wait_for_run(job_id, Stage.VERIFY)
     os.kill(first.pid, signal.SIGKILL)
-    stand.wait_for_run(job_id, Stage.VERIFY, attempt=first.attempt + 1)
-    stand.let_go(job_id)
-    job = stand.wait_until_done(job_id)
+    harness.wait_for_run(job_id, Stage.VERIFY, attempt=first.attempt + 1)
+    harness.let_go(job_id)
+    job = harness.wait_until_done(job_id)
     assert (job.status, scores(job)) == ("succeeded", [0.3, 0.8])
     check_kept(job, 1)
 
 
-def test_jobs_that_share_their_work_decide_each_for_itself(crew: WorkerRegistry) -> None:
-    stand = crew.rig
+def test_jobs_that_share_their_work_decide_each_for_itself(shared_workers: SharedWorkers) -> None:
+    harness = shared_workers.harness
     asked = [0.1, 0.5, 0.5, 0.9]
     jobs = [
-        stand.submit("share=tries identity=0.3,0.6,0.7 render=wait", min_identity=least, max_tries=3) for least in asked
+        harness.submit("share=tries identity=0.3,0.6,0.7 render=wait", min_identity=least, max_tries=3)
+        for least in asked
     ]
-    stand.until("a maker", lambda: any(stages(stand, job_id)[Stage.RENDER] for job_id in jobs))
+    harness.until("a maker", lambda: any(stages(harness, job_id)[Stage.RENDER] for job_id in jobs))
     for job_id in jobs:
-        stand.let_go(job_id)
-    done = [stand.wait_until_done(job_id) for job_id in jobs]
+        harness.let_go(job_id)
+    done = [harness.wait_until_done(job_id) for job_id in jobs]
     assert [scores(job) for job in done] == [[0.3], [0.3, 0.6], [0.3, 0.6], [0.3, 0.6, 0.7]]
     for job in done:
         check_kept(job, len(job.tries) - 1)
-    assert sum((stages(stand, job_id) for job_id in jobs), Counter()) == {
+    assert sum((stages(harness, job_id) for job_id in jobs), Counter()) == {
         Stage.IDENTIFY: 1,
         **dict.fromkeys(SEEDED_STAGES, 3),
     }

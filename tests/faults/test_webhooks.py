@@ -35,7 +35,7 @@ _QUICK = {
 
 
 @dataclass(kw_only=True)
-class PostRig(WebhookRecords):
+class WebhookHarness(WebhookRecords):
     """The records, and the processes that deliver."""
 
     processes: Processes
@@ -75,19 +75,19 @@ def quick(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def rig(settings: Settings, tmp_path: Path) -> Iterator[PostRig]:
+def harness(settings: Settings, tmp_path: Path) -> Iterator[WebhookHarness]:
     """Without a deliverer."""
     with Processes(tmp_path / "logs") as processes:
-        made = PostRig(settings=quick(settings), processes=processes)
+        made = WebhookHarness(settings=quick(settings), processes=processes)
         yield made
         made.close()
 
 
 @pytest.fixture
-def post(rig: PostRig) -> PostRig:
+def post(harness: WebhookHarness) -> WebhookHarness:
     """With one."""
-    rig.start_deliverer()
-    return rig
+    harness.start_deliverer()
+    return harness
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def other() -> Iterator[Receiver]:
         yield made
 
 
-def test_a_job_that_ends_is_heard_of_signed_and_once(post: PostRig, other: Receiver) -> None:
+def test_a_job_that_ends_is_heard_of_signed_and_once(post: WebhookHarness, other: Receiver) -> None:
     webhook = post.add_webhook(url=other.url)
     job = post.finish_a_job()
     delivery = post.wait_for_status(webhook, DeliveryStatus.DELIVERED)
@@ -106,7 +106,9 @@ def test_a_job_that_ends_is_heard_of_signed_and_once(post: PostRig, other: Recei
     assert request.headers["webhook-id"] == delivery.message
 
 
-def test_what_is_refused_is_tried_again_with_the_same_id_until_it_is_accepted(post: PostRig, other: Receiver) -> None:
+def test_what_is_refused_is_tried_again_with_the_same_id_until_it_is_accepted(
+    post: WebhookHarness, other: Receiver
+) -> None:
     other.answer = lambda _: Answer(status=500 if len(other.received) < 4 else 200)
     webhook = post.add_webhook(url=other.url)
     post.end_a_job()
@@ -120,7 +122,7 @@ def test_what_is_refused_is_tried_again_with_the_same_id_until_it_is_accepted(po
     assert [pause > least for pause, least in zip(pauses, (0.08, 0.32, 1.28), strict=True)] == [True] * 3
 
 
-def test_retry_after_is_obeyed(post: PostRig, other: Receiver) -> None:
+def test_retry_after_is_obeyed(post: WebhookHarness, other: Receiver) -> None:
     other.answer = lambda _: Answer(status=429, headers={"Retry-After": "2"}) if len(other.received) < 2 else Answer()
     post.add_webhook(url=other.url)
     post.end_a_job()
@@ -128,7 +130,7 @@ def test_retry_after_is_obeyed(post: PostRig, other: Receiver) -> None:
     assert second.at - first.at >= 2.0
 
 
-def test_410_disables_the_webhook(post: PostRig, other: Receiver) -> None:
+def test_410_disables_the_webhook(post: WebhookHarness, other: Receiver) -> None:
     other.answer = lambda _: Answer(status=410)
     webhook = post.add_webhook(url=other.url)
     post.end_a_job()
@@ -141,17 +143,17 @@ def test_410_disables_the_webhook(post: PostRig, other: Receiver) -> None:
     assert len(other.received) == 1
 
 
-def test_a_private_address_is_never_asked(rig: PostRig, other: Receiver) -> None:
-    rig.settings = rig.settings.model_copy(update={"webhook_networks": "203.0.113.0/24"})
-    rig.start_deliverer()
-    webhook = rig.add_webhook(url=other.url.replace("127.0.0.1", "localhost"))
-    rig.end_a_job()
-    rig.until("an attempt", lambda: bool(rig.only(webhook).attempts))
-    assert {one.outcome for one in rig.only(webhook).attempts.values()} == {Outcome.ADDRESS_NOT_ALLOWED}
+def test_a_private_address_is_never_asked(harness: WebhookHarness, other: Receiver) -> None:
+    harness.settings = harness.settings.model_copy(update={"webhook_networks": "203.0.113.0/24"})
+    harness.start_deliverer()
+    webhook = harness.add_webhook(url=other.url.replace("127.0.0.1", "localhost"))
+    harness.end_a_job()
+    harness.until("an attempt", lambda: bool(harness.only(webhook).attempts))
+    assert {one.outcome for one in harness.only(webhook).attempts.values()} == {Outcome.ADDRESS_NOT_ALLOWED}
     assert other.received == []
 
 
-def test_receivers_that_hang_delay_nobody_else(post: PostRig, other: Receiver) -> None:
+def test_receivers_that_hang_delay_nobody_else(post: WebhookHarness, other: Receiver) -> None:
     with receiver() as dead:
         dead.answer = lambda _: Answer(hang=True)
         for _ in range(10):
@@ -170,7 +172,7 @@ def test_receivers_that_hang_delay_nobody_else(post: PostRig, other: Receiver) -
         assert dead.most_busy <= 16
 
 
-def test_a_slow_receiver_is_sent_several_at_once_and_each_message_once(post: PostRig, other: Receiver) -> None:
+def test_a_slow_receiver_is_sent_several_at_once_and_each_message_once(post: WebhookHarness, other: Receiver) -> None:
     other.answer = lambda _: Answer(delay_s=0.1)
     webhook = post.add_webhook(url=other.url)
     for _ in range(30):
@@ -180,46 +182,48 @@ def test_a_slow_receiver_is_sent_several_at_once_and_each_message_once(post: Pos
     assert 2 <= other.most_busy <= 8
 
 
-def test_a_deliverer_killed_in_mid_flight_loses_nothing(rig: PostRig, other: Receiver) -> None:
+def test_a_deliverer_killed_in_mid_flight_loses_nothing(harness: WebhookHarness, other: Receiver) -> None:
     other.answer = lambda _: Answer(hang=len(other.received) == 1)
-    webhook = rig.add_webhook(url=other.url)
-    killed = rig.start_deliverer()
-    rig.end_a_job()
+    webhook = harness.add_webhook(url=other.url)
+    killed = harness.start_deliverer()
+    harness.end_a_job()
     other.wait_for(1)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.process.wait()
-    rig.processes.stop(killed)
-    assert rig.only(webhook).status is DeliveryStatus.WAITING
+    harness.processes.stop(killed)
+    assert harness.only(webhook).status is DeliveryStatus.WAITING
     # Nobody else may have it before the lease is over.
-    rig.start_deliverer()
-    rig.end_leases(webhook)
-    delivery = rig.wait_for_status(webhook, DeliveryStatus.DELIVERED)
+    harness.start_deliverer()
+    harness.end_leases(webhook)
+    delivery = harness.wait_for_status(webhook, DeliveryStatus.DELIVERED)
     assert [one.outcome for one in delivery.attempts.values()] == [Outcome.LOST, Outcome.ACCEPTED]
     assert len({request.headers["webhook-id"] for request in other.received}) == 1
 
 
-def test_a_deliverer_that_is_asked_to_stop_finishes_what_is_under_way(rig: PostRig, other: Receiver) -> None:
+def test_a_deliverer_that_is_asked_to_stop_finishes_what_is_under_way(harness: WebhookHarness, other: Receiver) -> None:
     other.answer = lambda _: Answer(delay_s=0.5)
-    webhook = rig.add_webhook(url=other.url)
-    asked = rig.start_deliverer()
-    rig.end_a_job()
+    webhook = harness.add_webhook(url=other.url)
+    asked = harness.start_deliverer()
+    harness.end_a_job()
     other.wait_for(1)
     asked.ask_to_stop()
     assert asked.process.wait(PATIENCE_S) == 0
-    rig.processes.stop(asked)
-    assert rig.only(webhook).status is DeliveryStatus.DELIVERED
+    harness.processes.stop(asked)
+    assert harness.only(webhook).status is DeliveryStatus.DELIVERED
 
 
-def test_two_deliverers_share_the_work_and_send_nothing_twice(rig: PostRig, other: Receiver) -> None:
+def test_two_deliverers_share_the_work_and_send_nothing_twice(harness: WebhookHarness, other: Receiver) -> None:
     for _ in range(2):
-        rig.start_deliverer()
-    webhooks = [rig.add_webhook(f"t{number}", url=other.url) for number in range(6)]
+        harness.start_deliverer()
+    webhooks = [harness.add_webhook(f"t{number}", url=other.url) for number in range(6)]
     for _ in range(20):
         for number in range(6):
-            rig.end_a_job(f"t{number}")
+            harness.end_a_job(f"t{number}")
     requests = other.wait_for(120)
-    done = [one for webhook in webhooks for one in rig.log_of(webhook)]
-    rig.until("all", lambda: all(one.status is DeliveryStatus.DELIVERED for w in webhooks for one in rig.log_of(w)))
+    done = [one for webhook in webhooks for one in harness.log_of(webhook)]
+    harness.until(
+        "all", lambda: all(one.status is DeliveryStatus.DELIVERED for w in webhooks for one in harness.log_of(w))
+    )
     assert len({request.headers["webhook-id"] for request in requests}) == len(done) == len(other.received) == 120
 
 
@@ -228,25 +232,25 @@ def test_what_was_told_before_redis_was_killed_is_delivered_after_it(
 ) -> None:
     with redis_server(tmp_path / "own") as server, Processes(tmp_path / "logs") as processes:
         own = settings.model_copy(update={"redis_url": server.url})
-        rig = PostRig(settings=quick(own), processes=processes)
+        harness = WebhookHarness(settings=quick(own), processes=processes)
         other.answer = lambda _: Answer(status=503 if len(other.received) == 1 else 200)
-        webhook = rig.add_webhook(url=other.url)
-        rig.start_deliverer()
-        rig.end_a_job()
+        webhook = harness.add_webhook(url=other.url)
+        harness.start_deliverer()
+        harness.end_a_job()
         other.wait_for(1)
         # Until it is on the disk: a crash may cost the last second.
-        rig.redis.execute_command("WAITAOF", 1, 0, 5000)
+        harness.redis.execute_command("WAITAOF", 1, 0, 5000)
         server.kill()
         server.start()
-        rig.wait_for_status(webhook, DeliveryStatus.DELIVERED)
+        harness.wait_for_status(webhook, DeliveryStatus.DELIVERED)
         # The process that outlived the outage hears of what comes after it.
         heard = len(other.received)
-        rig.end_a_job()
+        harness.end_a_job()
         other.wait_for(heard + 1)
-        rig.close()
+        harness.close()
 
 
-def test_a_log_names_no_address_and_no_secret(post: PostRig, other: Receiver) -> None:
+def test_a_log_names_no_address_and_no_secret(post: WebhookHarness, other: Receiver) -> None:
     webhook = post.add_webhook(url=f"{other.url}?token=hush")
     post.end_a_job()
     post.wait_for_status(webhook, DeliveryStatus.DELIVERED)
@@ -259,20 +263,20 @@ def test_a_log_names_no_address_and_no_secret(post: PostRig, other: Receiver) ->
 
 
 def test_over_http_a_secret_is_changed_and_a_message_replayed(
-    rig: PostRig, s3_url: str, tmp_path: Path, other: Receiver
+    harness: WebhookHarness, s3_url: str, tmp_path: Path, other: Receiver
 ) -> None:
-    rig.start_deliverer()
-    with api_server(rig.settings, tmp_path / "api") as server, server.client() as client:
+    harness.start_deliverer()
+    with api_server(harness.settings, tmp_path / "api") as server, server.client() as client:
         webhook = client.post("/v1/webhooks", json={"url": other.url, "events": ["job.canceled"]}).json()
         address = f"/v1/webhooks/{webhook['id']}"
         secrets = [webhook["secret"], client.post(f"{address}/rotate").json()["secret"]]
-        job_id = rig.end_a_job()
+        job_id = harness.end_a_job()
         [first] = other.wait_for(1)
         for secret in secrets:
             assert Verifier(secret).verify(first.body, first.headers)["data"]["id"] == job_id
-        rig.until("a delivery", lambda: rig.only(webhook["id"]).status is DeliveryStatus.DELIVERED)
+        harness.until("a delivery", lambda: harness.only(webhook["id"]).status is DeliveryStatus.DELIVERED)
         secrets.append(client.post(f"{address}/rotate", json={"old_valid_s": 0}).json()["secret"])
-        client.post(f"{address}/deliveries/{rig.only(webhook['id']).id}/replay")
+        client.post(f"{address}/deliveries/{harness.only(webhook['id']).id}/replay")
         _, again = other.wait_for(2)
         assert again.headers["webhook-id"] == first.headers["webhook-id"]
         assert again.body == first.body

@@ -137,7 +137,7 @@ def test_a_key_opens_the_api_for_its_tenant_alone(server: ApiServer) -> None:
         # The photo is unknown to the other, who may have one of the same bytes.
         assert client.post("/v1/jobs", json=asked, headers=theirs).json()["code"] == "unknown_photo"
         job = client.post("/v1/jobs", json=asked, headers=mine).json()
-        server.play(job["id"])
+        server.run_stages(job["id"])
         for method, path in (("GET", ""), ("GET", "/picture"), ("GET", "/masks"), ("POST", "/cancel")):
             there = client.request(method, f"/v1/jobs/{job['id']}{path}", headers=theirs)
             never = client.request(method, f"/v1/jobs/{uuid.uuid4().hex}{path}", headers=theirs)

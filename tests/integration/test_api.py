@@ -72,13 +72,13 @@ def test_a_job_goes_from_submit_to_its_pictures(server: ApiServer, client: httpx
     assert isinstance(queued["queue"]["position"], int)
     refused(client.get(f"/v1/jobs/{job['id']}/picture"), 409, "not_ready")
 
-    server.play(job["id"], until=Stage.DETECT)
+    server.run_stages(job["id"], until=Stage.DETECT)
     running = client.get(job["urls"]["self"]).json()
     assert (running["status"], running["queue"]) == ("running", None)
     assert client.get(running["urls"]["template"]).status_code == 307
     refused(client.get(f"/v1/jobs/{job['id']}/picture"), 409, "not_ready")
 
-    server.play(job["id"], first=Stage.PERSONALIZE)
+    server.run_stages(job["id"], first=Stage.PERSONALIZE)
     over = client.get(job["urls"]["self"]).json()
     assert (over["status"], over["done"], set(over["timings"])) == ("succeeded", True, {str(stage) for stage in Stage})
     for name in ("picture", "template", "masks"):
@@ -96,7 +96,7 @@ def test_what_was_left_empty_is_told_back(client: httpx.Client) -> None:
 
 def test_a_long_poll_ends_when_the_job_changes(server: ApiServer, client: httpx.Client) -> None:
     job = submit(client)
-    played = threading.Timer(0.3, server.play, [job["id"]], {"until": Stage.IDENTIFY})
+    played = threading.Timer(0.3, server.run_stages, [job["id"]], {"until": Stage.IDENTIFY})
     played.start()
     began = time.monotonic()
     answer = client.get(f"/v1/jobs/{job['id']}?wait=5", headers={"If-None-Match": f'W/"{job["sequence"]}"'})
@@ -130,7 +130,7 @@ def test_every_change_and_every_step_gives_a_job_another_etag(server: ApiServer,
         return dict(answer.json())
 
     job_id = path.rpartition("/")[2]
-    server.play(job_id, until=Stage.IDENTIFY)
+    server.run_stages(job_id, until=Stage.IDENTIFY)
     look()
     with connect(server.settings) as redis:
         store = JobStore(redis, server.settings)
@@ -145,7 +145,7 @@ def test_every_change_and_every_step_gives_a_job_another_etag(server: ApiServer,
 
 def test_a_job_that_is_over_is_not_waited_for(server: ApiServer, client: httpx.Client) -> None:
     job = submit(client)
-    server.play(job["id"])
+    server.run_stages(job["id"])
     began = time.monotonic()
     assert client.get(f"/v1/jobs/{job['id']}?wait=5").json()["done"]
     assert time.monotonic() - began < 2
@@ -158,7 +158,7 @@ def test_prefer_wait_answers_200_when_the_job_is_done_in_time(server: ApiServer,
         deadline, pause = time.monotonic() + 5, threading.Event()
         while not (new := set(job_ids(server)) - before) and time.monotonic() < deadline:
             pause.wait(0.02)
-        server.play(new.pop())
+        server.run_stages(new.pop())
 
     worker = threading.Thread(target=play_the_new_one)
     body = asked(client)
@@ -177,7 +177,7 @@ def test_prefer_wait_answers_202_when_it_is_not(client: httpx.Client) -> None:
 
 def test_head_answers_like_get_without_the_body(server: ApiServer, client: httpx.Client) -> None:
     job = submit(client)
-    server.play(job["id"])
+    server.run_stages(job["id"])
     for path in ("/healthz", f"/v1/jobs/{job['id']}", f"/v1/jobs/{job['id']}/picture", f"/v1/jobs/{'0' * 32}"):
         head, get = client.head(path), client.get(path)
         assert (head.status_code, head.content) == (get.status_code, b"")
@@ -206,7 +206,7 @@ def test_cancel_is_idempotent_and_the_picture_will_never_be(client: httpx.Client
 
 def test_a_failed_job_says_why(server: ApiServer, client: httpx.Client) -> None:
     job = submit(client)
-    server.play(job["id"], until=Stage.RENDER)
+    server.run_stages(job["id"], until=Stage.RENDER)
     with connect(server.settings) as redis:
         store = JobStore(redis, server.settings)
         claim = store.claim(job["id"], Stage.DETECT, worker="test", token=uuid.uuid4().hex)
@@ -365,6 +365,6 @@ def test_a_job_that_did_not_succeed_is_done_over_as_a_new_one(server: ApiServer,
     assert (new["retry_of"], new["spec"], new["status"]) == (old["id"], old["spec"], "queued")
     assert client.get(f"/v1/jobs/{new['id']}").json()["retry_of"] == old["id"]
     assert client.get(f"/v1/jobs/{old['id']}").json()["status"] == "canceled"
-    server.play(new["id"])
+    server.run_stages(new["id"])
     refused(client.post(f"/v1/jobs/{new['id']}/retry"), 409, "not_over")
     refused(client.post(f"/v1/jobs/{'0' * 32}/retry"), 404, "job_not_found")

@@ -74,7 +74,7 @@ def test_while_redis_is_away_everybody_hears_503_soon_and_afterwards_is_served(
         assert submit(client).status_code == 202
         # The reader of changes is back as well: a long-poll hears of what happens after the outage.
         fresh = submit(client).json()
-        player = threading.Timer(0.3, server.play, [fresh["id"]])
+        player = threading.Timer(0.3, server.run_stages, [fresh["id"]])
         player.start()
         until(lambda: client.get(f"/v1/jobs/{fresh['id']}?wait=2").json()["done"])
         player.join()
@@ -87,7 +87,7 @@ def test_the_api_starts_while_redis_is_away(own_redis: RedisServer, own_settings
         own_redis.start()
         until(lambda: client.get(f"/v1/jobs/{'0' * 32}").status_code == 404)
         job = submit(client).json()
-        player = threading.Timer(0.3, server.play, [job["id"]])
+        player = threading.Timer(0.3, server.run_stages, [job["id"]])
         player.start()
         until(lambda: client.get(f"/v1/jobs/{job['id']}?wait=2").json()["done"])
         player.join()
@@ -106,7 +106,7 @@ def test_jobs_outlive_the_api(settings: Settings, tmp_path: Path) -> None:
     with api_server(settings, tmp_path / "first") as server, server.client() as client:
         job = submit(client).json()
         server.running.process.kill()
-        server.play(job["id"])
+        server.run_stages(job["id"])
     with api_server(settings, tmp_path / "second") as again, again.client() as client:
         assert client.get(f"/v1/jobs/{job['id']}").json()["status"] == "succeeded"
 

@@ -20,7 +20,7 @@ from shared.store.connection import connect, connect_async
 from shared.store.tenants.audit import Action, AuditLog, AuditPage
 from tests.integration.test_access import key_of, shown
 from tests.support.api_server import ApiServer, api_server, png_bytes
-from tests.support.queue_rig import rig
+from tests.support.queue_harness import queue_harness
 
 T = TypeVar("T")
 PNG = {"Accept": "image/png"}
@@ -123,7 +123,7 @@ def test_getting_a_picture_or_its_address_is_a_reading_and_looking_at_a_job_is_n
     # Nothing is there to read yet.
     for name in ("picture", "previews/picture", "template"):
         assert client.get(f"/v1/jobs/{job}/{name}").status_code == 409
-    server.play(job)
+    server.run_stages(job)
     before = told(client)
     for path in (f"/v1/jobs/{job}", "/v1/jobs", f"/v1/jobs/{job}/events?previews=true", "/v1/queue", "/v1/audit"):
         assert client.get(path).status_code == 200
@@ -149,7 +149,7 @@ def test_a_picture_that_emerges_is_one_reading_for_each_key(
     server: ApiServer, client: httpx.Client, tenant: str
 ) -> None:
     job = submit(client, upload(client))
-    server.play(job, until=Stage.DETECT)
+    server.run_stages(job, until=Stage.DETECT)
     with connect(server.settings) as redis:
         redis.set(keys.preview_key(server.settings.key_prefix, job), b"a picture so far")
     before = len(entries(client))
@@ -163,7 +163,11 @@ def test_a_picture_that_emerges_is_one_reading_for_each_key(
 
 def test_what_a_batch_is_asked_for_and_gives_is_noted(settings: Settings, tmp_path: Path) -> None:
     quick = Settings.model_validate({**settings.model_dump(exclude_unset=True), "dispatch_every_s": 0.2})
-    with rig(quick, tmp_path) as made, api_server(made.settings, tmp_path / "api") as server, server.client() as client:
+    with (
+        queue_harness(quick, tmp_path) as made,
+        api_server(made.settings, tmp_path / "api") as server,
+        server.client() as client,
+    ):
         photo = upload(client)
         lines = [{"custom_id": "a", **asked(photo)}, {"custom_id": "b", **asked(photo), "prompt": "identify=no_face"}]
         text = "\n".join(map(json.dumps, lines))
@@ -322,7 +326,7 @@ def test_a_server_that_is_to_keep_no_log_keeps_none(settings: Settings, tmp_path
     silent = Settings.model_validate({**settings.model_dump(exclude_unset=True), "audit_entries": 0})
     with api_server(silent, tmp_path) as server, server.client() as client:
         job = submit(client, upload(client))
-        server.play(job)
+        server.run_stages(job)
         assert client.get(f"/v1/jobs/{job}/picture").status_code == 307
         assert client.get(f"/v1/jobs/{job}/previews/picture").status_code == 200
         assert entries(client) == []
@@ -336,7 +340,7 @@ def test_a_log_holds_ids_and_nothing_that_was_said_or_shown(
     server: ApiServer, client: httpx.Client, key: str, tenant: str
 ) -> None:
     job = submit(client, upload(client))
-    server.play(job)
+    server.run_stages(job)
     address = client.get(f"/v1/jobs/{job}/picture").headers["location"]
     with connect(server.settings) as redis:
         kept = json.dumps(redis.xrange(keys.audit_key(server.settings.key_prefix, tenant)))
@@ -346,7 +350,7 @@ def test_a_log_holds_ids_and_nothing_that_was_said_or_shown(
 
 def test_a_reading_that_cannot_be_noted_is_no_reading(server: ApiServer, client: httpx.Client, tenant: str) -> None:
     job = submit(client, upload(client))
-    server.play(job)
+    server.run_stages(job)
     name = keys.audit_key(server.settings.key_prefix, tenant)
     with connect(server.settings) as redis:
         # What was no stream, Redis refuses to write to.

@@ -22,7 +22,7 @@ from shared.store.tenants.charge import Charge
 from shared.store.units import decode_units
 from tests.integration.test_batch_records import TENANT, UNITS, Batches
 from tests.support.api_server import api_server, png_bytes
-from tests.support.lossy import Lossy, lossy_redis
+from tests.support.lossy_redis import LossyRedis, lossy_redis
 from tests.support.queue_records import spec_of
 
 LINES = 3
@@ -40,14 +40,14 @@ def batches(settings: Settings) -> Iterator[Batches]:
 
 
 @pytest.fixture
-def way(settings: Settings) -> Iterator[Lossy]:
+def way(settings: Settings) -> Iterator[LossyRedis]:
     """The API's way to Redis."""
     with lossy_redis(settings, "batches/start", "batches/drop") as made:
         yield made
 
 
 @pytest.fixture
-def client(settings: Settings, way: Lossy, tmp_path: Path) -> Iterator[httpx.Client]:
+def client(settings: Settings, way: LossyRedis, tmp_path: Path) -> Iterator[httpx.Client]:
     with api_server(settings.model_copy(update={"redis_url": way.url}), tmp_path) as server, server.client() as client:
         yield client
 
@@ -98,7 +98,7 @@ def files(batches: Batches) -> list[str]:
 
 
 def test_a_batch_of_whose_start_one_answer_got_lost_is_answered_and_keeps_its_lines(
-    batches: Batches, way: Lossy, client: httpx.Client
+    batches: Batches, way: LossyRedis, client: httpx.Client
 ) -> None:
     way.lose = ["batches/start"]
     answer = make(client, "mine")
@@ -108,7 +108,7 @@ def test_a_batch_of_whose_start_one_answer_got_lost_is_answered_and_keeps_its_li
 
 
 def test_a_batch_of_whose_start_every_answer_got_lost_has_its_lines_when_it_is_asked_for_again(
-    batches: Batches, way: Lossy, client: httpx.Client
+    batches: Batches, way: LossyRedis, client: httpx.Client
 ) -> None:
     way.lose = ["batches/start", "batches/start"]
     first = make(client, "mine")
@@ -120,7 +120,7 @@ def test_a_batch_of_whose_start_every_answer_got_lost_has_its_lines_when_it_is_a
     assert spent(batches) == before
 
 
-def test_a_batch_that_may_run_keeps_its_lines_when_it_cannot_be_dropped(batches: Batches, way: Lossy) -> None:
+def test_a_batch_that_may_run_keeps_its_lines_when_it_cannot_be_dropped(batches: Batches, way: LossyRedis) -> None:
     way.lose = ["batches/start"] * 2 + ["batches/drop"] * 2
     with pytest.raises(RecordsUnavailable):
         take(batches, way.url)
@@ -129,7 +129,9 @@ def test_a_batch_that_may_run_keeps_its_lines_when_it_cannot_be_dropped(batches:
     assert fed(batches, batch.id) == LINES
 
 
-def test_units_of_a_batch_are_counted_once_however_often_its_start_was_asked_for(batches: Batches, way: Lossy) -> None:
+def test_units_of_a_batch_are_counted_once_however_often_its_start_was_asked_for(
+    batches: Batches, way: LossyRedis
+) -> None:
     way.lose = ["batches/start"]
     take(batches, way.url)
     assert spent(batches) == pytest.approx(LINES * UNITS)

@@ -88,7 +88,7 @@ class Batches(Records):
         chunks = ChunkLog(blobs=self.blobs, tenant=TENANT, batch_id=batch_id, log=log)  # type: ignore[arg-type]
         return [Outcome.model_validate(json.loads(line)) for name in names for line in chunks.read(str(name))]
 
-    def play(self, job_ids: list[str]) -> None:
+    def run_stages(self, job_ids: list[str]) -> None:
         self.fleet.dispatch("test", 1000)
         for job_id in job_ids:
             self.finish(job_id)
@@ -147,7 +147,7 @@ def test_a_window_of_the_lines_is_queued_and_every_line_ends_once(batches: Batch
     assert batches.batch(batch_id).open == 20
     assert batches.batch(batch_id).waiting == 25
     for first in (0, 20, 40):
-        batches.play(jobs[first : first + 20])
+        batches.run_stages(jobs[first : first + 20])
         batches.step(batch_id)
     assert until_over(batches, batch_id)["s"] == "succeeded"
     outcomes = batches.written(batch_id, "output")
@@ -170,11 +170,11 @@ def test_a_feeder_that_died_between_s3_and_redis_has_written_nothing(batches: Ba
     batch_id = batches.start(3)
     batches.step(batch_id)
     jobs = batches.jobs_of(batch_id, 3)
-    batches.play(jobs[:2])
+    batches.run_stages(jobs[:2])
     log = ChunkLog(blobs=batches.blobs, tenant=TENANT, batch_id=batch_id, log="output")
     log.put(0, [b'{"line":1,"status":"succeeded"}'])
     batches.step(batch_id)
-    batches.play(jobs[2:])
+    batches.run_stages(jobs[2:])
     assert until_over(batches, batch_id)["s"] == "succeeded"
     assert [outcome.line for outcome in batches.written(batch_id, "output")] == [1, 2, 3]
 
@@ -182,7 +182,7 @@ def test_a_feeder_that_died_between_s3_and_redis_has_written_nothing(batches: Ba
 def test_a_chunk_that_was_written_late_is_nobodys(batches: Batches) -> None:
     batch_id = batches.start(2)
     batches.step(batch_id)
-    batches.play(batches.jobs_of(batch_id, 2))
+    batches.run_stages(batches.jobs_of(batch_id, 2))
     seen = batches.batch(batch_id)
     until_over(batches, batch_id)
     late = Chunk(log="output", before=0, last="", replaces=False, name="00000-9-late", jobs=2)
@@ -208,7 +208,7 @@ def test_two_feeders_at_once_leave_one_line_each(batches: Batches) -> None:
         for job_id in jobs:
             while batches.redis.exists(f"{batches.settings.key_prefix}:job:{job_id}") == 0:
                 pass
-            batches.play([job_id])
+            batches.run_stages([job_id])
         while batches.fields_of(batch_id)["s"] not in {"succeeded", "partially_failed", "failed"}:
             pass
     finally:
@@ -243,7 +243,7 @@ def test_a_batch_whose_time_is_over_keeps_what_is_finished(batches: Batches) -> 
     batch_id = batches.start(25, deadline_s=3600)
     batches.step(batch_id)
     jobs = batches.jobs_of(batch_id, 25)
-    batches.play(jobs[:2])
+    batches.run_stages(jobs[:2])
     claim = batches.claim(jobs[2])
     batches.redis.hset(f"{batches.settings.key_prefix}:batch:{batch_id}", "deadline", 1)
     batches.step(batch_id)
@@ -272,7 +272,7 @@ def test_running_jobs_are_counted_through_losses_and_retries(batches: Batches) -
     batches.run_out(job_id)
     batches.fleet.reap(())
     assert (batches.batch(batch_id).running, batches.batch(batch_id).open) == (0, 1)
-    batches.play([job_id])
+    batches.run_stages([job_id])
     assert until_over(batches, batch_id)["running"] == "0"
 
 
@@ -280,7 +280,7 @@ def test_lines_that_were_lost_do_not_stop_the_batch(batches: Batches) -> None:
     batch_id = batches.start(20)
     LineChunks(blobs=batches.blobs, tenant=TENANT, batch_id=batch_id, source="s").delete(range(1))
     batches.step(batch_id)
-    batches.play(batches.jobs_of(batch_id, 20)[10:])
+    batches.run_stages(batches.jobs_of(batch_id, 20)[10:])
     assert until_over(batches, batch_id)["s"] == "partially_failed"
 
 

@@ -16,7 +16,7 @@ from tests.integration.test_batch_lost_answers import spent
 from tests.integration.test_batch_records import TENANT, UNITS, Batches, until_over
 from tests.integration.test_finished_lines import asked
 from tests.support.api_server import ApiServer
-from tests.support.lossy import lossy_redis
+from tests.support.lossy_redis import lossy_redis
 
 
 @pytest.fixture

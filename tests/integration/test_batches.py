@@ -1,4 +1,4 @@
-"""Batches over HTTP, through real workers whose stages are stand-ins."""
+"""Batches over HTTP, through real workers with stages of the tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from api.auth.key_table import KeyTable
 from tests.support.api_server import ApiServer, api_server, png_bytes
 from tests.support.fault_stages import VERIFICATION
-from tests.support.queue_rig import Rig, rig
+from tests.support.queue_harness import QueueHarness, queue_harness
 from tests.support.servers import fresh_settings
 
 JSONL = {"Content-Type": "application/jsonl"}
@@ -27,15 +27,15 @@ class Service:
     """The module's API, and the workers behind it."""
 
     server: ApiServer
-    rig: Rig
+    harness: QueueHarness
 
     def start_workers(self) -> None:
         """Two workers that can take jobs: one may be held by a job that waits."""
-        self.rig.start_workers(*["all"] * (2 - len(self.rig.workers)))
+        self.harness.start_workers(*["all"] * (2 - len(self.harness.workers)))
 
     def headers(self, tenant: str) -> dict[str, str]:
         """A new key of the tenant, as its requests show it."""
-        return {"Authorization": f"Bearer {KeyTable(self.rig.redis, self.rig.settings).create(tenant)}"}
+        return {"Authorization": f"Bearer {KeyTable(self.harness.redis, self.harness.settings).create(tenant)}"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,8 @@ class Caller:
     photo: str
 
     @property
-    def rig(self) -> Rig:
-        return self.service.rig
+    def harness(self) -> QueueHarness:
+        return self.service.harness
 
     def line(self, custom_id: str, prompt: str = "a man", **changed: object) -> dict[str, object]:
         people = [{"phrase": "the man", "photos": [self.photo]}]
@@ -70,7 +70,7 @@ class Caller:
             seen = self.look(batch)
             return seen if seen["done"] else None
 
-        return self.rig.until("the batch's end", done)
+        return self.harness.until("the batch's end", done)
 
     def file(self, batch: dict[str, Any], name: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.client.get(batch["urls"][name]).text.splitlines()]
@@ -91,8 +91,8 @@ def service(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactor
     quick = {"lease_s": 4.0, "renew_every_s": 1.0, "reap_every_s": 0.5, "dispatch_every_s": 0.2, "batch_window": 20}
     folder = tmp_path_factory.mktemp("batches")
     settings = fresh_settings(redis_url, s3_url, auth=True, **quick)
-    with rig(settings, folder) as made, api_server(made.settings, folder / "api") as server:
-        yield Service(server=server, rig=made)
+    with queue_harness(settings, folder) as made, api_server(made.settings, folder / "api") as server:
+        yield Service(server=server, harness=made)
 
 
 @pytest.fixture
@@ -157,10 +157,10 @@ def test_good_lines_run_and_bad_ones_are_told(caller: Caller) -> None:
 def test_a_killed_worker_costs_no_line_and_doubles_none(caller: Caller) -> None:
     batch = caller.make([caller.line(f"c{number}") for number in range(60)])
     caller.service.start_workers()
-    caller.rig.until("some pictures", lambda: caller.look(batch)["counts"]["succeeded"] > 5)
-    caller.rig.kill_worker(caller.rig.workers[0])
-    caller.rig.until("more pictures", lambda: caller.look(batch)["counts"]["succeeded"] > 30)
-    caller.rig.kill_worker(caller.rig.workers[0])
+    caller.harness.until("some pictures", lambda: caller.look(batch)["counts"]["succeeded"] > 5)
+    caller.harness.kill_worker(caller.harness.workers[0])
+    caller.harness.until("more pictures", lambda: caller.look(batch)["counts"]["succeeded"] > 30)
+    caller.harness.kill_worker(caller.harness.workers[0])
     caller.service.start_workers()
     over = caller.until_done(batch)
     assert over["status"] == "succeeded", over
@@ -175,7 +175,7 @@ def test_a_canceled_batch_ends_within_a_step_and_can_be_asked_for_again(caller: 
     )
     assert caller.client.post(batch["urls"]["retry_failed"]).json()["code"] == "batch_not_over"
     caller.service.start_workers()
-    caller.rig.until("the first stage", lambda: caller.look(batch)["counts"]["running"])
+    caller.harness.until("the first stage", lambda: caller.look(batch)["counts"]["running"])
     assert caller.client.post(batch["urls"]["cancel"]).status_code == 200
     over = caller.until_done(batch)
     assert over["status"] == "canceled"
@@ -186,12 +186,12 @@ def test_a_canceled_batch_ends_within_a_step_and_can_be_asked_for_again(caller: 
     again = caller.client.post(batch["urls"]["retry_failed"])
     assert again.status_code == 202
     assert (again.json()["status"], again.json()["retries"]) == ("running", 1)
-    retried = caller.rig.until(
+    retried = caller.harness.until(
         "line 1 again",
         lambda: next((one for one in caller.items(batch, status="running") if one["line"] == 1), None),
     )
     assert retried["job"] != job_id
-    caller.rig.let_go(retried["job"])
+    caller.harness.let_go(retried["job"])
     assert caller.until_done(batch)["status"] == "succeeded"
     assert sorted(one["line"] for one in caller.file(batch, "output")) == list(range(1, 41))
     assert caller.file(batch, "errors") == []
@@ -202,8 +202,8 @@ def test_a_batch_whose_time_is_over_expires_with_nobody_working(caller: Caller) 
     batch = caller.make([caller.line("first"), caller.line("second", prompt="render=wait")], expires_after_s=3600)
     assert batch["expires_at"]
     caller.service.start_workers()
-    caller.rig.until("a picture", lambda: caller.look(batch)["counts"]["succeeded"] == 1)
-    caller.rig.redis.hset(f"{caller.rig.settings.key_prefix}:batch:{batch['id']}", "deadline", "1")
+    caller.harness.until("a picture", lambda: caller.look(batch)["counts"]["succeeded"] == 1)
+    caller.harness.redis.hset(f"{caller.harness.settings.key_prefix}:batch:{batch['id']}", "deadline", "1")
     assert caller.until_done(batch)["status"] == "expired"
     assert [one["custom_id"] for one in caller.file(batch, "output")] == ["first"]
     assert [(one["custom_id"], one["status"]) for one in caller.file(batch, "errors")] == [("second", "expired")]
@@ -251,11 +251,11 @@ def test_a_long_poll_answers_when_the_batch_changes(caller: Caller) -> None:
     caller.service.start_workers()
     batch = caller.make([caller.line("a", prompt="identify=wait")])
     url = batch["urls"]["self"]
-    caller.rig.until("the first stage", lambda: caller.look(batch)["counts"]["running"])
+    caller.harness.until("the first stage", lambda: caller.look(batch)["counts"]["running"])
     seen = caller.client.get(url)
     tag = seen.headers["etag"]
     assert caller.client.get(url, headers={"If-None-Match": tag}).status_code == 304
-    caller.rig.let_go(caller.items(batch)[0]["job"])
+    caller.harness.let_go(caller.items(batch)[0]["job"])
     changed = caller.client.get(url, params={"wait": 25}, headers={"If-None-Match": tag})
     assert changed.status_code == 200
     assert changed.json()["sequence"] > seen.json()["sequence"]

@@ -111,7 +111,7 @@ def test_every_link_leads_through_the_proxy(proxy: object, server: ApiServer, tm
         with client.stream("GET", f"/troupe/v1/jobs/{job['id']}/events") as events:
             lines = events.iter_lines()
             first = next(line for line in lines if line.startswith("data:"))
-            player = threading.Thread(target=server.play, args=[job["id"]])
+            player = threading.Thread(target=server.run_stages, args=[job["id"]])
             player.start()
             assert any('"succeeded"' in line for line in lines)
             player.join()

@@ -64,7 +64,7 @@ def test_a_picture_from_submit_to_file(server: ApiServer, ben: Path, tmp_path: P
     with Client(server.url) as client:
         spec = client.get(job_id).spec
     assert (spec.sampling.seed, spec.sampling.mode, spec.embed_settings) == (7, "staged", True)
-    playing = threading.Thread(target=server.play, args=(job_id,))
+    playing = threading.Thread(target=server.run_stages, args=(job_id,))
     playing.start()
     out = tmp_path / "out.png"
     waited = troupe(server.url, "wait", job_id, "--out", str(out))

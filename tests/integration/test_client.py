@@ -93,7 +93,7 @@ def test_a_job_from_files_to_its_picture(server: ApiServer, troupe: Client, tmp_
     assert [len(concept.photos) for concept in job.spec.concepts] == [1, 3]
     with pytest.raises(NotReadyYet):
         troupe.picture(job.id)
-    playing = threading.Thread(target=server.play, args=(job.id,))
+    playing = threading.Thread(target=server.run_stages, args=(job.id,))
     playing.start()
     done = troupe.wait(job.id, timeout_s=_PATIENCE_S)
     playing.join()
@@ -173,7 +173,7 @@ def test_events_go_on_where_a_line_broke(server: ApiServer, troupe: Client) -> N
         for state in client.events(job.id):
             heard.append(state.sequence)
             if len(heard) == 1:
-                server.play(job.id)
+                server.run_stages(job.id)
         assert state.done
     assert state.status == "succeeded"
     assert heard == sorted(set(heard))
@@ -198,7 +198,7 @@ def test_the_same_inside_an_event_loop(server: ApiServer) -> None:
     async def run() -> None:
         async with AsyncClient(server.url) as client:
             job = await client.submit(scene("a man", {"the man": photo()}))
-            playing = asyncio.create_task(asyncio.to_thread(server.play, job.id))
+            playing = asyncio.create_task(asyncio.to_thread(server.run_stages, job.id))
             heard = [state.status async for state in client.events(job.id)]
             await playing
             assert heard[-1] == "succeeded"
@@ -217,7 +217,7 @@ def test_events_survive_a_server_that_is_started_again(settings: Settings, tmp_p
         assert next(states).sequence == 1
         server.running.ask_to_stop()
         server.running.process.wait(timeout=_PATIENCE_S)
-        server.play(job.id, until=Stage.RENDER)
+        server.run_stages(job.id, until=Stage.RENDER)
         again = server.processes.start(server.running.program)
         assert next(states).sequence > 1
         server.processes.stop(again)
@@ -232,7 +232,7 @@ def test_what_a_job_found_is_typed_and_what_it_costs_is_told_before(server: ApiS
     with pytest.raises(PhotoNotFound):
         troupe.delete_photo(photo_id(data))
     job = troupe.submit(asked)
-    server.play(job.id, until=Stage.DETECT)
+    server.run_stages(job.id, until=Stage.DETECT)
     job = troupe.wait(job.id)
     assert (job.status, job.verification, job.tries) == ("succeeded", None, ())
     assert [(one.found, one.box_px) for one in job.faces[0]] == [(FACE.found, FACE.box_px)]
@@ -245,7 +245,7 @@ def test_jobs_photos_batches_and_all_there_is_are_erased(server: ApiServer) -> N
             picture = await client.upload(photo())
             asked = {"prompt": "a man", "concepts": [{"phrase": "the man", "photos": [picture]}]}
             done, waits = await client.submit(asked), await client.submit(asked)
-            server.play(done.id)
+            server.run_stages(done.id)
             line = json.dumps({**asked, "custom_id": "one"}).encode()
             assert (await client.dry_run_batch(line + b"\n{}")).invalid == 1
             batch = await client.make_batch(line)

@@ -53,7 +53,7 @@ def use_jobs_and_photos(server: ApiServer, client: Client) -> None:
     asked = scene("a man", {"the man": photo})
     assert client.dry_run(asked).units > 0
     job, canceled = client.submit(asked), client.submit(asked)
-    server.play(job.id)
+    server.run_stages(job.id)
     assert [one.id for one in client.jobs(limit=2).jobs] == [canceled.id, job.id]
     assert [one.id for one in client.jobs(status="succeeded", limit=1).jobs] == [job.id]
     assert client.wait(job.id).done

@@ -114,7 +114,7 @@ def things(server: ApiServer) -> Things:
         webhook = made(client, "/v1/webhooks", json={"url": "https://example.com/troupe"})
         delivery = made(client, f"/v1/webhooks/{webhook}/test")
         jobs = tuple(made(client, "/v1/jobs", json=asked) for _ in range(3))
-        server.play(jobs[0])
+        server.run_stages(jobs[0])
         client.post(f"/v1/jobs/{jobs[2]}/cancel").raise_for_status()
         lines = b"\n".join(json.dumps({**asked, "custom_id": str(number)}).encode() for number in range(2))
         jsonl = {"Content-Type": "application/jsonl"}

@@ -68,7 +68,7 @@ def test_writes_go_on_at_the_server_that_took_over(pair: Pair, switch: Switch, a
         assert redis_check(client)["ok"]
         assert client.get(f"/v1/jobs/{before}").status_code == 200
         # The reader of changes has moved as well.
-        player = threading.Timer(0.3, api.play, [after])
+        player = threading.Timer(0.3, api.run_stages, [after])
         player.start()
         until(lambda: client.get(f"/v1/jobs/{after}?wait=2").json()["done"])
         player.join()

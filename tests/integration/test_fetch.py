@@ -16,7 +16,7 @@ import pytest
 from compose.processes import ROOT
 from shared.errors import BundleError
 from shared.settings import Settings
-from tests.support.hub import COMMIT, Hub, hub
+from tests.support.model_hub import COMMIT, ModelHub, model_hub
 from worker.models.bundle import load_bundle
 from worker.models.catalog import FACES, HUB_SOURCES, INSTANTID, SAFETY, SDXL, Source, bundle_spec_of
 from worker.models.lock_file import NAME
@@ -29,7 +29,7 @@ def address(source: Source, remote: str, revision: str = "") -> str:
 
 
 @pytest.fixture
-def served() -> Iterator[Hub]:
+def served() -> Iterator[ModelHub]:
     """Every file of the catalog, at its revision and at the commit that the hub names for it."""
     files = {}
     for source in (*HUB_SOURCES, SAFETY):
@@ -43,11 +43,11 @@ def served() -> Iterator[Hub]:
         for name in [*FACES.files, "genderage.onnx"]:
             archive.writestr(f"antelopev2/{name}", f"weights of {name}")
     files["/pack.zip"] = packed.getvalue()
-    with hub(files) as running:
+    with model_hub(files) as running:
         yield running
 
 
-def fetch(served: Hub, folder: Path, what: str = "sdxl") -> subprocess.CompletedProcess[str]:
+def fetch(served: ModelHub, folder: Path, what: str = "sdxl") -> subprocess.CompletedProcess[str]:
     words = ["-m", "worker.commands.fetch", what, "--folder", str(folder), "--pack", f"{served.url}/pack.zip"]
     environment = os.environ | {"HF_ENDPOINT": served.url, "HF_HUB_DOWNLOAD_TIMEOUT": "5"}
     return subprocess.run(
@@ -55,7 +55,7 @@ def fetch(served: Hub, folder: Path, what: str = "sdxl") -> subprocess.Completed
     )
 
 
-def test_a_bundle_is_fetched_locked_and_verified_again(served: Hub, tmp_path: Path) -> None:
+def test_a_bundle_is_fetched_locked_and_verified_again(served: ModelHub, tmp_path: Path) -> None:
     done = fetch(served, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "antelopev2.zip" in done.stdout
@@ -76,7 +76,7 @@ def test_a_bundle_is_fetched_locked_and_verified_again(served: Hub, tmp_path: Pa
     assert bundle_spec_of(Settings(bundle="sdxl", bundle_folder=str(tmp_path))).fingerprint() == before
 
 
-def test_the_safety_checker_comes_into_a_folder_of_its_own(served: Hub, tmp_path: Path) -> None:
+def test_the_safety_checker_comes_into_a_folder_of_its_own(served: ModelHub, tmp_path: Path) -> None:
     done = fetch(served, tmp_path, "safety")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].endswith(f"TROUPE_SAFETY_CHECKPOINT={tmp_path}")
@@ -87,7 +87,7 @@ def test_the_safety_checker_comes_into_a_folder_of_its_own(served: Hub, tmp_path
     assert {one["revision"] for one in lock.values()} == {COMMIT}
 
 
-def test_a_download_that_was_cut_goes_on_where_it_stopped(served: Hub, tmp_path: Path) -> None:
+def test_a_download_that_was_cut_goes_on_where_it_stopped(served: ModelHub, tmp_path: Path) -> None:
     path = address(SDXL, UNET)
     served.cut[path] = 11_000_000
     done = fetch(served, tmp_path)
@@ -101,7 +101,7 @@ def test_a_download_that_was_cut_goes_on_where_it_stopped(served: Hub, tmp_path:
     assert (tmp_path / "sdxl" / UNET).read_bytes() == served.files[path]
 
 
-def test_a_file_that_changed_here_or_there_is_named_and_not_taken(served: Hub, tmp_path: Path) -> None:
+def test_a_file_that_changed_here_or_there_is_named_and_not_taken(served: ModelHub, tmp_path: Path) -> None:
     assert fetch(served, tmp_path).returncode == 0
     adapter = tmp_path / "ip-adapter.bin"
     good = adapter.read_bytes()

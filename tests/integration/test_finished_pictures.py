@@ -11,8 +11,8 @@ from shared.errors import UnsafeContent
 from shared.job import JobSpec, Sampling
 from shared.settings import Settings
 from shared.stages import STAGES, Stage
-from tests.support.play import (
-    Play,
+from tests.support.mini_jobs import (
+    MiniStages,
     couple,
     draw,
     signing_settings,
@@ -33,26 +33,26 @@ def own(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return signing_settings(s3_url, tmp_path_factory.mktemp("c2pa"))
 
 
-def play_with(settings: Settings, **changed: str) -> Play:
+def play_with(settings: Settings, **changed: str) -> MiniStages:
     loaded = load_stages(settings.model_copy(update=changed), "all")
     loaded.connect()
-    return Play(stages=loaded.stages, blobs=BlobStore(settings))
+    return MiniStages(stages=loaded.stages, blobs=BlobStore(settings))
 
 
 @pytest.fixture(scope="module")
-def lenient(own: Settings, tmp_path_factory: pytest.TempPathFactory) -> Play:
+def lenient(own: Settings, tmp_path_factory: pytest.TempPathFactory) -> MiniStages:
     """Pictures are checked and marked, and none is forbidden."""
     folder = write_safety(tmp_path_factory.mktemp("never"), NEVER)
     return play_with(own, watermark="example.org", safety_checkpoint=str(folder))
 
 
 @pytest.fixture(scope="module")
-def strict(own: Settings, tmp_path_factory: pytest.TempPathFactory) -> Play:
+def strict(own: Settings, tmp_path_factory: pytest.TempPathFactory) -> MiniStages:
     """Every picture is forbidden."""
     return play_with(own, safety_checkpoint=str(write_safety(tmp_path_factory.mktemp("always"), ALWAYS)))
 
 
-def test_a_picture_and_its_template_are_marked_and_then_signed(lenient: Play) -> None:
+def test_a_picture_and_its_template_are_marked_and_then_signed(lenient: MiniStages) -> None:
     job, _, _ = lenient.run(lenient.job(couple(lenient)[:1], "a man on the beach", seed=3, steps=4))
     for stage, file in ((Stage.RENDER, TEMPLATE), (Stage.PERSONALIZE, PICTURE)):
         data = lenient.blobs.get(stage_key(job.tenant, stage, job.outputs[stage], file))
@@ -61,7 +61,7 @@ def test_a_picture_and_its_template_are_marked_and_then_signed(lenient: Play) ->
 
 
 def test_jobs_that_draw_what_is_forbidden_fail_at_once_and_nothing_of_it_is_stored(
-    strict: Play, settings: Settings
+    strict: MiniStages, settings: Settings
 ) -> None:
     records = Records(settings=settings)
     asked = JobSpec(
@@ -81,7 +81,7 @@ def test_jobs_that_draw_what_is_forbidden_fail_at_once_and_nothing_of_it_is_stor
 
 
 def test_a_forbidden_picture_of_an_allowed_template_is_neither_stored_nor_shown_while_it_emerges(
-    strict: Play, lenient: Play
+    strict: MiniStages, lenient: MiniStages
 ) -> None:
     job = lenient.job(couple(lenient)[:1], "a man in the forest", seed=5, steps=4)
     for stage in STAGES[: STAGES.index(Stage.PERSONALIZE)]:

@@ -101,7 +101,7 @@ def test_a_job_is_sent_and_read_again(generated: Generated, connection: Any, ser
     )
     job = jobs("jobs", "submit_job").sync(client=connection, body=spec)
     assert isinstance(job, models.JobView)
-    server.play(job.id)
+    server.run_stages(job.id)
     job = jobs("jobs", "get_job").sync(job.id, client=connection)
     assert (job.status, job.spec.retention_s) == ("succeeded", 60)
     assert job.id in [one.id for one in jobs("jobs", "list_jobs").sync(client=connection).jobs]

@@ -1,6 +1,6 @@
 """Several hosts, each in a network namespace of its own: one with the API and the servers, two that only work.
 
-What crosses from host to host here crosses a real network; the stages are stand-ins, so that it takes seconds.
+What crosses from host to host here crosses a real network; its stages are those of the tests and take seconds.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ def test_a_job_of_one_host_is_worked_on_others_and_fetched_from_a_third(tmp_path
         records = [stack.enter_context(recorded(host, tmp_path)) for host in (front, one, other, desk)]
         made = stack.enter_context(site(front, tmp_path))
         words = [sys.executable, "-m", "celery", "-A", "tests.support.fault_app", "worker", *WORKER_ARGS]
-        crew = [(one, "detection"), (one, "generation"), (other, "generation")]
-        for number, (host, role) in enumerate(crew):
+        shared_workers = [(one, "detection"), (one, "generation"), (other, "generation")]
+        for number, (host, role) in enumerate(shared_workers):
             made.start(host, f"{role}-{number}", [*words, "-n", f"{role}{number}@%h"], TROUPE_ROLE=role)
         (tmp_path / "me.png").write_bytes(png_bytes())
         url = f"http://{front.address}:{_API}"

@@ -97,7 +97,7 @@ def play_the_next_job(server: ApiServer) -> None:
     with server.client() as client:
         while not (jobs := client.get("/v1/jobs", params={"status": "queued"}).json()["jobs"]):
             assert time.monotonic() < deadline_s
-    server.play(jobs[0]["id"])
+    server.run_stages(jobs[0]["id"])
 
 
 def test_the_command_runs_beside_them_too(installed: InstalledClient, project: Path, server: ApiServer) -> None:

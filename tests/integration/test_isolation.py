@@ -27,7 +27,7 @@ def of_another(server: ApiServer) -> str:
             await AsyncJobStore(redis, server.settings).submit(job_id, spec_of("a beach"), tenant="another")
 
     asyncio.run(submit())
-    server.play(job_id)
+    server.run_stages(job_id)
     return job_id
 
 

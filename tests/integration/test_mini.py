@@ -15,8 +15,8 @@ from shared.errors import NoFace, RequestError, SamePerson, UnknownPhoto
 from shared.job import Concept, JobSpec, Sampling
 from shared.settings import Settings
 from shared.stages import STAGES, Stage
-from tests.support.play import (
-    Play,
+from tests.support.mini_jobs import (
+    MiniStages,
     couple,
     draw,
     signing_settings,
@@ -49,8 +49,8 @@ def loaded(settings_of_mini: Settings) -> Loaded:
 
 
 @pytest.fixture(scope="module")
-def play(loaded: Loaded, settings_of_mini: Settings) -> Play:
-    return Play(stages=loaded.stages, blobs=BlobStore(settings_of_mini))
+def mini(loaded: Loaded, settings_of_mini: Settings) -> MiniStages:
+    return MiniStages(stages=loaded.stages, blobs=BlobStore(settings_of_mini))
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +78,14 @@ def portrait(name: str) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_each_person_is_in_their_own_place_and_the_rest_is_the_template(
-    play: Play, faces: FaceReader, seed: int
+    mini: MiniStages, faces: FaceReader, seed: int
 ) -> None:
-    job, outputs, _ = play.run(play.job(couple(play), "a man and a woman on the beach", seed=seed))
+    job, outputs, _ = mini.run(mini.job(couple(mini), "a man and a woman on the beach", seed=seed))
     picture, template = (
-        play.picture(job, Stage.PERSONALIZE, PICTURE),
-        play.picture(job, Stage.RENDER, TEMPLATE),
+        mini.picture(job, Stage.PERSONALIZE, PICTURE),
+        mini.picture(job, Stage.RENDER, TEMPLATE),
     )
-    masks = play.picture(job, Stage.DETECT, MASKS)[..., 0]
+    masks = mini.picture(job, Stage.DETECT, MASKS)[..., 0]
     references = {name: unit(faces, portrait(name)) for name in ("ben", "anna")}
     verification = outputs[Stage.VERIFY].findings.verification
     assert verification is not None
@@ -110,43 +110,43 @@ def test_each_person_is_in_their_own_place_and_the_rest_is_the_template(
     assert same[masks == 0].mean() > 0.8
 
 
-def test_an_equal_job_is_not_worked_on_again_and_has_the_same_picture(play: Play) -> None:
-    concepts = couple(play)
-    one, first, worked = play.run(play.job(concepts, "a man and a woman in the city", seed=5, steps=6))
-    two, second, again = play.run(play.job(concepts, "a man and a woman in the city", seed=5, steps=6))
+def test_an_equal_job_is_not_worked_on_again_and_has_the_same_picture(mini: MiniStages) -> None:
+    concepts = couple(mini)
+    one, first, worked = mini.run(mini.job(concepts, "a man and a woman in the city", seed=5, steps=6))
+    two, second, again = mini.run(mini.job(concepts, "a man and a woman in the city", seed=5, steps=6))
     assert worked > 12
     assert again == 0
     assert {stage: replace(output, reused=True) for stage, output in first.items()} == second
     digest = one.outputs[Stage.PERSONALIZE]
     assert first[Stage.VERIFY].picture == stage_key(one.tenant, Stage.PERSONALIZE, digest, PICTURE)
-    other, _, _ = play.run(play.job(concepts, "a man and a woman in the city", seed=5, steps=6, mode="staged"))
+    other, _, _ = mini.run(mini.job(concepts, "a man and a woman in the city", seed=5, steps=6, mode="staged"))
     assert other.outputs[Stage.DETECT] == two.outputs[Stage.DETECT]
     assert other.outputs[Stage.PERSONALIZE] != two.outputs[Stage.PERSONALIZE]
 
 
-def test_two_attempts_at_a_picture_leave_one_signed_picture(play: Play) -> None:
-    job, outputs, _ = play.run(play.job(couple(play)[:1], "a man in the park", seed=4, steps=4))
+def test_two_attempts_at_a_picture_leave_one_signed_picture(mini: MiniStages) -> None:
+    job, outputs, _ = mini.run(mini.job(couple(mini)[:1], "a man in the park", seed=4, steps=4))
     key = outputs[Stage.VERIFY].picture
     assert key is not None
-    first = play.blobs.get(key)
+    first = mini.blobs.get(key)
     assert first is not None
     assert validated(first)[0] == "Valid"
     # A worker that had lost the job without knowing it comes in late.
-    late = play.stages[Stage.PERSONALIZE](job).make(lambda _i, _n: None)
+    late = mini.stages[Stage.PERSONALIZE](job).make(lambda _i, _n: None)
     assert late.digest == outputs[Stage.PERSONALIZE].digest
-    assert play.blobs.get(key) == first
+    assert mini.blobs.get(key) == first
 
 
-def test_a_picture_says_how_it_was_drawn_where_that_was_asked_and_only_there(play: Play) -> None:
-    plain = play.job(couple(play)[:1], "a man in the city", seed=8, steps=4)
+def test_a_picture_says_how_it_was_drawn_where_that_was_asked_and_only_there(mini: MiniStages) -> None:
+    plain = mini.job(couple(mini)[:1], "a man in the city", seed=8, steps=4)
     told = plain.model_copy(update={"spec": plain.spec.model_copy(update={"embed_settings": True})})
-    without, _, _ = play.run(plain)
-    asked, outputs, _ = play.run(told)
+    without, _, _ = mini.run(plain)
+    asked, outputs, _ = mini.run(told)
     for stage in (Stage.RENDER, Stage.DETECT):
         assert asked.outputs[stage] == without.outputs[stage]
     key = outputs[Stage.VERIFY].picture
     assert key is not None
-    data = play.blobs.get(key)
+    data = mini.blobs.get(key)
     assert data is not None
     assert validated(data)[0] == "Valid"
     said = json.loads(text_in(data) or "")
@@ -155,85 +155,85 @@ def test_a_picture_says_how_it_was_drawn_where_that_was_asked_and_only_there(pla
         8,
         [{"phrase": "the man"}],
     )
-    other = play.blobs.get(stage_key("default", Stage.PERSONALIZE, without.outputs[Stage.PERSONALIZE], PICTURE))
+    other = mini.blobs.get(stage_key("default", Stage.PERSONALIZE, without.outputs[Stage.PERSONALIZE], PICTURE))
     assert other is not None
     assert text_in(other) is None
     assert np.array_equal(pixels(other), pixels(data))
 
 
-def test_a_picture_without_a_face_and_one_person_for_two_are_said(play: Play) -> None:
-    empty = play.photo(png(np.full((64, 64, 3), 200, np.uint8)))
-    photo = couple(play)[0].photos
+def test_a_picture_without_a_face_and_one_person_for_two_are_said(mini: MiniStages) -> None:
+    empty = mini.photo(png(np.full((64, 64, 3), 200, np.uint8)))
+    photo = couple(mini)[0].photos
     refused: list[tuple[tuple[Concept, ...], type[RequestError]]] = [
         ((Concept(phrase="the man", photos=(empty,)),), NoFace),
         ((Concept(phrase="the man", photos=photo), Concept(phrase="the man", photos=photo)), SamePerson),
     ]
     for concepts, error in refused:
         with pytest.raises(error):
-            play.run(play.job(concepts, "a man on the beach", seed=1))
+            mini.run(mini.job(concepts, "a man on the beach", seed=1))
 
 
-def test_a_photo_with_two_faces_takes_the_largest_and_says_so(play: Play, tmp_path: Path) -> None:
+def test_a_photo_with_two_faces_takes_the_largest_and_says_so(mini: MiniStages, tmp_path: Path) -> None:
     both = np.zeros((256, 512, 3), np.uint8)
     both[:, :256] = portrait("ben")
     both[64:192, 320:448] = portrait("anna")[::2, ::2]
-    concepts = (Concept(phrase="the man", photos=(play.photo(png(both)),)),)
-    job = play.job(concepts, "a man on the beach", seed=1, steps=4)
-    found = play.stages[Stage.IDENTIFY](job).make(lambda _i, _n: None)
+    concepts = (Concept(phrase="the man", photos=(mini.photo(png(both)),)),)
+    job = mini.job(concepts, "a man on the beach", seed=1, steps=4)
+    found = mini.stages[Stage.IDENTIFY](job).make(lambda _i, _n: None)
     assert found.findings.warnings == ("photo 1 of concept 1 shows 2 faces; the largest one was taken",)
     ((seen,),) = found.findings.faces
     assert seen.found == 2
     assert seen.box_px is not None
     # The larger one is on the left.
     assert 0 <= seen.box_px[0] < seen.box_px[2] <= 256
-    assert play.stages[Stage.IDENTIFY](job).find() == replace(found, reused=True)
+    assert mini.stages[Stage.IDENTIFY](job).find() == replace(found, reused=True)
 
 
-def test_a_photo_is_looked_at_once_in_whichever_cast_it_comes(play: Play) -> None:
-    ben, anna = couple(play)
-    first = play.stages[Stage.IDENTIFY](play.job((ben, anna), "a man and a woman", seed=1))
+def test_a_photo_is_looked_at_once_in_whichever_cast_it_comes(mini: MiniStages) -> None:
+    ben, anna = couple(mini)
+    first = mini.stages[Stage.IDENTIFY](mini.job((ben, anna), "a man and a woman", seed=1))
     assert len(set(first.missing())) == 2
     assert first.find() is None
     assert not first.make(lambda _i, _n: None).reused
-    other = play.stages[Stage.IDENTIFY](play.job((anna, ben, anna), "two women and a man", seed=1))
+    other = mini.stages[Stage.IDENTIFY](mini.job((anna, ben, anna), "two women and a man", seed=1))
     assert (other.find(), other.missing()) == (None, ())
     assert other.make(lambda _i, _n: None).reused
     assert other.digest != first.digest
 
 
-def test_a_job_whose_photo_was_erased_meanwhile_says_so_and_is_not_tried_again(play: Play) -> None:
-    job, outputs, _ = play.run(play.job(couple(play)[:1], "a man in the forest", seed=2, steps=4))
+def test_a_job_whose_photo_was_erased_meanwhile_says_so_and_is_not_tried_again(mini: MiniStages) -> None:
+    job, outputs, _ = mini.run(mini.job(couple(mini)[:1], "a man in the forest", seed=2, steps=4))
     for stage in (Stage.IDENTIFY, Stage.PERSONALIZE):
-        play.blobs.erase(stage_folder(job.tenant, stage, outputs[stage].digest))
+        mini.blobs.erase(stage_folder(job.tenant, stage, outputs[stage].digest))
     with pytest.raises(UnknownPhoto, match="erased while the job ran"):
-        play.stages[Stage.PERSONALIZE](job).make(lambda _i, _n: None)
+        mini.stages[Stage.PERSONALIZE](job).make(lambda _i, _n: None)
 
 
 def test_a_picture_that_falls_short_is_drawn_from_the_next_seed_and_what_stays_the_same_is_found(
-    play: Play, settings: Settings
+    mini: MiniStages, settings: Settings
 ) -> None:
     records = Records(settings=settings)
     asked = JobSpec(
         prompt="a man and a woman in the park",
-        concepts=couple(play),
+        concepts=couple(mini),
         sampling=Sampling(seed=21, steps=4),
         # Nobody is so much like their photo.
         min_identity=1.0,
         max_tries=2,
     )
-    job = draw(records, play, asked)
+    job = draw(records, mini, asked)
     assert (job.status, [one.seed for one in job.tries]) == ("succeeded", [21, 22])
     first, second = job.tries
     assert [stage for stage in STAGES if first.outputs[stage] == second.outputs[stage]] == [Stage.IDENTIFY]
     kept = max(job.tries, key=lambda one: one.verification.min_identity or -1.0)
     assert (job.picture, job.verification, job.regions) == (kept.picture, kept.verification, kept.regions)
-    assert play.picture(job, Stage.PERSONALIZE, PICTURE).shape == (128, 128, 3)
+    assert mini.picture(job, Stage.PERSONALIZE, PICTURE).shape == (128, 128, 3)
     # The second try is what a job of that seed is: nothing of it is drawn anew.
-    alone = draw(records, play, asked.model_copy(update={"sampling": Sampling(seed=22, steps=4), "max_tries": 1}))
+    alone = draw(records, mini, asked.model_copy(update={"sampling": Sampling(seed=22, steps=4), "max_tries": 1}))
     assert (alone.picture, alone.verification, alone.reused) == (second.picture, second.verification, tuple(STAGES))
     # Where only the people are drawn otherwise, both tries have their template and masks from before.
     stronger = asked.sampling.model_copy(update={"identity_scale": 0.9})
-    other = draw(records, play, asked.model_copy(update={"sampling": stronger}))
+    other = draw(records, mini, asked.model_copy(update={"sampling": stronger}))
     shared = (Stage.IDENTIFY, Stage.RENDER, Stage.DETECT)
     for mine, theirs in zip(other.tries, job.tries, strict=True):
         assert [stage for stage in STAGES if mine.outputs[stage] == theirs.outputs[stage]] == list(shared)

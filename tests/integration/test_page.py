@@ -93,7 +93,7 @@ def test_pictures_and_photos_come_as_bytes_to_whom_asks_for_a_png_and_to_nobody_
         assert client.get(address, headers=PNG).status_code == 401
         asked = {"prompt": "a man", "concepts": [{"phrase": "the man", "photos": [photo]}]}
         job = client.post("/v1/jobs", json=asked, headers=mine).json()["id"]
-        server.play(job)
+        server.run_stages(job)
         for name in ("picture", "template", "masks"):
             assert client.get(f"/v1/jobs/{job}/{name}", headers=mine | PNG).content == png_bytes()
             assert client.get(f"/v1/jobs/{job}/{name}", headers=mine).status_code == 307

@@ -35,7 +35,7 @@ def test_lines_that_wait_in_the_blob_store_are_in_depth_eta_and_backlog(batches:
     assert (found.depth, found.running) == (100, 0)
     assert found.backlog_s == pytest.approx(50, rel=0.01)
     assert found.eta_s == pytest.approx(50, rel=0.05)
-    batches.play(batches.jobs_of(batch_id, 100)[:15])
+    batches.run_stages(batches.jobs_of(batch_id, 100)[:15])
     batches.step(batch_id)
     batches.redis.set(f"{batches.settings.key_prefix}:speed", encode_units(UNITS))
     found = state(batches.settings, TENANT)["batch"]

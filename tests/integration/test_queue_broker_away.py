@@ -10,8 +10,8 @@ import pytest
 from shared.settings import Settings
 from shared.stages import Stage
 from shared.store.queue.values import WorkerStatus
+from tests.support.fakes import no_stages
 from tests.support.queue_records import Records
-from tests.support.stand_ins import no_stages
 from worker.app import create_app
 from worker.queue.dispatcher import Dispatcher
 from worker.queue.reaper import Reaper

@@ -13,9 +13,9 @@ from shared import broker
 from shared.settings import Settings
 from shared.stages import Stage
 from shared.store.queue.values import DispatchedJob
+from tests.support.fakes import no_stages
 from tests.support.queue_records import Records
 from tests.support.servers import redis_server
-from tests.support.stand_ins import no_stages
 from worker.app import create_app
 from worker.queue.stuck import StuckDetector
 

@@ -19,7 +19,7 @@ from shared.startup import check_servers
 from shared.store.connection import connect, redis_errors
 from tests.support.api_server import api_server
 from tests.support.authority import certified
-from tests.support.queue_rig import rig
+from tests.support.queue_harness import queue_harness
 from tests.support.servers import RedisServer, fresh_settings, redis_server
 
 PASSWORD = "p@ss/w:o#r?d [é]"
@@ -147,7 +147,7 @@ def test_a_limited_user_behind_tls_runs_jobs_and_is_warned_of_what_it_may_not_se
     (warning,) = check_servers(settings, None)
     assert not warning.fatal
     assert "does not say how it is set up" in warning.words
-    with rig(settings, tmp_path) as stand:
+    with queue_harness(settings, tmp_path) as stand:
         stand.start_workers("all")
         stand.check_one_picture(stand.submit())
         with api_server(stand.settings, tmp_path / "api") as api, api.client() as client:

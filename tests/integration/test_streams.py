@@ -108,9 +108,9 @@ def test_a_stream_tells_the_state_now_every_change_and_ends_with_the_job(server:
         assert first is not None
         assert (first["status"], first["last"], first["queue"]["lane"]) == ("queued", "1", "interactive")
         assert "spec" not in first
-        server.play(job_id, until=Stage.DETECT)
+        server.run_stages(job_id, until=Stage.DETECT)
         assert stream.until(lambda event: "detect" in event["timings"])["urls"]["masks"]
-        server.play(job_id, first=Stage.PERSONALIZE)
+        server.run_stages(job_id, first=Stage.PERSONALIZE)
         last = stream.until(lambda event: bool(event["done"]))
         assert (last["status"], last["last"]) == ("succeeded", str(last["sequence"]))
         assert stream.next() is None
@@ -131,12 +131,12 @@ def test_steps_are_told_with_their_stage_and_fraction(server: ApiServer) -> None
 
 def test_a_reader_that_comes_back_hears_only_what_it_has_not_heard(server: ApiServer) -> None:
     job_id = submit(server)
-    server.play(job_id, until=Stage.IDENTIFY)
+    server.run_stages(job_id, until=Stage.IDENTIFY)
     with watching(server, job_id) as stream:
         heard = stream.next()
         assert heard is not None
     with watching(server, job_id, last=heard["last"]) as stream:
-        server.play(job_id, first=Stage.RENDER, until=Stage.RENDER)
+        server.run_stages(job_id, first=Stage.RENDER, until=Stage.RENDER)
         event = stream.next()
         assert event is not None
         assert int(event["last"]) > int(heard["last"])
@@ -157,7 +157,7 @@ def test_an_id_that_is_none_of_the_job_is_as_good_as_none(server: ApiServer, las
 
 def test_a_job_that_is_over_tells_its_last_state_once(server: ApiServer) -> None:
     job_id = submit(server)
-    server.play(job_id)
+    server.run_stages(job_id)
     with watching(server, job_id) as stream:
         last = stream.next()
         assert last is not None
@@ -182,7 +182,7 @@ def test_who_waits_in_the_queue_hears_that_others_have_gone(server: ApiServer) -
 
 def running(server: ApiServer, job_id: str, redis: Any) -> tuple[JobStore, int]:
     """A worker's side of the job's last stage."""
-    server.play(job_id, until=STAGES[-2])
+    server.run_stages(job_id, until=STAGES[-2])
     store = JobStore(redis, server.settings)
     claim = store.claim(job_id, STAGES[-1], worker="test", token="t")
     assert not isinstance(claim, str)

@@ -36,7 +36,7 @@ def test_a_check_of_the_photos_has_faces_and_no_picture_of_any_kind(server: ApiS
     path = job["urls"]["self"]
     # Not even while it waits: there never will be one.
     assert why(client.get(f"{path}/picture")) == (409, "no_picture")
-    server.play(job["id"], until=Stage.IDENTIFY)
+    server.run_stages(job["id"], until=Stage.IDENTIFY)
     job = client.get(path).json()
     assert (job["status"], list(job["timings"])) == ("succeeded", ["identify"])
     assert job["faces"] == [[FACE.model_dump(mode="json")]] * 2
@@ -48,7 +48,7 @@ def test_a_check_of_the_photos_has_faces_and_no_picture_of_any_kind(server: ApiS
 def test_a_preview_has_the_template_the_masks_and_who_is_where(server: ApiServer, client: httpx.Client) -> None:
     job = client.post("/v1/jobs", json=asked(client, until="detect")).json()
     path = job["urls"]["self"]
-    server.play(job["id"], until=Stage.DETECT)
+    server.run_stages(job["id"], until=Stage.DETECT)
     job = client.get(path).json()
     assert (job["status"], job["done"]) == ("succeeded", True)
     place = {"box_px": list(REGION.box_px), "score": 0.75}

@@ -45,7 +45,7 @@ class ApiServer:
         """A client as a person would have one; it follows no redirects by itself, and knows the document."""
         return httpx.Client(base_url=self.url, timeout=30.0, event_hooks={"response": [check_answer]})
 
-    def play(self, job_id: str, *, until: Stage = STAGES[-1], first: Stage = Stage.IDENTIFY) -> None:
+    def run_stages(self, job_id: str, *, until: Stage = STAGES[-1], first: Stage = Stage.IDENTIFY) -> None:
         """Does what workers do, without their models: the job goes through the stages first..until."""
         blobs = BlobStore(self.settings)
         with connect(self.settings) as redis:

@@ -64,7 +64,7 @@ def warm_up(folder: Path) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Play:
+class FaultStage:
     """One stage of one job."""
 
     stage: Stage
@@ -123,8 +123,8 @@ class Play:
         )
 
 
-def assign(stage: Stage, folder: Path, blobs: BlobStore, job: Job) -> Play:
-    return Play(stage=stage, folder=folder, blobs=blobs, job=job)
+def assign(stage: Stage, folder: Path, blobs: BlobStore, job: Job) -> FaultStage:
+    return FaultStage(stage=stage, folder=folder, blobs=blobs, job=job)
 
 
 def run(stage: Stage, folder: Path, job: Job, on_step: OnStep) -> None:

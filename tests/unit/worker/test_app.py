@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from shared.broker import TASK_OF
-from tests.support.stand_ins import QUICK, no_stages
+from tests.support.fakes import QUICK, no_stages
 from worker.app import create_app
 
 

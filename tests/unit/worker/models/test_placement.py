@@ -12,7 +12,7 @@ from torch import Tensor
 
 from shared.orders import PersonalizeOrder
 from tests.benchmarks.large import APART, cast_of, order_of
-from tests.support.card import CUDA, Card
+from tests.support.fake_cuda import CUDA, FakeCuda
 from tests.support.tiny import tiny_generator
 from worker.blend.loop import Mode
 from worker.models.bundle import Generation
@@ -25,21 +25,21 @@ SIDE_PX = 128
 
 
 @pytest.fixture(scope="module")
-def card() -> Iterator[Card]:
-    with Card() as card:
+def card() -> Iterator[FakeCuda]:
+    with FakeCuda() as card:
         yield card
 
 
 @pytest.fixture(scope="module")
-def generation(card: Card) -> Generation:
+def generation(card: FakeCuda) -> Generation:
     return generation_on(card)
 
 
-def generation_on(card: Card, *, lean: bool = False, batched: bool = True) -> Generation:
+def generation_on(card: FakeCuda, *, lean: bool = False, batched: bool = True) -> Generation:
     generator = tiny_generator(lean=lean)
     # Fake tensors cannot go to and fro.
     generator = replace(generator, sdxl=replace(generator.sdxl, words_on_host=False))
-    card.bring_generator(generator)
+    card.move_generator(generator)
     return Generation(generator=generator, pen=KeypointStyle(), batched=batched)
 
 
@@ -72,7 +72,7 @@ def test_every_scheduler_steps_on_the_gpu(generation: Generation, scheduler: Sch
 
 @pytest.mark.parametrize(("lean", "batched"), [(True, True), (False, False)])
 def test_so_is_one_of_a_lean_generator_and_one_whose_branches_run_one_by_one(
-    card: Card, *, lean: bool, batched: bool
+    card: FakeCuda, *, lean: bool, batched: bool
 ) -> None:
     generation = generation_on(card, lean=lean, batched=batched)
     assert drawn(generation, order_of("balanced", steps=2, side_px=SIDE_PX, people=3)).device == CUDA

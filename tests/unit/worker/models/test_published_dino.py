@@ -12,7 +12,6 @@ from groundingdino.util.slconfig import SLConfig
 from transformers import BertConfig, BertModel
 
 from shared.errors import BundleError
-from tests.support.hollow import write_hollow
 from tests.support.published import (
     DINO_BASE,
     DINO_TINY,
@@ -20,6 +19,7 @@ from tests.support.published import (
     parameters,
     published_dino,
 )
+from tests.support.sparse_checkpoints import write_sparse
 from worker.models import dino_original
 from worker.models.catalog import MINI
 from worker.models.dino import TransformersDino, load_transformers_dino
@@ -36,7 +36,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(MINI / "dino-original" / "text_encoder", bert)
     BertConfig().save_pretrained(bert)
     with torch.device("meta"):
-        write_hollow(bert / "model.safetensors", BertModel(BertConfig()).state_dict(), torch.float32)
+        write_sparse(bert / "model.safetensors", BertModel(BertConfig()).state_dict(), torch.float32)
     args = SLConfig.fromfile(str(folder / "GroundingDINO_SwinT_OGC.py"))
     args.text_encoder_type = str(bert)
     args.use_checkpoint = args.use_transformer_ckpt = False
@@ -85,6 +85,6 @@ def write_published_port(folder: Path, swin: Configuration, without: str = "") -
         for name, tensor in port.state_dict().items()
         if "swin.layernorm" not in name and name != without
     }
-    write_hollow(folder / "model.safetensors", layout, torch.float32)
+    write_sparse(folder / "model.safetensors", layout, torch.float32)
     for file in ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"):
         shutil.copy(MINI / "dino" / file, folder)

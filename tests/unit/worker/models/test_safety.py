@@ -11,8 +11,8 @@ from transformers import CLIPConfig
 
 from shared.errors import BundleError
 from shared.settings import Settings
-from tests.support.hollow import write_hollow
 from tests.support.safety import ALWAYS, NEVER, write_safety
+from tests.support.sparse_checkpoints import write_sparse
 from worker.models.catalog import missing
 from worker.models.safety import SafetyCheck, load_safety, squares_of
 
@@ -100,6 +100,6 @@ def test_a_checker_of_full_size_loads(tmp_path: Path) -> None:
     large.save_pretrained(tmp_path)
     with init_empty_weights():
         layout = StableDiffusionSafetyChecker(large).state_dict()
-    write_hollow(tmp_path / "model.safetensors", layout, torch.float32)
+    write_sparse(tmp_path / "model.safetensors", layout, torch.float32)
     network = load_safety(tmp_path, CPU).network
     assert sum(weight.numel() for weight in network.parameters()) == 303_981_588

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.support.hollow import published_resampler, write_published_generator
 from tests.support.published import parameters, published_networks
+from tests.support.sparse_checkpoints import published_resampler, write_published_generator
 from tests.support.tiny import TINY
 from worker.models.instantid import adapter_layout
 from worker.models.pretrained import load_generator

@@ -8,10 +8,10 @@ import pytest
 from shared.errors import JobCanceled, LeaseLost, WorkerDraining
 from shared.settings import Settings
 from shared.store.queue.values import Claim, Renewal
-from tests.support.stand_ins import (
+from tests.support.fakes import (
     ATTEMPT,
     QUICK,
-    Jobs,
+    FakeJobStore,
     job,
     store,
 )
@@ -20,7 +20,7 @@ from worker.queue.lease import Lease
 PATIENCE_S = 30.0
 
 
-def lease(jobs: Jobs, *, settings: Settings = QUICK, on_stall: Callable[[], None] = lambda: None) -> Lease:
+def lease(jobs: FakeJobStore, *, settings: Settings = QUICK, on_stall: Callable[[], None] = lambda: None) -> Lease:
     claim = Claim(job=job(), attempt=ATTEMPT)
     return Lease(store(jobs), claim, worker="worker", settings=settings, on_stall=on_stall)
 
@@ -36,14 +36,14 @@ def until(found: Callable[[], bool]) -> None:
 
 
 def test_a_lease_is_renewed_while_the_stage_works() -> None:
-    jobs = Jobs()
+    jobs = FakeJobStore()
     with lease(jobs):
         until(lambda: len(jobs.said) >= 3)
     assert set(jobs.said) == {"renew"}
 
 
 def test_nothing_is_renewed_once_the_stage_is_over() -> None:
-    with lease(Jobs()):
+    with lease(FakeJobStore()):
         during = threading.active_count()
     assert threading.active_count() < during
 
@@ -53,12 +53,12 @@ def test_nothing_is_renewed_once_the_stage_is_over() -> None:
     [(Renewal.CANCELED, JobCanceled), (Renewal.DRAINING, WorkerDraining), (Renewal.LOST, LeaseLost)],
 )
 def test_the_first_step_tells_why_to_stop(renewal: Renewal, error: type[Exception]) -> None:
-    with lease(Jobs(renewal=renewal)) as held, pytest.raises(error):
+    with lease(FakeJobStore(renewal=renewal)) as held, pytest.raises(error):
         held.on_step(0, 10)
 
 
 def test_a_word_heard_between_two_looks_stops_the_next_step() -> None:
-    jobs = Jobs()
+    jobs = FakeJobStore()
     with lease(jobs) as held:
         held.on_step(0, 10)
         jobs.renewal = Renewal.CANCELED
@@ -69,7 +69,7 @@ def test_a_word_heard_between_two_looks_stops_the_next_step() -> None:
 
 
 def test_progress_is_written_at_most_so_often() -> None:
-    jobs = Jobs()
+    jobs = FakeJobStore()
     with lease(jobs) as held:
         for step in range(100):
             held.on_step(step, 100)
@@ -77,7 +77,7 @@ def test_progress_is_written_at_most_so_often() -> None:
 
 
 def test_progress_is_written_again_after_a_while() -> None:
-    jobs = Jobs()
+    jobs = FakeJobStore()
     settings = QUICK.model_copy(update={"progress_every_s": 1e-6})
     with lease(jobs, settings=settings) as held:
 
@@ -90,7 +90,7 @@ def test_progress_is_written_again_after_a_while() -> None:
 
 
 def test_the_work_goes_on_through_an_outage_without_asking_at_every_step() -> None:
-    jobs = Jobs(outages=10**6)
+    jobs = FakeJobStore(outages=10**6)
     settings = QUICK.model_copy(update={"renew_every_s": 1000.0})
     with lease(jobs, settings=settings) as held:
         for step in range(1000):
@@ -100,7 +100,7 @@ def test_the_work_goes_on_through_an_outage_without_asking_at_every_step() -> No
 
 
 def test_a_step_that_somebody_watches_can_show_its_picture_once_a_second() -> None:
-    jobs = Jobs(renewal=Renewal.PREVIEW)
+    jobs = FakeJobStore(renewal=Renewal.PREVIEW)
     with lease(jobs) as held:
         show = held.on_step(3, 100)
         assert show is not None
@@ -110,12 +110,12 @@ def test_a_step_that_somebody_watches_can_show_its_picture_once_a_second() -> No
 
 
 def test_nobody_watches_and_nothing_is_shown() -> None:
-    with lease(Jobs()) as held:
+    with lease(FakeJobStore()) as held:
         assert held.on_step(3, 100) is None
 
 
 def test_a_picture_that_cannot_be_shown_stops_nothing() -> None:
-    jobs = Jobs(renewal=Renewal.PREVIEW)
+    jobs = FakeJobStore(renewal=Renewal.PREVIEW)
     with lease(jobs, settings=QUICK.model_copy(update={"renew_every_s": 1000.0})) as held:
         show = held.on_step(3, 100)
         assert show is not None
@@ -125,7 +125,7 @@ def test_a_picture_that_cannot_be_shown_stops_nothing() -> None:
 
 
 def test_progress_that_an_outage_swallowed_is_written_later() -> None:
-    jobs = Jobs(outages=1)
+    jobs = FakeJobStore(outages=1)
     settings = QUICK.model_copy(update={"renew_every_s": 1000.0})
     with lease(jobs, settings=settings) as held:
 
@@ -138,7 +138,7 @@ def test_progress_that_an_outage_swallowed_is_written_later() -> None:
 
 def test_a_stage_that_makes_no_step_is_given_up_and_no_longer_renewed() -> None:
     stalled = threading.Event()
-    jobs = Jobs()
+    jobs = FakeJobStore()
     settings = QUICK.model_copy(update={"stall_s": 0.05})
     with lease(jobs, settings=settings, on_stall=stalled.set) as held:
         assert stalled.wait(PATIENCE_S)
@@ -148,7 +148,7 @@ def test_a_stage_that_makes_no_step_is_given_up_and_no_longer_renewed() -> None:
 
 def test_steps_keep_a_slow_stage_from_being_given_up() -> None:
     stalled = threading.Event()
-    jobs = Jobs()
+    jobs = FakeJobStore()
     settings = QUICK.model_copy(update={"stall_s": 5.0})
     with lease(jobs, settings=settings, on_stall=stalled.set) as held:
 
@@ -161,7 +161,7 @@ def test_steps_keep_a_slow_stage_from_being_given_up() -> None:
 
 
 def test_the_pace_is_that_of_the_steps_after_the_first() -> None:
-    with lease(Jobs()) as held:
+    with lease(FakeJobStore()) as held:
         assert held.pace == (0, 0.0)
         for step in (3, 4, 7):
             held.on_step(step, 9)

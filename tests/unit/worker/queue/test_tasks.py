@@ -23,14 +23,14 @@ from shared.store.queue.values import (
     Report,
     ResultClaim,
 )
-from tests.support.lone_stages import Make, lone
-from tests.support.stand_ins import (
+from tests.support.fakes import (
     ATTEMPT,
-    Holder,
-    Jobs,
+    FakeExecutor,
+    FakeJobStore,
     child,
     job,
 )
+from tests.support.unshared_stages import Make, unshared
 from worker.queue.executor import Executor
 from worker.queue.tasks import perform
 from worker.runner.assignment import Assignment, OnStep, StageOutput
@@ -48,18 +48,18 @@ def stops(error: Exception) -> Make:
     return stage
 
 
-def run(jobs: Jobs, stage: Make) -> None:
-    perform(child(jobs, {Stage.RENDER: lone(stage)}), Stage.RENDER, "a job")
+def run(jobs: FakeJobStore, stage: Make) -> None:
+    perform(child(jobs, {Stage.RENDER: unshared(stage)}), Stage.RENDER, "a job")
 
 
 def test_a_stage_that_is_done_lets_its_chain_go_on() -> None:
-    jobs = Jobs()
+    jobs = FakeJobStore()
     run(jobs, works)
     assert jobs.words == ["claim", "finish"]
 
 
 def test_the_last_stage_that_a_job_asked_for_ends_its_chain() -> None:
-    jobs = Jobs(answer=Claim(job=job(until=Stage.RENDER), attempt=ATTEMPT))
+    jobs = FakeJobStore(answer=Claim(job=job(until=Stage.RENDER), attempt=ATTEMPT))
     with pytest.raises(Ignore):
         run(jobs, works)
     assert jobs.words == ["claim", "finish"]
@@ -67,14 +67,14 @@ def test_the_last_stage_that_a_job_asked_for_ends_its_chain() -> None:
 
 @pytest.mark.parametrize("refusal", ClaimRejected)
 def test_a_doorbell_that_is_turned_away_ends_its_chain_and_runs_nothing(refusal: ClaimRejected) -> None:
-    jobs = Jobs(answer=refusal)
+    jobs = FakeJobStore(answer=refusal)
     with pytest.raises(Ignore):
         run(jobs, stops(AssertionError("the stage ran")))
     assert jobs.words == ["claim"]
 
 
 def test_a_doorbell_for_models_that_are_not_there_costs_the_job_nothing() -> None:
-    jobs = Jobs()
+    jobs = FakeJobStore()
     with pytest.raises(Ignore):
         perform(child(jobs, {}), Stage.RENDER, "a job")
     assert jobs.said == []
@@ -82,13 +82,13 @@ def test_a_doorbell_for_models_that_are_not_there_costs_the_job_nothing() -> Non
 
 def test_a_doorbell_during_an_outage_ends_its_chain() -> None:
     with pytest.raises(Ignore):
-        run(Jobs(outages=1), works)
+        run(FakeJobStore(outages=1), works)
 
 
 @pytest.mark.parametrize("ending", [Report.LOST, Report.CANCELED])
 def test_work_that_came_to_nothing_ends_its_chain(ending: Report) -> None:
     with pytest.raises(Ignore):
-        run(Jobs(ending=ending), works)
+        run(FakeJobStore(ending=ending), works)
 
 
 @pytest.mark.parametrize(
@@ -104,21 +104,21 @@ def test_work_that_came_to_nothing_ends_its_chain(ending: Report) -> None:
     ],
 )
 def test_the_record_hears_how_a_stage_ended(error: Exception, word: str) -> None:
-    jobs = Jobs()
+    jobs = FakeJobStore()
     with pytest.raises(Ignore):
         run(jobs, stops(error))
     assert jobs.words == ["claim", word]
 
 
 def test_whoever_lost_the_lease_says_nothing_more() -> None:
-    jobs = Jobs()
+    jobs = FakeJobStore()
     with pytest.raises(Ignore):
         run(jobs, stops(LeaseLost("another one holds the job")))
     assert jobs.words == ["claim"]
 
 
 def test_a_failure_that_the_person_can_mend_is_told_in_its_own_words() -> None:
-    jobs = Jobs()
+    jobs = FakeJobStore()
     with pytest.raises(Ignore):
         run(jobs, stops(PhraseNotFound("nobody answers to 'the cat'")))
     assert jobs.failure is not None
@@ -131,7 +131,7 @@ def test_a_failure_that_the_person_can_mend_is_told_in_its_own_words() -> None:
 
 
 def test_the_text_of_a_bug_stays_in_the_log() -> None:
-    jobs = Jobs()
+    jobs = FakeJobStore()
     with pytest.raises(Ignore):
         run(jobs, stops(RuntimeError("password=hunter2")))
     assert jobs.failure is not None
@@ -141,14 +141,14 @@ def test_the_text_of_a_bug_stays_in_the_log() -> None:
 
 @pytest.mark.parametrize(("error", "asked"), [(RuntimeError("an illegal memory access"), 1), (NoFace("no face"), 0)])
 def test_only_what_nobody_expected_is_a_reason_to_ask_whether_the_device_answers(error: Exception, asked: int) -> None:
-    held = Holder(Jobs(), {Stage.RENDER: lone(stops(error))})
+    held = FakeExecutor(FakeJobStore(), {Stage.RENDER: unshared(stops(error))})
     with pytest.raises(Ignore):
         perform(cast("Executor", held), Stage.RENDER, "a job")
     assert held.asked == asked
 
 
 def test_a_finish_that_redis_did_not_hear_is_said_again() -> None:
-    jobs = Jobs()
+    jobs = FakeJobStore()
 
     def stage(job: Job, on_step: OnStep) -> StageOutput:
         jobs.outages = 2
@@ -159,7 +159,7 @@ def test_a_finish_that_redis_did_not_hear_is_said_again() -> None:
 
 
 def test_an_ending_that_nobody_hears_leaves_the_job_to_the_reaper() -> None:
-    jobs = Jobs()
+    jobs = FakeJobStore()
 
     def stage(job: Job, on_step: OnStep) -> StageOutput:
         jobs.outages = 10**6
@@ -172,24 +172,24 @@ def test_an_ending_that_nobody_hears_leaves_the_job_to_the_reaper() -> None:
 
 
 def test_a_job_whose_result_another_one_makes_gives_its_worker_back() -> None:
-    jobs = Jobs(wishes=[ResultClaim.WAIT])
+    jobs = FakeJobStore(wishes=[ResultClaim.WAIT])
     with pytest.raises(Ignore):
         run(jobs, stops(AssertionError("the stage ran")))
     assert jobs.said == ["claim", "want"]
 
 
 def test_a_result_that_was_just_made_and_is_not_there_is_made_again() -> None:
-    jobs = Jobs(wishes=[ResultClaim.MADE, ResultClaim.MAKE])
+    jobs = FakeJobStore(wishes=[ResultClaim.MADE, ResultClaim.MAKE])
     run(jobs, works)
     assert [word for word in jobs.said if word != "renew"] == ["claim", "want", "want", "finish"]
 
 
 def test_work_is_done_unasked_while_redis_is_away() -> None:
-    jobs = Jobs()
+    jobs = FakeJobStore()
 
     def assign(job: Job) -> Assignment:
         jobs.outages = 1
-        return lone(works)(job)
+        return unshared(works)(job)
 
     perform(child(jobs, {Stage.RENDER: assign}), Stage.RENDER, "a job")
     assert jobs.words == ["claim", "finish"]
@@ -197,6 +197,6 @@ def test_work_is_done_unasked_while_redis_is_away() -> None:
 
 @pytest.mark.parametrize(("stage", "paces"), [(Stage.RENDER, 1), (Stage.DETECT, 0)])
 def test_only_stages_that_denoise_set_the_pace(stage: Stage, paces: int) -> None:
-    held = Holder(Jobs(answer=Claim(job=job(stage), attempt=ATTEMPT)), {stage: lone(works)})
+    held = FakeExecutor(FakeJobStore(answer=Claim(job=job(stage), attempt=ATTEMPT)), {stage: unshared(works)})
     perform(cast("Executor", held), stage, "a job")
     assert len(held.paces) == paces

@@ -1,4 +1,4 @@
-"""Checkpoint files of any size without their bytes: the header is real, the weights are a hole in the file (zeros)."""
+"""Checkpoint files of full size that use no disk: a real header, then a sparse file of zeros for the weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.published import published_networks
 _CODES = {torch.float16: ("F16", 2), torch.float32: ("F32", 4), torch.int64: ("I64", 8)}
 
 
-def write_hollow(path: Path, layout: Mapping[str, Tensor], dtype: torch.dtype = torch.float16) -> None:
+def write_sparse(path: Path, layout: Mapping[str, Tensor], dtype: torch.dtype = torch.float16) -> None:
     """A safetensors file with these names and shapes (format: github.com/huggingface/safetensors, README)."""
     code, size = _CODES[dtype]
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
@@ -60,7 +60,7 @@ def published_resampler() -> dict[str, tuple[int, ...]]:
 def write_published_generator(folder: Path, tokenizers: Path) -> None:
     """The generation part of the `sdxl` bundle at full size, in the published layout, half precision.
 
-    tokenizers: an SDXL folder whose tokenizers and scheduler do. No file takes more than its header on the disk.
+    tokenizers: an SDXL folder whose tokenizers and scheduler do. Each file takes only its header on disk.
     """
     networks = published_networks()
     for part, stem in (
@@ -75,8 +75,8 @@ def write_published_generator(folder: Path, tokenizers: Path) -> None:
             layout = {f"text_model.{name}": tensor for name, tensor in layout.items()}
         save = networks[part].config.save_pretrained if part.startswith("text") else networks[part].save_config
         save(folder / "sdxl" / part)
-        write_hollow(folder / "sdxl" / part / f"{stem}.fp16.safetensors", layout)
+        write_sparse(folder / "sdxl" / part / f"{stem}.fp16.safetensors", layout)
     for part in ("tokenizer", "tokenizer_2", "scheduler", "model_index.json"):
         (folder / "sdxl" / part).symlink_to(tokenizers / part)
     networks["identitynet"].save_config(folder / "identitynet")
-    write_hollow(folder / "identitynet" / "diffusion_pytorch_model.safetensors", networks["identitynet"].state_dict())
+    write_sparse(folder / "identitynet" / "diffusion_pytorch_model.safetensors", networks["identitynet"].state_dict())

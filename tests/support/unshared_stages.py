@@ -1,4 +1,4 @@
-"""Stages for the queue that share nothing: every job's result is its own, and none is ever found."""
+"""Stages without result sharing: each job has its own result, and no stored result is found."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ Make = Callable[[Job, OnStep], StageOutput]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoneWork:
-    """An assignment that is made whenever it is asked for."""
+class UnsharedWork:
+    """Work that always runs."""
 
     job: Job
     work: Make
 
     @property
     def digest(self) -> str:
-        """Nobody else's."""
+        """A digest that no other job has."""
         return self.job.id
 
     def find(self) -> StageOutput | None:
-        """Nothing is found."""
+        """No stored result."""
         return None
 
     def missing(self) -> tuple[str, ...]:
-        """Nothing has parts."""
+        """No parts."""
         return ()
 
     def make(self, on_step: OnStep) -> StageOutput:
-        """What the work gives."""
+        """The output of the work."""
         return self.work(self.job, on_step)
 
 
-def lone(work: Make) -> AssignStage:
-    """A stage from what it does. It can be pickled if the work can."""
+def unshared(work: Make) -> AssignStage:
+    """A stage that calls this function. It can be pickled if the function can."""
     return partial(_assign, work)
 
 
-def _assign(work: Make, job: Job) -> LoneWork:
-    return LoneWork(job=job, work=work)
+def _assign(work: Make, job: Job) -> UnsharedWork:
+    return UnsharedWork(job=job, work=work)

@@ -1,4 +1,4 @@
-"""The stages of the mini bundle, and jobs played through them as the queue would, without and with its records."""
+"""Jobs that run through the stages of the mini bundle, with or without the records of the queue."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from worker.runner.assignment import AssignStage, Loaded, StageOutput
 
 
 @dataclass
-class Play:
-    """The stages, and jobs played through them as the queue would."""
+class MiniStages:
+    """The stages of the mini bundle, run in order as the queue does."""
 
     stages: Mapping[Stage, AssignStage]
     blobs: BlobStore
@@ -55,7 +55,7 @@ class Play:
         )
 
     def run(self, job: Job) -> tuple[Job, dict[Stage, StageOutput], int]:
-        """The job with its outputs, what every stage gave, and how many steps were worked."""
+        """Runs the job. Returns it with its outputs, the output of each stage, and the number of steps computed."""
         outputs: dict[Stage, StageOutput] = {}
         worked = 0
 
@@ -76,7 +76,7 @@ class Play:
 
 
 def signing_settings(s3_url: str, folder: Path) -> Settings:
-    """A bucket of its own, and a certificate in the folder."""
+    """Settings with a new bucket and a certificate in the folder."""
     files = own_certificate(folder)
     return Settings(
         c2pa_certificate=str(files.chain),
@@ -89,18 +89,18 @@ def signing_settings(s3_url: str, folder: Path) -> Settings:
     )
 
 
-def couple(play: Play) -> tuple[Concept, ...]:
-    photos = {name: play.photo((PORTRAITS / f"{name}.png").read_bytes()) for name in ("ben", "anna")}
+def couple(mini: MiniStages) -> tuple[Concept, ...]:
+    photos = {name: mini.photo((PORTRAITS / f"{name}.png").read_bytes()) for name in ("ben", "anna")}
     return (
         Concept(phrase="the man", photos=(photos["ben"],)),
         Concept(phrase="the woman", photos=(photos["anna"],)),
     )
 
 
-def draw(records: Records, play: Play, spec: JobSpec) -> Job:
-    """The job as a worker with these stages leaves it, through real records."""
-    child = Executor(records.settings, lambda _settings, _role: Loaded(stages=play.stages))
-    child.name, child.stages = "mini", play.stages
+def draw(records: Records, mini: MiniStages, spec: JobSpec) -> Job:
+    """The finished job, run by a worker with these stages on real records."""
+    child = Executor(records.settings, lambda _settings, _role: Loaded(stages=mini.stages))
+    child.name, child.stages = "mini", mini.stages
     job_id = uuid.uuid4().hex
     records.ask(lambda store: store.submit(job_id, complete_spec(spec, limits_of("mini"))))
     while rings := records.fleet.dispatch("test", 1):

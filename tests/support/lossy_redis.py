@@ -1,4 +1,4 @@
-"""A way to Redis on which the answers to some scripts get lost: they run, and whoever asked for them never hears."""
+"""A proxy for Redis that loses the replies of some scripts: the script runs, and the connection breaks."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _READ_BYTES = 65_536
 
 
 @dataclass(kw_only=True)
-class Lossy:
-    """url: where the way begins. lose: names of scripts whose next answers are to get lost, once for each mention."""
+class LossyRedis:
+    """url: address of the proxy. lose: names of scripts; each entry loses one reply."""
 
     url: str = ""
     lose: list[str] = field(default_factory=list)
 
 
 @contextmanager
-def lossy_redis(settings: Settings, *names: str) -> Iterator[Lossy]:
-    """Leads to the Redis of the settings until the context ends; answers to the scripts of these names may be lost."""
-    made, parts = Lossy(), urlsplit(settings.redis_url)
+def lossy_redis(settings: Settings, *names: str) -> Iterator[LossyRedis]:
+    """A proxy for the Redis of the settings. names: the scripts whose replies `lose` may contain."""
+    made, parts = LossyRedis(), urlsplit(settings.redis_url)
     address = (parts.hostname or HOST, parts.port or 6379)
     with connect(settings) as redis:
-        # A server that does not know a script yet answers without running it.
+        # Loaded in advance: a server that does not know a script replies without running it.
         marks = {redis.script_load(scripts.source(name)).encode(): name for name in names}
 
     class Connection(BaseRequestHandler):
         def handle(self) -> None:
-            # Whoever asks waits for the answer, so what comes next is the answer to what went last.
+            # A client waits for each reply, so the next data is the reply to the last request.
             asked: list[str] = []
             near: socket.socket = self.request
             with socket.create_connection(address) as far:

@@ -1,4 +1,4 @@
-"""A model hub of one's own: as much of its protocol as fetching needs, and its faults on request."""
+"""A local model hub: the part of the protocol that downloads use, with faults on request."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ COMMIT = "c0ffee" * 6 + "c0ff"
 
 
 @dataclass
-class Hub:
-    """files: contents by address. cut: addresses whose next answer ends after so many bytes, and then all fail.
+class ModelHub:
+    """files: content by path. cut: paths whose next response ends after this number of bytes; later requests fail.
 
-    ranges: the Range headers that were asked for, by address; asked: how many requests came.
+    ranges: the Range header of each path; asked: number of requests.
     """
 
     files: dict[str, bytes]
@@ -29,9 +29,9 @@ class Hub:
 
 
 @contextmanager
-def hub(files: dict[str, bytes]) -> Iterator[Hub]:
+def model_hub(files: dict[str, bytes]) -> Iterator[ModelHub]:
     """Serves the files until the context ends."""
-    served = Hub(files=files)
+    served = ModelHub(files=files)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -1,4 +1,4 @@
-"""What the queue's parts get instead of records in Redis: it answers as it is told and remembers what was said."""
+"""Fakes for the stores in unit tests of the queue: they return configured answers and record calls."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def job(stage: Stage = Stage.RENDER, until: Stage = Stage.VERIFY) -> Job:
 
 
 @dataclass
-class Jobs:
-    """A child's side of the records. outages: how many calls fail first."""
+class FakeJobStore:
+    """The executor's view of job records. outages: number of calls that fail first."""
 
     answer: Claim | ClaimRejected = field(default_factory=lambda: Claim(job=job(), attempt=ATTEMPT))
     renewal: Renewal = Renewal.GO_ON
@@ -104,7 +104,7 @@ class Jobs:
 
     @property
     def words(self) -> list[str]:
-        """What was said, renewals left out."""
+        """The recorded calls, without renewals."""
         return [word for word in self.said if word not in {"renew", "want"}]
 
     def _say(self, word: str) -> None:
@@ -116,8 +116,8 @@ class Jobs:
 
 
 @dataclass
-class Parents:
-    """The parents' side of the records."""
+class FakeQueueStore:
+    """The supervisors' view of the queue."""
 
     rings: list[DispatchedJob] | None = field(default_factory=list)
     slots: int = 2
@@ -146,10 +146,10 @@ class Parents:
 
 
 @dataclass
-class Holder:
-    """A child that has its models loaded."""
+class FakeExecutor:
+    """An executor with its models loaded."""
 
-    jobs: Jobs
+    jobs: FakeJobStore
     stages: Mapping[Stage, AssignStage]
     settings: Settings = QUICK
     name: str = "worker"
@@ -168,16 +168,16 @@ class Holder:
         self.paces.append((steps, seconds))
 
 
-def store(jobs: Jobs) -> JobStore:
+def store(jobs: FakeJobStore) -> JobStore:
     return cast("JobStore", jobs)
 
 
-def fleet(parents: Parents) -> QueueStore:
+def fleet(parents: FakeQueueStore) -> QueueStore:
     return cast("QueueStore", parents)
 
 
-def child(jobs: Jobs, stages: Mapping[Stage, AssignStage]) -> Executor:
-    return cast("Executor", Holder(jobs, stages))
+def child(jobs: FakeJobStore, stages: Mapping[Stage, AssignStage]) -> Executor:
+    return cast("Executor", FakeExecutor(jobs, stages))
 
 
 def no_stages(settings: Settings, role: Role) -> Loaded:
@@ -185,6 +185,6 @@ def no_stages(settings: Settings, role: Role) -> Loaded:
 
 
 def app(prefix: str) -> tuple[Celery, Settings]:
-    """An app whose messages stay in memory, in queues that only this prefix has."""
+    """A Celery app with in-memory queues of this prefix."""
     settings = QUICK.model_copy(update={"key_prefix": prefix})
     return create_app(settings, no_stages), settings

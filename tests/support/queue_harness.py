@@ -1,4 +1,4 @@
-"""A queue with real worker processes, and hands to disturb it."""
+"""A queue with real worker processes, and the means to inject faults."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from tests.support.queue_records import Records
 
 # Generous: a loaded machine of two cores may take ten times as long as an idle one.
 PATIENCE_S = 90.0
-# Looks cost processor time that those waited for need: the first come soon, the others ever later.
-_FIRST_LOOK_S, _LAST_LOOK_S, _LATER = 0.01, 0.2, 1.25
+# Polling takes CPU time from the processes under test, so the pause between two checks grows.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S, _GROWTH = 0.01, 0.2, 1.25
 _GRACE_S = 20.0
 CELERY = (sys.executable, "-m", "celery")
 T = TypeVar("T")
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One time that a stage began to work on a job."""
+    """One run of a stage of a job."""
 
     stage: Stage
     attempt: int
@@ -43,8 +43,8 @@ class Run:
 
 
 @dataclass(kw_only=True)
-class Rig(Records):
-    """Workers whose stages do as tests/support/fault_stages.py says. `folder` is where stages and tests leave word."""
+class QueueHarness(Records):
+    """Workers with the stages of tests/support/fault_stages.py. Stages and tests exchange files in `folder`."""
 
     processes: Processes
     folder: Path
@@ -78,39 +78,39 @@ class Rig(Records):
         return worker
 
     def start_workers(self, *roles: str) -> list[Running]:
-        """Starts a worker a role and waits until all can take jobs."""
+        """Starts a worker for each role and waits until all workers are ready."""
         started = [self.start_worker(role) for role in roles]
         self.until("workers ready", lambda: len(self.ready()) == len(self.workers))
         return started
 
     def worker_of(self, run: Run) -> Running:
-        """The worker whose child did this run."""
+        """The worker whose executor did this run."""
         parent = int(Path(f"/proc/{run.pid}/stat").read_text().rpartition(")")[2].split()[1])
         return next(worker for worker in self.workers if worker.pid == parent)
 
     def kill_worker(self, worker: Running) -> None:
-        """SIGKILL to a worker with its child, as when its machine goes."""
+        """Sends SIGKILL to a worker and its executors, as if its machine failed."""
         os.killpg(worker.pid, signal.SIGKILL)
         self._gone(worker)
 
     def stop_worker(self, worker: Running) -> None:
-        """SIGTERM, and waits until it has gone by itself. Fails when it had to be killed."""
+        """Sends SIGTERM and waits until the worker exits by itself. Fails if it does not."""
         worker.ask_to_stop()
         self.until("the worker's end", lambda: worker.process.poll() is not None)
         self._gone(worker)
 
     def ready(self) -> list[WorkerStatus]:
-        """Our workers that can take jobs. Redis remembers one that was killed for some seconds more."""
+        """The running workers that accept jobs, without those that were killed and that Redis still lists."""
         pids = {str(worker.pid) for worker in self.workers}
         ours = [facts for facts in self.ask(lambda store: store.workers()) if facts.name.rpartition(".")[2] in pids]
         return [facts for facts in ours if facts.ready and not facts.draining]
 
     def let_go(self, job_id: str) -> None:
-        """Lets the job's stages go on that wait."""
+        """Ends the wait of the job's stages."""
         (self.folder / f"{job_id}.go").touch()
 
     def runs(self, job_id: str) -> list[Run]:
-        """What stages began, in the order of their attempts."""
+        """The job's runs, in the order of their attempts."""
         found = [path.name.split(".")[1:] for path in self.folder.glob(f"{job_id}.*.*.*")]
         runs = [Run(stage=Stage(stage), attempt=int(attempt), pid=int(pid)) for stage, attempt, pid in found]
         return sorted(runs, key=lambda run: run.attempt)
@@ -124,7 +124,7 @@ class Rig(Records):
         return self.until(f"{stage.value} of {job_id}", found, timeout_s=timeout_s)
 
     def wait_until_done(self, job_id: str, *, timeout_s: float = PATIENCE_S) -> Job:
-        """The job once it is over."""
+        """The job, once it is in a final state."""
 
         def over() -> Job | None:
             job = self.jobs.get(job_id)
@@ -133,18 +133,18 @@ class Rig(Records):
         return self.until(f"the end of {job_id}", over, timeout_s=timeout_s)
 
     def until(self, what: str, found: Callable[[], T | None], *, timeout_s: float = PATIENCE_S) -> T:
-        """What found() gives once it gives something; fails with the workers' last words when it never does."""
-        deadline, pause_s = time.monotonic() + timeout_s, _FIRST_LOOK_S
+        """The first true value of found(). Fails after timeout_s with the end of the workers' logs."""
+        deadline, pause_s = time.monotonic() + timeout_s, _FIRST_PAUSE_S
         while not (answer := found()):
             if time.monotonic() > deadline:
                 message = f"no {what} after {timeout_s:.0f} s\n" + "\n".join(self._tail(log) for log in self.logs)
                 raise AssertionError(message)
             time.sleep(pause_s)
-            pause_s = min(pause_s * _LATER, _LAST_LOOK_S)
+            pause_s = min(pause_s * _GROWTH, _LONGEST_PAUSE_S)
         return answer
 
     def check_one_picture(self, job_id: str) -> Job:
-        """Fails unless the job succeeded with exactly one final picture, which stays the same once all is quiet."""
+        """Fails unless the job succeeds with exactly one final picture, and stays unchanged once the queue is idle."""
         job = self.wait_until_done(job_id)
         assert job.status == "succeeded", job
         assert job.picture is not None
@@ -157,19 +157,19 @@ class Rig(Records):
         return job
 
     def is_quiet(self) -> bool:
-        """Whether nobody works and nothing waits, in the records and in Celery."""
+        """Whether no job runs or waits, in the records and in Celery."""
         prefix = self.settings.key_prefix
         sets = [f"{prefix}:{what}:{lane}" for what in ("dispatched", "leases") for lane in ("interactive", "batch")]
         celery = [key for key in self.redis.scan_iter(f"{prefix}:celery:{prefix}.*") if self.redis.type(key) == "list"]
         return not any(self.redis.exists(key) for key in [*sets, *celery])
 
     def log_lines(self) -> list[dict[str, object]]:
-        """What all workers have logged."""
+        """All log lines of all workers."""
         texts = [line for log in self.logs for line in log.read_text(errors="replace").splitlines()]
         return [json.loads(text) for text in texts if text.startswith("{")]
 
     def cut_connections(self) -> int:
-        """Cuts every connection to the Redis server but this one; gives how many there were."""
+        """Closes every other connection to the Redis server. Returns their number."""
         return int(self.redis.client_kill_filter(_type="normal", skipme=True)) + int(
             self.redis.client_kill_filter(_type="pubsub", skipme=True)
         )
@@ -183,13 +183,13 @@ class Rig(Records):
 
 
 @contextmanager
-def rig(settings: Settings, folder: Path) -> Iterator[Rig]:
-    """A rig without workers; leaving it stops all that were started."""
+def queue_harness(settings: Settings, folder: Path) -> Iterator[QueueHarness]:
+    """A queue without workers. Leaving the context stops all workers."""
     notes = folder / "notes"
     notes.mkdir(parents=True, exist_ok=True)
     settings = Settings.model_validate({**settings.model_dump(exclude_unset=True), "bundle_folder": str(notes)})
     with Processes(folder / "logs") as processes:
-        made = Rig(settings=settings, processes=processes, folder=notes)
+        made = QueueHarness(settings=settings, processes=processes, folder=notes)
         made.blobs.ensure_bucket()
         try:
             yield made
