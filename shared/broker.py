@@ -136,7 +136,7 @@ def transport_options(settings: Settings) -> dict[str, Any]:
         "priority_steps": [FIRST, LATER],
         "queue_order_strategy": "priority",
         "health_check_interval": 10,
-        # Messages that a dead worker had popped come back as duplicates after this; claim turns them away.
+        # Messages that a dead worker had popped come back as duplicates after this; claim rejects them.
         "visibility_timeout": 3600,
         # Look for them every 10 s, not every 100.
         "unacked_restore_throttle": 1,
@@ -148,17 +148,17 @@ def configure(app: Celery, settings: Settings) -> None:
     app.conf.update(options(settings))
 
 
-def ring(app: Celery, settings: Settings, doorbell: DispatchedJob) -> None:
-    """Publishes the chain of the job's stages from the one that is due. Raises kombu's OperationalError."""
-    priority = FIRST if doorbell.has_priority else LATER
+def send_job(app: Celery, settings: Settings, dispatched: DispatchedJob) -> None:
+    """Sends the chain of the job's stages from the one that is due. Raises kombu's OperationalError."""
+    priority = FIRST if dispatched.has_priority else LATER
     signatures = [
         app.signature(
             TASK_OF[stage],
-            args=(doorbell.job_id,),
+            args=(dispatched.job_id,),
             immutable=True,
             options={"queue": queue_name(settings, stage), "priority": priority},
         )
-        for stage in doorbell.stage.and_later()
+        for stage in dispatched.stage.and_later()
     ]
     chain(*signatures).apply_async()
 

@@ -161,7 +161,7 @@ def narrow_pipes(pid: int) -> Iterator[Callable[[], int]]:
 def ring_by_hand(harness: QueueHarness, job_id: str, stage: Stage) -> None:
     """One more doorbell for a job, as a broker may deliver it."""
     app = create_app(harness.settings, load_stages)
-    broker.ring(app, harness.settings, DispatchedJob(job_id=job_id, stage=stage, has_priority=True))
+    broker.send_job(app, harness.settings, DispatchedJob(job_id=job_id, stage=stage, has_priority=True))
     app.close()
 
 

@@ -275,7 +275,7 @@ def test_messages_are_counted_in_every_queue(settings: Settings) -> None:
     app = create_app(settings, load_stages)
     assert not any(one.messages for one in broker.messages_waiting(app, settings))
     for stage, first in ((Stage.RENDER, True), (Stage.RENDER, False), (Stage.DETECT, False)):
-        broker.ring(app, settings, DispatchedJob(job_id="0" * 32, stage=stage, has_priority=first))
+        broker.send_job(app, settings, DispatchedJob(job_id="0" * 32, stage=stage, has_priority=first))
     counts = {one.stage: one.messages for one in broker.messages_waiting(app, settings)}
     assert counts == {Stage.IDENTIFY: 1, Stage.RENDER: 2, Stage.DETECT: 1, Stage.PERSONALIZE: 2, Stage.VERIFY: 1}
     app.close()

@@ -50,7 +50,7 @@ class Worker:
 
     def ring(self, stage: Stage = Stage.IDENTIFY) -> None:
         """A message for the queue of this stage."""
-        broker.ring(self.app, self.settings, DispatchedJob(job_id="a job", stage=stage, has_priority=True))
+        broker.send_job(self.app, self.settings, DispatchedJob(job_id="a job", stage=stage, has_priority=True))
 
     def is_stuck_within(self, seconds: float) -> bool:
         """Whether it was found deaf at one of the looks of the next seconds."""

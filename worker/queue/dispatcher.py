@@ -61,6 +61,6 @@ class Dispatcher:
 def publish(app: Celery, settings: Settings, doorbell: DispatchedJob) -> None:
     """Rings; a doorbell that the broker did not take is found by the reaper and rung again."""
     try:
-        broker.ring(app, settings, doorbell)
+        broker.send_job(app, settings, doorbell)
     except OperationalError as error:
         log.warning("doorbell_not_published", job_id=doorbell.job_id, error=str(error))

@@ -106,7 +106,7 @@ def test_a_doorbell_is_one_message_that_carries_an_id_and_the_stages_after_it(du
     app = create_app(settings, no_stages)
     with app.connection_for_write() as connection:
         queue: Any = connection.SimpleQueue(broker.queue_name(settings, due))
-        broker.ring(app, settings, DispatchedJob(job_id="a job", stage=due, has_priority=first))
+        broker.send_job(app, settings, DispatchedJob(job_id="a job", stage=due, has_priority=first))
         message: Any = queue.get(block=False)
         assert queue.qsize() == 0
         queue.close()

@@ -21,7 +21,7 @@ def test_lost_doorbells_are_rung_again() -> None:
 
 def test_the_messages_of_every_stage_are_counted() -> None:
     celery, settings = app("reaper-count")
-    broker.ring(celery, settings, DispatchedJob(job_id="one", stage=Stage.RENDER, has_priority=True))
+    broker.send_job(celery, settings, DispatchedJob(job_id="one", stage=Stage.RENDER, has_priority=True))
     parents = FakeQueueStore()
     Reaper(celery, fleet(parents), settings).sweep()
     assert parents.counted is not None
