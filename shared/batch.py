@@ -189,7 +189,7 @@ def outcome_of(job: Job) -> Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class LineSource:
-    """Where the line of a batch lies that asked for a job. chunk: source and number, as the feeder noted them."""
+    """The place of a job's line in its batch. chunk: source and number, as the batch feeder recorded them."""
 
     tenant: str
     batch: str

@@ -62,7 +62,7 @@ class MetricsEndpoint:
         class Now(Collector):
             """Asks the event loop, from the thread that serves."""
 
-            def collect(inside) -> Iterable[Metric]:  # noqa: N805 - self is the exposition here
+            def collect(inside) -> Iterable[Metric]:  # noqa: N805 - self is the endpoint here
                 yield from REGISTRY.collect()
                 yield from self.requests.collect()
                 yield from asyncio.run_coroutine_threadsafe(self._queue(context), loop).result(2 * _READ_S)

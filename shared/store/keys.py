@@ -36,7 +36,7 @@
     {p}:owner:{result}            string  id of the job that makes the result, or is promoted to (lib/single_flight.lua)
     {p}:outcome:{result}          string  the outcome of a result that was asked for (JSON); expires soon
     {p}:unsettled                 set     results with too many followers to tell at once: the dispatcher goes on
-    {p}:notify:{name}             list    at most one item: wakes the dispatcher, feeder or sender of webhooks
+    {p}:notify:{name}             list    at most one item: wakes the dispatcher, batch feeder or webhook sender
     {p}:events                    stream  (j = job id, s = sequence) for every visible change, capped
     {p}:workers                   zset    live workers; score = when they count as gone (s)
     {p}:worker:{name}             hash    the status of a worker; expires with it

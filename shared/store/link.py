@@ -29,7 +29,7 @@ from shared.store.sentinel import primary_of, primary_of_async, tls_options
 # A demoted server is noticed by its READONLY at the first write, and within this time by who only reads.
 ROLE_EVERY_S = 5.0
 
-# A connection waits so long for an answer, and for a connection. The clients' own defaults wait for ever on a host
+# Timeout of a response, and of making a connection. The clients' own defaults wait for ever on a host
 # that has gone.
 SOCKET_S, CONNECT_S = 10.0, 5.0
 

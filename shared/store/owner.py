@@ -144,7 +144,7 @@ class BucketOwner:
             return next(iter(photos), None) is not None
 
     def _claim(self) -> bool:
-        """Processes of a fleet start together: the first id is that of all. Of two fleets the first marker stays."""
+        """Processes that start together share the first id. Of two installations the first marker stays."""
         with redis_errors():
             self._redis.hsetnx(self._key, "id", uuid.uuid4().hex)
             self._redis.hsetnx(self._key, "marked", 0)

@@ -37,7 +37,7 @@ class RunDeliveryWorker(bootsteps.StartStopStep):
         ).start()
 
     def close(self, _worker: Any) -> None:
-        """Before anything stops: what is under way is finished, nothing new is rung for."""
+        """Before anything stops: what is under way is finished, no new delivery is started."""
         self._over.set()
 
 

@@ -65,14 +65,14 @@ class DeliveryWorker:
             return
         found = self._deliveries.collect(room)
         for delivery_id in found.ids:
-            self._ring(delivery_id)
+            self._publish(delivery_id)
         if not found.ids:
             stop.wait(_IDLE_LOOK_S)
             next_s = _PAUSE_S if found.next_s is None else found.next_s
             self._deliveries.wait_for_notification(min(_PAUSE_S, max(_IDLE_LOOK_S, next_s)))
 
     def deliver(self, delivery_id: str) -> None:
-        """Makes a delivery that was rung for, unless somebody else makes it or it is over."""
+        """Makes a delivery, unless another process makes it or it has ended."""
         with self._lock:
             self._busy += 1
         try:
@@ -91,7 +91,7 @@ class DeliveryWorker:
             log.warning("claim_failed", error=error.message)
             return
         if delivery_lease is None:
-            log.info("doorbell_turned_away")
+            log.info("delivery_skipped")
             return
         asyncio.run(self._deliver(delivery_lease))
 
@@ -122,12 +122,12 @@ class DeliveryWorker:
             log.warning("outcome_not_told", error=error.message)
             return "unknown"
 
-    def _ring(self, delivery_id: str) -> None:
+    def _publish(self, delivery_id: str) -> None:
         try:
             broker.notify_delivery(self._app, self._settings, delivery_id)
         except OperationalError as error:
             # Nobody claims it, so it is due again soon.
-            log.warning("doorbell_not_published", delivery_id=delivery_id, error=str(error))
+            log.warning("message_not_published", delivery_id=delivery_id, error=str(error))
 
 
 def pause_s(tries: int, *, first_s: float) -> float:

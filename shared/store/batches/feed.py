@@ -1,4 +1,4 @@
-"""Batches for the feeder in a worker's supervisor: list the active ones, queue lines, take ended jobs, close."""
+"""Batches for the batch feeder in a worker's supervisor: list the active ones, queue lines, take ended jobs, close."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class BatchStore:
         self._scripts = scripts.load(redis, self._prefix, _SCRIPTS)
 
     def acquire_lock(self, name: str) -> bool:
-        """Whether this worker is the feeder now. It keeps the lock by asking again within seconds."""
+        """Whether this worker is the batch feeder now. It keeps the lock by asking again within seconds."""
         key, lock_ms = keys.lock_key(self._prefix, "feed"), int(_LOCK_S * 1000)
         with redis_errors():
             holder = self._redis.set(key, name, nx=True, px=lock_ms, get=True)

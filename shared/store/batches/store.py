@@ -23,7 +23,7 @@ from shared.store.tenants.charge import Charge
 from shared.store.units import encode_units
 
 _SCRIPTS = ("batches/open", "batches/start", "batches/drop", "batches/stop", "batches/retry", "batches/erase")
-# The reader of the lines renews the intake this often, or the feeder drops the batch.
+# The reader of the lines renews the intake this often, or the batch feeder drops the batch.
 INTAKE_S = 120
 
 

@@ -70,12 +70,12 @@ def regions_in(fields: Mapping[str, str]) -> tuple[ConceptRegion, ...]:
     """Where each concept is in the template; nothing before they were looked for."""
     if _REGIONS[0] not in fields:
         return ()
-    return tuple(_whereabout(fields[name]) for name in _REGIONS if name in fields)
+    return tuple(_region_of(fields[name]) for name in _REGIONS if name in fields)
 
 
 # A job is looked at again and again while these stay the same, as its request does.
 @lru_cache(maxsize=4096)
-def _whereabout(text: str) -> ConceptRegion:
+def _region_of(text: str) -> ConceptRegion:
     words = text.split()
     return ConceptRegion(box_px=_box(words), score=float(words[4]))
 

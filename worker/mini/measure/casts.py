@@ -1,4 +1,4 @@
-"""What is measured: scenes of the drawn world to be made anew, each with its cast, all from the evaluation seeds."""
+"""What is measured: scenes of the drawn world to be drawn again, each with its cast, all from the evaluation seeds."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Carion et al., DETR, section 3.1, as used by DINO and Grounding DINO (config.bbox_cost, config.giou_cost).
 _CLASS_COST, _L1_COST, _GIOU_COST = 2.0, 5.0, 2.0
-# In the loss the words weigh three times as much: here boxes are easy and who is who is not.
+# In the loss the words count three times as much: here boxes are easy and who is who is not.
 _WEIGHTS = {"words": 6.0, "l1": 5.0, "giou": 2.0, "attributes": 3.0}
 # A query this close to a person is no mistake: duplicates go with non-maximum suppression.
 _SAME_PERSON_IOU = 0.6

@@ -136,9 +136,9 @@ class Faces:
 
 def parameters_of(person: Identity) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """What can be seen of a person as sizes and colours of about unit spread, and as yes-or-no marks."""
-    worn = person.glasses != "none"
+    has_glasses = person.glasses != "none"
     colours = [c / 64 - 2 for colour in (person.skin, person.hair, person.iris, person.lips) for c in colour]
-    lenses = [c / 64 - 1 if worn else 0.0 for c in person.lenses]
+    lenses = [c / 64 - 1 if has_glasses else 0.0 for c in person.lenses]
     sizes = [
         (person.chin - 1.15) * 8, (person.jaw - 0.85) * 6, (person.eye_spacing - 0.44) * 20,
         (person.eye_size - 0.2) * 35, person.eye_height * 14, person.eye_slant * 7,

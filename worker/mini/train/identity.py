@@ -54,7 +54,7 @@ _FACELESS = 0.07
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Worn:
+class AppliedFaces:
     """What the rows wear. embeddings: (B, 1, 512); drawings: (B, 3, H, W); on: (B, 1, 1, 1), 0 for no face."""
 
     embeddings: Tensor
@@ -63,9 +63,9 @@ class Worn:
     weights: Tensor
 
 
-def worn_by(
+def faces_applied_to(
     batch: SceneBatch, scenes: Latents, references: References, rng: np.random.Generator, *, bare: float
-) -> Worn:
+) -> AppliedFaces:
     """One figure's face for each row; `bare` of the rows, and those without people, wear none."""
     height_px = batch.latents.shape[2] * LATENT_PX
     embeddings = torch.zeros(len(batch.rows), 1, FACE_WIDTH)
@@ -86,7 +86,7 @@ def worn_by(
         own = torch.from_numpy(np.asarray(scenes.owners[row] == chosen + 1)).float()[None, None]
         own = functional.max_pool2d(own, LATENT_PX)[0]
         weights[i] *= own + (1 - own) * _ELSEWHERE
-    return Worn(embeddings=embeddings, drawings=drawings, on=on, weights=weights / weights.mean())
+    return AppliedFaces(embeddings=embeddings, drawings=drawings, on=on, weights=weights / weights.mean())
 
 
 class Adapter(nn.Module):
@@ -132,18 +132,18 @@ class Networks:
     adapter: Adapter
     text: Text
 
-    def loss(self, batch: SceneBatch, worn: Worn, rng: np.random.Generator) -> Tensor:
+    def loss(self, batch: SceneBatch, applied: AppliedFaces, rng: np.random.Generator) -> Tensor:
         """The weighted squared error of the velocity, with the rows wired as production wires them."""
         noisy = noised(batch.latents, new_scheduler(), rng)
         states, pooled = without_empty(*self.text.encode(batch.captions), batch.captions)
         sizes = {"text_embeds": pooled, "time_ids": batch.time_ids}
         with mixed():
-            tokens = self.adapter.resampler(worn.embeddings)
+            tokens = self.adapter.resampler(applied.embeddings)
             down, middle = self.identitynet(
                 noisy.latents,
                 noisy.timesteps,
                 encoder_hidden_states=tokens,
-                controlnet_cond=worn.drawings,
+                controlnet_cond=applied.drawings,
                 added_cond_kwargs=sizes,
                 return_dict=False,
             )
@@ -152,11 +152,11 @@ class Networks:
                 noisy.timesteps,
                 encoder_hidden_states=states,
                 added_cond_kwargs={**sizes, "image_embeds": [tokens[:, None]]},
-                cross_attention_kwargs={"ip_adapter_masks": [worn.on.expand(-1, -1, *noisy.latents.shape[2:])]},
-                down_block_additional_residuals=[residual * worn.on for residual in down],
-                mid_block_additional_residual=middle * worn.on,
+                cross_attention_kwargs={"ip_adapter_masks": [applied.on.expand(-1, -1, *noisy.latents.shape[2:])]},
+                down_block_additional_residuals=[residual * applied.on for residual in down],
+                mid_block_additional_residual=middle * applied.on,
             ).sample
-        loss: Tensor = ((predicted.float() - noisy.velocity).square() * worn.weights).mean()
+        loss: Tensor = ((predicted.float() - noisy.velocity).square() * applied.weights).mean()
         return loss
 
 
@@ -243,10 +243,10 @@ def main() -> None:
     for step in training:
         rng = np.random.default_rng([4, step])
         batch = draw_batch(latents, asked.batch, rng)
-        worn = worn_by(
+        applied = faces_applied_to(
             batch, latents[batch.width_px], references[batch.width_px], rng, bare=1 / 3 if asked.together else 0.0
         )
-        loss = networks.loss(batch, worn, rng)
+        loss = networks.loss(batch, applied, rng)
         training.descend(loss)
         losses.append(float(loss.detach()))
         if step % 50 == 0:

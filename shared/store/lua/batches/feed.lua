@@ -2,7 +2,7 @@
 --- @include lib/batch_keys
 --- @include lib/new_job
 --- @args id source chunk at next_chunk next_at lines...
--- Queues the lines after the cursor and moves it, in one step: a feeder that died or came late changes nothing.
+-- Queues the lines after the cursor and moves it, in one step: a batch feeder that ended or came late changes nothing.
 -- lines: (job id, line, custom id, units, spec, number of the values that follow, more fields of the record) per line.
 -- Returns 1, or 0 when the batch is not where the caller thinks.
 local f = redis.call('HMGET', batch_key(id), 's', 'stop', 'source', 'chunk', 'at', 'tenant')

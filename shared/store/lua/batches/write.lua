@@ -4,7 +4,7 @@
 -- A chunk of a log is written. before: chunks of the log so far; last: name of the last one or ''; replaces: the new chunk
 -- replaces it; jobs: jobs in the new chunk. The rest is for lines that end without a job: from where to where, as what, how many.
 -- The jobs' records stay for as long as their pictures do, because they know the blobs: jobs/compact.lua makes them small.
--- Returns 1, or 0 when another feeder has written in the meantime: then nothing refers to the caller's chunk.
+-- Returns 1, or 0 when another batch feeder has written in the meantime: then nothing refers to the caller's chunk.
 local chunks = log_key(id, log)
 local f = redis.call('HMGET', batch_key(id), 's', 'chunk', 'at')
 if f[1] ~= 'running' and f[1] ~= 'finalizing' then return 0 end

@@ -21,7 +21,7 @@ local function mark_rate(id)
   redis.call('HSET', batch_key(id), 'markb', string.format('%.3f %d %d', t, over, f[2] or 0))
 end
 
--- The end of a job is counted once, in the same step; its id waits until the feeder has written its line.
+-- The end of a job is counted once, in the same step; its id waits until the batch feeder has written its line.
 local function leave_batch(job, status)
   if not job.batch or redis.call('EXISTS', batch_key(job.batch)) == 0 then return end
   local batch = batch_key(job.batch)
