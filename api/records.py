@@ -15,6 +15,7 @@ from shared.errors import TroupeError
 from shared.settings import Settings
 from shared.store.connection import connect
 from shared.store.owner import BucketOwner
+from shared.telemetry.log import configure
 
 
 def main(words: Sequence[str] | None = None, settings: Settings | None = None) -> int:
@@ -23,6 +24,7 @@ def main(words: Sequence[str] | None = None, settings: Settings | None = None) -
     parser.add_argument("act", choices=("show", "adopt", "forget"))
     asked = parser.parse_args(words)
     settings = settings or Settings.read_or_exit()
+    configure(settings.log_level, service="records")
     with connect(settings) as redis:
         owner = BucketOwner(redis, settings, BlobStore(settings))
         try:

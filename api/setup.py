@@ -15,6 +15,7 @@ from shared.environment import EXIT_CONFIG
 from shared.errors import BlobsUnavailable, RecordsUnavailable
 from shared.settings import Settings
 from shared.startup import check_servers
+from shared.telemetry.log import configure
 
 _PAUSE_S = 1.0
 _UNAVAILABLE = 1
@@ -26,6 +27,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--wait", type=float, default=60.0, help="seconds that the servers may take to answer (60)")
     asked = parser.parse_args(words)
     settings = Settings.read_or_exit()
+    configure(settings.log_level, service="setup")
     deadline_s = time.monotonic() + asked.wait
     while True:
         try:
