@@ -73,7 +73,7 @@ def test_a_worker_without_its_checkpoints_stops_with_their_names(settings: Setti
     more = {"TROUPE_BUNDLE": "sdxl", "TROUPE_BUNDLE_FOLDER": str(tmp_path), "TROUPE_ROLE": "generation"}
     status, lines = started(WORKER, settings, **more)
     assert status == EXIT_CONFIG
-    reasons = [json.loads(line)["reason"] for line in lines]
+    reasons = [line["reason"] for line in map(json.loads, lines) if line["event"] == "cannot_start"]
     assert reasons == [f"checkpoint {tmp_path / name} is missing" for name in ("sdxl", "identitynet", "ip-adapter.bin")]
 
 
