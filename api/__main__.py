@@ -1,4 +1,4 @@
-"""`python -m api`: the API on uvicorn, at the host and port of the settings."""
+"""`python -m api`: serves the API with uvicorn, on the host and port of the settings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Server(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Ends streams and long-polls, then everything else."""
+        """Ends streams and long polls, then everything else."""
         context = self._app.state.context
         await asyncio.gather(context.live.stop(), context.jobs.stop())
         await super().shutdown(sockets)
@@ -42,7 +42,7 @@ def main() -> None:
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,
-        # A line a request costs about a tenth of its time, and the proxy in front writes one anyway.
+        # An access log costs about a tenth of the time of a request, and the reverse proxy writes one.
         access_log=False,
         server_header=False,
         # A balancer that sends a request on a connection which is being closed answers 502 itself.
@@ -63,7 +63,7 @@ def main() -> None:
     if startup.failed:
         sys.exit(EXIT_CONFIG)
     if not server.started:
-        # It has logged why. The status is that of uvicorn's own command.
+        # uvicorn has logged the reason. The status is that of its own command.
         sys.exit(_NOT_STARTED)
 
 

@@ -51,7 +51,7 @@ VERSION = "1"
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The API for these settings. Makes no connection before the app starts."""
+    """The API for these settings. Opens no connection before the app starts."""
     spans = None
     if settings.traces_url:
         from api.http.tracing import TracingMiddleware  # noqa: PLC0415 - costs nothing where traces are off
@@ -73,9 +73,9 @@ def create_app(settings: Settings) -> FastAPI:
         version=VERSION,
         description=description(),
         lifespan=lifespan,
-        # A slash too many is an unknown address: a redirect would be made from the caller's Host header.
+        # A trailing slash is an unknown path: a redirect would be built from the caller's Host header.
         redirect_slashes=False,
-        # FastAPI's own pages load their scripts from a foreign host.
+        # FastAPI's own pages load scripts from a foreign host.
         docs_url=None,
         redoc_url=None,
     )
@@ -100,9 +100,9 @@ def create_app(settings: Settings) -> FastAPI:
         health,
         *([metrics] if here else []),
     ):
-        # Not include_router: it keeps a router of its own per subject, and every request pays for the way through it.
+        # Not include_router: every request would pass through a router for each subject.
         app.router.routes.extend(subject.router.routes)
-    # At the end, so that a GET never passes them.
+    # At the end, so that matching a GET never tries them.
     app.router.routes.extend(_heads(app.routes))
     for route in app.routes:
         if isinstance(route, APIRoute):
@@ -137,7 +137,7 @@ def _wrap(app: FastAPI, settings: Settings) -> None:
 
 
 def _heads(routes: Iterable[BaseRoute]) -> list[APIRoute]:
-    """HEAD for every address that answers GET (RFC 9110, section 9.1): FastAPI leaves it out. Its body is not sent."""
+    """HEAD for every GET route (RFC 9110, section 9.1), which FastAPI does not add. The server drops the body."""
     return [
         APIRoute(route.path, route.endpoint, methods=["HEAD"], status_code=route.status_code, include_in_schema=False)
         for route in routes

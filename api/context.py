@@ -1,4 +1,4 @@
-"""What every request needs, opened once at start: settings, the two stores, and room to decode pictures."""
+"""The resources of an API process, opened once at startup: settings, stores, and limits of parallel work."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from shared.store.tenants.idempotency import IdempotencyStore
 from shared.store.webhooks.store import WebhookStore
 from shared.telemetry.log import get_logger
 
-# A picture of 50 megapixels needs 150 MB while it is decoded: this many at once, the others wait their turn.
+# Decoding a picture of 50 megapixels takes 150 MB: this many at once.
 _DECODED_AT_ONCE = 4
-# A form of many photos holds half a gigabyte of pixels from the first check until all are stored.
+# A form with many photos holds half a gigabyte of pixels until all are stored.
 _FORMS_AT_ONCE = 3
-# Checking the lines of a batch is all Python: a second thread would only take turns with the first.
+# Checking the lines of a batch is pure Python: a second thread would not run in parallel.
 _CHECKED_AT_ONCE = 1
 _START_PAUSE_S = 1.0
 _T = TypeVar("_T")
@@ -48,9 +48,9 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """The API's side of the stores. One per process; routes find it with `context_of`.
+    """The resources of this process; routes get it from `context_of`.
 
-    unpacking: held while a form's photos are in memory.
+    decoding, unpacking, checking: limits of decoded pictures, forms in memory, and checked batches.
     """
 
     settings: Settings
@@ -74,18 +74,18 @@ class Context:
     checking: CapacityLimiter
 
     async def decoded(self, read: Callable[[], _T]) -> _T:
-        """Runs work on a picture in a thread, a bounded number at once."""
+        """Runs work on a picture in a thread, within the limit."""
         return await run_sync(read, limiter=self.decoding)
 
     def check_streams(self) -> None:
-        """Raises TooManyStreams when this process serves as many event streams as it may."""
+        """Raises TooManyStreams if this process serves its largest number of event streams."""
         most = self.settings.max_streams
         if self.live.count >= most:
-            message = f"{most} streams are open here; poll the job instead, or come back"
+            message = f"this process already serves {most} event streams; retry later, or poll"
             raise TooManyStreams(message)
 
     async def checked(self, read: Callable[[], _T]) -> _T:
-        """Runs work on the lines of a batch in a thread, one batch's at a time."""
+        """Runs work on the lines of a batch in a thread, within the limit."""
         return await run_sync(read, limiter=self.checking)
 
 
@@ -97,7 +97,7 @@ def context_of(request: Request) -> Context:
 
 @asynccontextmanager
 async def open_context(settings: Settings) -> AsyncIterator[Context]:
-    """Opens the stores and closes them again. Servers that do not answer yet are no reason not to start."""
+    """Opens the stores and closes them at the end. Does not wait for servers that do not answer yet."""
     client = connect_async(settings)
     blobs = BlobStore(settings)
     blocking = connect(settings)
@@ -159,14 +159,14 @@ async def open_context(settings: Settings) -> AsyncIterator[Context]:
 
 
 async def _until_it_answers(start: Callable[[], Awaitable[None]]) -> None:
-    """Tries to start one store's part until its server is there."""
+    """Retries the start of a store until its server answers."""
     while True:
         try:
             await start()
         except (RecordsUnavailable, BlobsUnavailable, BlobsRefused) as error:
             _log.warning("store_unavailable", code=error.code, detail=error.message)
-        except Exception:  # noqa: BLE001 - a part that never starts would keep callers waiting for changes for ever
-            _log.exception("store_not_started")
+        except Exception:  # noqa: BLE001 - without this retry callers would wait for changes for ever
+            _log.exception("store_start_failed")
         else:
             return
         await asyncio.sleep(_START_PAUSE_S)

@@ -1,4 +1,4 @@
-"""Erases what is to go: pictures, stage results, faces, photos, lines and records of jobs, photos, batches, tenants.
+"""Erasure of jobs, photos, batches and tenants: pictures, stage results, faces, lines and records.
 
 Blobs first, records last: after an interruption, the next sweep finds the record and starts again. A result that
 several jobs share goes with the last of them. A blob that a worker writes later is an orphan: no job has it, and
@@ -32,7 +32,7 @@ from shared.store.tenants.audit import Action, AuditLog
 from shared.store.webhooks.store import WebhookStore
 from shared.telemetry.log import get_logger
 
-# What an answer says while something is still to go.
+# Headers of a response while the erasure continues in the background.
 RETRY_LATER = {"Retry-After": "2"}
 _AT_ONCE = 100
 _TOGETHER = 8
@@ -44,9 +44,9 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Eraser:
-    """Erases. Every call may raise RecordsUnavailable or BlobsUnavailable, and may be made again.
+    """Erases data. Every call may raise RecordsUnavailable or BlobsUnavailable, and can be repeated.
 
-    by: the key that asks for it, for the audit log; empty where nobody does, or it goes with more.
+    by: id of the key for the audit log; empty for an expiry, or for a part of a larger erasure.
     """
 
     records: Erasures
@@ -58,27 +58,27 @@ class Eraser:
     settings: Settings
 
     async def erase_job(self, job_id: str, tenant: str, by: str = "") -> Erasing:
-        """The tenant's job, now if it is not being worked on; else the sweep does it when its holder has stopped."""
+        """Erases the tenant's job: at once, or in the sweep after its worker has stopped."""
         answer = await self.records.erase_job(job_id, tenant, by)
         if answer is Erasing.OVER:
             await self._erase(await self.records.remaining(job_id))
         return answer
 
     async def erase_photo(self, photo_id: str, tenant: str, by: str = "") -> Erasing:
-        """The photo and the embeddings of its faces. Where there are many, the sweep goes on with them."""
+        """Erases the photo and its face embeddings; if there are many, the sweep continues."""
         if not await self.records.drop_photo(tenant, photo_id, by):
             return Erasing.NONE
         await self._clear(tenant, photo_id)
         return Erasing.OVER if await self._erase_faces(tenant, photo_id) else Erasing.RUNNING
 
     async def erase_tenant(self, tenant: str, by: str = "") -> bool:
-        """All that the tenant has. False while jobs of it are being worked on: the sweep goes on until none is.
+        """Erases everything of the tenant. False while some of its jobs run: the sweep continues until none does.
 
-        Its audit log stays, which holds ids: nobody with a key gets rid of what they did.
+        The audit log stays and holds ids only: no key can remove the traces of its own actions.
         """
         await self.audit.record(tenant, by, Action.TENANT_ERASED, tenant)
         await self.records.begin_erase_tenant(tenant)
-        # First, so that no batch makes new jobs while the old ones go.
+        # First, so that no batch creates new jobs meanwhile.
         await self.batches.stop_all(tenant)
         ids, answers = await self.records.jobs_of(tenant), list[Erasing]()
         for start in range(0, len(ids), _TOGETHER):
@@ -93,14 +93,14 @@ class Eraser:
             return False
         await self.batches.forget_all(tenant)
         await self._delete(f"{tenant}/")
-        # Last, because they were told of every end until now.
+        # Last, because webhooks get an event for every job that ends.
         for webhook in await self.webhooks.all_of(tenant):
             await self.webhooks.drop(tenant, webhook.id)
         await self.records.end_erase_tenant(tenant)
         return True
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Sweeps until it is stopped. Of several processes one does it."""
+        """Sweeps until `stop` is set. One of several processes does it at a time."""
         while not stop.is_set():
             try:
                 await self._look_at_owner()
@@ -109,9 +109,9 @@ class Eraser:
                 if await self.records.take_lock("collect", self.settings.orphan_s):
                     await self.collect(older_than_s=self.settings.orphan_s)
             except (TransientError, BlobsRefused) as error:
-                _log.warning("sweep_waits", code=error.code, detail=error.message)
+                _log.warning("sweep_postponed", code=error.code, detail=error.message)
             except Exception:  # noqa: BLE001 - a sweep that ended would keep pictures for ever
-                _log.exception("sweep_broke")
+                _log.exception("sweep_failed")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self.settings.sweep_every_s)
 
@@ -122,12 +122,12 @@ class Eraser:
             _log.warning("owner_not_known", code=error.code, detail=error.message)
 
     async def sweep(self) -> None:
-        """Erases the jobs and batches whose time is over, and what is left of photos and tenants that were to go."""
+        """Erases expired jobs and batches, and continues pending erasures of photos and tenants."""
         while due := await self.records.due(_AT_ONCE):
             for start in range(0, len(due), _TOGETHER):
                 await asyncio.gather(*(self._erase(left) for left in due[start : start + _TOGETHER]))
             _log.info("jobs_erased", jobs=len(due))
-        # After the jobs: their records do without what the lines of the batch say.
+        # After the jobs, whose records do not need the lines of the batch.
         for batch in await self.batches.due(_AT_ONCE):
             await self._erase_batch(batch)
             _log.info("batch_erased", batch=batch.id)
@@ -163,7 +163,7 @@ class Eraser:
         before = time.time() - older_than_s
         pages = entries_in(self.blobs.listed(""))
         while page := await asyncio.to_thread(lambda: list(islice(pages, _LOOKED_AT_ONCE))):
-            old = [thing for thing in page if thing.written_at <= before]
+            old = [entry for entry in page if entry.written_at <= before]
             counts["results"] += await self._collect_results([one.name for one in old if one.kind is Kind.RESULT])
             photos = [(one.tenant, one.name) for one in old if one.kind is Kind.PHOTO]
             counts["photos"] += await self._collect_photos(photos)
@@ -179,23 +179,23 @@ class Eraser:
             counts["uploads"] += len(stale)
 
     async def _collect_results(self, results: Sequence[str]) -> int:
-        """Deletes those of the results (`{tenant}/{stage}/{digest}`) that no job has; gives how many."""
+        """Deletes the unreferenced ones of these results (`{tenant}/{stage}/{digest}`); gives their number."""
         count = 0
         for result in await self.records.unreferenced(results):
-            # Asked again: a job may have found it since.
+            # Checked again: a job may use it since.
             if await self.records.release_unreferenced(result):
                 await self._delete_orphan(stage_folder(*result.split("/")))
                 count += 1
         return count
 
     async def _collect_photos(self, photos: Sequence[tuple[str, str]]) -> int:
-        """Deletes those of the photos (tenant, id) that nobody may use; gives how many."""
+        """Deletes the expired ones of these photos (tenant, id); gives their number."""
         unknown = await self.records.unknown_photos(photos)
-        # Asked again, one by one: it may have been uploaded since.
+        # Each is checked again: it may have been uploaded since.
         return sum([await self._clear(tenant, photo_id, orphan=True) for tenant, photo_id in unknown])
 
     async def _erase_batch(self, batch: Batch) -> None:
-        """A batch that is over: the jobs of its lines, its files, and last its record."""
+        """Erases a batch that has ended: the jobs of its lines, its files, then its record."""
         for log in get_args(Log):
             chunks = ChunkLog(blobs=self.blobs, tenant=batch.tenant, batch_id=batch.id, log=log)
             for name in await self.batches.names(batch, log):
@@ -232,8 +232,8 @@ class Eraser:
         return True
 
     async def _erase_faces(self, tenant: str, photo_id: str) -> bool:
-        """Some of the identify results with faces of an erased photo. True when there are no more."""
-        # No more than are deleted long before the marks that the records set with them run out.
+        """Erases some identify results with faces of an erased photo. True if none remain."""
+        # Few enough to be deleted long before their marks in the records expire.
         digests = await self.records.begin_erase_faces(tenant, photo_id, _AT_ONCE)
         for start in range(0, len(digests), _TOGETHER):
             some = (stage_folder(tenant, Stage.IDENTIFY, digest) for digest in digests[start : start + _TOGETHER])
@@ -254,7 +254,7 @@ class Eraser:
 
 
 class Kind(StrEnum):
-    """What a thing is."""
+    """What an entry of the bucket is."""
 
     RESULT = "result"
     PHOTO = "photo"
@@ -264,7 +264,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """Blobs that go together.
+    """Blobs that belong together.
 
     name: a result's `{tenant}/{stage}/{digest}`, an upload's key, the id of a photo or batch; written_at: the newest.
     """
@@ -276,7 +276,7 @@ class Entry:
 
 
 def entries_in(blobs: Iterable[Blob]) -> Iterator[Entry]:
-    """What these blobs are, in the order of their keys; what belongs to nothing is left out. Holds one at a time."""
+    """The entries of these blobs, in the order of their keys; other blobs are skipped. Holds one entry at a time."""
     for place, some in groupby(blobs, key=lambda blob: _place_of(blob.key)):
         if place is not None:
             kind, tenant, name = place
@@ -289,7 +289,7 @@ def _place_of(key: str) -> tuple[Kind, str, str] | None:
             return Kind.RESULT, tenant, f"{tenant}/{stage}/{digest}"
         case [tenant, "batches", batch_id, *_]:
             return Kind.BATCH, tenant, batch_id
-        # What was seen in a photo lies beside it, and may have been seen after the photo had gone.
+        # Detected faces are stored beside the photo, possibly after its erasure.
         case [tenant, "photos", file] | [tenant, "photos", file, _]:
             return Kind.PHOTO, tenant, file.removesuffix(".faces").removesuffix(".png")
         case [tenant, "uploads", *_]:

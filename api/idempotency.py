@@ -1,9 +1,9 @@
-"""Requests that name a key of their own (`Idempotency-Key`) are done once, however often they are sent.
+"""Idempotency: a request with an `Idempotency-Key` takes effect once, however often it is sent.
 
-Around the routes, not in them: the body is fingerprinted while the route reads it, and the answer is kept for a day
-before it goes out. The same request again gets the same answer. Nothing is kept of a request that was refused (4xx: it
-made nothing) or broke (5xx). When a process dies under one, the next takes its turn over, and what that one makes gets
-the same id, so that it is there once even if the first had already made it.
+Wraps the routes: the body is fingerprinted while the route reads it, and the response is recorded for a day before it
+is sent. The same request gets the recorded response. Nothing is recorded for 4xx (nothing was made) and 5xx. If the
+process dies, the next request with the key takes over, and what it makes gets the same id: it exists once, even if the
+first request had already made it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from shared.telemetry.log import get_logger
 KEY = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 _HEADER = KEY.lower().encode()
-# The draft of the IETF (draft-ietf-httpapi-idempotency-key-header) writes it in quotes, most services do not.
+# The IETF draft (draft-ietf-httpapi-idempotency-key-header) quotes the key, most services do not.
 _WORD = re.compile(r'"?([!#-~]{1,255})"?')
 # A client may send a form again with other boundaries; a body that is longer by more than this is another body.
 _FRAME_BYTES = 65_536
@@ -38,27 +38,27 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class IdempotentRequest:
-    """The one turn of a request with a key; its route finds it by `new_id`."""
+    """The request with a key that runs; its route gets ids from `new_id`."""
 
     seed: str
     fingerprint: Fingerprint
 
     def new_id(self) -> str:
-        """An id that only this body under this key can give: another body makes another thing."""
+        """An id that depends on the key and the body only."""
         return hashlib.sha256(f"{self.seed}:{self.fingerprint.digest()}".encode()).hexdigest()[:32]
 
 
 def new_id(request: Request) -> str:
-    """An id (32 hexadecimal digits) for what this request makes: random, and the same when it has to be done over.
+    """An id (32 hexadecimal digits) for what this request makes: random, or the same for every repetition of a key.
 
-    Ask for it when the body has been read.
+    Call it after the body has been read.
     """
     found: IdempotentRequest | None = request.scope.get("idempotent")
     return secrets.token_hex(16) if found is None else found.new_id()
 
 
 class Idempotency:
-    """An app around one route. A request without the header passes as it is."""
+    """An ASGI app around one route. A request without the header passes unchanged."""
 
     def __init__(self, route: ASGIApp) -> None:
         self._route = route
@@ -72,11 +72,11 @@ class Idempotency:
         request = Request(scope, receive)
         key = _WORD.fullmatch(given[0].decode("latin-1"))
         if key is None or len(given) > 1:
-            message = f"{KEY} must be given once, as 1 to 255 characters of ASCII without spaces and quotes"
+            message = f"{KEY} must be sent once, as 1 to 255 ASCII characters without spaces and quotes"
             wrong = FieldError(code="not_a_key", message=message, parameter=KEY)
             await problem(InvalidField, message, [wrong])(scope, receive, send)
             return
-        # Whose key it is and where it was used: the same word elsewhere is another key.
+        # Keys belong to a tenant and a path: the same word elsewhere is a different key.
         whole = f"{scope['path']} {key[1]}".encode("utf-8", "surrogatepass")
         name = f"{tenant_of(request)}:{hashlib.sha256(whole).hexdigest()[:32]}"
         keyed = _Keyed(request, name)
@@ -88,7 +88,7 @@ class Idempotency:
 
 
 class _Keyed:
-    """One request under one name."""
+    """A request with a key. name: of its record."""
 
     def __init__(self, request: Request, name: str) -> None:
         self._request = request
@@ -97,17 +97,19 @@ class _Keyed:
         self._answers: IdempotencyStore = context_of(request).responses
 
     async def answer(self, route: ASGIApp) -> Response:
-        """The route's answer, or the one that it gave before. Raises RecordsUnavailable."""
+        """The response of the route, or the recorded one. Raises RecordsUnavailable."""
         found = await self._answers.ask(self._name, self._holder)
         if found is None:
-            return problem(IdempotencyRunning, f"a request with this {KEY} is running; ask again for its answer")
+            return problem(
+                IdempotencyRunning, f"a request with this {KEY} is running; repeat this request to get its response"
+            )
         if isinstance(found, Recorded):
-            return await self._again(found)
+            return await self._replay(found)
         return await self._first(route, found.seed)
 
-    async def _again(self, kept: Recorded) -> Response:
+    async def _replay(self, kept: Recorded) -> Response:
         if kept.fingerprint and not await self._is_same(kept):
-            return problem(IdempotencyMismatch, f"another request was sent with this {KEY}; use a new one")
+            return problem(IdempotencyMismatch, f"this {KEY} belongs to a different request; use a new one")
         first = kept.answer
         answer = Response(first.body, first.status)
         for name, value in first.headers:
@@ -128,24 +130,24 @@ class _Keyed:
         fingerprint = self._fingerprint()
         scope = self._request.scope
         scope["idempotent"] = IdempotentRequest(seed=seed, fingerprint=fingerprint)
-        body, caught = _Body(self._request.receive, fingerprint), _Caught()
+        body, caught = _FingerprintedBody(self._request.receive, fingerprint), _HeldResponse()
         holding = asyncio.create_task(self._hold())
         try:
             await route(scope, body.receive, caught.send)
         except Exception:
-            await self._told(self._answers.free(self._name, self._holder))
+            await self._attempt(self._answers.free(self._name, self._holder))
             raise
         finally:
             holding.cancel()
         if caught.status >= 500:
-            await self._told(self._answers.free(self._name, self._holder))
+            await self._attempt(self._answers.free(self._name, self._holder))
         elif caught.status >= 400:
-            await self._told(self._answers.forget(self._name, self._holder))
+            await self._attempt(self._answers.forget(self._name, self._holder))
         else:
-            # A route that reads no body means the same whatever is sent to it.
+            # The body does not matter to a route that reads none.
             mark = f"{fingerprint.size_bytes}:{fingerprint.digest()}" if body.was_read else ""
             kept = Recorded(fingerprint=mark, answer=caught.answer())
-            await self._told(self._answers.keep(self._name, self._holder, kept))
+            await self._attempt(self._answers.keep(self._name, self._holder, kept))
         return caught.response()
 
     def _fingerprint(self) -> Fingerprint:
@@ -157,21 +159,21 @@ class _Keyed:
         )
 
     async def _hold(self) -> None:
-        """Keeps the turn for as long as the route needs."""
+        """Renews the lease while the route runs."""
         while True:
             await asyncio.sleep(LEASE_S / 3)
-            await self._told(self._answers.ask(self._name, self._holder))
+            await self._attempt(self._answers.ask(self._name, self._holder))
 
-    async def _told(self, word: Awaitable[object]) -> None:
+    async def _attempt(self, call: Awaitable[object]) -> None:
         # The work is done either way. Without this word the turn runs out, and the next request does nothing twice.
         try:
-            await word
+            await call
         except RecordsUnavailable as error:
-            _log.warning("answer_not_kept", detail=error.message)
+            _log.warning("response_not_recorded", detail=error.message)
 
 
-class _Body:
-    """A request's body on its way to the route."""
+class _FingerprintedBody:
+    """Fingerprints the body on its way to the route."""
 
     def __init__(self, receive: Receive, fingerprint: Fingerprint) -> None:
         self.was_read = False
@@ -179,7 +181,7 @@ class _Body:
         self._fingerprint = fingerprint
 
     async def receive(self) -> Message:
-        """The next message, as ASGI has it."""
+        """The next ASGI message."""
         message = await self._receive()
         if message["type"] == "http.request":
             self._fingerprint.feed(message.get("body", b""))
@@ -187,8 +189,8 @@ class _Body:
         return message
 
 
-class _Caught:
-    """A route's answer, held back until it is kept. Answers to POST are small."""
+class _HeldResponse:
+    """Holds the response of the route until it is recorded. Responses to POST are small."""
 
     def __init__(self) -> None:
         self.status = 500
@@ -196,14 +198,14 @@ class _Caught:
         self._chunks: list[bytes] = []
 
     async def send(self, message: Message) -> None:
-        """Takes the next message, as ASGI has it."""
+        """Takes the next ASGI message."""
         if message["type"] == "http.response.start":
             self.status, self._headers = message["status"], list(message["headers"])
         elif message["type"] == "http.response.body":
             self._chunks.append(message.get("body", b""))
 
     def answer(self) -> RecordedResponse:
-        """As it is kept."""
+        """The response to record."""
         headers = tuple(
             (name.decode("latin-1"), value.decode("latin-1"))
             for name, value in self._headers
@@ -212,7 +214,7 @@ class _Caught:
         return RecordedResponse(status=self.status, headers=headers, body=b"".join(self._chunks))
 
     def response(self) -> Response:
-        """As it goes out."""
+        """The response to send."""
         answer = Response(b"".join(self._chunks), self.status)
         answer.raw_headers = self._headers
         return answer

@@ -1,6 +1,6 @@
-"""`python -m api.setup`: makes the bucket, and says what is wrong with the servers, before everything else starts.
+"""`python -m api.setup`: creates the bucket and checks the servers before the stack starts.
 
-A server may take its time to come up. What was found is printed; the status is 0 when the stack can run on it.
+Waits for servers that are still starting and prints all findings; the exit status is 0 when the stack can run.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _UNAVAILABLE = 1
 
 def main(words: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="setup", description="Makes the bucket and checks the servers.")
-    parser.add_argument("--wait", type=float, default=60.0, help="seconds that the servers may take to answer (60)")
+    parser = argparse.ArgumentParser(prog="setup", description="Create the bucket and check the servers.")
+    parser.add_argument("--wait", type=float, default=60.0, help="seconds to wait for the servers (60)")
     asked = parser.parse_args(words)
     settings = Settings.read_or_exit()
     configure(settings.log_level, service="setup")

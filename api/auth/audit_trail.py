@@ -1,6 +1,6 @@
-"""What is given out is noted first: no picture, photo or file leaves without its entry in the tenant's audit log.
+"""Audit of reads: no picture, photo or file is sent before its entry is in the tenant's audit log.
 
-A signed address is as good as the picture. Looking at how a job is, at its faces and boxes, is no reading of a picture.
+A signed URL counts as the picture. Reading the state of a job, with its faces and boxes, is not audited.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from api.context import Context, context_of
 from shared.errors import NoPicture
 from shared.store.tenants.audit import Action
 
-# What is looked at again and again while it changes, a picture that emerges or a batch's lines, is one reading an hour.
+# Unfinished pictures and lines of batches are polled: one entry an hour for each key.
 REPEAT_S = 3600
 _PNG = "image/png"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditedRead:
-    """What is about to be given out. subject: id of the job, photo or batch; detail: which of its pictures or files."""
+    """A read. subject: id of the job, photo or batch; detail: its picture or file; once_s: one entry in it."""
 
     action: Action
     subject: str
@@ -32,7 +32,7 @@ class AuditedRead:
 
 
 async def record_read(request: Request, reading: AuditedRead) -> None:
-    """Notes it; call this when it is sure that there is something to give. Raises RecordsUnavailable."""
+    """Writes the entry; call it once the data to send is known to exist. Raises RecordsUnavailable."""
     await context_of(request).audit.record(
         tenant_of(request),
         key_of(request),
@@ -44,13 +44,13 @@ async def record_read(request: Request, reading: AuditedRead) -> None:
 
 
 async def png_response(request: Request, context: Context, key: str, reading: AuditedRead) -> Response:
-    """A redirect to the stored PNG of this key, or its bytes where the request says `Accept: image/png`.
+    """A redirect to the stored PNG with this key, or its bytes for `Accept: image/png`.
 
-    Raises NoPicture when the bytes are no longer stored, RecordsUnavailable or BlobsUnavailable.
+    Raises NoPicture when the blob is gone, RecordsUnavailable or BlobsUnavailable.
     """
     if request.headers.get("accept") != _PNG:
         await record_read(request, reading)
-        # The signature in the address expires, so the redirect itself must not be kept.
+        # The signature in the URL expires, so the redirect must not be cached.
         return RedirectResponse(context.blobs.url(key), 307, {"Cache-Control": "no-store", "Vary": "Accept"})
     data = await asyncio.to_thread(context.blobs.get, key)
     if data is None:

@@ -66,7 +66,7 @@ def hashed(secret: str) -> str:
 
 
 def token(key_id: str, secret: str) -> str:
-    """What a caller shows: `Authorization: Bearer ...`."""
+    """The token that a caller sends as `Authorization: Bearer ...`."""
     return f"troupe_{key_id}_{secret}"
 
 
@@ -86,7 +86,7 @@ def key_of(key_id: str, fields: Mapping[str, str]) -> Key | None:
 
 
 class KeyRing:
-    """The keys as one API process knows them: what Redis said of one is good for a second."""
+    """The keys in one API process, cached for a second."""
 
     def __init__(self, redis: redis.asyncio.Redis, settings: Settings) -> None:
         self._redis = redis
@@ -94,11 +94,11 @@ class KeyRing:
         self._seen: dict[str, tuple[float, asyncio.Task[Key | None]]] = {}
 
     async def key_of(self, shown: str) -> Key:
-        """The key whose token this is. Raises Unauthorized or RecordsUnavailable."""
+        """The key of this token. Raises Unauthorized or RecordsUnavailable."""
         match = _TOKEN.fullmatch(shown)
         key = await self._key(match[1]) if match else None
         if match is None or key is None or not key.opens(match[2]):
-            raise Unauthorized("this key is not valid: it never was, is disabled, or its secret was replaced")
+            raise Unauthorized("invalid API key: unknown, disabled or rotated")
         return key
 
     async def _key(self, key_id: str) -> Key | None:
@@ -107,9 +107,9 @@ class KeyRing:
         if seen is None or now_s - seen[0] > _AGE_S or _failed(seen[1]):
             if len(self._seen) >= _MOST_SEEN:
                 self._seen.clear()
-            # One question however many requests come with the key at once.
+            # One read, however many requests with this key arrive at once.
             seen = self._seen[key_id] = (now_s, asyncio.create_task(self._ask(key_id)))
-        # Shielded: a caller who goes away must not take the answer from the others.
+        # Shielded: a caller that disconnects must not cancel the read for the others.
         return seen[1].result() if seen[1].done() else await asyncio.shield(seen[1])
 
     async def _ask(self, key_id: str) -> Key | None:

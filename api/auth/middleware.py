@@ -14,51 +14,51 @@ from shared.store.tenants.audit import NO_KEY
 from shared.store.tenants.charge import Charge, LimitState
 from shared.tenant import DEFAULT_TENANT
 
-# What answers without a key: it tells nothing of anybody.
+# Paths that need no key: they show nothing of any tenant.
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
-# What the files of the page begin with, which are the same for everybody.
+# Prefix of the page's files, which need no key either.
 PAGE = "/page/"
-# Looks are cheap: they are counted in this process alone, and generously.
+# Reads are cheap: each process counts them by itself, with a high limit.
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = "bearer "
 
 
 def tenant_of(request: Request) -> str:
-    """The tenant whose things this request may see and make: `default` while authentication is off.
+    """The tenant of this request: `default` while authentication is off.
 
-    Raises Unauthorized where nobody has said who asks.
+    Raises Unauthorized for a request without a key.
     """
     tenant: str | None = request.scope.get("tenant")
     if tenant is None:
-        raise Unauthorized("this address needs an API key")
+        raise Unauthorized("this path needs an API key")
     return tenant
 
 
 def key_of(request: Request) -> str:
-    """Id of the key that this request shows, for the audit log; NO_KEY while authentication is off."""
+    """Id of this request's key, for the audit log; NO_KEY while authentication is off."""
     key: str = request.scope["key"]
     return key
 
 
 def is_authenticated(request: Request) -> bool:
-    """Whether it is known who asks: on an open address nobody has to say."""
+    """Whether the request has a valid key, which open paths do not need."""
     return request.scope.get("tenant") is not None
 
 
 def charge_of(request: Request) -> Charge:
-    """Where it is written what this request, which makes or changes something, counts as."""
+    """The charge of this request, which is not a read: what it counts against the tenant's limits."""
     charge: Charge = request.scope["charge"]
     return charge
 
 
 class AccessMiddleware:
-    """The app behind the door: what passes has its tenant in its scope; on an open address it may be None."""
+    """Adds the tenant to the scope of every request; None on an open path without a key."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request, or says why not."""
+        """Serves one request, or responds with the problem."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -80,28 +80,28 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
 
     async def _serve_read(self, scope: Scope, receive: Receive, send: Send, context: Context) -> None:
-        """Serves a look, and says what the tenant has left of them."""
-        look = context.read_limit.count(scope["tenant"])
+        """Serves a read; the response tells what remains of the read limit."""
+        read = context.read_limit.count(scope["tenant"])
 
-        async def told(message: Message) -> None:
+        async def send_with_limits(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"].extend(look.headers)
+                message["headers"].extend(read.headers)
             await send(message)
 
-        if look.wait_s:
+        if read.wait_s:
             error = RateLimited(
-                f"more looks than this tenant may take; the next one passes in {look.wait_s} s",
-                retry_after_s=look.wait_s,
+                f"the tenant has reached its read limit; retry in {read.wait_s} s",
+                retry_after_s=read.wait_s,
             )
-            await problem_of_error(error)(scope, receive, told)
+            await problem_of_error(error)(scope, receive, send_with_limits)
         else:
-            await self._app(scope, receive, told)
+            await self._app(scope, receive, send_with_limits)
 
     async def _serve_write(self, scope: Scope, receive: Receive, send: Send, context: Context) -> None:
-        """Serves a request that counts; every answer to it says what the tenant has left."""
+        """Serves a request that is not a read; the response tells what remains of the limits."""
         charge = scope["charge"] = Charge(by=scope["key"])
 
-        async def told(message: Message) -> None:
+        async def send_with_limits(message: Message) -> None:
             if message["type"] == "http.response.start" and charge.allowances:
                 MutableHeaders(scope=message).update(rate_limit_headers(charge.allowances))
             await send(message)
@@ -110,13 +110,13 @@ class AccessMiddleware:
             if not _is_charged_later(scope):
                 await context.jobs.admit(scope["tenant"], charge)
         except TroupeError as error:
-            await problem_of_error(error)(scope, receive, told)
+            await problem_of_error(error)(scope, receive, send_with_limits)
             return
-        await self._app(scope, receive, told)
+        await self._app(scope, receive, send_with_limits)
 
 
 def rate_limit_headers(allowances: tuple[LimitState, ...]) -> dict[str, str]:
-    """What a tenant may do and what it has left (draft-ietf-httpapi-ratelimit-headers-10)."""
+    """The limits and what remains of them (draft-ietf-httpapi-ratelimit-headers-10)."""
     policies, limits = [], []
     for one in allowances:
         unit = "" if one.name != "units" else f';qu="{one.name}"'
@@ -126,13 +126,13 @@ def rate_limit_headers(allowances: tuple[LimitState, ...]) -> dict[str, str]:
 
 
 def _is_charged_later(scope: Scope) -> bool:
-    """A job as JSON is counted in the step that queues it: no round trip more, and what is refused costs nothing.
+    """Whether the route charges it: a job as JSON is charged by the script that queues it, without another round trip.
 
-    A form is counted before its photos are read.
+    A form is charged before its photos are read.
     """
     if scope["path"] != JOBS or scope["method"] != "POST":
         return False
-    # The first of several is the one that is read as.
+    # Of several headers the routes use the first.
     kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
     return kind.startswith(b"application/json")
 
@@ -143,9 +143,9 @@ async def _authenticate(scope: Scope, context: Context) -> tuple[str, str]:
         return DEFAULT_TENANT, NO_KEY
     given = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(given) != 1:
-        raise Unauthorized("this address needs an API key, once, as `Authorization: Bearer ...`")
+        raise Unauthorized("this path needs one API key, as `Authorization: Bearer ...`")
     words = given[0].decode("latin-1")
     if words[: len(_BEARER)].lower() != _BEARER:
-        raise Unauthorized("the key must be given as `Authorization: Bearer ...`")
+        raise Unauthorized("send the API key as `Authorization: Bearer ...`")
     key = await context.keys.key_of(words[len(_BEARER) :].strip())
     return key.tenant, key.id

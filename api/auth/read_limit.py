@@ -1,6 +1,6 @@
-"""How often a tenant may look (GET): counted in this process alone, because a look must not cost a round trip more.
+"""The limit of reads (GET) of a tenant. Each process counts by itself, because a read must not cost a round trip.
 
-With several API processes a tenant so may look as often as the setting says at each of them.
+With several API processes the limit holds for each of them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _MOST_TENANTS = 10_000
 
 
 class ReadCount(NamedTuple):
-    """What became of a look. wait_s: when the next one passes, if this one does not; headers: what to tell, raw."""
+    """A counted read. wait_s: seconds until the next one is accepted, 0 if this one is; headers: raw, to send."""
 
     wait_s: int
     headers: tuple[tuple[bytes, bytes], ...]
 
 
 class ReadLimit:
-    """Looks flow into a bucket per tenant that empties evenly (the generic cell rate algorithm, as in prelude.lua)."""
+    """One leaky bucket for each tenant (the generic cell rate algorithm, as in `lib/core.lua`)."""
 
     def __init__(self, per_s: int, clock: Callable[[], float]) -> None:
         self._quota = per_s * _WINDOW_S
@@ -32,11 +32,11 @@ class ReadLimit:
 
     @property
     def is_enabled(self) -> bool:
-        """Whether looks are counted at all."""
+        """Whether reads are limited."""
         return self._quota > 0
 
     def count(self, tenant: str) -> ReadCount:
-        """Counts a look of the tenant, unless it is one too many."""
+        """Counts a read of the tenant, unless the limit is reached."""
         now_s = self._clock()
         empty_s = max(now_s, self._empty_s.get(tenant, 0.0))
         after_s = empty_s + _WINDOW_S / self._quota

@@ -1,4 +1,4 @@
-"""What the lines of a batch left: page by page, as files, as addresses, as one zip."""
+"""Results of a batch: its lines page by page, its files, a manifest of URLs, and a zip file."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ _CURSOR = cursor(place_of)
 async def list_batch_items(
     request: Request, batch_id: str, *, status: ItemStatus | None, place: Place | None, limit: int
 ) -> Response:
-    """The batch's lines: first what ended, in that order, then what is queued or runs, then what waits.
+    """The lines of the batch: ended ones in the order of their end, then queued and running, then waiting ones.
 
-    A line that moves meanwhile may be seen twice or not at all. A page may hold fewer lines than `limit`: there are
-    more as long as `next` is given.
+    A line that changes its state between two pages may appear twice or not at all. A page may have fewer lines than
+    `limit`: more follow while `next` is not null.
     """
     batch = await find_batch(request, batch_id)
     found, following = await ItemReader(context_of(request), batch).page(status, place or FIRST, limit)
     if any(item.picture_url for item in found):
-        await record_read(request, _reading_of(batch, "items", once_s=REPEAT_S))
+        await record_read(request, _audited(batch, "items", once_s=REPEAT_S))
     view = ItemPageView(items=tuple(found), next=None if following is None else str(following))
     return Response(view.model_dump_json(), media_type="application/json")
 
@@ -51,28 +51,28 @@ async def list_batch_items(
     "/{batch_id}/output", response_class=Response, responses=words.FILE_ANSWERS, summary="Download the output file"
 )
 async def download_batch_output(request: Request, batch_id: str) -> Response:
-    """The lines with a picture as JSONL, in the order in which they ended; while the batch runs, those so far."""
+    """The lines with a picture as JSONL, in the order of their end; in a running batch, those so far."""
     batch = await find_batch(request, batch_id)
-    return await _file(request, ItemReader(context_of(request), batch).lines("output"), _reading_of(batch, "output"))
+    return await _file(request, ItemReader(context_of(request), batch).lines("output"), _audited(batch, "output"))
 
 
 @router.get(
     "/{batch_id}/errors", response_class=Response, responses=words.FILE_ANSWERS, summary="Download the errors file"
 )
 async def download_batch_errors(request: Request, batch_id: str) -> Response:
-    """The lines without a picture as JSONL: invalid, failed, canceled, expired; while the batch runs, those so far."""
+    """The lines without a picture as JSONL (invalid, failed, canceled, expired); in a running batch, those so far."""
     batch = await find_batch(request, batch_id)
-    return await _file(request, ItemReader(context_of(request), batch).lines("errors"), _reading_of(batch, "errors"))
+    return await _file(request, ItemReader(context_of(request), batch).lines("errors"), _audited(batch, "errors"))
 
 
 @router.get(
     "/{batch_id}/manifest", response_class=Response, responses=words.FILE_ANSWERS, summary="Download the manifest"
 )
 async def download_batch_manifest(request: Request, batch_id: str) -> Response:
-    """A line of JSON a picture, with a signed address that expires."""
+    """One line of JSON for each picture, with a signed URL that expires."""
     batch = await find_batch(request, batch_id)
     context = context_of(request)
-    return await _file(request, manifest(context, ItemReader(context, batch)), _reading_of(batch, "manifest"))
+    return await _file(request, manifest(context, ItemReader(context, batch)), _audited(batch, "manifest"))
 
 
 @router.get(
@@ -82,25 +82,25 @@ async def download_batch_manifest(request: Request, batch_id: str) -> Response:
     summary="Download all pictures as a zip file",
 )
 async def download_batch_zip(request: Request, batch_id: str) -> Response:
-    """The pictures so far as a zip file, made while it is sent; at most 10,000, the manifest has any number."""
+    """The pictures so far as a zip file, streamed; at most 10,000. The manifest has no limit."""
     batch = await find_batch(request, batch_id)
     if batch.over.get(Status.SUCCEEDED, 0) > MOST_ZIPPED:
-        message = f"the batch has more than {MOST_ZIPPED} pictures: fetch them by its manifest"
+        message = f"the batch has more than {MOST_ZIPPED} pictures: download them with the manifest"
         raise ZipTooLarge(message)
     context = context_of(request)
     answer = await _file(
-        request, archive(context, ItemReader(context, batch)), _reading_of(batch, "zip"), "application/zip"
+        request, archive(context, ItemReader(context, batch)), _audited(batch, "zip"), "application/zip"
     )
     answer.headers["Content-Disposition"] = f'attachment; filename="{batch_id}.zip"'
     return answer
 
 
 async def _file(
-    request: Request, data: AsyncIterator[bytes], reading: AuditedRead, type_: str = JSONL
+    request: Request, data: AsyncIterator[bytes], read: AuditedRead, type_: str = JSONL
 ) -> StreamingResponse:
-    """The answer, once its first bytes are there: an outage before them is told as one."""
+    """A stream that begins once its first bytes exist: an outage before that is a problem response."""
     first = await anext(data, b"")
-    await record_read(request, reading)
+    await record_read(request, read)
 
     async def all_of_it() -> AsyncIterator[bytes]:
         yield first
@@ -110,5 +110,5 @@ async def _file(
     return StreamingResponse(all_of_it(), media_type=type_)
 
 
-def _reading_of(batch: Batch, name: str, *, once_s: int = 0) -> AuditedRead:
+def _audited(batch: Batch, name: str, *, once_s: int = 0) -> AuditedRead:
     return AuditedRead(action=Action.BATCH_FILES_READ, subject=batch.id, detail=name, once_s=once_s)

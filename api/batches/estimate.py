@@ -1,4 +1,4 @@
-"""What a batch would cost: every check as in earnest, and nothing stored, queued or taken from a quota."""
+"""The cost of a batch: all checks of a real submission, but nothing is stored, queued or charged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.store.tenants.charge import Charge
 
 
 async def estimate_batch(context: Context, tenant: str, charge: Charge, found: LineEstimate) -> Response:
-    """The answer to a batch that is not to run. Raises RateLimited, QuotaExceeded or RecordsUnavailable."""
+    """The response to a dry run. Raises RateLimited, QuotaExceeded or RecordsUnavailable."""
     eta_s = await eta_of(context, tenant, charge, "batch", found.units)
     return estimate_response(
         {

@@ -1,4 +1,4 @@
-"""Live status of a batch over HTTP, as server-sent events."""
+"""The states of a batch as server-sent events."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ router = APIRouter(prefix=BATCHES, tags=["events"])
 )
 @takes(known=LAST_EVENT_ID)
 async def watch_batch(request: Request, batch_id: str, *, known: str) -> Response:
-    """The batch's state now, and when it has changed, at most twice a second, as events `batch`, until it is done.
+    """Streams the state now and after changes, at most twice a second, as events `batch`, until the batch is done.
 
-    The id of an event is the batch's `sequence`; `Last-Event-ID` is understood as for a job.
+    The id of an event is the batch's `sequence`; `Last-Event-ID` works as for a job.
     """
     context = context_of(request)
     batch = await find_batch(request, batch_id)
@@ -47,7 +47,7 @@ async def watch_batch(request: Request, batch_id: str, *, known: str) -> Respons
 
 
 async def batch_frames(context: Context, batch: Batch, known: str) -> AsyncIterator[bytes]:
-    """A frame a state, at most twice a second, from the one after `known` to the one in which the batch is done."""
+    """One frame for each state, at most two a second, from the one after `known` until the batch is done."""
     events = context.jobs.events
     found: Batch | None = batch
     with context.live.counted(), events.changes(batch.id) as changed:
@@ -66,9 +66,9 @@ async def batch_frames(context: Context, batch: Batch, known: str) -> AsyncItera
 
 
 async def _read(context: Context, batch: Batch) -> Batch | None:
-    """The batch now; as it was while Redis is away, whose reader wakes everybody again and again."""
+    """The current batch, or the given one while Redis does not answer; the event reader wakes this stream again."""
     try:
         return await context.batches.get(batch.tenant, batch.id)
     except RecordsUnavailable as error:
-        log.warning("batch_unavailable", error=error.message)
+        log.warning("batch_read_failed", error=error.message)
         return batch

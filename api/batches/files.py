@@ -1,4 +1,4 @@
-"""The pictures of a batch: a manifest of signed addresses, or one zip file; neither is ever whole in memory."""
+"""The pictures of a batch: a manifest of signed URLs, or a zip file; both are streamed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from api.batches.items import ItemReader
 from api.context import Context
 from shared.batch import Outcome
 
-# A zip file ends with a list of its files, which is kept until then: some hundred bytes a picture.
+# A zip file ends with a list of its files, which stays in memory: some hundred bytes for each picture.
 MOST_ZIPPED = 10_000
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _SIGNED_AT_ONCE = 200
-# The time in a zip file must be the same in every download of the same batch.
+# A fixed time makes every download of a batch the same.
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 
 
 async def manifest(context: Context, items: ItemReader) -> AsyncIterator[bytes]:
-    """A line of JSON a picture, with a signed address. Raises RecordsUnavailable or BlobsUnavailable."""
+    """One line of JSON for each picture, with a signed URL. Raises RecordsUnavailable or BlobsUnavailable."""
     async for data in items.lines("output"):
         rows = data.splitlines()
         for first in range(0, len(rows), _SIGNED_AT_ONCE):
@@ -44,7 +44,7 @@ async def archive(context: Context, items: ItemReader) -> AsyncIterator[bytes]:
                     continue
                 picture = await asyncio.to_thread(context.blobs.get, outcome.picture)
                 if picture is None:
-                    # Erased in the meantime, as a person may ask for.
+                    # The picture has been erased.
                     continue
                 made.writestr(zipfile.ZipInfo(_name(outcome), _MOMENT), picture)
                 yield out.take()
@@ -58,7 +58,7 @@ def _signed(context: Context, rows: Sequence[bytes]) -> bytes:
 def _entry(context: Context, row: bytes) -> bytes:
     outcome = Outcome.model_validate_json(row)
     if outcome.picture is None:
-        # A line that was to end before there is one.
+        # The line ended at an earlier stage, as requested.
         return b""
     entry = {
         "line": outcome.line,
@@ -71,28 +71,28 @@ def _entry(context: Context, row: bytes) -> bytes:
 
 
 def _name(outcome: Outcome) -> str:
-    """A name that is safe to unpack and that no other line has."""
+    """A unique file name that is safe to unpack."""
     word = _NOT_IN_A_NAME.sub("_", outcome.custom_id or "").strip(".")[:64]
     return f"{outcome.line:06d}-{word}.png"
 
 
 class _Stream(io.RawIOBase):
-    """What zipfile writes into, which is no file: it cannot go back in it."""
+    """A write-only stream for zipfile, without seeking."""
 
     def __init__(self) -> None:
         self._held: list[bytes] = []
 
     def writable(self) -> bool:
-        """It is there to be written into."""
+        """Always true."""
         return True
 
     def write(self, data: object) -> int:
-        """Keeps the bytes until they are taken."""
+        """Buffers the bytes until `take`."""
         piece = bytes(data)  # type: ignore[call-overload]
         self._held.append(piece)
         return len(piece)
 
     def take(self) -> bytes:
-        """What was written since."""
+        """The bytes written since the last call."""
         held, self._held = self._held, []
         return b"".join(held)

@@ -1,7 +1,7 @@
-"""From lines to a batch that runs: photos looked up, chunks written to S3 as they fill, and one record at the end.
+"""From lines to a running batch: checks photos, writes full chunks to S3, and starts the record at the end.
 
-Memory holds a block of lines, a chunk that fills, one that is being written, and 8 bytes a custom id. If the lines do
-not all come, or a strict batch has a bad one, the batch never was.
+Memory holds a block of lines, the chunk that fills, the chunk that is written, and 8 bytes for each custom id. If the
+request breaks off, or a strict batch has an invalid line, nothing remains of the batch.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOST_EXPIRES_AFTER_S = 31_536_000
 _SHOWN_ERRORS = 20
 _SHOWN_OF_A_LINE = 5
 _HEAR_EVERY_S = INTAKE_S / 8
-# Photos that are known are not asked for again, as long as there are not too many.
+# Known photos are cached up to this number.
 _PHOTOS_KEPT = 50_000
 
 _log = get_logger(__name__)
@@ -37,7 +37,7 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions:
-    """What a caller says about a batch as a whole. unsent_photos: those that are not known are no error."""
+    """Options of a batch. unsent_photos: unknown photos are no error."""
 
     name: str = ""
     strict: bool = False
@@ -48,7 +48,7 @@ class BatchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class LineEstimate:
-    """What a batch would be. first: the first bad lines."""
+    """Counts of the lines of a dry run. first: the first invalid lines."""
 
     good: int
     invalid: int
@@ -58,7 +58,7 @@ class LineEstimate:
 
 @dataclass(kw_only=True)
 class _Writer:
-    """Chunks that fill; at most one is being written while the next one fills."""
+    """Fills chunks; at most one is written while the next one fills."""
 
     chunks: LineChunks | ChunkLog
     written: int = 0
@@ -68,20 +68,20 @@ class _Writer:
     _writing: asyncio.Task[str] | None = None
 
     async def add(self, line: bytes) -> None:
-        """Takes a line. Raises BlobsUnavailable."""
+        """Adds a line. Raises BlobsUnavailable."""
         self._lines.append(line)
         self._bytes += len(line)
         if len(self._lines) >= CHUNK_LINES or self._bytes >= CHUNK_BYTES:
             await self._flush()
 
     async def close(self) -> None:
-        """Writes what is left. Raises BlobsUnavailable."""
+        """Writes the remaining lines. Raises BlobsUnavailable."""
         if self._lines:
             await self._flush()
         await self._wait()
 
     async def drop(self) -> None:
-        """Takes away what was written. Raises BlobsUnavailable."""
+        """Deletes all written chunks. Raises BlobsUnavailable."""
         self._lines = []
         await self._wait()
         if isinstance(self.chunks, LineChunks):
@@ -121,16 +121,16 @@ class BatchIntake:
         self._most_pixels: int | None = None
 
     async def take(self, blocks: AsyncIterator[Sequence[CheckedLine]], charge: Charge) -> list[InvalidLine]:
-        """Takes all lines and starts the batch; gives the first bad ones. Nothing is left of a batch that is refused.
+        """Reads the lines and starts the batch; gives the first invalid lines. A rejected batch leaves nothing.
 
-        Raises BatchTooLarge, Refusal, MalformedBody, QuotaExceeded, RecordsUnavailable or BlobsUnavailable.
+        Raises BatchTooLarge, InvalidFields, MalformedBody, QuotaExceeded, RecordsUnavailable or BlobsUnavailable.
         """
         context, options = self._context, self._options
         made = await context.batches.open(
             self._id, tenant=self._tenant, name=options.name, expires_after_s=options.expires_after_s
         )
         if not made:
-            # The same request, sent again after its process died; it has all it needs.
+            # A repeated request whose first process died after the batch had started.
             return []
         try:
             self._most_pixels = await context.jobs.largest_pixels()
@@ -145,13 +145,13 @@ class BatchIntake:
             await self._bad.close()
             await self._start(charge)
         except BaseException:
-            # A caller that went away is no reason to leave the rest of its batch behind.
+            # Shielded: a disconnected caller must not leave parts of the batch behind.
             await asyncio.shield(self._drop())
             raise
         return self._first
 
     async def estimate(self, blocks: AsyncIterator[Sequence[CheckedLine]]) -> LineEstimate:
-        """Looks at all lines of a dry run. Raises BatchTooLarge, Refusal, MalformedBody or RecordsUnavailable."""
+        """Counts the lines of a dry run. Raises BatchTooLarge, InvalidFields, MalformedBody or RecordsUnavailable."""
         self._most_pixels = await self._context.jobs.largest_pixels()
         async for block in blocks:
             await self._take_block(block)
@@ -171,7 +171,7 @@ class BatchIntake:
             elif not (self._options.strict and self._first):
                 await self._take_good(line)
             if number % 200 == 199:
-                # Others wait for this process, too.
+                # Gives other requests of this process a turn.
                 await asyncio.sleep(0)
 
     def _served(self, line: ValidLine, unknown: set[str]) -> CheckedLine:
@@ -199,14 +199,14 @@ class BatchIntake:
             await self._bad.add(encode_outcome(outcome))
 
     async def _unknown_photos(self, block: Sequence[CheckedLine]) -> set[str]:
-        asked = {
+        used = {
             photo
             for line in block
             if isinstance(line, ValidLine)
             for concept in line.spec.concepts
             for photo in concept.photos
         }
-        new = sorted(asked - self._known)
+        new = sorted(used - self._known)
         unknown = await self._context.jobs.unknown_photos(self._tenant, new)
         if len(self._known) > _PHOTOS_KEPT:
             self._known.clear()
@@ -215,11 +215,11 @@ class BatchIntake:
 
     def _check(self) -> None:
         if not self._counts["good"] and not self._counts["bad"]:
-            raise InvalidField("the batch has no line", pointer="")
+            raise InvalidField("the batch has no lines", pointer="")
         if self._options.strict and self._first:
             count = self._counts["bad"]
             fields = [field_of(line, error) for line in self._first for error in line.errors]
-            message = f"{count} lines are not valid, and the batch is strict; line {self._first[0].number} is the first"
+            message = f"the batch is strict and has {count} invalid lines; the first is line {self._first[0].number}"
             raise InvalidFields(BatchRefused, message, fields)
 
     async def _start(self, charge: Charge) -> None:
@@ -242,34 +242,34 @@ class BatchIntake:
 
     async def _drop(self) -> None:
         try:
-            # The answer to its start may have got lost: then it runs, and its lines are its own.
+            # If only the reply to the start was lost, the batch runs and keeps its lines.
             if await self._context.batches.drop(self._id):
                 await self._good.drop()
                 await self._bad.drop()
         except TroupeError as error:
             # The batch feeder deletes the record as well, and the objects of the batch are collected as orphans.
-            _log.warning("batch_not_dropped", batch=self._id, code=error.code)
+            _log.warning("batch_drop_failed", batch=self._id, code=error.code)
 
 
 def encode_line(line: ValidLine) -> bytes:
-    """A line as it waits in S3; `shared.batch.Line` reads it."""
-    # By hand: the spec is encoded as it will be in the job's record, and only once.
+    """A line as stored in S3; `shared.batch.Line` reads it."""
+    # Assembled by hand, so that the spec is encoded once, as in the job's record.
     custom_id, spec = json.dumps(line.custom_id), encode_spec(line.spec)
     return f'{{"line":{line.number},"custom_id":{custom_id},"spec":{spec}}}'.encode()
 
 
 def field_of(line: InvalidLine, error: LineError) -> FieldError:
-    """What is wrong with a line, as an answer tells it."""
+    """The error of a line as a field of a problem."""
     return FieldError(code=error.code, message=error.message, pointer=error.pointer or "", line=line.number)
 
 
 def too_many(most: int) -> BatchTooLarge:
-    """The refusal of a batch of too many lines."""
-    return BatchTooLarge(f"the batch has more than {most} lines; send it as several")
+    """The error for too many lines."""
+    return BatchTooLarge(f"the batch has more than {most} lines; split it")
 
 
 def _given_up() -> MalformedBody:
-    return MalformedBody("the lines came too slowly: send the batch again")
+    return MalformedBody("the lines arrived too slowly: send the batch again")
 
 
 def _missing_photos(spec: JobSpec, unknown: set[str]) -> list[LineError]:
@@ -279,7 +279,7 @@ def _missing_photos(spec: JobSpec, unknown: set[str]) -> list[LineError]:
             message=f"photo {photo} was never uploaded or has expired",
             pointer=pointer_to("concepts", concept, "photos", number),
         )
-        for concept, asked in enumerate(spec.concepts)
-        for number, photo in enumerate(asked.photos)
+        for concept, person in enumerate(spec.concepts)
+        for number, photo in enumerate(person.photos)
         if photo in unknown
     ]

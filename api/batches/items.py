@@ -1,4 +1,4 @@
-"""The lines of a batch, page by page, and its files: read chunk by chunk, whether they are whole yet or not."""
+"""The lines and files of a batch, read chunk by chunk, also while the batch runs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from shared.batch import Batch, Log, Outcome, outcome_of
 from shared.batch_files import ChunkLog, LineChunks, encode_outcome, lines_in
 
 _CURSOR = re.compile(r"(output|errors|open|waiting)\.([0-9]{1,9})\.([0-9]{1,9})")
-# So much is looked through for one page, which may hold fewer items then.
+# Chunks to read for one page at most, which may then have fewer items than its limit.
 _CHUNKS_A_PAGE = 8
 _TRIES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a page begins: in which part of the lines, and how far in it (what the numbers are, the part knows)."""
+    """Where a page begins: the part of the lines, and two numbers whose meaning depends on the part."""
 
     part: str
     first: int = 0
@@ -44,14 +44,14 @@ def place_of(cursor: str) -> Place | None:
 
 
 class ItemReader:
-    """Reads one batch."""
+    """Reads the lines of one batch."""
 
     def __init__(self, context: Context, batch: Batch) -> None:
         self._context = context
         self._batch = batch
 
     async def page(self, status: str | None, place: Place, limit: int) -> tuple[list[Item], Place | None]:
-        """At most so many lines in this status (any when None) from the place on, and where to go on."""
+        """At most `limit` lines in this status (None: any) from the place on, and the place of the next page."""
         parts = {"output": self._ended, "errors": self._ended, "open": self._open, "waiting": self._waiting}
         names = list(parts)
         found: list[Item] = []
@@ -68,7 +68,7 @@ class ItemReader:
         return found, at
 
     async def lines(self, log: Log) -> AsyncIterator[bytes]:
-        """The file of this log as it is now, in pieces of whole lines. Raises TransientError."""
+        """The current file of this log, in pieces of whole lines. Raises TransientError."""
         number = 0
         while True:
             names, jobs = await self._context.batches.ended(self._batch, log)
@@ -88,7 +88,7 @@ class ItemReader:
         return name not in await self._context.batches.names(self._batch, log)
 
     async def _ended(self, at: Place, status: str | None, limit: int) -> tuple[list[Item], Place | None]:
-        """One chunk of what ended. first: lines before the page; second is not used."""
+        """Ended lines of one chunk. first: number of lines before the page; second is unused."""
         log: Log = "output" if at.part == "output" else "errors"
         for _ in range(_TRIES):
             names, jobs = await self._context.batches.ended(self._batch, log)
@@ -105,7 +105,7 @@ class ItemReader:
             else:
                 outcomes = [outcome_of(job) for job in jobs][at.first - begin :]
                 return await self._chosen(outcomes, status, limit, at) if outcomes else ([], None)
-        # Every chunk was replaced while it was looked for: the caller may go on from here.
+        # The chunks were replaced during every attempt: the caller can repeat from here.
         return [], None
 
     async def _chosen(
@@ -123,7 +123,7 @@ class ItemReader:
         return items, Place(part=at.part, first=at.first + taken)
 
     async def _open(self, at: Place, status: str | None, limit: int) -> tuple[list[Item], Place | None]:
-        """Jobs that are not over. first: the line after which the page begins."""
+        """Jobs that have not ended. first: the line after which the page begins."""
         jobs = [job for job in await self._context.batches.open_jobs(self._batch) if job.line > at.first]
         chosen = [job for job in jobs if status in (None, job.status.value)]
         items = [
@@ -135,7 +135,7 @@ class ItemReader:
         return items, Place(part="open", first=items[-1].line) if len(chosen) > limit else None
 
     async def _waiting(self, at: Place, _: str | None, limit: int) -> tuple[list[Item], Place | None]:
-        """Lines without a job. first and second: chunk, and lines of it."""
+        """Lines without a job. first, second: chunk, and lines of it before the page."""
         cursor = self._batch.cursor
         chunk, skip = max((at.first, at.second), (cursor.chunk, cursor.at))
         if chunk >= cursor.chunks:
@@ -164,6 +164,6 @@ class ItemReader:
 
 
 def _is_elsewhere(status: str | None, part: str) -> bool:
-    """Whether a part can hold no line in this status."""
+    """Whether this part cannot have lines in this status."""
     homes = {"succeeded": "output", "waiting": "waiting", "queued": "open", "running": "open"}
     return status is not None and homes.get(status, "errors") != part

@@ -1,4 +1,4 @@
-"""A stream of bytes -> numbered lines -> requests that were checked. Nothing here waits for a server."""
+"""A stream of bytes -> numbered lines -> validated lines. Nothing here calls a server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.errors import RequestError
 from shared.job import JobSpec, Lane
 from shared.limits import BundleLimits
 
-# A request with every text at its longest and every character escaped has about 190 kB.
+# A line with the longest texts and every character escaped has about 190 kB.
 MAX_LINE_BYTES = 262_144
 _SHOWN_ERRORS = 5
 _BOM = b"\xef\xbb\xbf"
@@ -25,7 +25,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, kw_only=True)
 class RawLine:
-    """A line as it came, with its number from 1. data: None when it was too long to be kept."""
+    """A line and its number, from 1. data: None for a line that is too long."""
 
     number: int
     data: bytes | None
@@ -42,7 +42,7 @@ class ValidLine:
 
 @dataclass(frozen=True, kw_only=True)
 class InvalidLine:
-    """A line that cannot, and why. custom_id: where it could be read."""
+    """A line that cannot become a job, and why. custom_id: if it could be read."""
 
     number: int
     custom_id: str | None
@@ -53,14 +53,14 @@ CheckedLine = ValidLine | InvalidLine
 
 
 class BatchLine(JobSpec):
-    """A line: a job as `POST /v1/jobs` takes it, with an id that is the caller's own and unique in the batch."""
+    """A line of a batch: a job as for `POST /v1/jobs`, with an id of your choice that is unique in the batch."""
 
     custom_id: CustomId
     lane: Lane = "batch"
 
 
 class LineSplitter:
-    """Cuts a stream into lines, however it is chopped, and holds at most one line of it."""
+    """Splits a stream of chunks into lines; holds at most one line."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -69,11 +69,11 @@ class LineSplitter:
 
     @property
     def lines(self) -> int:
-        """Lines begun so far."""
+        """Number of lines so far, the incomplete one too."""
         return self._number + bool(self._held_bytes)
 
     def feed(self, data: bytes) -> list[RawLine]:
-        """The lines that are complete with these bytes; empty ones are left out, but counted."""
+        """The lines that these bytes complete; empty ones are skipped but counted."""
         *complete, rest = data.split(b"\n")
         found: list[RawLine] = []
         for part in complete:
@@ -83,7 +83,7 @@ class LineSplitter:
         return found
 
     def end(self) -> list[RawLine]:
-        """The last line, if no newline ended it."""
+        """The last line, if it has no newline."""
         return list(self._taken()) if self._held_bytes else []
 
     def _hold(self, part: bytes) -> None:
@@ -107,20 +107,20 @@ class LineSplitter:
 
 
 class LineReader:
-    """Checks lines, all but their photos. Remembers every custom id of the batch in 8 bytes."""
+    """Validates lines, except their photos. Remembers every custom id of the batch in 8 bytes."""
 
     def __init__(self, limits: BundleLimits) -> None:
         self._limits = limits
         self._seen: set[int] = set()
-        # With a key of its own, so that nobody can make two ids that look the same.
+        # A secret key, so that nobody can construct two ids with the same digest.
         self._key = secrets.token_bytes(16)
 
     def read(self, lines: Iterable[RawLine]) -> list[CheckedLine]:
-        """The lines, each good or bad."""
+        """The lines, each valid or invalid."""
         return [self._read(line) for line in lines]
 
     def check(self, number: int, custom_id: str, spec: JobSpec) -> CheckedLine:
-        """A request that came otherwise than as a line of JSON."""
+        """A spec that was not sent as a line of JSON."""
         digest = hashlib.blake2b(custom_id.encode("utf-8", "surrogatepass"), digest_size=8, key=self._key).digest()
         known = int.from_bytes(digest)
         if known in self._seen:
@@ -142,34 +142,34 @@ class LineReader:
             wrong = LineError(code="line_too_long", message=f"the line has more than {MAX_LINE_BYTES} bytes")
             return InvalidLine(number=line.number, custom_id=None, errors=(wrong,))
         try:
-            asked = BatchLine.model_validate_json(line.data, strict=True)
+            parsed = BatchLine.model_validate_json(line.data, strict=True)
         except ValidationError as error:
             details = error.errors(include_url=False, include_context=False, include_input=False)
             return InvalidLine(
                 number=line.number, custom_id=_custom_id(line.data), errors=errors_of(fields_of(details))
             )
-        if asked.lane != "batch":
+        if parsed.lane != "batch":
             wrong = LineError(
-                code="lane_not_batch", message="the jobs of a batch are in the lane batch", pointer="/lane"
+                code="lane_not_batch", message="jobs of a batch must be in the lane batch", pointer="/lane"
             )
-            return InvalidLine(number=line.number, custom_id=asked.custom_id, errors=(wrong,))
-        return self.check(line.number, asked.custom_id, spec_of_line(asked))
+            return InvalidLine(number=line.number, custom_id=parsed.custom_id, errors=(wrong,))
+        return self.check(line.number, parsed.custom_id, spec_of_line(parsed))
 
 
-def spec_of_line(asked: BatchLine) -> JobSpec:
+def spec_of_line(line: BatchLine) -> JobSpec:
     """The job of a line, without the line's own id."""
-    values = {name: getattr(asked, name) for name in JobSpec.model_fields}
+    values = {name: getattr(line, name) for name in JobSpec.model_fields}
     return JobSpec.model_construct(**values)
 
 
 def errors_of(fields: Iterable[FieldError]) -> tuple[LineError, ...]:
-    """What is wrong with a line; the first few things."""
+    """The first few errors of a line."""
     errors = [LineError(code=one.code, message=one.message, pointer=one.pointer) for one in fields]
     return tuple(errors[:_SHOWN_ERRORS])
 
 
 def _custom_id(data: bytes) -> str | None:
-    """The id of a line that is wrong otherwise."""
+    """The custom id of an invalid line, if it is readable."""
     try:
         value = from_json(data)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about batches beyond the routes' own words."""
+"""Batches in the OpenAPI document: responses, request bodies, examples."""
 
 from __future__ import annotations
 
@@ -73,27 +73,27 @@ _RUNNING = Batch(
     mark=RateMark(at_s=1767225842.0, over=60, succeeded=60),
     now_s=1767225962.0,
 )
-_AS_IT_IS = {"model": BatchView, "description": "As it is", "headers": ETAG}
+_AS_IT_IS = {"model": BatchView, "description": "The batch", "headers": ETAG}
 _BATCH: Answers = {200: _AS_IT_IS}
 
 MAKE_ANSWERS: Answers = with_problems(
     {
         202: {
             "model": BatchView,
-            "description": "It runs; `Location` is the batch's address",
+            "description": "Running; `Location` is the batch's path",
             "headers": {**LOCATION, **RETRY_AFTER, **ETAG},
         },
-        200: {"model": BatchEstimate, "description": "What it would cost (`dry_run=true`)"},
+        200: {"model": BatchEstimate, "description": "The estimate (`dry_run=true`)"},
     },
     *BODY_ERRORS,
     tree.BatchRefused,
     tree.BatchTooLarge,
-    # While its lines were read, somebody erased it.
+    # The batch may be erased while its lines are read.
     tree.BatchNotFound,
     *STORES,
 )
 LOOK_ANSWERS: Answers = with_problems(
-    {**_BATCH, 304: {"description": "Not changed", "headers": ETAG}},
+    {**_BATCH, 304: {"description": "The batch has not changed", "headers": ETAG}},
     tree.BatchNotFound,
     tree.InvalidField,
     tree.RecordsUnavailable,
@@ -106,12 +106,12 @@ ITEMS_ANSWERS: Answers = with_problems(
 )
 CANCEL_ANSWERS: Answers = with_problems(_BATCH, tree.BatchNotFound, tree.RecordsUnavailable)
 ERASE_BATCH_ANSWERS: Answers = with_problems(
-    {202: {"description": "It goes, if it runs as soon as it has stopped", "headers": RETRY_AFTER}},
+    {202: {"description": "The batch is erased; a running one as soon as it has stopped", "headers": RETRY_AFTER}},
     tree.BatchNotFound,
     tree.RecordsUnavailable,
 )
 RETRY_ANSWERS: Answers = with_problems(
-    {202: {"model": BatchView, "description": "It runs again", "headers": {**LOCATION, **ETAG}}},
+    {202: {"model": BatchView, "description": "Running again", "headers": {**LOCATION, **ETAG}}},
     tree.BatchNotFound,
     tree.BatchNotOver,
     tree.NothingToRetry,
@@ -161,7 +161,7 @@ EVENTS_ANSWERS: Answers = with_problems(
             "description": "Events `batch`: `id` is the batch's `sequence`, `data` the batch as JSON",
             "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EVENT}},
         },
-        204: {"description": "The batch is done, and `Last-Event-ID` was its last state"},
+        204: {"description": "The batch is done, and `Last-Event-ID` is its last state"},
     },
     tree.BatchNotFound,
     tree.TooManyStreams,
@@ -180,5 +180,5 @@ COMPONENTS: dict[str, Any] = {
 
 
 def batch_example() -> Any:
-    """A batch as it is answered. FastAPI would leave out what is null."""
+    """A batch as the API sends it. FastAPI would drop fields that are null."""
     return json.loads(batch_body(_RUNNING))

@@ -1,4 +1,4 @@
-"""A batch from scenes and casts: every scene with every cast, or the first with the first and so on."""
+"""A batch of scenes and casts: every scene with every cast, or pairs in order."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from api.batches.lines import CheckedLine, LineReader
-from api.http.problems import invalid_fields_of
 from api.jobs.intake import SEEDS
 from shared.job import MAX_CONCEPTS, Concept, JobSpec, RequestModel, SceneSpec
 
@@ -19,57 +18,47 @@ MOST_NAME_CHARS = 100
 
 
 class Scene(SceneSpec):
-    """A scene for one or several casts. Without a seed it gets one, so that all casts share its template."""
+    """A scene for one or several casts. A scene without a seed gets one, so that all casts share its template."""
 
-    name: Name | None = Field(None, description="Part of the lines' custom_id; the scene's number when empty")
+    name: Name | None = Field(None, description="Part of the custom_id of its lines; default: the number of the scene")
 
 
 class Cast(RequestModel):
-    """People who are put into a scene together."""
+    """People who appear in a scene together."""
 
-    name: Name | None = Field(None, description="Part of the lines' custom_id; the cast's number when empty")
+    name: Name | None = Field(None, description="Part of the custom_id of its lines; default: the number of the cast")
     concepts: tuple[Concept, ...] = Field(min_length=1, max_length=MAX_CONCEPTS)
 
 
 class ProductBatch(RequestModel):
-    """A batch as scenes and casts."""
+    """A batch of scenes and casts."""
 
     scenes: tuple[Scene, ...] = Field(min_length=1)
     casts: tuple[Cast, ...] = Field(min_length=1)
     mode: Literal["product", "zip"] = Field(
-        "product", description="Every scene with every cast, or the i-th with the i-th"
+        "product", description="product: every scene with every cast; zip: the i-th scene with the i-th cast"
     )
-    strict: bool = Field(False, description="Refuse the whole batch when a line is not valid")
+    strict: bool = Field(False, description="Reject the whole batch when a line is not valid")
     expires_after_s: int | None = Field(
-        None, ge=1, le=31_536_000, description="Lines that have not ended by then never run"
+        None, ge=1, le=31_536_000, description="Lines that have not ended after these seconds never run"
     )
-    name: Annotated[str, StringConstraints(max_length=MOST_NAME_CHARS)] = Field(
-        "", description="What you call the batch"
-    )
+    name: Annotated[str, StringConstraints(max_length=MOST_NAME_CHARS)] = Field("", description="A name of your choice")
 
     @model_validator(mode="after")
     def _zip_has_pairs(self) -> Self:
         if self.mode == "zip" and len(self.scenes) != len(self.casts):
-            message = f"{len(self.scenes)} scenes and {len(self.casts)} casts: mode zip needs as many of both"
+            message = f"{len(self.scenes)} scenes and {len(self.casts)} casts: mode zip needs equal numbers"
             raise ValueError(message)
         return self
 
     @property
     def lines(self) -> int:
-        """How many jobs that makes."""
+        """Number of jobs."""
         return len(self.scenes) if self.mode == "zip" else len(self.scenes) * len(self.casts)
 
 
-def product_of(body: bytes) -> ProductBatch:
-    """The request as JSON bytes. Raises MalformedBody, or a Refusal that names every wrong field."""
-    try:
-        return ProductBatch.model_validate_json(body, strict=True)
-    except ValidationError as error:
-        raise invalid_fields_of(error) from error
-
-
 def lines_of(batch: ProductBatch, reader: LineReader) -> Iterator[CheckedLine]:
-    """The jobs of the batch, checked, with `scene-cast` as their custom ids."""
+    """The validated lines of the batch, with `scene-cast` as their custom ids."""
     scenes = [(scene.name or str(number), scene) for number, scene in enumerate(batch.scenes, 1)]
     casts = [(cast.name or str(number), cast) for number, cast in enumerate(batch.casts, 1)]
     specs = {id(scene): _with_seed(scene) for _, scene in scenes}
@@ -80,7 +69,7 @@ def lines_of(batch: ProductBatch, reader: LineReader) -> Iterator[CheckedLine]:
 
 
 def _with_seed(scene: Scene) -> dict[str, object]:
-    """The values of the scene that its jobs get; with a seed of its own where it had none."""
+    """The job fields of the scene, with a random seed if it has none."""
     values = {name: getattr(scene, name) for name in SceneSpec.model_fields}
     if scene.sampling.seed is None:
         values["sampling"] = scene.sampling.model_copy(update={"seed": secrets.randbelow(SEEDS)})

@@ -1,4 +1,4 @@
-"""Asking for the lines of a batch again that ended without a picture."""
+"""Retry of the lines of a batch that ended without a picture."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from shared.store.tenants.charge import Charge
 
 
 async def retry_failed(context: Context, batch: Batch, charge: Charge | None = None) -> None:
-    """Runs the lines again that failed, were canceled or expired; what has a picture stays as it is.
+    """Queues the lines that failed, were canceled or expired again; lines with a picture stay.
 
-    With a receipt, lines that a worker had begun count as a new job of theirs would; a batch's own units were for all
-    its lines, once each. Raises BatchNotOver, NothingToRetry, QuotaExceeded, RecordsUnavailable or BlobsUnavailable.
+    With a charge, lines that a worker had started are charged like new jobs; the first charge of the batch was for one
+    run of each line. Raises BatchNotOver, NothingToRetry, QuotaExceeded, RecordsUnavailable or BlobsUnavailable.
     """
     if not batch.done:
-        message = f"the batch is {batch.status}: wait for its end, or cancel it"
+        message = f"the batch is {batch.status}: wait until it has ended, or cancel it"
         raise BatchNotOver(message)
     names = await context.batches.names(batch, "errors")
     lines = await asyncio.to_thread(_collected, context, batch, names)
     try:
         runs = await context.batches.retry(batch, lines, charge)
     except RateLimited:
-        # Only the lines: by their content, the names of the log may be those of the chunks that stand.
+        # Only the lines: names of log chunks come from their content and may be in use.
         await asyncio.to_thread(_lines(context, batch, lines.source).delete, range(lines.chunks))
         raise
     if not runs:
-        raise BatchNotOver("the batch runs again already")
+        raise BatchNotOver("the batch is already running again")
     old = [name for name in names if name not in lines.errors]
     await asyncio.to_thread(_log(context, batch).delete, old)
 
@@ -69,7 +69,7 @@ def _collected(context: Context, batch: Batch, names: Sequence[str]) -> Retry:
 
 
 def _copied(context: Context, batch: Batch, again: set[int], source: str) -> tuple[int, float]:
-    """Writes the lines of these numbers as a source of their own; gives how many chunks and units that makes."""
+    """Writes the lines with these numbers as a new source; gives the numbers of chunks and units."""
     old, new = _lines(context, batch, batch.cursor.source), _lines(context, batch, source)
     chunks, size = 0, 0.0
     for number in range(batch.cursor.chunks):

@@ -1,4 +1,4 @@
-"""Batches over HTTP: make, look (with long-poll), list, cancel, ask for failed lines again, and their files."""
+"""Batches over HTTP: create, read (with long polling), list, cancel, retry failed lines, erase."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from api.batches.estimate import estimate_batch
 from api.batches.intake import MOST_EXPIRES_AFTER_S, BatchIntake, BatchOptions, too_many
 from api.batches.lines import CheckedLine, InvalidLine, LineReader, LineSplitter
 from api.batches.openapi import ERASE_BATCH_ANSWERS
-from api.batches.product import MOST_NAME_CHARS, ProductBatch, lines_of, product_of
+from api.batches.product import MOST_NAME_CHARS, ProductBatch, lines_of
 from api.batches.retry import retry_failed
 from api.batches.schemas import batch_body, batch_path
 from api.context import Context, context_of
@@ -46,6 +46,7 @@ from api.http.parameters import (
     whole_number,
 )
 from api.http.paths import BATCHES
+from api.http.problems import parse_json
 from api.idempotency import IdempotentRequest
 from shared.batch import Batch
 from shared.errors import BatchNotFound, InvalidField, UnsupportedMedia
@@ -94,10 +95,10 @@ _CURSOR = cursor(lambda text: text if _PLACE.fullmatch(text) else None)
 async def create_batch(
     request: Request, *, name: str, strict: bool, expires_after_s: int | None, dry_run: bool, unsent_photos: bool
 ) -> Response:
-    """Queues many pictures: a line of JSON each, as `POST /v1/jobs` takes it with a `custom_id`, or scenes and casts.
+    """Queues many pictures: lines of JSON, each a job with a `custom_id`, or scenes and casts.
 
-    Lines that are not valid are counted and listed, and the others run. Options of JSONL are parameters of the query,
-    those of scenes and casts fields of the body.
+    Invalid lines are counted and listed, and the others run. Options are query parameters for lines of JSON, and
+    fields of the body for scenes and casts.
     """
     context, tenant, charge = context_of(request), tenant_of(request), charge_of(request)
     batch_id = _new_id(request)
@@ -110,7 +111,7 @@ async def create_batch(
         estimate = await _taken(request, context, batch_id, options, BatchIntake.estimate)
         return await estimate_batch(context, tenant, charge, estimate)
     wrong = await _taken(request, context, batch_id, options, lambda intake, lines: intake.take(lines, charge))
-    batch = _there(await context.batches.get(tenant, batch_id))
+    batch = _existing(await context.batches.get(tenant, batch_id))
     headers = {"Location": batch_path(batch_id), "Retry-After": str(_POLL_AFTER_S)}
     return _answer(batch, 202, headers, wrong)
 
@@ -118,7 +119,7 @@ async def create_batch(
 @router.get("", responses=words.LIST_ANSWERS, summary="List batches")
 @takes(after=_CURSOR, limit=LIMIT)
 async def list_batches(request: Request, *, after: str | None, limit: int) -> Response:
-    """The caller's batches, the newest first."""
+    """The tenant's batches, newest first."""
     found = await context_of(request).batches.page(tenant_of(request), after=after, limit=limit)
     batches = b",".join(batch_body(batch) for batch in found.batches)
     return Response(b'{"batches":[%s],"next":%s}' % (batches, json.dumps(found.next).encode()), media_type=JSON)
@@ -127,13 +128,13 @@ async def list_batches(request: Request, *, after: str | None, limit: int) -> Re
 @router.get("/{batch_id}", responses=words.LOOK_ANSWERS, summary="Get a batch")
 @takes(wait_s=WAIT, tags=IF_NONE_MATCH)
 async def get_batch(request: Request, batch_id: str, *, wait_s: float, tags: str | None) -> Response:
-    """The batch as it is; with `wait` as soon as it changes. `If-None-Match` answers 304 while it has not."""
+    """The current state; with `wait`, the next one. With `If-None-Match`, 304 if the batch has not changed."""
     context, tenant = context_of(request), tenant_of(request)
     batch = await find_batch(request, batch_id)
     if wait_s and not batch.done and (tags is None or is_current(tags, batch.sequence)):
         request.scope["waits"] = True
         timeout_s = min(wait_s, context.settings.max_wait_s)
-        batch = _there(await context.batches.wait(tenant, batch_id, after=batch.sequence, timeout_s=timeout_s))
+        batch = _existing(await context.batches.wait(tenant, batch_id, after=batch.sequence, timeout_s=timeout_s))
     if tags is not None and is_current(tags, batch.sequence):
         return Response(status_code=304, headers=_tagged(batch))
     return _answer(batch, 200)
@@ -141,18 +142,18 @@ async def get_batch(request: Request, batch_id: str, *, wait_s: float, tags: str
 
 @router.post("/{batch_id}/cancel", responses=words.CANCEL_ANSWERS, summary="Cancel a batch")
 async def cancel_batch(request: Request, batch_id: str) -> Response:
-    """Nothing more is queued, what waits ends now, what runs at its next step; pictures that are there stay."""
+    """Cancels waiting lines at once and running ones at their next step. Finished pictures stay."""
     check_batch_id(batch_id)
     context, tenant, key = context_of(request), tenant_of(request), key_of(request)
-    return _answer(_there(await context.batches.cancel(tenant, batch_id, key)), 200)
+    return _answer(_existing(await context.batches.cancel(tenant, batch_id, key)), 200)
 
 
 @router.post("/{batch_id}/retry_failed", status_code=202, responses=words.RETRY_ANSWERS, summary="Retry failed lines")
 async def retry_failed_lines(request: Request, batch_id: str) -> Response:
     """Runs the lines again that ended without a picture: failed, canceled, expired. `expires_after_s` starts again.
 
-    Lines that a worker had begun cost their units again, as `POST /v1/jobs/{id}/retry` does; those that only waited do
-    not. When fewer units are left, nothing runs (`quota_exceeded`).
+    Lines that a worker had started cost their units again, as with `POST /v1/jobs/{id}/retry`; lines that only waited
+    do not. If too few units remain, nothing runs (`quota_exceeded`).
     """
     context = context_of(request)
     await retry_failed(context, await find_batch(request, batch_id), charge_of(request))
@@ -178,11 +179,11 @@ async def _taken(
                 if value != parameter.default:
                     message = f"with scenes and casts {parameter.name} is a field of the body"
                     raise parameter.wrong("belongs_in_body", message)
-            asked = product_of(await read_body(request, limit_bytes=settings.max_body_bytes))
-            if asked.lines > settings.max_batch_lines:
+            batch = parse_json(ProductBatch, await read_body(request, limit_bytes=settings.max_body_bytes))
+            if batch.lines > settings.max_batch_lines:
                 raise too_many(settings.max_batch_lines)
-            options = replace(options, name=asked.name, strict=asked.strict, expires_after_s=asked.expires_after_s)
-            return await take(BatchIntake(context, tenant, batch_id, options), _pairs(context, asked))
+            options = replace(options, name=batch.name, strict=batch.strict, expires_after_s=batch.expires_after_s)
+            return await take(BatchIntake(context, tenant, batch_id, options), _pairs(context, batch))
         case "application/jsonl" | "application/x-ndjson" | "application/jsonlines":
             intake = BatchIntake(context, tenant, batch_id, options)
             data = stream_body(request, limit_bytes=settings.max_batch_bytes)
@@ -192,19 +193,19 @@ async def _taken(
             async with read_form(request, limit_bytes=limit_bytes, max_files=1) as form:
                 file = form.get("file")
                 if not isinstance(file, UploadFile) or len(form.multi_items()) != 1:
-                    raise InvalidField("the form must hold one file, in the field file", pointer="/file")
+                    raise InvalidField("the form must have exactly one part: a file in the field file", pointer="/file")
                 intake = BatchIntake(context, tenant, batch_id, options)
                 return await take(intake, _blocks(context, _parts(file)))
         case other:
             message = (
                 "send a batch as application/jsonl, as multipart/form-data with a file, or as application/json with "
-                f"scenes and casts, not as {other[:80] or 'no type at all'}"
+                f"scenes and casts, not as {other[:80] or 'a body without a type'}"
             )
             raise UnsupportedMedia(message)
 
 
 async def _blocks(context: Context, data: AsyncIterator[bytes]) -> AsyncIterator[Sequence[CheckedLine]]:
-    """Lines, checked in a thread, as many at once as came at once. Raises BatchTooLarge."""
+    """Blocks of lines as they arrive, checked in a thread. Raises BatchTooLarge."""
     splitter, reader = LineSplitter(), LineReader(context.limits)
     most = context.settings.max_batch_lines
     async for chunk in data:
@@ -216,8 +217,8 @@ async def _blocks(context: Context, data: AsyncIterator[bytes]) -> AsyncIterator
     yield reader.read(splitter.end())
 
 
-async def _pairs(context: Context, asked: ProductBatch) -> AsyncIterator[Sequence[CheckedLine]]:
-    lines = lines_of(asked, LineReader(context.limits))
+async def _pairs(context: Context, batch: ProductBatch) -> AsyncIterator[Sequence[CheckedLine]]:
+    lines = lines_of(batch, LineReader(context.limits))
     while block := await context.checked(lambda: list(islice(lines, _PAIRS_AT_ONCE))):
         yield block
 
@@ -228,9 +229,9 @@ async def _parts(file: UploadFile) -> AsyncIterator[bytes]:
 
 
 def _new_id(request: Request) -> str:
-    """An id that does not need the whole body: the record is there while the lines are read.
+    """An id that does not depend on the body, because the record exists before the lines are read.
 
-    The same again when a request with an Idempotency-Key has to be done over.
+    A repeated request with an Idempotency-Key gets the same id.
     """
     found: IdempotentRequest | None = request.scope.get("idempotent")
     if found is None:
@@ -239,20 +240,20 @@ def _new_id(request: Request) -> str:
 
 
 async def find_batch(request: Request, batch_id: str) -> Batch:
-    """The caller's batch of this id. Raises BatchNotFound, for another tenant's as well, or RecordsUnavailable."""
+    """The tenant's batch with this id. Raises BatchNotFound, also for another tenant's, or RecordsUnavailable."""
     check_batch_id(batch_id)
-    return _there(await context_of(request).batches.get(tenant_of(request), batch_id))
+    return _existing(await context_of(request).batches.get(tenant_of(request), batch_id))
 
 
 def check_batch_id(batch_id: str) -> None:
-    """Raises BatchNotFound for what can be no batch's id, without asking Redis."""
+    """Raises BatchNotFound for a malformed id, without a call to Redis."""
     if not _BATCH_ID.fullmatch(batch_id):
-        raise BatchNotFound("there is no batch of this id: ids are 32 hexadecimal digits")
+        raise BatchNotFound("no batch has this id: ids are 32 hexadecimal digits")
 
 
-def _there(batch: Batch | None) -> Batch:
+def _existing(batch: Batch | None) -> Batch:
     if batch is None:
-        raise BatchNotFound("there is no batch of this id; records of finished batches expire")
+        raise BatchNotFound("no batch has this id; records of finished batches expire")
     return batch
 
 
@@ -274,12 +275,12 @@ def _tagged(batch: Batch) -> dict[str, str]:
     summary="Erase a batch",
 )
 async def erase_batch(request: Request, batch_id: str) -> Response:
-    """Its lines, its files, and its jobs with their pictures, but for what other jobs of yours have.
+    """Erases the lines, the files and the jobs with their pictures, except results that other jobs share.
 
-    A batch that runs is taken back first. It is not found any more once it is over; its files go in the seconds after.
+    A running batch is canceled first. It returns 404 once it has ended; its files are deleted within seconds.
     """
     check_batch_id(batch_id)
     batches, tenant, key = context_of(request).batches, tenant_of(request), key_of(request)
     if await batches.erase(tenant, batch_id, key) is Erasing.NONE:
-        raise BatchNotFound("there is no batch of this id; records of finished batches expire")
+        raise BatchNotFound("no batch has this id; records of finished batches expire")
     return Response(status_code=202, headers=RETRY_LATER)

@@ -1,4 +1,4 @@
-"""A batch as people see it: the body of every answer about a batch, and the lines of its files."""
+"""Schemas of batches: the bodies of responses, and their part of the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from api.jobs.schemas import WrongLine
 from shared.batch import Batch, BatchStatus, Outcome
 from shared.job import Status
 
-# A rate over less than this says nothing.
+# A rate over a shorter time means nothing.
 _LEAST_WINDOW_S = 1.0
 
 ItemStatus = Literal["waiting", "queued", "running", "succeeded", "failed", "canceled", "expired", "invalid"]
 
 
 class Counts(TypedDict):
-    """Lines by state; together they are all lines. waiting: no job was made of them yet; invalid: never will be."""
+    """Number of lines by status. waiting: no job exists yet; invalid: no job will exist."""
 
     invalid: int
     waiting: int
@@ -36,7 +36,7 @@ class Counts(TypedDict):
 
 
 class Eta(TypedDict):
-    """Seconds until every line is over, going by what ended in the last `window_s` seconds."""
+    """Seconds until all lines have ended, from the rate of the last `window_s` seconds."""
 
     seconds: float
     basis: Literal["recent_rate"]
@@ -44,7 +44,7 @@ class Eta(TypedDict):
 
 
 class BatchUrls(TypedDict):
-    """Addresses, relative to this server."""
+    """Paths on this server."""
 
     self: str
     items: str
@@ -63,35 +63,39 @@ class BatchView(TypedDict):
     name: str
     status: BatchStatus
     done: bool
-    lines: Annotated[int, Field(description="All lines, the invalid ones too")]
+    lines: Annotated[int, Field(description="All lines, including invalid ones")]
     counts: Counts
-    stages_saved: Annotated[int, Field(description="Stages of finished jobs that were found made, or waited for")]
-    pictures_per_minute: Annotated[float | None, Field(description="In the last one to two minutes; null when done")]
-    eta: Annotated[Eta | None, Field(description="null while nothing has ended, and when done")]
-    expires_at: Annotated[datetime | None, Field(description="When lines that have not ended will expire")]
-    retries: Annotated[int, Field(description="How often its failed lines were asked for again")]
-    timestamps: Annotated[dict[BatchStatus, datetime], Field(description="When it came into each state")]
-    sequence: Annotated[int, Field(description="Rises with every visible change; also the ETag")]
-    errors: Annotated[tuple[WrongLine, ...], Field(description="The first lines that are not valid, when it is made")]
+    stages_saved: Annotated[int, Field(description="Stages of finished jobs whose result another job made")]
+    pictures_per_minute: Annotated[
+        float | None, Field(description="Rate of the last one to two minutes; null when the batch is done")
+    ]
+    eta: Annotated[Eta | None, Field(description="null until a line has ended, and when the batch is done")]
+    expires_at: Annotated[datetime | None, Field(description="Time when unfinished lines expire")]
+    retries: Annotated[int, Field(description="Number of retries of failed lines")]
+    timestamps: Annotated[dict[BatchStatus, datetime], Field(description="Time of each change of status")]
+    sequence: Annotated[int, Field(description="Increases with every visible change; also the ETag")]
+    errors: Annotated[
+        tuple[WrongLine, ...], Field(description="The first invalid lines, only in the response to the creation")
+    ]
     urls: BatchUrls
 
 
 class BatchPageView(BaseModel):
-    """One page of batches, the newest first."""
+    """One page of batches, newest first."""
 
     batches: list[BatchView]
     next: str | None = Field(description="`cursor` of the next page; null on the last one")
 
 
 class Item(Outcome):
-    """A line as it is now. picture_url: a signed address of the picture."""
+    """The current state of a line. picture_url: a signed URL of the picture."""
 
     status: ItemStatus  # type: ignore[assignment]
     picture_url: str | None = None
 
 
 class ItemPageView(BaseModel):
-    """One page of lines: first what ended, in that order, then what runs, then what waits."""
+    """One page of lines: ended ones in the order of their end, then running ones, then waiting ones."""
 
     items: tuple[Item, ...]
     next: str | None = Field(description="`cursor` of the next page; null on the last one")
@@ -106,7 +110,7 @@ def batch_path(batch_id: str) -> str:
 
 
 def batch_body(batch: Batch, wrong: Sequence[InvalidLine] = ()) -> bytes:
-    """A batch as JSON. wrong: the first bad lines, in the answer that makes it."""
+    """A batch as JSON. wrong: the first invalid lines, in the response to its creation."""
     path = batch_path(batch.id)
     minute_rate, eta = _rate(batch)
     view: BatchView = {
@@ -148,7 +152,7 @@ def batch_body(batch: Batch, wrong: Sequence[InvalidLine] = ()) -> bytes:
 
 
 def _rate(batch: Batch) -> tuple[float | None, Eta | None]:
-    """Pictures a minute, and how long it takes to the end."""
+    """Pictures a minute, and the estimated time to the end."""
     mark = batch.mark
     if batch.done or mark is None or (window_s := batch.now_s - mark.at_s) < _LEAST_WINDOW_S:
         return None, None

@@ -62,7 +62,7 @@ class Parameter(Generic[_T]):
     is_list: bool = False
 
     def read(self, request: Request) -> _T:
-        """The value of this request. Raises a Refusal."""
+        """The value of this request. Raises InvalidFields."""
         if self.place == "header":
             given = request.headers.getlist(self.name)
         elif request.scope["query_string"]:

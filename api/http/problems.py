@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TypeVar
 
 from fastapi import FastAPI, Request, Response
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -34,6 +35,7 @@ _WORDS = {
     "string_pattern_mismatch": "a photo id is 64 hexadecimal digits, as POST /v1/photos answers it",
 }
 _log = get_logger(__name__)
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +155,14 @@ def _shown(field: FieldError) -> dict[str, str | int]:
     where = {"parameter": field.parameter} if field.parameter is not None else {"pointer": field.pointer or ""}
     line = {} if field.line is None else {"line": field.line}
     return {**line, **where, "code": field.code, "message": field.message}
+
+
+def parse_json(model: type[_Model], data: bytes) -> _Model:
+    """The model from JSON; a number is no string. Raises MalformedBody, or InvalidFields with every wrong field."""
+    try:
+        return model.model_validate_json(data, strict=True)
+    except ValidationError as error:
+        raise invalid_fields_of(error) from error
 
 
 def invalid_fields_of(error: ValidationError) -> InvalidFields | MalformedBody:

@@ -28,16 +28,8 @@ from shared.store.tenants.charge import Charge
 SEEDS = 2**32
 
 
-def spec_of(body: bytes) -> JobSpec:
-    """The request as JSON bytes; a number is no string. Raises MalformedBody, or a Refusal of every wrong field."""
-    try:
-        return JobSpec.model_validate_json(body, strict=True)
-    except ValidationError as error:
-        raise invalid_fields_of(error) from error
-
-
 def spec_of_value(value: object) -> JobSpec:
-    """The spec from a value that was assembled from form fields. Raises a Refusal."""
+    """The spec from a value that was assembled from form fields. Raises InvalidFields."""
     try:
         return JobSpec.model_validate(value)
     except ValidationError as error:
@@ -47,7 +39,7 @@ def spec_of_value(value: object) -> JobSpec:
 def complete_spec(spec: JobSpec, limits: BundleLimits) -> JobSpec:
     """The spec with all sampling values: from the preset, then from the bundle, and a random seed.
 
-    Raises SizeNotAllowed, or a Refusal for boxes outside the picture.
+    Raises SizeNotAllowed, or InvalidFields for boxes outside the picture.
     """
     sampling = filled(spec.sampling, limits)
     if sampling.seed is None:
@@ -70,7 +62,7 @@ async def accept_job(
 ) -> Job:
     """Checks the spec, stores the photos of the request (by id) and queues the tenant's job under the id.
 
-    Raises SizeNotAllowed, Refusal, RateLimited, QuotaExceeded, RecordsUnavailable or BlobsUnavailable.
+    Raises SizeNotAllowed, InvalidFields, RateLimited, QuotaExceeded, RecordsUnavailable or BlobsUnavailable.
     """
     brought = photos or {}
     full = await checked_job(context, tenant, spec, brought)
@@ -83,7 +75,7 @@ async def accept_job(
 async def checked_job(context: Context, tenant: str, spec: JobSpec, brought: Container[str]) -> JobSpec:
     """The spec as it would be queued. brought: ids of the photos in the request. Stores nothing.
 
-    Raises SizeNotAllowed, Refusal or RecordsUnavailable.
+    Raises SizeNotAllowed, InvalidFields or RecordsUnavailable.
     """
     full = complete_spec(spec, context.limits)
     await _check_photos(context, tenant, full, brought)

@@ -17,10 +17,11 @@ from api.http.bodies import media_type, read_body, read_form
 from api.http.etags import etag, is_current
 from api.http.parameters import DRY_RUN, IF_NONE_MATCH, WAIT, Parameter, takes
 from api.http.paths import JOBS
+from api.http.problems import parse_json
 from api.idempotency import new_id
 from api.jobs.estimate import estimate_job
 from api.jobs.forms import read_job_form
-from api.jobs.intake import accept_job, spec_of, spec_of_value
+from api.jobs.intake import accept_job, spec_of_value
 from api.jobs.openapi import CANCEL_ANSWERS, ERASE_JOB_ANSWERS, JOB_ANSWERS, RETRY_ANSWERS, SUBMIT_ANSWERS, SUBMIT_BODY
 from api.jobs.schemas import job_body, job_path
 from api.photos.decode import Photo
@@ -129,7 +130,7 @@ async def _taken(
     settings = context.settings
     match media_type(request):
         case "application/json":
-            spec = spec_of(await read_body(request, limit_bytes=settings.max_body_bytes))
+            spec = parse_json(JobSpec, await read_body(request, limit_bytes=settings.max_body_bytes))
             return await take(spec, {})
         case "multipart/form-data":
             photos = MAX_CONCEPTS * MAX_PHOTOS

@@ -1,4 +1,4 @@
-"""A job as people see it: the body of every answer about a job. The types also describe it in the OpenAPI document."""
+"""Schemas of jobs: the bodies of responses, and their part of the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.verification import FaceBoxPx, PhotoFaces, Verification, best_of, sh
 
 
 class ProgressView(TypedDict):
-    """How far the running stage is; fraction is of this stage, 0 to 1."""
+    """Progress of the running stage; fraction from 0 to 1."""
 
     step: int
     steps: int
@@ -28,7 +28,7 @@ class ProgressView(TypedDict):
 
 
 class JobUrls(TypedDict):
-    """Addresses, relative to this server. Of the pictures, those that exist already."""
+    """Paths on this server; null for pictures that do not exist yet."""
 
     self: str
     cancel: str
@@ -38,7 +38,7 @@ class JobUrls(TypedDict):
 
 
 class Previews(TypedDict):
-    """Addresses of small pictures (JPEG), of those that exist. The picture's changes while it emerges."""
+    """Paths of small pictures (JPEG); null if they do not exist yet. The picture's path changes while it is drawn."""
 
     template: str | None
     masks: str | None
@@ -46,21 +46,23 @@ class Previews(TypedDict):
 
 
 class RegionView(TypedDict):
-    """Where a concept's person is in the template."""
+    """The place of a concept's person in the template."""
 
     concept: Annotated[int, Field(description="Index of the concept, from 0")]
     phrase: str
     box_px: Annotated[
         FaceBoxPx, Field(description="x1, y1, x2, y2 in pixels of the picture", examples=[[12.0, 20.5, 60.0, 128.0]])
     ]
-    explicit: Annotated[bool, Field(description="Whether the job gave the box; if not, the phrase found it")]
-    score: Annotated[float, Field(description="How sure the detector was, 0 to 1; 1 for a given box", examples=[0.63])]
+    explicit: Annotated[bool, Field(description="Whether the box comes from the job and not from the detector")]
+    score: Annotated[
+        float, Field(description="Score of the detector, 0 to 1; 1 for a box from the job", examples=[0.63])
+    ]
 
 
 class TryView(TypedDict):
-    """One picture that the job drew. The first that does not fall short is kept, or else the best of all.
+    """One picture that the job drew. The first picture without shortfalls is kept, otherwise the best one.
 
-    The best has the fewest missing faces, then the fewest swaps, then the largest `min_identity`.
+    The best one has the fewest missing faces, then the fewest swaps, then the largest `min_identity`.
     """
 
     seed: int | None
@@ -69,39 +71,44 @@ class TryView(TypedDict):
     missing: int
     shortfalls: Annotated[
         tuple[str, ...],
-        Field(description="Why the picture is not good enough", examples=[["the face of concept 1 is missing"]]),
+        Field(description="Reasons why the picture falls short", examples=[["the face of concept 1 is missing"]]),
     ]
     kept: bool
 
 
 class JobState(TypedDict):
-    """How a job is.
+    """The state of a job.
 
-    `done` is true in the terminal states succeeded, failed, canceled and expired: it never changes again.
+    `done` is true in the terminal states succeeded, failed, canceled and expired, in which a job never changes again.
     """
 
     id: Annotated[str, Field(examples=["5f0c6f0e5d3b4a7e9d2f1c3b8a7e6d5c"])]
     status: Status
     done: bool
-    stage: Annotated[Stage | None, Field(description="The stage that runs, or is due next once the job has run")]
+    stage: Annotated[Stage | None, Field(description="The running stage, or the next one")]
     progress: ProgressView
-    queue: Annotated[QueuePlace | None, Field(description="While the job is queued; not in the answer to its submit")]
-    attempt: Annotated[int, Field(description="Rises whenever a worker takes up a stage of the job, again or not")]
-    sequence: Annotated[int, Field(description="Rises with every visible change; also the ETag")]
-    error: Annotated[Failure | None, Field(description="Why the job failed, and whether sending it again can help")]
+    queue: Annotated[
+        QueuePlace | None,
+        Field(description="Place in the queue while the job is queued; not in the response to a submission"),
+    ]
+    attempt: Annotated[int, Field(description="Increases whenever a worker starts a stage of the job")]
+    sequence: Annotated[int, Field(description="Increases with every visible change; also the ETag")]
+    error: Annotated[Failure | None, Field(description="Why the job failed, and whether a retry can help")]
     warnings: tuple[str, ...]
-    timings: Annotated[dict[Stage, float], Field(description="Seconds per finished stage")]
-    reused: Annotated[tuple[Stage, ...], Field(description="Finished stages that cost nothing: an equal one was there")]
+    timings: Annotated[dict[Stage, float], Field(description="Seconds of each finished stage")]
+    reused: Annotated[tuple[Stage, ...], Field(description="Finished stages whose result another job had already made")]
     faces: Annotated[
         tuple[tuple[PhotoFaces, ...], ...],
-        Field(description="Per concept and photo, in their order: what the photo shows; empty until identify is done"),
+        Field(description="The faces in each photo, by concept and photo; empty until identify is done"),
     ]
-    regions: Annotated[list[RegionView], Field(description="One a concept, in their order; empty until detect is done")]
+    regions: Annotated[
+        list[RegionView], Field(description="One for each concept, in order; empty until detect is done")
+    ]
     verification: Annotated[
-        Verification | None, Field(description="Whose faces the picture shows; null until the job has one")
+        Verification | None, Field(description="Identity of the faces in the picture; null until it is verified")
     ]
-    tries: Annotated[list[TryView], Field(description="Pictures drawn so far, and which of them is kept")]
-    retry_of: Annotated[str | None, Field(description="The job that this one does over")]
+    tries: Annotated[list[TryView], Field(description="The pictures drawn so far, and which one is kept")]
+    retry_of: Annotated[str | None, Field(description="The job that this one retries")]
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -109,38 +116,38 @@ class JobState(TypedDict):
 
 
 class JobNews(JobState):
-    """A job's state, as its events carry it when previews are asked for."""
+    """The state of a job with previews, as in events."""
 
     previews: Previews
 
 
 class JobView(JobState):
-    """A job: its state, and what was asked for."""
+    """A job: its state and its request."""
 
-    spec: Annotated[JobSpec, Field(description="What was asked for, with every empty value filled in: the seed too")]
+    spec: Annotated[JobSpec, Field(description="The request with all default values, including the seed")]
 
 
 class JobPageView(TypedDict):
-    """Some of the caller's jobs, the newest first, without their place in the queue."""
+    """One page of the tenant's jobs, newest first, without their place in the queue."""
 
     jobs: list[JobView]
-    next: Annotated[str | None, Field(description="`cursor` of the following page; null on the last one")]
+    next: Annotated[str | None, Field(description="`cursor` of the next page; null on the last one")]
 
 
 class JobEstimate(TypedDict):
-    """What a job would cost: the answer to `dry_run=true`."""
+    """The cost of a job: the response to `dry_run=true`."""
 
     dry_run: Literal[True]
     lane: Lane
     units: Annotated[float, Field(description="Steps x megapixels x branches, as quotas count them", examples=[94.372])]
     eta_s: Annotated[
         float | None,
-        Field(description="Until it would be done if all that waits now came first; null before anything was measured"),
+        Field(description="Seconds until it would be done after all that waits; null before any job was measured"),
     ]
 
 
 class WrongLine(TypedDict):
-    """A line that is not valid."""
+    """An invalid line."""
 
     line: int
     custom_id: str | None
@@ -148,11 +155,11 @@ class WrongLine(TypedDict):
 
 
 class BatchEstimate(JobEstimate):
-    """What a batch would cost: the answer to `dry_run=true`."""
+    """The cost of a batch: the response to `dry_run=true`."""
 
-    lines: Annotated[int, Field(description="All lines, the invalid ones too")]
+    lines: Annotated[int, Field(description="All lines, including invalid ones")]
     invalid: int
-    errors: Annotated[tuple[WrongLine, ...], Field(description="The first lines that are not valid")]
+    errors: Annotated[tuple[WrongLine, ...], Field(description="The first invalid lines")]
 
 
 _JOB_JSON = TypeAdapter(JobView)
@@ -167,23 +174,23 @@ def job_path(job_id: str) -> str:
 
 
 def estimate_body(estimate: JobEstimate | BatchEstimate) -> bytes:
-    """What something would cost, as JSON."""
+    """An estimate as JSON."""
     return _ESTIMATE_JSON.dump_json(estimate)
 
 
 def job_body(job: Job, place: QueuePlace | None) -> bytes:
-    """A job as JSON. `place` only while it is queued."""
+    """A job as JSON. place: in the queue, while it is queued."""
     return _JOB_JSON.dump_json({**_state(job, place), "spec": job.spec})
 
 
 def news_body(job: Job, place: QueuePlace | None, *, previews: bool) -> bytes:
-    """A job's state as JSON, in one line; with addresses of small pictures if wanted."""
+    """The state of a job as one line of JSON, optionally with paths of previews."""
     state = _state(job, place)
     return _NEWS_JSON.dump_json({**state, "previews": _previews(job)}) if previews else _STATE_JSON.dump_json(state)
 
 
 def regions_of(job: Job) -> list[RegionView]:
-    """Where everybody is in the job's template, as far as it is known."""
+    """The regions of the job's concepts that are known."""
     return [
         {
             "concept": number,
@@ -217,12 +224,12 @@ def _try(job: Job, found: Verification, seed: int | None, *, kept: bool) -> TryV
 
 def _previews(job: Job) -> Previews:
     path = f"{job_path(job.id)}/previews"
-    # The address of a picture that emerges differs from step to step, so that nobody shows an old one for it.
-    emerging = f"{path}/picture?step={job.preview_step}" if job.preview_step is not None else None
+    # The path of an unfinished picture changes with every step, so that no cache serves an old one.
+    unfinished = f"{path}/picture?step={job.preview_step}" if job.preview_step is not None else None
     return {
         "template": f"{path}/template" if Stage.RENDER in job.outputs else None,
         "masks": f"{path}/masks" if Stage.DETECT in job.outputs else None,
-        "picture": f"{path}/picture" if job.picture else emerging,
+        "picture": f"{path}/picture" if job.picture else unfinished,
     }
 
 

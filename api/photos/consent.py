@@ -29,7 +29,7 @@ _CONTROLS = frozenset({"Cc", "Cs"})
 
 
 def consent_in_field(text: object) -> str:
-    """The consent of a form's field, "" where it is missing (None). Raises a Refusal."""
+    """The consent of a form's field, "" where it is missing (None). Raises InvalidFields."""
     if text is None:
         return ""
     if not isinstance(text, str):
@@ -51,7 +51,7 @@ def _header_text(text: str) -> str:
 
 
 def one_of(header: str, field: str) -> str:
-    """The consent of the header or of the field. Raises a Refusal when both are given."""
+    """The consent of the header or of the field. Raises InvalidFields when both are given."""
     if header and field:
         raise _wrong_field("given_twice", f"give the consent in the field {FIELD} or in {CONSENT_HEADER}, not in both")
     return header or field

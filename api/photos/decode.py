@@ -1,7 +1,7 @@
-"""Bytes that somebody sent -> a reference photo we can trust: upright, RGB, without metadata.
+"""Untrusted bytes -> a safe reference photo: upright, RGB, without metadata.
 
-Only PNG, JPEG and WebP are read, and only their headers until the number of pixels is known to be bearable. A photo
-larger than 2048 pixels a side is scaled down: face detection works at 640, and nothing later reads more.
+Accepts PNG, JPEG and WebP, and decodes pixels only if the header shows an acceptable size. Photos are scaled down
+to 2048 pixels a side: face detection works at 640, and no later stage needs more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from shared.errors import AnimatedPicture, NotAPicture, PictureTooLarge, Truncat
 LONGEST_SIDE_PX = 2048
 _SMALL_PX = 256
 
-# What decoders raise on bytes made to break them. Pillow promises only OSError, and mostly keeps that promise.
+# Exceptions of decoders for malicious bytes. Pillow documents only OSError, which is not always true.
 _DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -49,9 +49,12 @@ _UPRIGHT: dict[int, Image.Transpose] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Photo:
-    """A reference photo. id is the sha256 (hex) of the bytes that were sent; png is what is kept of them.
+    """A reference photo.
 
-    consent: what was said of it where it was sent.
+    Attributes:
+        id: SHA-256 (hexadecimal) of the uploaded bytes.
+        png: the bytes to store.
+        consent: as sent with the photo, or "".
     """
 
     id: str
@@ -60,7 +63,7 @@ class Photo:
 
 
 def small(data: bytes) -> bytes:
-    """A stored picture of our own as a JPEG of at most 256 pixels a side."""
+    """A stored picture as a JPEG of at most 256 pixels a side."""
     with Image.open(io.BytesIO(data)) as picture:
         drawn = picture.convert("RGB")
     drawn.thumbnail((_SMALL_PX, _SMALL_PX))
@@ -70,14 +73,14 @@ def small(data: bytes) -> bytes:
 
 
 def photo_id(data: bytes) -> str:
-    """The name of a photo: sha256 (hex) of the bytes as they were sent."""
+    """The id of a photo: SHA-256 (hexadecimal) of the uploaded bytes."""
     return hashlib.sha256(data).hexdigest()
 
 
 def read_photo(data: bytes, *, max_pixels: int, pointer: str | None = None) -> Photo:
-    """Decodes, checks and re-encodes one photo. Takes up to a second or so: not for the event loop.
+    """Decodes, checks and re-encodes one photo. Takes up to about a second: do not call it on the event loop.
 
-    Raises NotAPicture, TruncatedPicture, PictureTooLarge or AnimatedPicture; `pointer` says which field held the bytes.
+    Raises NotAPicture, TruncatedPicture, PictureTooLarge or AnimatedPicture; pointer: to the field with the bytes.
     """
     format_ = _format_of(data, pointer)
     try:
@@ -100,14 +103,14 @@ def read_photo(data: bytes, *, max_pixels: int, pointer: str | None = None) -> P
         message = f"the picture starts as {format_} but ends too early or is damaged"
         raise TruncatedPicture(message, pointer=pointer) from error
     if format_ == "PNG" and b"IEND" not in data:
-        # Pillow is content once it has all pixels; without the end mark nobody knows what else was lost.
+        # Pillow stops after the last pixel; without the end mark the file may be incomplete.
         message = "the picture starts as PNG but ends too early"
         raise TruncatedPicture(message, pointer=pointer)
     return Photo(id=photo_id(data), png=png)
 
 
 def _format_of(data: bytes, pointer: str | None) -> str:
-    """The format by its first bytes, whatever the sender calls it. Raises NotAPicture."""
+    """The format from the first bytes, whatever type was declared. Raises NotAPicture."""
     if data.startswith(b"\x89PNG"):
         return "PNG"
     if data.startswith(b"\xff\xd8\xff"):
@@ -141,7 +144,7 @@ def _as_png(picture: Image.Image) -> bytes:
 
 
 def _orientation(picture: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; a picture with unreadable EXIF is taken as it lies."""
+    """EXIF orientation, 1 to 8; 1 if the EXIF data is not readable."""
     try:
         return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except _DECODER_ERRORS:
@@ -149,7 +152,7 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
-    """Any mode as RGB: what is transparent becomes white, and 16 bits become 8 (Pillow would clip them to white)."""
+    """Any mode as RGB: transparency becomes white, and 16 bits become 8 (Pillow would clip them to white)."""
     if picture.mode.startswith("I"):
         picture = picture.convert("I").point(lambda value: value / 256).convert("L")
     if picture.has_transparency_data:

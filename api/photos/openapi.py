@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of photos beyond the routes' own words."""
+"""Photos in the OpenAPI document: responses and request bodies."""
 
 from __future__ import annotations
 
@@ -21,13 +21,11 @@ from api.photos.schemas import PhotoRecordView, PhotoView
 from api.photos.uploads import NewUpload, UploadedPhoto, UploadView
 from shared import errors as tree
 
-_PLACE = {
-    "Location": {"description": "A signed address, valid for a while", "schema": {"type": "string", "format": "uri"}}
-}
+_PLACE = {"Location": {"description": "A signed URL, which expires", "schema": {"type": "string", "format": "uri"}}}
 PNG: Answers = {
-    307: {"description": "`Location` is a signed address of the picture", "headers": _PLACE},
+    307: {"description": "`Location` is a signed URL of the picture", "headers": _PLACE},
     200: {
-        "description": "The picture itself, asked for with `Accept: image/png`",
+        "description": "The picture, for `Accept: image/png`",
         "content": {"image/png": {"schema": FILE}},
     },
 }
@@ -37,8 +35,7 @@ PHOTO_LOOK_ANSWERS = with_problems(
         **PNG,
         200: {
             "model": PhotoRecordView,
-            "description": "What was said of consent, asked for with `Accept: application/json`; or the photo itself, "
-            "with `Accept: image/png`",
+            "description": "The record, for `Accept: application/json`; the photo, for `Accept: image/png`",
             "content": {"image/png": {"schema": FILE}},
         },
     },
@@ -48,7 +45,7 @@ PHOTO_LOOK_ANSWERS = with_problems(
 PHOTO_ANSWERS = with_problems(
     {
         201: {"model": PhotoView, "description": "Stored"},
-        200: {"model": PhotoView, "description": "Was there already"},
+        200: {"model": PhotoView, "description": "Already stored"},
     },
     *BODY_ERRORS,
     *PICTURE_ERRORS,
@@ -58,14 +55,14 @@ PHOTO_ANSWERS = with_problems(
 )
 ERASE_PHOTO_ANSWERS = with_problems(
     {
-        204: {"description": "Gone"},
-        202: {"description": "Gone but for faces in many casts, which go by themselves", "headers": RETRY_AFTER},
+        204: {"description": "Erased"},
+        202: {"description": "The photo is erased; its faces are erased in the background", "headers": RETRY_AFTER},
     },
     tree.PhotoNotFound,
     *STORES,
 )
 UPLOAD_ANSWERS = with_problems(
-    {201: {"model": UploadView, "description": "Send the photo there"}}, *BODY_ERRORS, tree.PictureTooLarge
+    {201: {"model": UploadView, "description": "The signed URL"}}, *BODY_ERRORS, tree.PictureTooLarge
 )
 UPLOAD_BODY = json_body(NewUpload, {"bytes": 2_500_000})
 COMPONENTS: dict[str, Any] = {

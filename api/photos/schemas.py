@@ -1,4 +1,4 @@
-"""A photo as people see it. The types also describe it in the OpenAPI document."""
+"""Schemas of photos."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from pydantic import BaseModel, Field
 
 
 class PhotoView(BaseModel):
-    """A photo that is stored: concepts name it by this id."""
+    """A stored photo. Concepts use its id."""
 
-    id: str = Field(description="sha256 of the bytes that were sent")
+    id: str = Field(description="SHA-256 of the uploaded bytes")
 
 
 class PhotoRecordView(BaseModel):
-    """What is known of a photo besides itself."""
+    """The record of a photo."""
 
-    id: str = Field(description="sha256 of the bytes that were sent")
+    id: str = Field(description="SHA-256 of the uploaded bytes")
     consent: str | None = Field(
-        description="What was said of consent where it was sent, if anything", examples=["written release 2026-11-03"]
+        description="The consent that was sent with the photo, if any", examples=["written release 2026-11-03"]
     )

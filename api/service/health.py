@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether a job that is submitted now can be served."""
+"""Health checks: whether the process is alive, and whether a job that is submitted now can run."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _ROLES = ("detection", "generation")
 
 @router.get("/healthz", responses=ALIVE_ANSWERS, summary="Check that the process is alive")
 async def check_health(_: Request) -> Response:
-    """Answers as long as the process does; asks nobody else."""
+    """Responds while the process is alive, without checking any dependency."""
     return Response(b'{"ok":true,"service":"troupe"}', media_type="application/json")
 
 
 @router.get("/readyz", responses=READY_ANSWERS, summary="Check that jobs can be served")
 async def check_readiness(request: Request) -> Response:
-    """200 when Redis and S3 answer and every role has a worker that is ready; 503 otherwise. The body says which.
+    """200 if Redis and S3 answer and every role has a ready worker, else 503. The body lists the checks.
 
-    Why something is not ready names hosts, so where keys are asked for, only who shows one is told.
+    Details name hosts, so callers without a key do not get them while authentication is on.
     """
     context = context_of(request)
     redis, s3, workers = await asyncio.gather(
@@ -77,13 +77,13 @@ async def _check_workers(context: Context) -> list[CheckView]:
 
 
 def role_check(role: str, facts: list[WorkerStatus], bundle: str) -> CheckView:
-    """Whether a worker of this role is ready to serve the API's bundle, and if none is, why."""
+    """Whether a worker of this role is ready with the API's bundle, and if not, why."""
     of_role = [worker for worker in facts if worker.role in (role, "all")]
     serving = [worker for worker in of_role if worker.ready and not worker.draining and worker.bundle == bundle]
     if serving:
         return CheckView(name=role, ok=True, detail=f"{len(serving)} ready: {', '.join(w.name for w in serving)}")
     if not of_role:
-        return CheckView(name=role, ok=False, detail="no worker gives a sign of life")
+        return CheckView(name=role, ok=False, detail="no worker is alive")
     return CheckView(name=role, ok=False, detail="; ".join(_why_not(worker, bundle) for worker in of_role))
 
 
@@ -91,5 +91,5 @@ def _why_not(worker: WorkerStatus, bundle: str) -> str:
     if worker.bundle != bundle:
         return f"{worker.name} has the bundle {worker.bundle}, the API {bundle}"
     if worker.draining:
-        return f"{worker.name} is going away"
+        return f"{worker.name} is shutting down"
     return f"{worker.name}: {worker.reason or 'loading'}"

@@ -1,6 +1,6 @@
-"""How many requests the API answers, and how fast. It is on every request's way: a dictionary and a list, no library.
+"""Counts and latencies of HTTP responses. Every request passes here: a dictionary and a list, no library.
 
-A request with `wait` is counted, but how long it takes is what its caller asked for.
+A request with `wait` is counted without its duration, which the caller chose.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-# What a caller may make up must not become a label.
+# A method that a caller invents must not become a label.
 _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE"})
 _OTHER, _NOWHERE = "other", "none"
 _GONE = 499
 
 
 class Requests(Collector):
-    """Counts of answers by route, method and status, and of their seconds up to the head of the answer."""
+    """Counts of responses by route, method and status, and the seconds until their headers."""
 
     def __init__(self) -> None:
-        # Per (route, method, status): answers in each bucket and over the last, answers that waited, seconds.
+        # By (route, method, status): responses in each bucket and above the last, responses that waited, seconds.
         self._found: dict[tuple[str, str, int], list[float]] = {}
 
     def note(self, scope: Scope, status: int, seconds: float) -> None:
-        """Counts one answer. Called by the event loop alone."""
+        """Counts one response. Call it only from the event loop."""
         route = scope.get("route")
         key = (route.path if route is not None else _NOWHERE, scope["method"], status)
         counts = self._found.get(key)
@@ -44,12 +44,12 @@ class Requests(Collector):
             counts[-1] += seconds
 
     def collect(self) -> Iterator[Metric]:
-        """Both families, as Prometheus's client asks for them."""
+        """Both metric families."""
         answers = CounterMetricFamily(
-            "troupe_http_requests", "Requests that were answered", labels=["route", "method", "status"]
+            "troupe_http_requests", "HTTP requests with a response", labels=["route", "method", "status"]
         )
         times = HistogramMetricFamily(
-            "troupe_http_request_seconds", "Seconds until an answer began", labels=["route", "method"]
+            "troupe_http_request_seconds", "Seconds until the response headers", labels=["route", "method"]
         )
         by_route: dict[tuple[str, str], list[float]] = {}
         for (route, method, status), counts in sorted(self._found.items()):
@@ -66,21 +66,21 @@ class Requests(Collector):
 
 
 class MetricsMiddleware:
-    """The app, with every answer counted. Outside of everything, so that it sees the answer to a bug, too."""
+    """Counts every response. The outermost middleware, so that it sees responses to bugs too."""
 
     def __init__(self, app: ASGIApp, requests: Requests) -> None:
         self._app = app
         self._requests = requests
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serves one request. Not a coroutine of its own: each costs a request 1 % of its time."""
+        """Serves one request. Not a coroutine, which would cost 1 % of the time of a request."""
         if scope["type"] != "http":
             return self._app(scope, receive, send)
         started_s = time.perf_counter()
 
-        def told(message: Message) -> Awaitable[None]:
+        def send_counted(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 self._requests.note(scope, message["status"], time.perf_counter() - started_s)
             return send(message)
 
-        return self._app(scope, receive, told)
+        return self._app(scope, receive, send_counted)

@@ -1,4 +1,4 @@
-"""`/metrics` of the API: its own counts, and the state of the queue as of the scrape."""
+"""`/metrics` of the API: its own counters, and the state of the queue at the time of the scrape."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.errors import RecordsUnavailable
 from shared.telemetry.log import get_logger
 from shared.telemetry.metrics import meters
 
-# Prometheus gives up after ten seconds, and then knows nothing at all.
+# Prometheus gives up after ten seconds and then gets no metric at all.
 _READ_S = 3.0
 _AGE_S = 1.0
 
@@ -28,17 +28,17 @@ router = APIRouter(tags=["health"])
 
 
 class MetricsEndpoint:
-    """What is told at `/metrics`. One a process; `requests` counts the answers."""
+    """The metrics of this process. requests: counts of responses."""
 
     def __init__(self) -> None:
         self.requests = Requests()
         self._reading = asyncio.Lock()
         self._read: tuple[float, list[Metric]] = (float("-inf"), [])
-        # A count that is not there cannot be told from one that is nothing.
+        # Counters must exist from the start, so that the first increment is visible.
         meters()
 
     async def text(self, context: Context) -> bytes:
-        """All of it, in Prometheus's text format."""
+        """All metrics in the text format of Prometheus."""
         found = _Found([*self.requests.collect(), *await self._queue(context)])
         return generate_latest(REGISTRY) + generate_latest(found)
 
@@ -52,7 +52,7 @@ class MetricsEndpoint:
 
     @asynccontextmanager
     async def own_port(self, context: Context) -> AsyncIterator[None]:
-        """Serves it on a port of its own, where the settings name one. Raises OSError when it is taken."""
+        """Serves the metrics on their own port, if the settings name one. Raises OSError if the port is in use."""
         settings = context.settings
         if not settings.metrics or not settings.metrics_port:
             yield
@@ -60,7 +60,7 @@ class MetricsEndpoint:
         loop = asyncio.get_running_loop()
 
         class Now(Collector):
-            """Asks the event loop, from the thread that serves."""
+            """Collects through the event loop, from the thread of the metrics server."""
 
             def collect(inside) -> Iterable[Metric]:  # noqa: N805 - self is the endpoint here
                 yield from REGISTRY.collect()
@@ -79,14 +79,14 @@ class MetricsEndpoint:
 
 
 class _Found(CollectorRegistry):
-    """Metrics that are there already."""
+    """Metrics that are already collected."""
 
     def __init__(self, metrics: list[Metric]) -> None:
         super().__init__()
         self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        """As they are."""
+        """The metrics."""
         return iter(self._metrics)
 
 
@@ -98,13 +98,13 @@ async def _read(context: Context) -> list[Metric]:
                 *families(await context.totals.read(), await context.jobs.workers()),
             ]
     except (RecordsUnavailable, TimeoutError) as error:
-        log.warning("queue_not_read", error=str(error))
+        log.warning("queue_read_failed", error=str(error))
         return [owner_family(context.owner.last), *families(None, [])]
 
 
 @router.get("/metrics", responses=METRICS_ANSWERS, summary="Get metrics for Prometheus")
 async def get_metrics(request: Request) -> Response:
-    """The queue, the workers and this process in figures. They name no tenant, but belong inside the network."""
+    """Metrics of the queue, the workers and this process. They name no tenant, but must stay inside the network."""
     metrics_endpoint: MetricsEndpoint = request.app.state.metrics_endpoint
     text = await metrics_endpoint.text(context_of(request))
     return Response(text, headers={"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

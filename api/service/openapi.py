@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about the queue, the workers, health and metrics."""
+"""The queue, the workers, health checks and metrics in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from api.service.schemas import (
 )
 from shared import errors as tree
 
-QUEUE_ANSWERS = with_problems({200: {"model": QueueView, "description": "As it is"}}, tree.RecordsUnavailable)
+QUEUE_ANSWERS = with_problems({200: {"model": QueueView, "description": "The queue"}}, tree.RecordsUnavailable)
 
 
-WORKERS_ANSWERS = with_problems({200: {"model": WorkersView, "description": "As they are"}}, tree.RecordsUnavailable)
+WORKERS_ANSWERS = with_problems({200: {"model": WorkersView, "description": "The workers"}}, tree.RecordsUnavailable)
 
 
 ALIVE_ANSWERS: Answers = {200: {"model": AliveView, "description": "Alive"}}
@@ -26,7 +26,7 @@ ALIVE_ANSWERS: Answers = {200: {"model": AliveView, "description": "Alive"}}
 
 METRICS_ANSWERS: Answers = {
     200: {
-        "description": "Prometheus's text format",
+        "description": "Metrics in the text format of Prometheus",
         "content": {"text/plain": {"schema": {"type": "string"}, "example": 'troupe_leases{lane="interactive"} 2.0\n'}},
     }
 }

@@ -1,4 +1,4 @@
-"""How busy the service is."""
+"""The state of the queue and of the workers over HTTP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(tags=["queue"])
 
 @router.get("/v1/queue", responses=QUEUE_ANSWERS, summary="Get the state of the queue")
 async def get_queue(request: Request) -> Response:
-    """What of yours waits and runs in each lane, and how long everybody's backlog takes."""
+    """The tenant's waiting and running jobs in each lane, and the backlog of all tenants in seconds."""
     states = await context_of(request).queue.of(tenant_of(request))
     view = QueueView(lanes={state.lane: _lane(state) for state in states}, backlog_s=_together(states))
     return Response(view.model_dump_json(), headers={"Cache-Control": "no-store"}, media_type="application/json")
@@ -47,21 +47,21 @@ def _rounded(seconds: float | None) -> float | None:
 
 @router.get("/v1/workers", responses=WORKERS_ANSWERS, summary="List workers")
 async def list_workers(request: Request) -> Response:
-    """Every worker that gives signs of life. Of another tenant's job only that there is one."""
+    """All live workers. A job of another tenant appears only as `busy`."""
     context, tenant = context_of(request), tenant_of(request)
     busy = {work.worker: work for work in await context.worker_registry.running()}
-    facts = sorted(await context.jobs.workers(), key=lambda one: (one.role, one.name))
-    view = WorkersView(workers=tuple(_worker(one, busy, tenant) for one in facts))
+    workers = sorted(await context.jobs.workers(), key=lambda one: (one.role, one.name))
+    view = WorkersView(workers=tuple(_worker(one, busy, tenant) for one in workers))
     return Response(view.model_dump_json(), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
-def _worker(facts: WorkerStatus, busy: Mapping[str, Work], tenant: str) -> WorkerView:
-    work = busy.get(facts.name)
+def _worker(status: WorkerStatus, busy: Mapping[str, Work], tenant: str) -> WorkerView:
+    work = busy.get(status.name)
     own = work if work is not None and work.tenant == tenant else None
-    # Named by Celery, and by us: celery@HOST.PID.
-    host = facts.name.rpartition("@")[2].rpartition(".")[0]
-    more = {"host": host, "state": state_of(facts), "busy": work is not None, "job": own and _work(own)}
-    return WorkerView.model_validate({**facts.model_dump(), **more})
+    # Worker names have the form celery@HOST.PID.
+    host = status.name.rpartition("@")[2].rpartition(".")[0]
+    more = {"host": host, "state": state_of(status), "busy": work is not None, "job": own and _work(own)}
+    return WorkerView.model_validate({**status.model_dump(), **more})
 
 
 def _work(work: Work) -> WorkView:

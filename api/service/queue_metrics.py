@@ -1,4 +1,4 @@
-"""The state of the queue as Prometheus's metrics: made at every scrape from one read of Redis."""
+"""The state of the queue as Prometheus metrics, from one read of Redis at every scrape."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Rows = Sequence[tuple[Sequence[str], float]]
 
 LANES: tuple[Lane, ...] = ("interactive", "batch")
 ROLES = ("detection", "generation", "all")
-# Codes of failures that no job is to blame for. They are told from the start: an alert must see the first one come.
+# Error codes that no job causes. They are exported from the start, so that an alert sees the first one.
 OWN_FAULTS = (
     "internal",
     "worker_lost",
@@ -30,12 +30,12 @@ OWN_FAULTS = (
 )
 WorkerState = Literal["ready", "loading", "broken", "draining"]
 _STATES: tuple[WorkerState, ...] = ("ready", "loading", "broken", "draining")
-# What a child says on its way to being ready (worker/queue/executor.py).
+# Reasons that an executor reports while it starts (worker/queue/executor.py).
 _UNDER_WAY = frozenset({"", "loading", "warming up"})
 
 
 def state_of(worker: WorkerStatus) -> WorkerState:
-    """What a worker is up to, in a word."""
+    """The state of a worker."""
     if worker.draining:
         return "draining"
     if worker.ready:
@@ -44,7 +44,7 @@ def state_of(worker: WorkerStatus) -> WorkerState:
 
 
 def families(totals: Totals | None, workers: list[WorkerStatus]) -> Iterator[Metric]:
-    """All of them; without totals, because Redis did not answer, only that it did not."""
+    """All metric families; without totals (Redis did not answer) only `troupe_redis_up`."""
     yield _gauge("troupe_redis_up", "Whether Redis answered the scrape", [], [([], totals is not None)])
     if totals is None:
         return
@@ -56,7 +56,7 @@ def families(totals: Totals | None, workers: list[WorkerStatus]) -> Iterator[Met
     yield _gauge("troupe_batches", "Batches in progress", [], [([], totals.batches)])
     words = "Age of the oldest webhook delivery that is due and not taken"
     yield _gauge("troupe_webhook_late_seconds", words, [], [([], totals.late_s)])
-    yield _gauge("troupe_speed_units", "Units a second of one generation worker", [], [([], totals.speed)])
+    yield _gauge("troupe_speed_units", "Units a second of one generation worker, as measured", [], [([], totals.speed)])
     yield from _counts(totals)
 
 
@@ -83,7 +83,7 @@ def _lanes(totals: Totals, workers: list[WorkerStatus]) -> Iterator[Metric]:
     yield of_lanes("troupe_jobs_waiting", "Jobs that wait for a result of another job", "waiting")
     yield of_lanes("troupe_batch_lines_queued", "Batch lines that have no job yet", "lines")
     yield of_lanes("troupe_jobs_dispatched", "Jobs sent to Celery and not yet claimed", "dispatched")
-    yield of_lanes("troupe_leases", "Jobs that a worker holds", "leases")
+    yield of_lanes("troupe_leases", "Jobs that a worker has claimed", "leases")
     yield of_lanes("troupe_backlog_units", "Units of all queued work", "units")
     if totals.speed:
         words = "Seconds that the ready workers need for all queued work"
@@ -95,7 +95,7 @@ def _workers(workers: list[WorkerStatus]) -> Iterator[Metric]:
     found = Counter((worker.role, state_of(worker)) for worker in workers)
     rows = [([role, state], found[role, state]) for role in ROLES for state in _STATES]
     yield _gauge("troupe_workers", "Live workers", ["role", "state"], rows)
-    # As many series as workers live: a name goes with its worker.
+    # One series for each live worker.
     memory = [
         ([worker.name, kind], megabytes * 1e6)
         for worker in workers
@@ -112,10 +112,10 @@ def _counts(totals: Totals) -> Iterator[Metric]:
     ended = totals.counted("ended")
     over = [status.value for status in Status if status not in {Status.QUEUED, Status.RUNNING}]
     rows = [([lane, status], ended.get((lane, status), 0)) for lane in LANES for status in over]
-    yield _counter("troupe_jobs_ended", "Jobs that are over", ["lane", "status"], rows)
+    yield _counter("troupe_jobs_ended", "Jobs that have ended", ["lane", "status"], rows)
     codes = {**dict.fromkeys(OWN_FAULTS, 0), **{code: number for (code,), number in totals.counted("failed").items()}}
     failed = [([code], number) for code, number in codes.items()]
-    yield _counter("troupe_jobs_failed", "Jobs that failed, by the code of their error", ["code"], failed)
+    yield _counter("troupe_jobs_failed", "Failed jobs by error code", ["code"], failed)
     done = totals.counted("done")
     rows = [([stage.value, how], done.get((stage.value, how), 0)) for stage in Stage for how in ("made", "reused")]
     yield _counter(

@@ -1,4 +1,4 @@
-"""The service as people see it: how busy it is, and whether it is ready. The types also describe it in the document."""
+"""Schemas of the queue, the workers and the health checks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.stages import Stage
 
 
 class CheckView(BaseModel):
-    """One thing the service needs, and how it is."""
+    """The state of one dependency."""
 
     name: str
     ok: bool
@@ -19,35 +19,33 @@ class CheckView(BaseModel):
 
 
 class LaneView(BaseModel):
-    """One lane of the queue. All but the backlog is the caller's own."""
+    """One lane of the queue. All values except the backlog are the tenant's own."""
 
-    depth: int = Field(
-        description="What of yours waits for its turn: jobs, and lines of batches that are not jobs yet", examples=[12]
-    )
-    running: int = Field(description="Jobs of yours that workers have: at work, or next", examples=[2])
-    pictures_per_min: float = Field(description="Pictures you get a minute, over the last one or so", examples=[7.5])
+    depth: int = Field(description="Waiting jobs and lines of batches of the tenant", examples=[12])
+    running: int = Field(description="Jobs of the tenant that workers have claimed", examples=[2])
+    pictures_per_min: float = Field(description="Pictures of the tenant in the last minute", examples=[7.5])
     eta_s: float | None = Field(
-        description="Until the last of yours that waits is done; null when none waits, or before workers are known",
+        description="Seconds until the last waiting job of the tenant is done; null if none waits or no worker lives",
         examples=[96.0],
     )
     backlog_s: float | None = Field(
-        description="How long the ready workers (at least one) need for all that waits here, of everybody; "
-        "null before anything was measured",
+        description="Seconds that the ready workers (at least one) need for all that waits in this lane; "
+        "null before any job was measured",
         examples=[310.0],
     )
 
 
 class QueueView(BaseModel):
-    """How busy the service is, as far as the caller may know."""
+    """The state of the queue for the tenant."""
 
     lanes: dict[Lane, LaneView]
     backlog_s: float | None = Field(
-        description="The lanes' backlogs together: the number to scale workers on", examples=[310.0]
+        description="Sum of the backlogs of all lanes: the value to scale workers on", examples=[310.0]
     )
 
 
 class WorkView(BaseModel):
-    """A job that a worker works on."""
+    """The job that a worker runs."""
 
     id: str
     stage: Stage
@@ -56,42 +54,42 @@ class WorkView(BaseModel):
 
 
 class WorkerView(BaseModel):
-    """A worker as it says it is. What it does not know of its device is empty or 0."""
+    """A worker as it reports itself. Unknown values of its device are empty or 0."""
 
     name: str = Field(examples=["celery@gpu-1.4711"])
     host: str = Field(examples=["gpu-1"])
     role: str
     bundle: str
-    device: str = Field("", description="Its name", examples=["NVIDIA H100 80GB HBM3"])
+    device: str = Field("", description="Name of the device", examples=["NVIDIA H100 80GB HBM3"])
     memory_mb: int = Field(0, description="Memory of the device, in 10^6 bytes")
     free_mb: int = 0
-    steps_per_s: float = Field(0.0, description="Denoising steps of its last stages")
+    steps_per_s: float = Field(0.0, description="Denoising steps a second in its last stages")
     state: Literal["ready", "loading", "broken", "draining"]
-    reason: str = Field("", description="Why it is not ready")
+    reason: str = Field("", description="Why the worker is not ready")
     busy: bool
-    job: WorkView | None = Field(description="The job it works on, if that is one of yours")
+    job: WorkView | None = Field(description="The job that the worker runs, if it belongs to the tenant")
 
 
 class WorkersView(BaseModel):
-    """All workers that give signs of life."""
+    """All live workers."""
 
     workers: tuple[WorkerView, ...]
 
 
 class AliveView(BaseModel):
-    """The process answers."""
+    """The process is alive."""
 
     ok: bool
     service: Literal["troupe"] = Field(description="By this a client recognises a Troupe server")
 
 
 class ReadyView(BaseModel):
-    """Whether a job that is submitted now can be served."""
+    """Whether a job that is submitted now can run."""
 
     ready: bool
     checks: tuple[CheckView, ...]
     warnings: tuple[str, ...] = Field(
-        description="What the API found at its start that does not stop it, and why it collects no orphans if so; only "
-        "for who shows a key, or where none is asked for",
+        description="Findings at startup that do not stop the API, and the reason if it collects no orphans; "
+        "shown only to callers with a key, or while authentication is off",
         examples=[["Redis at redis:6379 keeps no append-only file: a crash loses the jobs since its last snapshot"]],
     )

@@ -1,4 +1,4 @@
-"""The caller's audit log, page by page."""
+"""The tenant's audit log, page by page."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _CURSOR = cursor(lambda text: text if is_cursor(text) else None)
 @router.get("", responses=AUDIT_ANSWERS, summary="List the audit log")
 @takes(action=_ACTION, after=_CURSOR, limit=LIMIT)
 async def list_audit_entries(request: Request, *, action: Action | None, after: str | None, limit: int) -> Response:
-    """Who uploaded, submitted, read, took back and erased what of the caller's tenant, the newest first.
+    """Which key uploaded, submitted, read, canceled and erased what, newest first.
 
-    Reading is getting a picture, a photo, a batch's files, or a signed address of them; looking how a job is is not.
-    A picture that emerges and the lines of a batch are noted once an hour for each key. A page may hold fewer entries
-    than `limit`: there are more as long as `next` is given.
+    A read is the download of a picture, a photo or a file of a batch, or of a signed URL for one; reading the state of
+    a job is not logged. Previews and lines of batches are logged once an hour for each key. A page may have fewer
+    entries than `limit`: more follow while `next` is not null.
     """
     found = await context_of(request).audit.page(tenant_of(request), limit=limit, after=after, action=action)
     return Response(page_body(found), media_type="application/json")

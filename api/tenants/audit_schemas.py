@@ -1,4 +1,4 @@
-"""What an audit log looks like to its tenant, and what the OpenAPI document says of it."""
+"""Schemas and responses of the audit log."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from shared.store.tenants.audit import Action, AuditEntry, AuditPage
 
 
 class AuditEntryView(TypedDict):
-    """Something that was done with one of the tenant's keys."""
+    """An action with one of the tenant's keys."""
 
-    id: Annotated[str, Field(description="Of the entry", examples=["1798675200000-0"])]
+    id: Annotated[str, Field(description="Id of the entry", examples=["1798675200000-0"])]
     at: datetime
     tenant: Annotated[str, Field(examples=["default"])]
     key: Annotated[
-        str, Field(description="Id of the key, which is no secret; `-` where keys are not asked for", examples=["-"])
+        str, Field(description="Id of the key (not secret); `-` while authentication is off", examples=["-"])
     ]
     action: Action
     subject: Annotated[
@@ -35,24 +35,24 @@ class AuditEntryView(TypedDict):
         str | None,
         Field(
             description="Which picture (`picture`, `template`, `masks`, `emerging`) or file (`output`, `errors`, "
-            "`manifest`, `zip`, `items`) was read; of `job.retried`, the job that is done over",
+            "`manifest`, `zip`, `items`) was read; for `job.retried`, the retried job",
             examples=["picture"],
         ),
     ]
     consent: Annotated[
         str | None,
         Field(
-            description="What an upload said of consent, if anything; gone once all of the tenant's was erased",
+            description="The consent of an upload, if any; erased with the tenant",
             examples=["written release 2026-11-03, A. Person"],
         ),
     ]
 
 
 class AuditPageView(TypedDict):
-    """Some of the tenant's audit log, the newest entry first."""
+    """One page of the tenant's audit log, newest entry first."""
 
     entries: list[AuditEntryView]
-    next: Annotated[str | None, Field(description="`cursor` of the following page; null on the last one")]
+    next: Annotated[str | None, Field(description="`cursor` of the next page; null on the last one")]
 
 
 _PAGE_JSON = TypeAdapter(AuditPageView)
@@ -82,7 +82,7 @@ AUDIT_ANSWERS = with_problems(
 
 
 def audit_example() -> Any:
-    """A page as it is answered. FastAPI would leave out what is null."""
+    """A page as the API sends it. FastAPI would drop fields that are null."""
     key, tenant = "3f9a6c1e5d7b2480", "default"
     upload = AuditEntry(
         id="1798675200000-0",

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about erasing a tenant."""
+"""Erasure of a tenant in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from shared import errors as tree
 
 ERASE_TENANT_ANSWERS = with_problems(
     {
-        204: {"description": "All is gone"},
-        202: {"description": "Some jobs ran, and go when they stop", "headers": RETRY_AFTER},
+        204: {"description": "Everything is erased"},
+        202: {"description": "Some jobs are still running and are erased when they stop", "headers": RETRY_AFTER},
     },
     tree.InvalidField,
     *STORES,

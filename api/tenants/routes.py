@@ -1,4 +1,4 @@
-"""Erasing over HTTP: a job, a photo, a batch, or all that a tenant has."""
+"""Erasure of a tenant over HTTP."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _CONFIRM = Parameter(
 )
 @takes(confirm=_CONFIRM)
 async def erase_tenant(request: Request, *, confirm: str) -> Response:
-    """Every job, picture, stage result, photo and embedding of the caller's tenant, and what comes while it goes.
+    """Erases every job, picture, stage result, photo and embedding of the tenant.
 
-    Its audit log stays until its time is over, with ids only: what uploads said of consent goes with the rest.
-    `confirm` must be the tenant's name. 202 while jobs that ran have not stopped yet: it goes on by itself.
+    The audit log stays until it expires, with ids only: consents are erased. `confirm` must be the tenant's name. 202
+    while running jobs have not stopped yet; the erasure then continues in the background.
     """
     tenant = tenant_of(request)
     if confirm != tenant:

@@ -1,4 +1,4 @@
-"""The log of a webhook over HTTP: what was told, how it went, and the same message once more."""
+"""Deliveries of a webhook over HTTP: list and replay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from api.auth.middleware import tenant_of
 from api.context import context_of
 from api.http.parameters import LIMIT, cursor, takes
 from api.http.paths import WEBHOOKS
-from api.webhooks import openapi as said
+from api.webhooks import openapi
 from api.webhooks.routes import (
     answer,
     find,
@@ -25,10 +25,10 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _CURSOR = cursor(lambda text: text if _ID.fullmatch(text) else None)
 
 
-@router.get("/{webhook_id}/deliveries", responses=said.LOG, summary="List deliveries")
+@router.get("/{webhook_id}/deliveries", responses=openapi.LOG, summary="List deliveries")
 @takes(after=_CURSOR, limit=LIMIT)
 async def list_deliveries(request: Request, webhook_id: str, *, after: str | None, limit: int) -> Response:
-    """What was told to the webhook, the newest first, with every attempt: for seven days, and at most 10,000."""
+    """The deliveries of the last seven days with their attempts, newest first; at most 10,000 are kept."""
     context = context_of(request)
     webhook = await find(context, tenant_of(request), webhook_id)
     found, following = await context.webhooks.deliveries(webhook.id, after=after, limit=limit)
@@ -38,11 +38,11 @@ async def list_deliveries(request: Request, webhook_id: str, *, after: str | Non
 @router.post(
     "/{webhook_id}/deliveries/{delivery_id}/replay",
     status_code=202,
-    responses=said.REPLAYED,
+    responses=openapi.REPLAYED,
     summary="Replay a delivery",
 )
 async def replay_delivery(request: Request, webhook_id: str, delivery_id: str) -> Response:
-    """Sends the same message with the same `webhook-id` once more, at once; one that is under way goes on as it is."""
+    """Sends the same message again, with the same `webhook-id`; a delivery in progress continues unchanged."""
     context, tenant = context_of(request), tenant_of(request)
     await find(context, tenant, webhook_id)
     if not _ID.fullmatch(delivery_id):

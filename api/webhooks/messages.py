@@ -1,4 +1,4 @@
-"""What webhooks are sent, as the `webhooks` of the OpenAPI document: one a kind of event, with its data."""
+"""The messages to webhooks, as the `webhooks` of the OpenAPI document: one for each type of event."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KINDS = {"job": "JobEnded", "batch": "BatchEnded", "webhook": "TestData"}
 
 
 class JobEnded(TypedDict, total=False):
-    """A job that is over. When all of it would be more than 16 kB, only its id is told: ask for the rest."""
+    """A job that has ended. If the data were larger than 16 kB, only `id` is sent."""
 
     id: Required[str]
     status: Literal["succeeded", "failed", "canceled", "expired"]
@@ -29,7 +29,7 @@ class JobEnded(TypedDict, total=False):
 
 
 class BatchEnded(TypedDict, total=False):
-    """A batch that is over, and how its lines ended."""
+    """A batch that has ended, with the number of lines by status."""
 
     id: Required[str]
     status: Literal["succeeded", "partially_failed", "failed", "canceled", "expired"]
@@ -41,7 +41,7 @@ class BatchEnded(TypedDict, total=False):
 
 
 class TestData(TypedDict):
-    """The id of the webhook that a test message was asked for."""
+    """The id of the webhook that the test message was requested for."""
 
     id: str
 
@@ -53,52 +53,54 @@ _EXAMPLES: dict[str, dict[str, object]] = {
 }
 _ERROR = {"code": "no_face", "message": "no face was found in photo 1 of concept 1", "retryable": False}
 _HEADERS = {
-    "webhook-id": ("Of the message: the same whenever it is sent again", "msg_2d1f0c7a9be4d7436f8a5b3e6d9c0f1a"),
-    "webhook-timestamp": ("When this attempt was made, in seconds since the epoch", "1767225962"),
+    "webhook-id": ("Id of the message, the same for every attempt and replay", "msg_2d1f0c7a9be4d7436f8a5b3e6d9c0f1a"),
+    "webhook-timestamp": ("Time of this attempt, in seconds since the epoch", "1767225962"),
     "webhook-signature": (
-        "`v1,` and the signature (Standard Webhooks), once for each valid secret",
+        "`v1,` and the signature (Standard Webhooks), one for each valid secret",
         "v1,b2xkIHNlY3JldA==",
     ),
 }
 _ANSWERS = {
-    "2XX": {"description": "Taken. Anything else but a 410 is tried again for a day, a `Retry-After` is obeyed"},
-    "410": {"description": "Nobody wants to hear any more: the webhook is switched off"},
+    "2XX": {
+        "description": "Accepted. After any other status but 410 the message is retried for a day, after `Retry-After`"
+    },
+    "410": {"description": "The receiver is gone: the webhook is disabled"},
 }
 
 
 def message_schemas() -> dict[str, Any]:
-    """The schemas of what is told, by name; no route declares them."""
+    """The schemas of the data of messages, by name."""
     found = {
         kind.__name__: TypeAdapter(kind).json_schema(ref_template=_REF) for kind in (JobEnded, BatchEnded, TestData)
     }
     for schema in found.values():
-        # What they refer to is in answers as well, so the document has it.
+        # Responses use the same referenced schemas, so the document already has them.
         schema.pop("$defs", None)
     return found
 
 
 def messages() -> dict[str, Any]:
-    """The `webhooks` of the document, by kind."""
+    """The `webhooks` of the document, by type of event."""
     return {kind: {"post": _message(kind)} for kind in [*Event, TEST]}
 
 
 def _message(kind: str) -> dict[str, Any]:
     subject, _, state = kind.partition(".")
-    told: dict[str, Any] = {"id": _ID, **({} if kind == TEST else {"status": state}), **_EXAMPLES[subject]}
+    data: dict[str, Any] = {"id": _ID, **({} if kind == TEST else {"status": state}), **_EXAMPLES[subject]}
     if kind == Event.JOB_FAILED:
-        told["error"] = {**_ERROR, "stage": "identify"}
+        data["error"] = {**_ERROR, "stage": "identify"}
     schema = {
         "type": "object",
         "required": ["type", "timestamp", "data"],
         "properties": {
             "type": {"const": str(kind)},
-            "timestamp": {"type": "string", "format": "date-time", "description": "When it happened"},
+            "timestamp": {"type": "string", "format": "date-time", "description": "Time of the event"},
             "data": {"$ref": _REF.format(model=_KINDS[subject])},
         },
     }
-    example = {"type": str(kind), "timestamp": "2026-01-01T00:06:02.000Z", "data": told}
+    example = {"type": str(kind), "timestamp": "2026-01-01T00:06:02.000Z", "data": data}
     return {
-        "summary": "A test message" if kind == TEST else f"A {subject} is over: {state.replace('_', ' ')}",
+        "summary": "A test message" if kind == TEST else f"A {subject} has ended: {state.replace('_', ' ')}",
         "tags": ["messages to webhooks"],
         "parameters": [
             {

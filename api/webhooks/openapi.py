@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of webhooks beyond the routes' own words."""
+"""Webhooks in the OpenAPI document: responses and request bodies."""
 
 from __future__ import annotations
 
@@ -23,22 +23,24 @@ from shared import errors as tree
 _HERE = (tree.WebhookNotFound, tree.RecordsUnavailable)
 
 MADE = with_problems(
-    {201: {"model": SecretView, "description": "Made; `Location` is its address", "headers": LOCATION}},
+    {201: {"model": SecretView, "description": "Created; `Location` is its path", "headers": LOCATION}},
     *BODY_ERRORS,
     tree.AddressNotAllowed,
     tree.TooManyWebhooks,
-    # Before it was read back, somebody deleted it.
+    # The webhook may be deleted before it is read back.
     *_HERE,
 )
-ALL = with_problems({200: {"model": WebhooksView, "description": "As it is"}}, tree.RecordsUnavailable)
-ONE = with_problems({200: {"model": WebhookView, "description": "As it is"}}, *_HERE)
+ALL = with_problems({200: {"model": WebhooksView, "description": "The webhooks"}}, tree.RecordsUnavailable)
+ONE = with_problems({200: {"model": WebhookView, "description": "The webhook"}}, *_HERE)
 DELETED = with_problems({204: {"description": "Deleted"}}, *_HERE)
-ROTATED = with_problems({200: {"model": SecretView, "description": "As it is"}}, *BODY_ERRORS, *_HERE)
+ROTATED = with_problems(
+    {200: {"model": SecretView, "description": "The webhook with its new secret"}}, *BODY_ERRORS, *_HERE
+)
 SENT = with_problems(
-    {202: {"model": DeliveryView, "description": "Under way"}}, *_HERE, tree.DeliveryNotFound, tree.WebhookDisabled
+    {202: {"model": DeliveryView, "description": "The delivery"}}, *_HERE, tree.DeliveryNotFound, tree.WebhookDisabled
 )
 REPLAYED = SENT
-LOG = with_problems({200: {"model": DeliveryPageView, "description": "As it is"}}, *_HERE, tree.InvalidField)
+LOG = with_problems({200: {"model": DeliveryPageView, "description": "One page"}}, *_HERE, tree.InvalidField)
 
 
 NEW_BODY = json_body(NewWebhook, {"url": "https://example.com/troupe", "events": ["job.succeeded", "job.failed"]})

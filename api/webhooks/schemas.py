@@ -1,4 +1,4 @@
-"""Webhooks and deliveries as people send and see them; the types also describe them in the OpenAPI document."""
+"""Schemas of webhooks and deliveries."""
 
 from __future__ import annotations
 
@@ -14,48 +14,50 @@ _DAY_S = 86_400
 
 
 class NewWebhook(RequestModel):
-    """Where to tell, and of what."""
+    """A webhook to create."""
 
     url: str = Field(
         max_length=MAX_URL_CHARS, examples=["https://example.com/troupe"], json_schema_extra={"format": "uri"}
     )
-    events: tuple[Event, ...] = Field((), max_length=len(Event), description="What to hear of; all of it when empty")
+    events: tuple[Event, ...] = Field((), max_length=len(Event), description="Events to send; empty: all events")
 
 
 class Rotation(RequestModel):
-    """How a new secret takes over."""
+    """Options of a rotation."""
 
     old_valid_s: float = Field(
-        _DAY_S, ge=0, le=7 * _DAY_S, description="For how long messages are signed with the secret before as well"
+        _DAY_S, ge=0, le=7 * _DAY_S, description="Seconds during which messages are also signed with the old secret"
     )
 
 
 class WebhookView(BaseModel):
-    """One webhook. Its secret is shown when it is made, and never again."""
+    """A webhook. Its secret is shown only when it is created or rotated."""
 
     id: str = Field(examples=[_ID])
     url: str
     events: tuple[Event, ...]
     created_at: datetime
-    disabled_at: datetime | None = Field(description="When the receiver answered 410; nothing is sent since then")
-    failing_since: datetime | None = Field(description="Since when no delivery has succeeded")
-    old_secret_until: datetime | None = Field(description="Until when the secret before signs as well")
+    disabled_at: datetime | None = Field(description="Time of a response 410; nothing is sent since then")
+    failing_since: datetime | None = Field(description="Time since which no delivery has succeeded")
+    old_secret_until: datetime | None = Field(
+        description="Time until which messages are also signed with the old secret"
+    )
 
 
 class SecretView(WebhookView):
-    """A webhook with its secret, as Standard Webhooks writes it."""
+    """A webhook with its secret, in the format of Standard Webhooks."""
 
     secret: str = Field(examples=["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD0L2sQ0lNzPE="])
 
 
 class WebhooksView(BaseModel):
-    """All webhooks of the caller, the oldest first."""
+    """All webhooks of the tenant, oldest first."""
 
     webhooks: tuple[WebhookView, ...]
 
 
 class AttemptView(BaseModel):
-    """One try to deliver. seconds: how long it took; both are missing where the deliverer was lost under it."""
+    """One attempt of a delivery. http_status and seconds (its duration) are null if the delivery worker was lost."""
 
     number: int
     at: datetime
@@ -69,21 +71,21 @@ class DeliveryView(BaseModel):
 
     id: str = Field(examples=[_ID])
     message_id: str = Field(
-        description="The header `webhook-id` of every attempt, and of a replay", examples=["msg_0f4b7d2c9a6e"]
+        description="The header `webhook-id` of every attempt and replay", examples=["msg_0f4b7d2c9a6e"]
     )
     event: str = Field(description="The message's `type`", examples=["job.succeeded"])
     status: DeliveryStatus
     created_at: datetime
-    due_at: datetime | None = Field(description="When it is tried next")
+    due_at: datetime | None = Field(description="Time of the next attempt")
     finished_at: datetime | None
     attempts: tuple[AttemptView, ...]
 
 
 class DeliveryPageView(BaseModel):
-    """Some of a webhook's deliveries, the newest first."""
+    """One page of a webhook's deliveries, newest first."""
 
     deliveries: tuple[DeliveryView, ...]
-    next: str | None = Field(description="`cursor` of the following page; null on the last one")
+    next: str | None = Field(description="`cursor` of the next page; null on the last one")
 
 
 def webhook_view(webhook: Webhook) -> WebhookView:
@@ -92,12 +94,12 @@ def webhook_view(webhook: Webhook) -> WebhookView:
 
 
 def secret_view(webhook: Webhook) -> SecretView:
-    """A webhook with its secret, for the one answer that shows it."""
+    """A webhook with its secret, for the responses that show it."""
     return SecretView.model_validate({**_fields_of(webhook), "secret": webhook.secret.get_secret_value()})
 
 
 def delivery_view(delivery: Delivery) -> DeliveryView:
-    """A delivery with its log."""
+    """A delivery with its attempts."""
     return DeliveryView(
         id=delivery.id,
         message_id=delivery.message,

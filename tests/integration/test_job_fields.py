@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from api.batches.lines import CheckedLine, LineReader, RawLine, ValidLine
-from api.batches.product import lines_of, product_of
+from api.batches.product import ProductBatch, lines_of
+from api.http.problems import parse_json
 from shared.job import JobSpec, SceneSpec
 from shared.job_options import job_options
 from shared.limits import MINI_LIMITS
@@ -83,5 +84,5 @@ def test_a_line_of_a_batch_takes_the_field(name: str) -> None:
 def test_a_scene_takes_the_field(name: str) -> None:
     scene = {"prompt": "a man", name: VALUES[name]}
     body = json.dumps({"scenes": [scene], "casts": [{"concepts": PEOPLE}]}).encode()
-    (line,) = lines_of(product_of(body), LineReader(MINI_LIMITS))
+    (line,) = lines_of(parse_json(ProductBatch, body), LineReader(MINI_LIMITS))
     assert arrived(value_of(line, name), VALUES[name])

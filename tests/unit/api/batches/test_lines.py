@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.batches.lines import MAX_LINE_BYTES, InvalidLine, LineReader, LineSplitter, RawLine, ValidLine
-from api.batches.product import lines_of, product_of
-from api.http.problems import InvalidFields
+from api.batches.product import ProductBatch, lines_of
+from api.http.problems import InvalidFields, parse_json
 from shared.limits import MINI_LIMITS
 
 PHOTO = "0" * 64
@@ -107,7 +107,7 @@ def test_every_scene_meets_every_cast_and_a_scene_has_one_seed() -> None:
         ],
         "casts": [{"name": name, "concepts": PEOPLE} for name in ("ben", "carl")],
     }
-    lines = list(lines_of(product_of(json.dumps(body).encode()), LineReader(MINI_LIMITS)))
+    lines = list(lines_of(parse_json(ProductBatch, json.dumps(body).encode()), LineReader(MINI_LIMITS)))
     assert [one.custom_id for one in lines] == ["beach-ben", "beach-carl", "2-ben", "2-carl"]
     seeds = [one.spec.sampling.seed for one in lines if isinstance(one, ValidLine)]
     assert seeds[0] == seeds[1]
@@ -118,11 +118,11 @@ def test_every_scene_meets_every_cast_and_a_scene_has_one_seed() -> None:
 def test_scenes_and_casts_hold_numbers_as_numbers() -> None:
     scene = {"prompt": "a man", "sampling": {"steps": "20"}}
     with pytest.raises(InvalidFields) as caught:
-        product_of(json.dumps({"scenes": [scene], "casts": [{"concepts": PEOPLE}]}).encode())
+        parse_json(ProductBatch, json.dumps({"scenes": [scene], "casts": [{"concepts": PEOPLE}]}).encode())
     assert [(one.pointer, one.code) for one in caught.value.fields] == [("/scenes/0/sampling/steps", "int_type")]
 
 
 def test_zip_needs_as_many_scenes_as_casts() -> None:
     body = {"scenes": [{"prompt": "a man"}] * 2, "casts": [{"concepts": PEOPLE}], "mode": "zip"}
     with pytest.raises(InvalidFields, match="2 scenes and 1 casts"):
-        product_of(json.dumps(body).encode())
+        parse_json(ProductBatch, json.dumps(body).encode())

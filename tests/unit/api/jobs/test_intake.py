@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.http.problems import InvalidFields
-from api.jobs.intake import complete_spec, spec_of, spec_of_value
+from api.http.problems import InvalidFields, parse_json
+from api.jobs.intake import complete_spec, spec_of_value
 from api.jobs.openapi import SUBMIT_BODY
 from shared.errors import InvalidField, MalformedBody, SizeNotAllowed, TroupeError
 from shared.job import MAX_CONCEPTS, JobSpec
@@ -31,7 +31,7 @@ def concept(**changes: object) -> dict[str, Any]:
 
 def pointers(value: object) -> list[tuple[str | None, str]]:
     with pytest.raises(InvalidFields) as caught:
-        spec_of(json.dumps(value).encode())
+        parse_json(JobSpec, json.dumps(value).encode())
     assert caught.value.kind is InvalidField
     return [(field.pointer, field.code) for field in caught.value.fields]
 
@@ -49,7 +49,7 @@ def pointers(value: object) -> list[tuple[str | None, str]]:
 )
 def test_one_sentence_says_where_and_what(value: object, words: str) -> None:
     with pytest.raises(InvalidFields, match=f"^{re.escape(words)}"):
-        spec_of(json.dumps(value).encode())
+        parse_json(JobSpec, json.dumps(value).encode())
 
 
 def test_the_example_of_the_document_is_accepted() -> None:
@@ -100,7 +100,7 @@ def test_a_wrong_field_is_pointed_at(value: object, pointer: str, code: str) -> 
 
 
 def test_a_whole_number_is_a_number_and_a_form_may_hold_text() -> None:
-    assert spec_of(json.dumps(asked(sampling={"split": 1, "steps": 20})).encode()).sampling.split == 1.0
+    assert parse_json(JobSpec, json.dumps(asked(sampling={"split": 1, "steps": 20})).encode()).sampling.split == 1.0
     assert spec_of_value(asked(sampling={"steps": "20"})).sampling.steps == 20
 
 
@@ -128,7 +128,7 @@ def test_all_wrong_fields_are_told_at_once() -> None:
 )
 def test_broken_json_is_a_malformed_body(body: bytes) -> None:
     with pytest.raises(MalformedBody):
-        spec_of(body)
+        parse_json(JobSpec, body)
 
 
 @settings(deadline=None)
@@ -137,7 +137,7 @@ def test_broken_json_is_a_malformed_body(body: bytes) -> None:
 )
 def test_no_bytes_are_a_bug(body: bytes | str) -> None:
     with pytest.raises((MalformedBody, InvalidFields)):
-        spec_of(body.encode() if isinstance(body, str) else body)
+        parse_json(JobSpec, body.encode() if isinstance(body, str) else body)
 
 
 _VALUES = st.recursive(
@@ -165,7 +165,7 @@ def test_whatever_is_accepted_is_complete_and_inside_the_picture(changes: dict[s
         if one.box_px:
             assert one.box_px[2] <= (sampling.width_px or 0)
             assert one.box_px[3] <= (sampling.height_px or 0)
-    assert spec_of(spec.model_dump_json().encode()) == spec
+    assert parse_json(JobSpec, spec.model_dump_json().encode()) == spec
 
 
 def test_what_is_left_empty_is_the_bundles_own() -> None:

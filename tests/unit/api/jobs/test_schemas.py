@@ -93,7 +93,7 @@ def worker(**changes: object) -> WorkerStatus:
         ([worker(role="generation")], False, "no worker"),
         ([worker(ready=False)], False, "loading"),
         ([worker(ready=False, reason="bundle_unusable: unet is missing")], False, "unet is missing"),
-        ([worker(draining=True)], False, "going away"),
+        ([worker(draining=True)], False, "shutting down"),
         ([worker(bundle="sdxl")], False, "sdxl"),
         ([worker(bundle="sdxl"), worker(name="w2")], True, "w2"),
     ],
