@@ -78,7 +78,7 @@ _KINDS = {kind.code: kind for kind in error_kinds()}
 
 
 # Errors of any route while a server does not answer.
-STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable, tree.BlobsRefused)
+STORES = (tree.RecordsUnavailable, tree.BlobsUnavailable, tree.BlobsRefused, tree.BlobDamaged)
 
 
 def ref(name: str) -> dict[str, str]:
