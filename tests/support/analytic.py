@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
 
 import torch
 from diffusers import EulerDiscreteScheduler
 from torch import Tensor
 from torch.nn import functional
-
-from worker.models.schedulers import SchedulerName
 
 # SDXL's own noise schedule.
 CONFIGURATION = {
@@ -22,7 +19,6 @@ CONFIGURATION = {
     "timestep_spacing": "leading",
     "steps_offset": 1,
 }
-SCHEDULERS: tuple[SchedulerName, ...] = get_args(SchedulerName)
 STEPS = 10
 SEED = 7
 _ALPHAS: Tensor = EulerDiscreteScheduler(**CONFIGURATION).alphas_cumprod

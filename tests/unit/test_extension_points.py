@@ -10,10 +10,13 @@ from typing import get_args
 import pytest
 
 from compose.processes import ROOT
-from shared.job import MaskKind
+from shared.job import MaskKind, Scheduler
 from shared.orders import Order
+from shared.settings import Settings
 from shared.stages import LAST_STAGE, STAGES, Stage
 from worker.blend.masks import MASK_KINDS
+from worker.models.catalog import DINO_FOLDERS
+from worker.models.schedulers import SCHEDULERS
 from worker.runner.registry import WORKER_STAGES
 
 ROOMS = ("api", "compose", "shared", "worker")
@@ -69,3 +72,12 @@ def test_a_kind_of_mask_is_named_in_three_files() -> None:
         "shared/job.py",
         "worker/blend/masks.py",
     }
+
+
+def test_every_scheduler_that_a_job_may_name_is_in_one_table() -> None:
+    assert set(SCHEDULERS) == set(get_args(Scheduler))
+    assert files_with(r"""["']dpmpp_2m["']""") == {"shared/job.py", "worker/models/schedulers.py"}
+
+
+def test_every_detector_engine_that_a_setting_may_name_has_a_folder() -> None:
+    assert set(DINO_FOLDERS) == set(get_args(Settings.model_fields["dino_engine"].annotation))

@@ -8,9 +8,9 @@ import torch
 
 from shared.settings import Role, Settings
 from worker.models.base import Base
-from worker.models.catalog import BundleSpec, bundle_spec_of
+from worker.models.catalog import DINO_FOLDERS, BundleSpec, bundle_spec_of
 from worker.models.device import count_gpus, device_of
-from worker.models.dino import PhraseDetector, load_transformers_dino
+from worker.models.dino import PhraseDetector, load_dino
 from worker.models.faces import FaceReader, load_faces
 from worker.models.keypoints import KeypointStyle
 from worker.models.lock_file import Lock
@@ -82,15 +82,9 @@ def _load_detection(settings: Settings, bundle_spec: BundleSpec, device: torch.d
         faces = load_faces(
             bundle_spec.path("faces"), bundle_spec.pack, detection_px=bundle_spec.detection_px, device=device
         )
-    if settings.dino_engine == "original":
-        # Its import patches and its warnings are for those who ask for it.
-        from worker.models.dino_original import load_original_dino  # noqa: PLC0415
-
-        with checkpoint(bundle_spec.path("dino-original")):
-            phrases = load_original_dino(bundle_spec.path("dino-original"), device)
-    else:
-        with checkpoint(bundle_spec.path("dino")):
-            phrases = load_transformers_dino(bundle_spec.path("dino"), device, torch.float32)
+    dino = bundle_spec.path(DINO_FOLDERS[settings.dino_engine])
+    with checkpoint(dino):
+        phrases = load_dino(settings.dino_engine, dino, device)
     return Detection(faces=faces, phrases=phrases, engine=settings.dino_engine)
 
 

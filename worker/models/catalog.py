@@ -23,6 +23,8 @@ from shared.settings import Settings
 from worker.models.keypoints import KeypointStyle
 from worker.models.lock_file import NAME as LOCK_NAME
 
+# Folder of each detector engine (setting TROUPE_DINO_ENGINE); `worker.models.dino.load_dino` loads it.
+DINO_FOLDERS: Mapping[str, str] = {"transformers": "dino", "original": "dino-original"}
 MINI = Path(__file__).resolve().parent.parent / "mini" / "checkpoints"
 
 
@@ -187,7 +189,7 @@ def missing(settings: Settings) -> list[str]:
         bundle_spec = bundle_spec_of(settings)
     except BundleError as error:
         return [error.message, *_missing_safety(settings)]
-    dino = "dino" if settings.dino_engine == "transformers" else "dino-original"
+    dino = DINO_FOLDERS[settings.dino_engine]
     parts = {"detection": (dino,), "generation": ("sdxl", "identitynet", "ip-adapter.bin")}
     wanted = [part for role, names in parts.items() if settings.role in (role, "all") for part in names]
     lacking = [

@@ -1,8 +1,8 @@
 """Grounding DINO: where in a picture is "the woman on the left"?
 
-One seam, `PhraseDetector`, for two engines. What they share stands here: how phrases become one caption, which tokens
-belong to which phrase, and how logits and relative boxes become scored boxes in pixels. transformers' port is the
-default; the authors' own package is in dino_original.
+One protocol, `PhraseDetector`, and several engines, which `load_dino` chooses by name. The engines share what is here:
+how phrases become one caption, which tokens belong to which phrase, and how logits and relative boxes become scored
+boxes in pixels. transformers' port is the default; the authors' own package is in dino_original.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-# Candidates under this score are noise for every use; assign has its own, higher threshold.
+# Candidates with a lower score are noise; `assign` has its own, higher threshold.
 FLOOR = 0.05
 _ANYBODY = "a person"
 _SEPARATORS = str.maketrans({".": " ", "?": " "})
@@ -43,17 +43,17 @@ class PhraseDetector(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class PhraseDetections:
-    """What was seen. candidates: one list a phrase, best first; everybody: all people, where a place counts them."""
+    """candidates: one list a phrase, best first. everybody: all people, when a phrase with a place counts them."""
 
     candidates: list[list[Candidate]]
     everybody: list[Candidate]
 
 
 def detect_phrases(detector: PhraseDetector, picture: Image.Image, phrases: Sequence[str]) -> PhraseDetections:
-    """Looks for each phrase by itself and without its place words, and for everybody where a phrase has such words.
+    """Detects each phrase alone and without its place words, and all people when a phrase has place words.
 
-    Asked for together, phrases disturb each other: of five people the mini detector then finds a third as many. Places
-    are settled afterwards, by counting. Raises the errors of `PhraseDetector.detect`.
+    Phrases in one query disturb each other: of five people the mini detector then finds a third as many. Places are
+    assigned afterwards, by counting. Raises the errors of `PhraseDetector.detect`.
     """
     bare = [without_place(phrase) for phrase in phrases]
     counted = any(without != " ".join(phrase.lower().split()) for without, phrase in zip(bare, phrases, strict=True))
@@ -64,7 +64,7 @@ def detect_phrases(detector: PhraseDetector, picture: Image.Image, phrases: Sequ
 
 @dataclass(frozen=True, kw_only=True)
 class Caption:
-    """Several phrases as one caption: `text` for the tokenizer, `rows` the group of tokens of each phrase asked for."""
+    """Several phrases as one caption. text: for the tokenizer; rows: the group of tokens of each phrase."""
 
     text: str
     rows: tuple[int, ...]
@@ -74,7 +74,7 @@ def caption_of(phrases: Sequence[str]) -> Caption:
     """The phrases in lower case, each closed by a full stop, equal ones once.
 
     The full stops keep each phrase's tokens to themselves; without the last one, the last phrase's tokens stop
-    attending to each other. Full stops and question marks inside a phrase would cut it in two, so they go.
+    attending to each other. Full stops and question marks inside a phrase would split it, so they are removed.
     Raises ValueError for a phrase without a word, and for no phrase.
     """
     clean = [" ".join(phrase.lower().translate(_SEPARATORS).split()) for phrase in phrases]
@@ -128,7 +128,7 @@ def candidates_of(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TransformersDino:
-    """Grounding DINO as transformers has it."""
+    """Grounding DINO of transformers."""
 
     model: GroundingDinoForObjectDetection
     tokenizer: Any
@@ -155,18 +155,31 @@ class TransformersDino:
         return [found[row] for row in caption.rows]
 
 
+def load_dino(engine: str, folder: Path, device: torch.device) -> PhraseDetector:
+    """The detector of an engine (setting TROUPE_DINO_ENGINE), from the folder that the catalog names for it.
+
+    Raises OSError when a file is missing, BundleError when the weights do not fit.
+    """
+    if engine == "original":
+        # Its import patches other packages and warns, so only those who choose this engine pay for it.
+        from worker.models.dino_original import load_original_dino  # noqa: PLC0415
+
+        return load_original_dino(folder, device)
+    return load_transformers_dino(folder, device, torch.float32)
+
+
 def load_transformers_dino(folder: Path, device: torch.device | str, dtype: torch.dtype) -> PhraseDetector:
     """The detector of a folder laid out like IDEA-Research/grounding-dino-tiny or -base. Never asks the network.
 
     Raises OSError when a file is missing, BundleError when the weights do not fit the configuration.
     """
-    # Auto classes are typed for what comes from a hub; a folder needs none of that.
+    # The types of the Auto classes describe a download from a hub, not a folder.
     from_folder: Any = AutoImageProcessor
-    # transformers fills what a file lacks with random numbers, and leaves out what it does not know.
-    model, said = GroundingDinoForObjectDetection.from_pretrained(
+    # transformers fills missing tensors with random numbers and ignores unknown ones, so both are checked here.
+    model, report = GroundingDinoForObjectDetection.from_pretrained(
         folder, dtype=dtype, local_files_only=True, output_loading_info=True
     )
-    missing, unexpected = sorted(said["missing_keys"]), sorted(said["unexpected_keys"])
+    missing, unexpected = sorted(report["missing_keys"]), sorted(report["unexpected_keys"])
     wrong = Misfit(missing=tuple(missing), shapes=(), unexpected=tuple(unexpected))
     if wrong:
         raise BundleError(f"checkpoint {folder / 'model.safetensors'} does not fit its configuration: {wrong}")

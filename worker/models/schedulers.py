@@ -1,9 +1,11 @@
-"""Schedulers of diffusers by name, behind the loop's `Solver`: deterministic, resumable, one noise for all chains."""
+"""The schedulers, by name: each is a scheduler of diffusers behind the loop's `Solver`, deterministic and resumable."""
 
 from __future__ import annotations
 
 import copy
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from diffusers import (
@@ -16,37 +18,51 @@ from diffusers import (
 )
 from torch import Tensor
 
-SchedulerName = Literal["euler", "euler_a", "euler_trailing", "ddim", "ddim_trailing", "dpmpp_2m", "unipc", "lcm"]
 
-# Options on top of the checkpoint's own configuration (noise schedule, prediction type, spacing).
-_CLASSES: dict[SchedulerName, tuple[Any, dict[str, Any]]] = {
-    "euler": (EulerDiscreteScheduler, {}),
+@dataclass(frozen=True, kw_only=True)
+class SchedulerSpec:
+    """How to make one scheduler from the configuration of the checkpoint's own.
+
+    kind: the class of diffusers. options: values that replace those of the configuration. draws_noise: whether its
+    steps add noise. latents_grow: whether latents grow with the noise level, instead of having unit variance.
+    """
+
+    kind: Any
+    options: Mapping[str, Any] = field(default_factory=dict)
+    draws_noise: bool = False
+    latents_grow: bool = False
+
+
+# Every scheduler that a job may name (`shared.job.Scheduler`).
+SCHEDULERS: Mapping[str, SchedulerSpec] = {
+    "euler": SchedulerSpec(kind=EulerDiscreteScheduler, latents_grow=True),
     # SDXL-Lightning and Hyper-SD were distilled on timesteps that begin at pure noise (arXiv 2305.08891, section 3.3).
-    "euler_trailing": (EulerDiscreteScheduler, {"timestep_spacing": "trailing"}),
-    "euler_a": (EulerAncestralDiscreteScheduler, {}),
+    "euler_trailing": SchedulerSpec(
+        kind=EulerDiscreteScheduler, options={"timestep_spacing": "trailing"}, latents_grow=True
+    ),
+    "euler_a": SchedulerSpec(kind=EulerAncestralDiscreteScheduler, draws_noise=True, latents_grow=True),
     # Latents are not pictures: there is no range to clip them to.
-    "ddim": (DDIMScheduler, {"clip_sample": False}),
-    "ddim_trailing": (DDIMScheduler, {"clip_sample": False, "timestep_spacing": "trailing"}),
-    "dpmpp_2m": (DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++", "solver_order": 2}),
-    "unipc": (UniPCMultistepScheduler, {}),
-    "lcm": (LCMScheduler, {}),
+    "ddim": SchedulerSpec(kind=DDIMScheduler, options={"clip_sample": False}),
+    "ddim_trailing": SchedulerSpec(kind=DDIMScheduler, options={"clip_sample": False, "timestep_spacing": "trailing"}),
+    "dpmpp_2m": SchedulerSpec(
+        kind=DPMSolverMultistepScheduler, options={"algorithm_type": "dpmsolver++", "solver_order": 2}
+    ),
+    "unipc": SchedulerSpec(kind=UniPCMultistepScheduler),
+    "lcm": SchedulerSpec(kind=LCMScheduler, draws_noise=True),
 }
-_DRAWS_NOISE: frozenset[SchedulerName] = frozenset({"euler_a", "lcm"})
-_GROWS: frozenset[SchedulerName] = frozenset({"euler", "euler_a", "euler_trailing"})
 
 
 class ScheduledSolver:
     """A scheduler of diffusers as the loop's `Solver`.
 
-    The noise of step i comes from (seed, i) alone: own chains draw the same noise, and so does a run that replays its
-    first steps.
+    The noise of step i depends only on (seed, i): separate chains draw the same noise, and so does a run that replays
+    its first steps.
     """
 
-    def __init__(self, scheduler: Any, *, seed: int, draws_noise: bool, grows: bool) -> None:
+    def __init__(self, scheduler: Any, spec: SchedulerSpec, *, seed: int) -> None:
         self._scheduler = scheduler
+        self._spec = spec
         self._seed = seed
-        self._draws_noise = draws_noise
-        self._grows = grows
 
     @property
     def timesteps(self) -> Tensor:
@@ -55,12 +71,12 @@ class ScheduledSolver:
         return timesteps
 
     def noisy(self, noise: Tensor) -> Tensor:
-        """Standard normal noise brought to the first noise level."""
+        """Standard normal noise scaled to the first noise level."""
         level: Tensor = noise * self._scheduler.init_noise_sigma
         return level
 
     def scale(self, x: Tensor, i: int) -> Tensor:
-        """The latents as the network wants to see them at step i."""
+        """The latents as the input of the network at step i."""
         scaled: Tensor = self._scheduler.scale_model_input(x, self.timesteps[i])
         return scaled
 
@@ -68,8 +84,7 @@ class ScheduledSolver:
         """The clean latents that a prediction of step i points to (arXiv 2202.00512, appendix D)."""
         t = self.timesteps[i]
         kept = self._scheduler.alphas_cumprod[t.round().long().cpu()].to(x)
-        # Euler's latents grow with the noise level; the others have unit variance throughout.
-        unit = x * kept.sqrt() if self._grows else x
+        unit = x * kept.sqrt() if self._spec.latents_grow else x
         if self._scheduler.config.prediction_type == "v_prediction":
             clean: Tensor = kept.sqrt() * unit - (1 - kept).sqrt() * eps
         else:
@@ -78,10 +93,10 @@ class ScheduledSolver:
 
     def step(self, eps: Tensor, i: int, x: Tensor) -> Tensor:
         """The latents after step i."""
-        # A replayed step has not been scaled for a network, and some schedulers warn when they were not asked to.
+        # Some schedulers warn when a step was not scaled before, and a replayed step was not.
         self.scale(x, i)
         options: dict[str, Any] = {}
-        if self._draws_noise:
+        if self._spec.draws_noise:
             options["generator"] = torch.Generator().manual_seed(_seed_of_step(self._seed, i))
         after: Tensor = self._scheduler.step(eps, self.timesteps[i], x, return_dict=False, **options)[0]
         return after
@@ -89,23 +104,23 @@ class ScheduledSolver:
 
 def make_solver(
     configuration: Any,
-    name: SchedulerName,
+    name: str,
     *,
     steps: int,
     seed: int,
 ) -> ScheduledSolver:
-    """A fresh solver for `steps` steps. configuration: `config` of the checkpoint's own scheduler.
+    """A fresh solver for `steps` steps. configuration: `config` of the checkpoint's own scheduler. name: in SCHEDULERS.
 
-    Its timesteps stay on the CPU, wherever the latents are: to look one up there does not make a device wait.
+    Its timesteps stay on the CPU, so that reading one never waits for the device.
     """
-    scheduler_class, options = _CLASSES[name]
-    scheduler = scheduler_class.from_config(copy.deepcopy(dict(configuration)), **options)
+    spec = SCHEDULERS[name]
+    scheduler = spec.kind.from_config(copy.deepcopy(dict(configuration)), **spec.options)
     scheduler.set_timesteps(steps)
-    return ScheduledSolver(scheduler, seed=seed, draws_noise=name in _DRAWS_NOISE, grows=name in _GROWS)
+    return ScheduledSolver(scheduler, spec, seed=seed)
 
 
 def draw_noise(shape: tuple[int, ...], seed: int) -> Tensor:
-    """Z_T as standard normal noise: the job's one draw, made on the CPU so that every device starts alike."""
+    """Z_T as standard normal noise: the only draw of a job, made on the CPU so that all devices start from the same."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from tests.support.analytic import (
     CONFIGURATION,
-    SCHEDULERS,
     SEED,
     STEPS,
     Knows,
@@ -18,7 +17,7 @@ from tests.support.analytic import (
     left_half,
 )
 from worker.blend.loop import Composition, Denoised, Layer, Mode, Plan, Predictor, denoise, one_by_one
-from worker.models.schedulers import SchedulerName, draw_noise, make_solver
+from worker.models.schedulers import SCHEDULERS, draw_noise, make_solver
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 SHAPE = (1, 5, 8, 12)
@@ -32,7 +31,7 @@ def run(
     plan: Plan | None = None,
     *,
     background: Predictor = ReadLimit(0),  # noqa: B008 - frozen
-    scheduler: SchedulerName = "euler",
+    scheduler: str = "euler",
 ) -> Denoised:
     solver = make_solver(CONFIGURATION, scheduler, steps=STEPS, seed=SEED)
     start = solver.noisy(draw_noise(SHAPE, SEED))
@@ -45,7 +44,7 @@ def picture(seed: int) -> Tensor:
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("mode", MODES)
-def test_branches_that_know_their_pictures_paint_them_inside_their_masks(mode: Mode, scheduler: SchedulerName) -> None:
+def test_branches_that_know_their_pictures_paint_them_inside_their_masks(mode: Mode, scheduler: str) -> None:
     one, two, behind = picture(1), picture(2), picture(3)
     top = torch.zeros_like(LEFT)
     top[..., :4, :] = 1
@@ -58,7 +57,7 @@ def test_branches_that_know_their_pictures_paint_them_inside_their_masks(mode: M
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_without_concepts_every_mode_is_plain_sampling(scheduler: SchedulerName, mode: Mode, split: float) -> None:
+def test_without_concepts_every_mode_is_plain_sampling(scheduler: str, mode: Mode, split: float) -> None:
     solver = make_solver(CONFIGURATION, scheduler, steps=STEPS, seed=SEED)
     x = solver.noisy(draw_noise(SHAPE, SEED))
     predictor = ReadLimit(0)
@@ -69,7 +68,7 @@ def test_without_concepts_every_mode_is_plain_sampling(scheduler: SchedulerName,
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("plan", [Plan(mode="literal", split=s) for s in SPLITS] + [Plan(mode="staged"), Plan()])
-def test_one_concept_everywhere_is_that_concept_alone(plan: Plan, scheduler: SchedulerName) -> None:
+def test_one_concept_everywhere_is_that_concept_alone(plan: Plan, scheduler: str) -> None:
     alone = run(background=ReadLimit(1), scheduler=scheduler).latents
     everywhere = Layer(mask=torch.ones_like(LEFT), predictor=ReadLimit(1))
     torch.testing.assert_close(run([everywhere], plan, scheduler=scheduler).latents, alone, atol=1e-6, rtol=0)
@@ -101,9 +100,7 @@ def test_the_order_of_disjoint_concepts_does_not_matter(mode: Mode) -> None:
 
 @pytest.mark.parametrize("mode", ["staged", "shared"])
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_a_replayed_prefix_gives_the_same_picture_without_asking_the_background(
-    scheduler: SchedulerName, mode: Mode
-) -> None:
+def test_a_replayed_prefix_gives_the_same_picture_without_asking_the_background(scheduler: str, mode: Mode) -> None:
     template = run(scheduler=scheduler)
     layers = [Layer(mask=LEFT, predictor=ReadLimit(1))]
     computed = run(layers, Plan(mode=mode, split=0.5), scheduler=scheduler)
@@ -116,9 +113,7 @@ def test_a_replayed_prefix_gives_the_same_picture_without_asking_the_background(
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_a_kept_background_is_the_templates_to_the_end_and_is_never_predicted(
-    scheduler: SchedulerName, mode: Mode
-) -> None:
+def test_a_kept_background_is_the_templates_to_the_end_and_is_never_predicted(scheduler: str, mode: Mode) -> None:
     template = run(scheduler=scheduler)
     background = Counting(ReadLimit(0))
     plan = Plan(mode=mode, split=0.3, keep=1.0, prefix=template.predictions)
@@ -142,7 +137,7 @@ def test_steps_cannot_be_kept_without_the_templates_predictions() -> None:
 
 
 @pytest.mark.parametrize("scheduler", ["euler", "ddim"])
-def test_blending_predictions_is_blending_latents_for_first_order_solvers(scheduler: SchedulerName) -> None:
+def test_blending_predictions_is_blending_latents_for_first_order_solvers(scheduler: str) -> None:
     layers = [Layer(mask=LEFT, predictor=ReadLimit(1))]
     solver = make_solver(CONFIGURATION, scheduler, steps=STEPS, seed=SEED)
     x = solver.noisy(draw_noise(SHAPE, SEED))
@@ -175,7 +170,7 @@ def test_all_branches_together_are_all_branches_one_by_one(mode: Mode) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_the_same_seed_gives_the_same_picture(scheduler: SchedulerName, mode: Mode) -> None:
+def test_the_same_seed_gives_the_same_picture(scheduler: str, mode: Mode) -> None:
     layers = [Layer(mask=LEFT, predictor=ReadLimit(1))]
     plan = Plan(mode=mode, split=0.3)
     assert torch.equal(run(layers, plan, scheduler=scheduler).latents, run(layers, plan, scheduler=scheduler).latents)
@@ -218,7 +213,7 @@ def test_steps_are_reported_from_one_and_what_the_report_raises_ends_the_run() -
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("mode", MODES)
-def test_whoever_looks_sees_the_picture_that_the_branches_know(mode: Mode, scheduler: SchedulerName) -> None:
+def test_whoever_looks_sees_the_picture_that_the_branches_know(mode: Mode, scheduler: str) -> None:
     one, behind = picture(1), picture(2)
     seen: list[Tensor] = []
     solver = make_solver(CONFIGURATION, scheduler, steps=STEPS, seed=SEED)
