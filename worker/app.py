@@ -1,4 +1,4 @@
-"""The worker as Celery starts it: `celery -A worker.app worker`, its role by TROUPE_ROLE."""
+"""The Celery app of a worker: `celery -A worker.app worker`, with its role in TROUPE_ROLE."""
 
 from __future__ import annotations
 
@@ -27,38 +27,38 @@ from worker.runner.assignment import Loaded, LoadStages
 
 
 class TroupeCelery(Celery):
-    """A Celery app that a spawned pool child builds anew from what it was made of."""
+    """A Celery app that a spawned executor rebuilds from its arguments."""
 
     settings: Settings
     load_stages: LoadStages
-    parent: Supervisor
+    supervisor: Supervisor
 
     def __reduce__(self) -> tuple[Callable[..., Celery], tuple[Settings, LoadStages]]:
         return create_app, (self.settings, self.load_stages)
 
 
-class KeepQueue(bootsteps.StartStopStep):
-    """Runs the parent's threads as long as the worker runs.
+class RunSupervisor(bootsteps.StartStopStep):
+    """Runs the supervisor's threads while the worker runs.
 
-    They end with the signal `worker_shutdown`, not with a step: Celery does not say whether steps that ask for the hub
-    stop before or after the pool, and until the last child has gone, its job must be told that the worker drains.
+    They stop at the signal `worker_shutdown`, not with a step: Celery does not define whether steps that require the
+    hub stop before or after the pool, and the last job must learn that the worker drains.
     """
 
     requires = (Hub,)
 
     def start(self, worker: Any) -> None:
         """With the worker."""
-        worker.app.parent.start(worker.hostname, lambda: worker.hub.call_soon(_look_again))
+        worker.app.supervisor.start(worker.hostname, lambda: worker.hub.call_soon(_wake_loop))
 
     def close(self, worker: Any) -> None:
-        """Before anything stops: Celery waits for the running job, so the job must learn that it is to stop."""
-        worker.app.parent.drain()
+        """Before anything stops: Celery waits for the running job, so the job must learn that it has to stop."""
+        worker.app.supervisor.drain()
 
 
-class TakeWhenReady(bootsteps.StartStopStep):
-    """Takes no message while the child loads its models or its bundle is broken: another worker may be ready for it.
+class ConsumeWhenReady(bootsteps.StartStopStep):
+    """Consumes no message while the executor loads models or has a broken bundle: another worker may be ready.
 
-    Celery asks `can_consume` before every read of its queues, and makes it anew for every connection.
+    Celery calls `can_consume` before every read of its queues, and creates it again for every connection.
     """
 
     requires = (Tasks,)
@@ -66,70 +66,70 @@ class TakeWhenReady(bootsteps.StartStopStep):
     def start(self, consumer: Any) -> None:
         """With every connection."""
         qos = consumer.task_consumer.channel.qos
-        has_room, may_take = qos.can_consume, consumer.app.parent.may_take
-        qos.can_consume = lambda: may_take() and has_room()
+        can_consume, may_take = qos.can_consume, consumer.app.supervisor.may_take
+        qos.can_consume = lambda: may_take() and can_consume()
 
 
 def create_app(
-    settings: Settings, load_stages: LoadStages, look_further: Callable[[], list[Problem]] = list
+    settings: Settings, load_stages: LoadStages, more_checks: Callable[[], list[Problem]] = list
 ) -> TroupeCelery:
     """A Celery app with all stages. Connects to nothing and loads nothing until a worker starts.
 
-    look_further: what is looked at when it starts, beside the servers.
+    more_checks: checks at the start, beside those of the servers.
     """
     app = TroupeCelery("troupe", set_as_current=False)
     app.settings, app.load_stages = settings, load_stages
     broker.configure(app, settings)
     app.select_queues(broker.queue_names(settings, settings.role))
-    app.parent = Supervisor(app, settings)
-    child = Executor(settings, load_stages)
-    add_tasks(app, child)
-    app.steps["worker"].add(KeepQueue)
-    app.steps["consumer"].add(TakeWhenReady)
+    app.supervisor = Supervisor(app, settings)
+    executor = Executor(settings, load_stages)
+    add_tasks(app, executor)
+    app.steps["worker"].add(RunSupervisor)
+    app.steps["consumer"].add(ConsumeWhenReady)
 
     def stay_importable(**_: object) -> None:
-        # The celery command has the working directory on the path only while it looks for the app, and a spawned child
-        # gets the path as it is then: in a plain checkout it would not find this package.
+        # The celery command has the working directory on the path only while it imports the app, and a spawned executor
+        # gets the path of that moment: in a plain checkout it would not find this package.
         root = str(Path(__file__).resolve().parent.parent)
         if root not in sys.path:
             sys.path.append(root)
 
-    exposition = MetricsEndpoint(settings)
+    metrics = MetricsEndpoint(settings)
 
-    def open_exposition(**_: object) -> None:
-        exposition.open(with_child=True)
+    def open_metrics(**_: object) -> None:
+        metrics.open(with_executor=True)
 
-    def look(**_: object) -> None:
-        preflight(lambda: look_further() + check_servers(settings, BlobStore(settings)))
+    def check(**_: object) -> None:
+        preflight(lambda: more_checks() + check_servers(settings, BlobStore(settings)))
 
-    def open_child(sender: str, **_: object) -> None:
-        child.open(sender)
+    def open_executor(sender: str, **_: object) -> None:
+        executor.open(sender)
 
-    def close_child(**_: object) -> None:
-        child.attempts.close()
+    def close_executor(**_: object) -> None:
+        executor.attempts.close()
 
     def leave(**_: object) -> None:
-        app.parent.stop()
-        exposition.close()
+        app.supervisor.stop()
+        metrics.close()
 
     def executor_died(args: tuple[str, ...], exception: BaseException, **_: object) -> None:
-        app.parent.executor_died(args[0], exception)
+        app.supervisor.executor_died(args[0], exception)
 
     log_as(f"worker-{settings.role}", settings)
     # The receivers live as long as the process, as the app does.
     signals.worker_init.connect(stay_importable, weak=False)
-    signals.celeryd_init.connect(open_exposition, weak=False)
-    signals.worker_init.connect(look, weak=False)
-    signals.worker_process_init.connect(open_child, weak=False)
-    signals.worker_process_shutdown.connect(close_child, weak=False)
+    signals.celeryd_init.connect(open_metrics, weak=False)
+    signals.worker_init.connect(check, weak=False)
+    signals.worker_process_init.connect(open_executor, weak=False)
+    signals.worker_process_shutdown.connect(close_executor, weak=False)
     signals.worker_shutdown.connect(leave, weak=False)
     signals.task_failure.connect(executor_died, weak=False)
     return app
 
 
 def load_stages(settings: Settings, role: Role) -> Loaded:
-    """The real stages. torch is imported here, in the child, and never in the parent."""
-    # Checkpoints are files of the bundle's folder. The model libraries read this once, when they are imported.
+    """The real stages. Imports torch, so only executors call it."""
+    # Checkpoints are files in the bundle's folder. The model libraries read this once, at import.
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     from worker.runner.runner import load_stages as load  # noqa: PLC0415
@@ -139,18 +139,18 @@ def load_stages(settings: Settings, role: Role) -> Loaded:
 
 
 def check_checkpoints(settings: Settings) -> list[Problem]:
-    """Which checkpoint of the role is not there. Nothing is loaded."""
-    from worker.models.catalog import missing  # noqa: PLC0415 - Flower, which imports this module, has no models
+    """The missing checkpoints of the role. Loads nothing."""
+    from worker.models.catalog import missing  # noqa: PLC0415 - Flower imports this module without models
 
     return [Problem(words=words, fatal=True) for words in missing(settings)]
 
 
-def _look_again() -> None:
-    """Celery's loop looks whether it may take messages after every callback."""
+def _wake_loop() -> None:
+    """Does nothing: Celery's loop checks whether it may consume after every callback."""
 
 
 def __getattr__(name: str) -> Celery:
-    """`app`, made when `celery -A worker.app` asks for it: importing this module reads no settings."""
+    """`app`, created when `celery -A worker.app` accesses it: importing this module reads no settings."""
     if name != "app":
         raise AttributeError(name)
     settings = Settings.read_or_exit()

@@ -1,4 +1,4 @@
-"""How a Celery process logs: as all others do, from its first word on."""
+"""Logging of Celery processes: the same format as everywhere, from the first line."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from celery.apps import worker as celery_worker
 from shared.settings import Settings
 from shared.telemetry.log import configure
 
-# Two lines a message that say less than the task's own line.
-_TALKATIVE = ("celery.worker.strategy", "celery.app.trace")
+# They log two lines a message, with less information than the task's own line.
+_VERBOSE = ("celery.worker.strategy", "celery.app.trace")
 
 
 def log_as(service: str, settings: Settings) -> None:
-    """Sets up logging whenever Celery would. service: the name of the process."""
+    """Sets up logging whenever Celery would. service: name of the process."""
 
     def set_up(**_: object) -> None:
         configure(settings.log_level, service=service)
         if settings.log_level != "debug":
-            for name in _TALKATIVE:
+            for name in _VERBOSE:
                 logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
     def begin(instance: Any, **_: object) -> None:
-        # Celery greets and warns before it sets up logging.
+        # Celery prints a banner and warnings before it sets up logging.
         instance.quiet = True
         set_up()
-        # Its handlers of signals write to stdout, past every logger, and no setting stops that in Celery 5.7.
+        # Its signal handlers write to stdout without a logger, and Celery 5.7 has no setting against it.
         vars(celery_worker)["safe_say"] = _say
 
     # The receivers live as long as the process, as the app does.
@@ -39,10 +39,10 @@ def log_as(service: str, settings: Settings) -> None:
 
 
 def _say(words: str, _stream: object = None) -> None:
-    """A line of the log from inside a signal's handler, where Celery says that it stops.
+    """Logs a line from inside a signal handler, where Celery announces that it stops.
 
-    A signal comes in the middle of anything, of writing a line too, and a logger's stream is not to be entered twice:
-    the line goes past it, in one piece.
+    A signal may interrupt the writing of another line, and a logger's stream is not reentrant, so the line is written
+    to the file descriptor at once.
     """
     root = logging.getLogger()
     if root.isEnabledFor(logging.INFO):

@@ -1,7 +1,7 @@
-"""`/metrics` of a worker: a small server in the parent, of what parent and pool child count together.
+"""`/metrics` of a worker: a small server in the supervisor, with the counts of supervisor and executor.
 
-Both count in files of one folder, prometheus-client's way for several processes: what a child counted is still there
-when it was killed.
+Both count in files of one folder, as prometheus-client does for several processes, so the counts of a killed executor
+remain.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ log = get_logger(__name__)
 
 
 class MetricsEndpoint:
-    """Serves nothing until it is opened, and never without a port in the settings."""
+    """Serves `/metrics` after `open`, if the settings have a port."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._open = ExitStack()
 
-    def open(self, *, with_child: bool) -> None:
-        """Serves from now on. Before the first thing is counted, and before a child is started.
+    def open(self, *, with_executor: bool) -> None:
+        """Starts the server. Call it before the first count and before the executor starts.
 
-        A port that is taken is no reason not to work: it is told in the log.
+        A worker whose port is already in use works without metrics and logs an error.
         """
         settings = self._settings
         if not settings.metrics or not settings.metrics_port:
             return
         folder = None
-        if with_child:
+        if with_executor:
             folder = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="troupe-metrics-")
             self._open.callback(shutil.rmtree, folder, ignore_errors=True)
         from prometheus_client import REGISTRY, CollectorRegistry, start_http_server  # noqa: PLC0415 - reads that
@@ -52,5 +52,5 @@ class MetricsEndpoint:
             self._open.callback(end)
 
     def close(self) -> None:
-        """Ends the server; what was counted is gone."""
+        """Stops the server and drops the counts."""
         self._open.close()

@@ -1,4 +1,4 @@
-"""The way to Redis breaks, or a doorbell rings twice or not at all: nothing is lost and nothing is done twice."""
+"""The way to Redis breaks, or a message comes twice or not at all: nothing is lost and nothing is done twice."""
 
 from __future__ import annotations
 
@@ -54,21 +54,23 @@ def test_redis_restarted_in_the_middle_of_a_job_loses_nothing(shared_workers: Sh
     harness.check_one_picture(harness.submit())
 
 
-def test_a_connection_that_breaks_in_the_middle_of_a_childs_answer_leaves_no_worker_deaf(harness: QueueHarness) -> None:
+def test_a_connection_that_breaks_in_the_middle_of_an_executors_answer_leaves_no_worker_stuck(
+    harness: QueueHarness,
+) -> None:
     [worker] = harness.start_workers("all")
     job_id = cut_an_answer_in_two(harness, worker)
     harness.check_one_picture(job_id)
     harness.check_one_picture(harness.submit())
 
 
-def test_a_worker_that_is_deaf_for_whatever_reason_ends_itself_and_says_so(harness: QueueHarness) -> None:
-    # With Celery's own pool, which the cut makes deaf.
+def test_a_worker_that_is_stuck_for_any_reason_ends_itself_and_says_so(harness: QueueHarness) -> None:
+    # With Celery's own pool, which gets stuck by the cut.
     worker = harness.start_worker(app="tests.support.forgetful_app", stuck_after_s=3.0)
     harness.until("a ready worker", harness.ready)
     cut_an_answer_in_two(harness, worker)
     job_id = harness.submit()
     harness.until("its end", lambda: worker.process.poll() is not None)
-    assert [line["level"] for line in harness.log_lines() if line["event"] == "worker_deaf"] == ["error"]
+    assert [line["level"] for line in harness.log_lines() if line["event"] == "worker_stuck"] == ["error"]
     harness.stop_worker(worker)
     harness.start_workers("all")
     harness.check_one_picture(job_id)
@@ -102,37 +104,37 @@ def test_workers_that_redis_forgot_take_jobs_again(shared_workers: SharedWorkers
     harness.until("both workers", lambda: len(harness.ready()) == WORKERS)
 
 
-def test_a_doorbell_that_rings_twice_is_answered_once(shared_workers: SharedWorkers) -> None:
+def test_a_message_that_comes_twice_runs_once(shared_workers: SharedWorkers) -> None:
     harness = shared_workers.harness
     job_id = harness.submit("render=wait")
     run = harness.wait_for_run(job_id, Stage.RENDER)
     for stage in (Stage.IDENTIFY, Stage.RENDER, Stage.PERSONALIZE):
-        ring_by_hand(harness, job_id, stage)
+        publish_by_hand(harness, job_id, stage)
     harness.until("three refusals", lambda: len(refusals(harness, job_id)) == 3)
     harness.let_go(job_id)
     job = harness.check_one_picture(job_id)
-    ring_by_hand(harness, job_id, Stage.PERSONALIZE)
+    publish_by_hand(harness, job_id, Stage.PERSONALIZE)
     harness.until("a fourth refusal", lambda: "over" in refusals(harness, job_id))
     assert harness.jobs.get(job_id) == job
     assert len(harness.runs(job_id)) == len(STAGES)
     assert run.attempt == 2
 
 
-def test_a_doorbell_that_got_lost_is_rung_again(shared_workers: SharedWorkers) -> None:
+def test_a_message_that_got_lost_is_published_again(shared_workers: SharedWorkers) -> None:
     harness = shared_workers.harness
     busy = [harness.submit("identify=wait") for _ in range(WORKERS)]
     for job_id in busy:
         harness.wait_for_run(job_id, Stage.IDENTIFY)
     lost = harness.submit()
     queue = f"{harness.settings.key_prefix}:celery:{broker.queue_name(harness.settings, Stage.IDENTIFY)}"
-    harness.until("the doorbell", lambda: harness.redis.llen(queue))
+    harness.until("the message", lambda: harness.redis.llen(queue))
     harness.redis.delete(queue)
     harness.make_older("dispatched", lost, 60.0)
     for job_id in busy:
         harness.let_go(job_id)
     for job_id in (*busy, lost):
         harness.check_one_picture(job_id)
-    assert [line["job_id"] for line in harness.log_lines() if line["event"] == "doorbell_lost"][-1] == lost
+    assert [line["job_id"] for line in harness.log_lines() if line["event"] == "message_lost"][-1] == lost
 
 
 def times_connected(harness: QueueHarness) -> int:
@@ -158,14 +160,14 @@ def narrow_pipes(pid: int) -> Iterator[Callable[[], int]]:
         yield lambda: max(bytes_waiting(pipe) for pipe in pipes)
 
 
-def ring_by_hand(harness: QueueHarness, job_id: str, stage: Stage) -> None:
-    """One more doorbell for a job, as a broker may deliver it."""
+def publish_by_hand(harness: QueueHarness, job_id: str, stage: Stage) -> None:
+    """One more message for a job, as a broker may deliver it."""
     app = create_app(harness.settings, load_stages)
     broker.send_job(app, harness.settings, DispatchedJob(job_id=job_id, stage=stage, has_priority=True))
     app.close()
 
 
 def refusals(harness: QueueHarness, job_id: str) -> list[object]:
-    """Why doorbells of this job were turned away."""
-    turned_away = [line for line in harness.log_lines() if line["event"] == "doorbell_turned_away"]
-    return [line["why"] for line in turned_away if line["job_id"] == job_id]
+    """Why claims of this job were rejected."""
+    rejected = [line for line in harness.log_lines() if line["event"] == "claim_rejected"]
+    return [line["reason"] for line in rejected if line["job_id"] == job_id]

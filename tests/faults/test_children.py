@@ -88,7 +88,7 @@ def test_a_worker_that_had_no_room_to_warm_up_loads_again_and_is_ready_once_ther
 ) -> None:
     (harness.folder / "cramped").touch()
     worker = harness.start_worker()
-    harness.until("two tries", lambda: told(harness, "bundle_not_loaded_yet") > 1)
+    harness.until("two tries", lambda: told(harness, "bundle_load_postponed") > 1)
     assert harness.ready() == []
     (harness.folder / "cramped").unlink()
     harness.until("a ready worker", harness.ready)
@@ -104,7 +104,7 @@ def test_a_worker_whose_checkpoint_is_wrong_loads_it_once(harness: QueueHarness)
     cramped.mkdir()
     (cramped / "cramped").touch()
     harness.start_worker(bundle_folder=str(cramped))
-    harness.until("another's second try", lambda: told(harness, "bundle_not_loaded_yet") > 1)
+    harness.until("another's second try", lambda: told(harness, "bundle_load_postponed") > 1)
     assert told(harness, "bundle_unusable") == 1
 
 

@@ -12,7 +12,7 @@ from shared.stages import SEEDED_STAGES, Stage
 from tests.faults.conftest import SharedWorkers
 from tests.support.queue_harness import QueueHarness
 
-# Sooner than the reaper rings again for a doorbell that got lost.
+# Sooner than the reaper publishes a lost message again.
 SOON_S = 8.0
 
 

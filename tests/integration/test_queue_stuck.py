@@ -1,4 +1,4 @@
-"""When a worker counts as deaf, and when it only has nothing to do, with real messages on a real server."""
+"""When a worker counts as stuck, and when it only has nothing to do, with real messages on a real server."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Worker:
         broker.send_job(self.app, self.settings, DispatchedJob(job_id="a job", stage=stage, has_priority=True))
 
     def is_stuck_within(self, seconds: float) -> bool:
-        """Whether it was found deaf at one of the looks of the next seconds."""
+        """Whether it was found stuck at one of the checks of the next seconds."""
         for _ in range(int(seconds / LOOK_EVERY_S)):
             self.now_s += LOOK_EVERY_S
             if self.ears.is_stuck(may_take=self.may_take):
@@ -72,18 +72,18 @@ def worker(settings: Settings) -> Iterator[Worker]:
     made.close()
 
 
-def test_a_worker_that_lets_a_message_wait_and_works_on_nothing_is_deaf_in_the_end(worker: Worker) -> None:
+def test_a_worker_that_lets_a_message_wait_and_works_on_nothing_is_stuck_in_the_end(worker: Worker) -> None:
     worker.ring()
     assert not worker.is_stuck_within(STUCK_AFTER_S)
     assert worker.is_stuck_within(10)
 
 
-def test_a_worker_without_messages_is_not_deaf(worker: Worker) -> None:
+def test_a_worker_without_messages_is_not_stuck(worker: Worker) -> None:
     worker.ring(Stage.RENDER)
     assert not worker.is_stuck_within(3 * STUCK_AFTER_S)
 
 
-def test_a_worker_that_works_on_a_job_is_not_deaf(worker: Worker) -> None:
+def test_a_worker_that_works_on_a_job_is_not_stuck(worker: Worker) -> None:
     worker.records.claimed(worker=NAME)
     worker.ring()
     assert not worker.is_stuck_within(3 * STUCK_AFTER_S)
@@ -95,14 +95,14 @@ def test_that_another_worker_works_is_no_excuse(worker: Worker) -> None:
     assert worker.is_stuck_within(STUCK_AFTER_S + 10)
 
 
-def test_a_worker_that_took_a_message_meanwhile_is_not_deaf(worker: Worker) -> None:
+def test_a_worker_that_took_a_message_meanwhile_is_not_stuck(worker: Worker) -> None:
     worker.ring()
     for _ in range(3):
         assert not worker.is_stuck_within(STUCK_AFTER_S - 10)
         worker.taken += 1
 
 
-def test_a_worker_that_may_not_take_messages_is_not_deaf(worker: Worker) -> None:
+def test_a_worker_that_may_not_take_messages_is_not_stuck(worker: Worker) -> None:
     worker.ring()
     worker.may_take = False
     assert not worker.is_stuck_within(3 * STUCK_AFTER_S)

@@ -25,7 +25,7 @@ from shared.store.queue.values import (
     Sweep,
 )
 from worker.app import create_app
-from worker.queue.attempts import Attempts
+from worker.queue.attempts import AttemptTelemetry
 from worker.queue.executor import Executor
 from worker.runner.assignment import AssignStage, Loaded
 
@@ -153,15 +153,15 @@ class FakeExecutor:
     stages: Mapping[Stage, AssignStage]
     settings: Settings = QUICK
     name: str = "worker"
-    attempts: Attempts = field(default_factory=lambda: Attempts(QUICK))
+    attempts: AttemptTelemetry = field(default_factory=lambda: AttemptTelemetry(QUICK))
     paces: list[tuple[int, float]] = field(default_factory=list)
     asked: int = 0
     left: list[str] = field(default_factory=list)
 
-    def leave_until_reached(self, reason: str) -> None:
+    def pause_until_connected(self, reason: str) -> None:
         self.left.append(reason)
 
-    def give_up_where_the_device_did(self) -> None:
+    def end_if_device_failed(self) -> None:
         self.asked += 1
 
     def note_pace(self, steps: int, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What is told of each attempt at a stage: how it ended, to Prometheus and, when traces are on, as a span."""
+"""Metrics and traces of attempts: how each attempt at a stage ended, for Prometheus and as a span."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 class Attempt:
-    """One attempt. Its end is told once."""
+    """One attempt. Record its end once."""
 
     def __init__(self, stage: Stage, span: Span | None) -> None:
         self._stage = stage
         self._span = span
 
     def done(self, seconds: float, *, reused: bool) -> None:
-        """The stage is done."""
+        """The stage has finished."""
         meters().stage_seconds.labels(self._stage.value, str(reused).lower()).observe(seconds)
         if self._span is not None:
             self._span.note({"troupe.reused": reused})
         self.ended("done")
 
     def ended(self, ending: str, *, code: str = "") -> None:
-        """It ended in this way; code: of the error that it failed with."""
+        """The attempt ended. code: of the error that it failed with."""
         meters().attempts.labels(self._stage.value, ending).inc()
         if self._span is not None:
             self._span.note({"troupe.ending": ending})
@@ -39,30 +39,30 @@ class Attempt:
                 self._span.failed(code)
 
 
-class Attempts:
-    """All of a pool child. Opens nothing unless traces are on."""
+class AttemptTelemetry:
+    """Metrics and traces of all attempts of an executor. Opens no connection unless traces are on."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._spans: Spans | None = None
 
     def open(self) -> None:
-        """In the child, before the first attempt."""
-        # The first one need not wait for the library.
+        """Call in the executor process, before the first attempt."""
+        # Imports the library now, so that the first attempt does not wait for it.
         meters()
         if self._settings.traces_url:
-            from shared.telemetry.spans import Spans  # noqa: PLC0415 - costs nothing where traces are off
+            from shared.telemetry.spans import Spans  # noqa: PLC0415 - costs nothing when traces are off
 
             self._spans = Spans(self._settings, service=f"worker-{self._settings.role}")
 
     def close(self) -> None:
-        """Sends what is left."""
+        """Sends the remaining spans."""
         if self._spans is not None:
             self._spans.close()
 
     @contextmanager
     def begin(self, stage: Stage, claim: Claim, worker: str) -> Iterator[Attempt]:
-        """An attempt, as a part of the job's trace."""
+        """An attempt, with a span in the job's trace."""
         if self._spans is None:
             yield Attempt(stage, None)
             return

@@ -1,7 +1,7 @@
-"""Moves batches along: lines from S3 into the queue, what they left into S3. Every worker's parent has one; one feeds.
+"""Advances batches: lines from S3 into the queue, outcomes into S3. Every supervisor runs a feeder; one of them feeds.
 
-Nothing here is remembered between two steps but what can be read again, and every step changes a batch by one script
-that has no effect unless the batch is where this feeder saw it. So it may die or come late at any moment.
+A feeder remembers nothing that it cannot read again, and every step changes a batch by one script that has no effect
+when the batch has changed meanwhile. So a feeder may die, or continue late, at any moment.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from shared.settings import Settings
 from shared.store.batches.feed import BatchStore, Chunk, Skip
 from shared.telemetry.log import get_logger
 
-# Redis does nothing else while lines are queued: so many at once.
+# Lines to queue by one script: Redis does nothing else meanwhile.
 _FEED_AT_ONCE = 100
-# What ended is written at most this often while jobs of the batch are open: each time rewrites the log's last chunk.
+# Minimum time between two writes while jobs of the batch are open: each write replaces the last chunk of a log.
 _WRITE_EVERY_S = 2.0
 _LEAST_PAUSE_S = 0.05
 _LOGS: tuple[Log, ...] = ("output", "errors")
@@ -37,7 +37,7 @@ log = get_logger(__name__)
 
 
 class BatchFeeder:
-    """Keeps a window of each batch's lines in the queue. Makes no connection to S3 before there is a batch."""
+    """Keeps a window of each batch's lines in the queue. Opens no connection to S3 before there is a batch."""
 
     def __init__(self, batches: BatchStore, settings: Settings, name: str) -> None:
         self._batches = batches
@@ -51,7 +51,7 @@ class BatchFeeder:
         return BlobStore(self._settings)
 
     def tick(self, stop: threading.Event) -> None:
-        """Takes every batch as far as it goes now, then waits for the bell. Raises TransientError."""
+        """Advances every batch as far as possible, then waits for a notification. Raises TransientError."""
         if not self._batches.acquire_lock(self._name):
             self._forget(set())
             stop.wait(self._settings.dispatch_every_s)
@@ -68,7 +68,7 @@ class BatchFeeder:
             self._batches.wait_for_notification(min(self._settings.dispatch_every_s, _WRITE_EVERY_S))
 
     def advance(self, batch: Batch) -> bool:
-        """One step of a batch. Gives whether the next one need not wait for anything."""
+        """One step of a batch. Returns whether the next step can follow at once."""
         if batch.status is BatchStatus.VALIDATING:
             self._drop_if_abandoned(batch)
             return False
@@ -89,7 +89,7 @@ class BatchFeeder:
             status = self._batches.close(batch.id)
             is_busy |= status is not batch.status
             if status is not batch.status:
-                log.info("batch_moved", batch=batch.id, status=status)
+                log.info("batch_status_changed", batch=batch.id, status=status)
         return is_busy
 
     def _feed(self, batch: Batch) -> bool:
@@ -108,7 +108,7 @@ class BatchFeeder:
         return False
 
     def _skip(self, batch: Batch, status: Status) -> None:
-        """Writes lines that will never run into the errors log."""
+        """Writes lines that will not run to the errors log."""
         last = self._batches.names(batch, "errors")
         tail = self._tail(batch, "errors", last[1])
         cursor = batch.cursor
@@ -118,11 +118,11 @@ class BatchFeeder:
         self._append(batch, "errors", last, tail, [_skipped(line, status) for line in lines], skip=skip)
 
     def _write(self, batch: Batch, name: Log) -> bool:
-        """Writes what ended, when it is time. Gives whether there may be more."""
+        """Writes outcomes, when it is time. Returns whether there may be more."""
         key = (batch.id, name)
         if batch.open and time.monotonic() - self._written_s.get(key, float("-inf")) < _WRITE_EVERY_S:
             return False
-        # Before what ended is read: whoever writes some of that in between makes this name an old one.
+        # Read before the outcomes: if another feeder writes some of them in between, this name is outdated.
         last = self._batches.names(batch, name)
         ended = self._batches.ended(batch, name, CHUNK_LINES)
         self._written_s[key] = time.monotonic()
@@ -138,7 +138,7 @@ class BatchFeeder:
         return False
 
     def _tail(self, batch: Batch, name: Log, last: str) -> list[bytes]:
-        """The lines of a log's last chunk if there is room for more in it."""
+        """The lines of a log's last chunk, empty when that chunk is full."""
         return [] if not last or lines_in(last) >= CHUNK_LINES else self._log(batch, name).read(last)
 
     def _append(
@@ -160,7 +160,7 @@ class BatchFeeder:
         if not self._batches.write(batch, chunk, skip):
             return
         self._batches.compact(jobs)
-        # A chunk that came too late may be equal to the one that stands, so only a replaced one is taken away.
+        # Delete only a chunk that was replaced: a late one may have the name of the current one.
         if tail and written != last_name:
             chunks.delete([last_name])
 
@@ -174,8 +174,8 @@ class BatchFeeder:
         try:
             lines = chunks.read(cursor.chunk)
         except LookupError as error:
-            # Somebody emptied the bucket. The batch goes on without these lines, and ends as partially failed.
-            log.error("lines_lost", batch=batch.id, chunk=cursor.chunk, error=str(error))  # noqa: TRY400
+            # The bucket was emptied. The batch goes on without these lines, and ends as partially failed.
+            log.error("batch_lines_missing", batch=batch.id, chunk=cursor.chunk, error=str(error))  # noqa: TRY400
             lines = []
         self._lines[batch.id] = (at_start, lines)
         return lines

@@ -1,7 +1,7 @@
-"""`python -m worker.queue.health`: whether a worker of this role on this host can take jobs; the status says so, too.
+"""`python -m worker.queue.health`: whether a worker of this role on this host can take jobs, also as exit status.
 
-For a container's health check. It asks Redis, so it is no reason to restart a worker: one that only waits for Redis
-goes on by itself.
+For the health check of a container. It asks Redis, so a failed check is no reason to restart a worker: one that waits
+for Redis recovers by itself.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from shared.store.queue.values import WorkerStatus
 
 
 def state_of(workers: list[WorkerStatus], host: str, settings: Settings) -> tuple[bool, str]:
-    """Whether one of these workers is of this host and ready, and in words what is the matter with it."""
+    """Whether one of these workers runs on this host and is ready, and a description of its state."""
     own = [one for one in workers if host_of(one.name) == host and one.role == settings.role]
     if not own:
-        return False, f"no worker of the role {settings.role} on {host} gives a sign of life"
+        return False, f"no worker with role {settings.role} on {host} sends heartbeats"
     ready = [one for one in own if one.ready and not one.draining]
     if ready:
         return True, f"ready: {', '.join(one.name for one in ready)}"
-    return False, "; ".join(f"{one.name}: {'going away' if one.draining else one.reason or 'loading'}" for one in own)
+    return False, "; ".join(f"{one.name}: {'draining' if one.draining else one.reason or 'loading'}" for one in own)
 
 
 def host_of(name: str) -> str:

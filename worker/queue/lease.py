@@ -1,4 +1,4 @@
-"""Holding a job: the lease is renewed while steps advance, and every step learns whether to go on."""
+"""The lease on a job: renewed while the stage makes steps; every step learns whether to go on."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from shared.store.queue.values import Claim, Renewal, ResultClaim
 from shared.telemetry.log import get_logger
 from worker.runner.assignment import Show
 
-# A step asks Redis at most this often, so that tiny steps are not slowed down by it; less often while it is away.
-_LOOK_EVERY_S = 0.05
-_LOOK_AGAIN_S = 1.0
-# A picture that emerges costs a small decoding: about 2 % of a second.
-_SHOW_EVERY_S = 1.0
+# A step asks Redis at most this often, so that short steps stay fast; less often during an outage.
+_RENEW_EVERY_S = 0.05
+_RENEW_IN_OUTAGE_EVERY_S = 1.0
+# Decoding a small preview takes about 20 ms.
+_PREVIEW_EVERY_S = 1.0
 
 log = get_logger(__name__)
 
 
 class Lease:
-    """A context in which the job is ours. Give `on_step` to the stage.
+    """A context in which this worker holds the job. Pass `on_step` to the stage.
 
-    on_stall is called, from the renewing thread, when no step was made for `stall_s`: the stage hangs, and only the end
-    of its process can free the device.
+    on_stall: called from the renewing thread when the stage made no step for `stall_s`: it hangs, and only the end of
+    its process frees the device.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Lease:
         self._settings = settings
         self._on_stall = on_stall
         self._over = threading.Event()
-        # With the context of the task: what is logged there is about the same job and stage.
-        keep = partial(copy_context().run, self._keep)
-        self._thread = threading.Thread(target=keep, name=f"lease of {claim.job.id}", daemon=True)
+        # With the context of the task, so that log lines of the thread name the same job and stage.
+        renew = partial(copy_context().run, self._renew_forever)
+        self._thread = threading.Thread(target=renew, name=f"lease of {claim.job.id}", daemon=True)
         self._advanced_s = time.monotonic()
-        self._look_at_s = self._written_s = self._shown_s = float("-inf")
-        self._told = Renewal.GO_ON
+        self._renew_at_s = self._written_s = self._shown_s = float("-inf")
+        self._answer = Renewal.GO_ON
         self._first: tuple[int, float] | None = None
         self._steps = 0
 
@@ -59,7 +59,7 @@ class Lease:
 
     @property
     def pace(self) -> tuple[int, float]:
-        """Steps between the first that was told and the last, and the seconds from one to the other."""
+        """Number of steps since the first, and the seconds that they took."""
         if self._first is None:
             return 0, 0.0
         step, since_s = self._first
@@ -72,21 +72,21 @@ class Lease:
         self._thread.join()
 
     def on_step(self, step: int, steps: int) -> Show | None:
-        """Notes that the stage advances. Raises JobCancelled, WorkerDraining or LeaseLost when it must stop now.
+        """Records a step of the stage. Raises JobCanceled, WorkerDraining or LeaseLost when it must stop now.
 
-        Gives a way to show the picture when somebody watches and has not been shown one for a second.
+        Returns a function that shows a preview when a client watches the job and the last preview is a second old.
         """
         now_s = time.monotonic()
         self._advanced_s = now_s
         self._first, self._steps = self._first or (step, now_s), step
-        if now_s >= self._look_at_s:
+        if now_s >= self._renew_at_s:
             write = now_s - self._written_s >= self._settings.progress_every_s
-            heard = self._renew((step, steps) if write else None)
-            self._look_at_s = time.monotonic() + (_LOOK_EVERY_S if heard else _LOOK_AGAIN_S)
-            if heard and write:
+            renewed = self._renew((step, steps) if write else None)
+            self._renew_at_s = time.monotonic() + (_RENEW_EVERY_S if renewed else _RENEW_IN_OUTAGE_EVERY_S)
+            if renewed and write:
                 self._written_s = now_s
-        self._obey()
-        wanted = self._told is Renewal.PREVIEW and now_s - self._shown_s >= _SHOW_EVERY_S
+        self._stop_if_told()
+        wanted = self._answer is Renewal.PREVIEW and now_s - self._shown_s >= _PREVIEW_EVERY_S
         return partial(self._show, step) if wanted else None
 
     def _show(self, step: int, jpeg: bytes) -> None:
@@ -94,42 +94,42 @@ class Lease:
         try:
             self._jobs.put_preview(self._job_id, self._attempt, step=step, jpeg=jpeg)
         except RecordsUnavailable as error:
-            # Nobody misses a preview.
-            log.warning("preview_not_shown", error=error.message)
+            # The next preview follows soon.
+            log.warning("preview_not_stored", error=error.message)
 
     def acquire_result(
         self, stage: Stage, digest: str, parts: Sequence[str] = (), *, again: bool = False
     ) -> ResultClaim:
-        """Whether to make a result that is not stored: MAKE, MADE or WAIT. Raises as on_step does; also a first step.
+        """Whether to make a result that is not stored: MAKE, MADE or WAIT. It is a step, and raises as on_step does.
 
-        While Redis is away the work is done unasked: at worst it is done twice.
+        During an outage of Redis the answer is MAKE: at worst two workers make the same result.
         """
         self._advanced_s = time.monotonic()
         try:
-            wish = self._jobs.acquire_result(
+            claim = self._jobs.acquire_result(
                 self._job_id, self._attempt, worker=self._worker, stage=stage, digest=digest, parts=parts, again=again
             )
         except RecordsUnavailable as error:
-            log.warning("not_asked_who_makes_it", error=error.message)
+            log.warning("result_not_claimed", error=error.message)
             return ResultClaim.MAKE
-        self._look_at_s = time.monotonic() + _LOOK_EVERY_S
-        if wish not in {ResultClaim.MAKE, ResultClaim.MADE, ResultClaim.WAIT}:
-            self._told = Renewal(wish.value)
-            self._obey()
-        return wish
+        self._renew_at_s = time.monotonic() + _RENEW_EVERY_S
+        if claim not in {ResultClaim.MAKE, ResultClaim.MADE, ResultClaim.WAIT}:
+            self._answer = Renewal(claim.value)
+            self._stop_if_told()
+        return claim
 
-    def _obey(self) -> None:
-        if self._told is Renewal.CANCELED:
-            message = "the person took the job back"
+    def _stop_if_told(self) -> None:
+        if self._answer is Renewal.CANCELED:
+            message = "the job was canceled"
             raise JobCanceled(message)
-        if self._told is Renewal.DRAINING:
-            message = f"worker {self._worker} is going away"
+        if self._answer is Renewal.DRAINING:
+            message = f"worker {self._worker} is draining"
             raise WorkerDraining(message)
-        if self._told is Renewal.LOST:
-            message = f"attempt {self._attempt} does not hold the job any more"
+        if self._answer is Renewal.LOST:
+            message = f"attempt {self._attempt} no longer holds the job"
             raise LeaseLost(message)
 
-    def _keep(self) -> None:
+    def _renew_forever(self) -> None:
         while not self._over.wait(self._settings.renew_every_s):
             idle_s = time.monotonic() - self._advanced_s
             if idle_s > self._settings.stall_s:
@@ -140,9 +140,9 @@ class Lease:
 
     def _renew(self, progress: tuple[int, int] | None) -> bool:
         try:
-            self._told = self._jobs.renew(self._job_id, self._attempt, worker=self._worker, progress=progress)
+            self._answer = self._jobs.renew(self._job_id, self._attempt, worker=self._worker, progress=progress)
         except RecordsUnavailable as error:
-            # The work goes on: if the outage outlives the lease, a later renewal says so and finish has no effect.
+            # The stage goes on. If the lease expires in the outage, a later renewal tells, and finish has no effect.
             log.warning("lease_not_renewed", error=error.message)
             return False
         return True

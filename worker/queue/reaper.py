@@ -1,4 +1,4 @@
-"""Takes jobs back whose worker fell silent, and rings again for doorbells that got lost."""
+"""Requeues jobs whose worker stopped renewing its lease, and republishes messages that got lost."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ log = get_logger(__name__)
 
 
 class Reaper:
-    """One sweep of the whole fleet every `reap_every_s`; whose turn it is, is settled in Redis."""
+    """One sweep for all workers every `reap_every_s`; Redis decides which worker makes it."""
 
-    def __init__(self, app: Celery, fleet: QueueStore, settings: Settings) -> None:
+    def __init__(self, app: Celery, queue: QueueStore, settings: Settings) -> None:
         self._app = app
-        self._fleet = fleet
+        self._queue = queue
         self._settings = settings
 
     def sweep(self) -> None:
-        """Sweeps, if nobody did just now. Raises RecordsUnavailable."""
-        if not self._fleet.is_turn_to_reap():
+        """Sweeps, unless another worker did a moment ago. Raises RecordsUnavailable."""
+        if not self._queue.is_turn_to_reap():
             return
-        found = self._fleet.reap(self._waiting())
+        found = self._queue.reap(self._waiting())
         for job_id in found.lost:
-            log.warning("lease_ran_out", job_id=job_id)
-        for doorbell in found.redispatched:
-            log.warning("doorbell_lost", job_id=doorbell.job_id, stage=doorbell.stage.value)
-            publish(self._app, self._settings, doorbell)
+            log.warning("lease_expired", job_id=job_id)
+        for job in found.redispatched:
+            log.warning("message_lost", job_id=job.job_id, stage=job.stage.value)
+            publish(self._app, self._settings, job)
 
     def _waiting(self) -> list[QueueDepth]:
         try:
             return broker.messages_waiting(self._app, self._settings)
         except OperationalError as error:
-            # Without the broker nothing can be rung, but leases must still be looked after.
-            log.warning("queues_not_counted", error=str(error))
+            # Nothing can be published without the broker, but leases still expire.
+            log.warning("messages_not_counted", error=str(error))
             return []

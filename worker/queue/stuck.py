@@ -1,4 +1,4 @@
-"""Whether a worker still hears its doorbells. The reasons known for a deaf one are mended; this is for the next one."""
+"""Detects a worker that no longer takes messages. All known causes are fixed; this guards against unknown ones."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def _taken() -> int:
 
 
 class StuckDetector:
-    """Looks at what a worker could hear: a message waits in its queue, it works on nothing, and yet it takes none.
+    """A worker is stuck when a message waits in its queue and it neither works on a job nor takes the message.
 
-    taken: how many messages Celery has taken so far.
+    taken: number of messages that Celery has taken so far.
     """
 
     def __init__(
         self,
         app: Celery,
-        fleet: QueueStore,
+        queue: QueueStore,
         settings: Settings,
         name: str,
         *,
@@ -35,7 +35,7 @@ class StuckDetector:
         taken: Callable[[], int] = _taken,
     ) -> None:
         self._app = app
-        self._fleet = fleet
+        self._queue = queue
         self._settings = settings
         self._name = name
         self._clock = clock
@@ -44,23 +44,23 @@ class StuckDetector:
         self._since_s: float | None = None
 
     def is_stuck(self, *, may_take: bool) -> bool:
-        """Whether that has been so at every look for `stuck_after_s`. Raises RecordsUnavailable.
+        """Whether every check of the last `stuck_after_s` found the worker idle. Raises RecordsUnavailable.
 
-        An outage begins the time anew: Celery may take half a minute to come back to a broker that is there again.
+        An outage restarts the time: Celery may need half a minute to reconnect to the broker.
         """
         now_s = self._clock()
         since_s, self._since_s = self._since_s, None
         before, self._taken_before = self._taken_before, self._taken()
-        if self._taken_before != before or not may_take or not self._hear_nothing():
+        if self._taken_before != before or not may_take or not self._ignores_messages():
             return False
         self._since_s = now_s if since_s is None else since_s
         return now_s - self._since_s >= self._settings.stuck_after_s
 
-    def _hear_nothing(self) -> bool:
+    def _ignores_messages(self) -> bool:
         try:
             waiting = broker.messages_waiting(self._app, self._settings)
         except OperationalError:
             return False
         if not any(one.messages and self._settings.role in ("all", one.stage.info.queue) for one in waiting):
             return False
-        return all(work.worker != self._name for work in self._fleet.running())
+        return all(work.worker != self._name for work in self._queue.running())

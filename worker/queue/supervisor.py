@@ -1,4 +1,4 @@
-"""The worker's parent process: it loads no model, outlives its child, and keeps the queue going."""
+"""The supervisor process of a worker: it loads no model, survives its executor, and keeps the queue moving."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from shared.telemetry.log import get_logger
 from shared.telemetry.metrics import meters
 from worker.queue.batch_feeder import BatchFeeder
 from worker.queue.dispatcher import Dispatcher
-from worker.queue.executor import end_process, persist, worker_name
+from worker.queue.executor import kill_process, retry_until_recorded, worker_name
 from worker.queue.reaper import Reaper
 from worker.queue.stuck import StuckDetector
 
-_BEAT_EVERY_S = 0.5
+_HEARTBEAT_EVERY_S = 0.5
 _PAUSE_S = 1.0
-# At the worker's own queue, in the time after which it counts as deaf.
-_LOOKS = 12
+# Checks of the stuck detector within `stuck_after_s`.
+_STUCK_CHECKS = 12
 
 log = get_logger(__name__)
 
 
 class Supervisor:
-    """Four threads beside Celery's own loop: the pump, the feeder, the watch (signs of life, reaper), and the ears."""
+    """Runs four threads beside Celery's own loop: dispatcher, batch feeder, heartbeat with reaper, stuck detector."""
 
     def __init__(self, app: Celery, settings: Settings) -> None:
         self._settings = settings
         self._app = app
         redis = connect(settings)
-        self._fleet = QueueStore(redis, settings)
+        self._queue = QueueStore(redis, settings)
         self._batches = BatchStore(redis, settings)
         self._stop = threading.Event()
         self._ready = threading.Event()
@@ -48,31 +48,31 @@ class Supervisor:
         self._name = ""
 
     def start(self, hostname: str, wake: Callable[[], None]) -> None:
-        """Starts the threads. wake: makes Celery's loop look again whether it may take a message."""
+        """Starts the threads. wake: makes Celery's loop check again whether it may take a message."""
         self._name = worker_name(hostname, os.getpid())
         self._wake = wake
-        pump = Dispatcher(self._app, self._fleet, self._settings, self._name)
+        dispatcher = Dispatcher(self._app, self._queue, self._settings, self._name)
         feeder = BatchFeeder(self._batches, self._settings, self._name)
-        reaper = Reaper(self._app, self._fleet, self._settings)
-        ears = StuckDetector(self._app, self._fleet, self._settings, self._name)
+        reaper = Reaper(self._app, self._queue, self._settings)
+        detector = StuckDetector(self._app, self._queue, self._settings, self._name)
 
-        def watch() -> None:
-            self._beat()
+        def heartbeat() -> None:
+            self._heartbeat()
             reaper.sweep()
-            self._stop.wait(_BEAT_EVERY_S)
+            self._stop.wait(_HEARTBEAT_EVERY_S)
 
-        def hear() -> None:
-            if ears.is_stuck(may_take=self.may_take()):
-                log.error("worker_deaf", worker=self._name, seconds=self._settings.stuck_after_s)
-                # Whoever looks after the process starts it anew; Celery could not even stop in order.
-                end_process()
-            self._stop.wait(self._settings.stuck_after_s / _LOOKS)
+        def detect_stuck() -> None:
+            if detector.is_stuck(may_take=self.may_take()):
+                log.error("worker_stuck", worker=self._name, seconds=self._settings.stuck_after_s)
+                # The service manager restarts the process. A stuck Celery cannot shut down in order.
+                kill_process()
+            self._stop.wait(self._settings.stuck_after_s / _STUCK_CHECKS)
 
         ticks = {
-            "watch": watch,
-            "ears": hear,
-            "pump": lambda: pump.tick(self._stop),
-            "feeder": lambda: feeder.tick(self._stop),
+            "heartbeat": heartbeat,
+            "stuck-detector": detect_stuck,
+            "dispatcher": lambda: dispatcher.tick(self._stop),
+            "batch-feeder": lambda: feeder.tick(self._stop),
         }
         for name, tick in ticks.items():
             thread = threading.Thread(target=self._loop, args=(name, tick), name=name, daemon=True)
@@ -80,41 +80,41 @@ class Supervisor:
             self._threads.append(thread)
 
     def may_take(self) -> bool:
-        """Whether Celery may take a message: the child has its models, and nobody asked this worker to go."""
+        """Whether Celery may take a message: the executor has loaded its models and the worker does not drain."""
         return self._ready.is_set() and not self._draining.is_set()
 
     def drain(self) -> None:
-        """Says that this worker goes away: its job goes back to the queue at its next step."""
+        """Announces that this worker stops; its job goes back to the queue at the next step."""
         self._draining.set()
         try:
-            self._fleet.heartbeat(self._facts())
+            self._queue.heartbeat(self._status())
         except TransientError as error:
-            log.warning("drain_not_told", error=error.message)
+            log.warning("drain_not_recorded", error=error.message)
 
     def stop(self) -> None:
-        """Ends the threads and leaves the fleet."""
+        """Stops the threads and removes the worker from the registry."""
         self._stop.set()
         for thread in self._threads:
             thread.join(timeout=_PAUSE_S + self._settings.dispatch_every_s)
         try:
-            self._fleet.unregister(self._name)
+            self._queue.unregister(self._name)
             self._batches.release_lock(self._name)
         except TransientError as error:
-            log.warning("leave_not_told", error=error.message)
+            log.warning("leave_not_recorded", error=error.message)
 
     def executor_died(self, job_id: str, error: BaseException) -> None:
-        """Gives back at once what a dead child held, counted against the job."""
+        """Requeues the job of a dead executor at once; it counts against the job."""
         if not isinstance(error, WorkerLostError):
             return
         meters().executors_lost.inc()
-        log.error("child_died", job_id=job_id, error=str(error))
+        log.error("executor_died", job_id=job_id, error=str(error))
         try:
-            persist(lambda: self._fleet.lose_lease(job_id, self._name), for_s=_PAUSE_S)
+            retry_until_recorded(lambda: self._queue.lose_lease(job_id, self._name), for_s=_PAUSE_S)
         except TransientError as outage:
-            # The lease runs out instead.
-            log.warning("loss_not_told", job_id=job_id, error=outage.message)
+            # The lease expires instead.
+            log.warning("loss_not_recorded", job_id=job_id, error=outage.message)
 
-    def _facts(self) -> WorkerStatus:
+    def _status(self) -> WorkerStatus:
         settings = self._settings
         return WorkerStatus(
             name=self._name,
@@ -124,12 +124,12 @@ class Supervisor:
             draining=self._draining.is_set(),
         )
 
-    def _beat(self) -> None:
-        said = self._fleet.heartbeat(self._facts())
-        if said is None:
-            # The child has not spoken yet, or an outage made Redis forget: then the child says it again.
+    def _heartbeat(self) -> None:
+        readiness = self._queue.heartbeat(self._status())
+        if readiness is None:
+            # The executor has not reported yet, or Redis lost its report in an outage: the executor repeats it.
             return
-        if not said.ready:
+        if not readiness.ready:
             self._ready.clear()
         elif not self._ready.is_set():
             self._ready.set()
@@ -141,9 +141,9 @@ class Supervisor:
             try:
                 tick()
             except (TransientError, BlobsRefused) as error:
-                log.warning("thread_waits", thread=name, error=error.message)
+                log.warning("thread_retries", thread=name, error=error.message)
                 self._stop.wait(_PAUSE_S)
             except Exception:
-                # A thread that ended would stop the whole fleet.
-                log.exception("thread_broke", thread=name)
+                # If this thread ended, jobs of all workers might wait for ever.
+                log.exception("thread_failed", thread=name)
                 self._stop.wait(_PAUSE_S)

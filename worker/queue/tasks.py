@@ -1,7 +1,7 @@
-"""One task a stage: claim the job, run the stage, say what became of it.
+"""One Celery task a stage: claim the job, run the stage, record the outcome.
 
-A doorbell that may not run, whose work came to nothing, or whose stage is the job's last, ends with Ignore: the rest of
-its chain dies with it.
+A task raises Ignore when the rest of its chain must not run: the claim was rejected, the attempt had no effect, or the
+stage was the job's last.
 """
 
 from __future__ import annotations
@@ -31,85 +31,75 @@ from shared.errors import (
 from shared.job import Failure, Job
 from shared.stages import LAST_STAGE, STAGES, Stage
 from shared.store.jobs.finished import FinishedStage
-from shared.store.queue.values import (
-    Claim,
-    ClaimRejected,
-    Report,
-    ResultClaim,
-)
+from shared.store.queue.values import Claim, ClaimRejected, Report, ResultClaim
 from shared.telemetry.log import get_logger
 from shared.telemetry.metrics import meters
 from shared.verification import Try, seed_of_try, shortfalls
 from worker.queue.attempts import Attempt
-from worker.queue.executor import Executor, end_process, persist
+from worker.queue.executor import Executor, kill_process, retry_until_recorded
 from worker.queue.lease import Lease
-from worker.runner.assignment import (
-    Assignment,
-    OnStep,
-    Show,
-    StageOutput,
-)
+from worker.runner.assignment import Assignment, OnStep, Show, StageOutput
 
-# How often something transient may stop a job before it fails. A device that is too small stays so; the second try is
-# for memory that somebody else held.
-_TRIES = 5
-_MEMORY_TRIES = 1
+# Transient errors that a job survives. A device that is too small stays too small; the one retry is for memory that
+# another process held.
+_RETRIES = 5
+_MEMORY_RETRIES = 1
 
 log = get_logger(__name__)
 
 
-def add_tasks(app: Celery, child: Executor) -> None:
-    """Registers all stages as tasks of the app."""
+def add_tasks(app: Celery, executor: Executor) -> None:
+    """Registers a task for every stage."""
     for stage in STAGES:
-        _add(app, child, stage)
+        _add(app, executor, stage)
 
 
-def _add(app: Celery, child: Executor, stage: Stage) -> None:
-    # Not lazy: a pool child unpickles the app and must find the tasks in it.
-    # Not shared either: another app of this process has tasks of its own by the same names.
+def _add(app: Celery, executor: Executor, stage: Stage) -> None:
+    # Not lazy: an executor unpickles the app and must find the tasks in it.
+    # Not shared: another app of this process has its own tasks with the same names.
     @app.task(name=TASK_OF[stage], lazy=False, shared=False)
     def run(job_id: str) -> None:
-        perform(child, stage, job_id)
+        perform(executor, stage, job_id)
 
 
-def perform(child: Executor, stage: Stage, job_id: str) -> None:
-    """Runs one stage of a job, if it is due. Raises Ignore unless the chain is to go on."""
+def perform(executor: Executor, stage: Stage, job_id: str) -> None:
+    """Runs one stage of a job, if it is due. Raises Ignore unless the chain goes on."""
     with structlog.contextvars.bound_contextvars(job_id=job_id, stage=stage.value):
-        if stage not in child.stages:
-            # The doorbell came while this child was starting, and its bundle turned out to be broken. It must not cost
-            # the job anything: the reaper rings again, for a worker that can.
-            log.warning("doorbell_not_answered", worker=child.name)
+        if stage not in executor.stages:
+            # The message came while this executor was starting, and its bundle turned out to be broken. The job loses
+            # nothing: the reaper publishes it again, for another worker.
+            log.warning("message_ignored", worker=executor.name)
             raise Ignore
         try:
-            claim = child.jobs.claim(job_id, stage, worker=child.name, token=uuid.uuid4().hex[:12])
+            claim = executor.jobs.claim(job_id, stage, worker=executor.name, token=uuid.uuid4().hex[:12])
         except RecordsUnavailable as error:
-            # The doorbell is spent; the reaper rings again when Redis is back.
+            # The message is consumed; the reaper publishes it again when Redis is back.
             log.warning("claim_failed", error=error.message)
             raise Ignore from error
         if isinstance(claim, ClaimRejected):
-            log.info("doorbell_turned_away", why=claim.value)
+            log.info("claim_rejected", reason=claim.value)
             raise Ignore
-        with child.attempts.begin(stage, claim, child.name) as told:
-            ending = _work(child, stage, claim, told)
-        if ending is not Report.DONE or stage is claim.job.spec.until:
+        with executor.attempts.begin(stage, claim, executor.name) as attempt:
+            report = _run_claimed(executor, stage, claim, attempt)
+        if report is not Report.DONE or stage is claim.job.spec.until:
             raise Ignore
 
 
-def _work(child: Executor, stage: Stage, claim: Claim, told: Attempt) -> Report | None:
+def _run_claimed(executor: Executor, stage: Stage, claim: Claim, attempt: Attempt) -> Report | None:
     """Runs the claimed stage. Gives DONE when the next stage is due, anything else when this chain is over."""
-    jobs, job_id, attempt = child.jobs, claim.job.id, claim.attempt
-    lease = Lease(jobs, claim, worker=child.name, settings=child.settings, on_stall=end_process)
+    jobs, job_id, number = executor.jobs, claim.job.id, claim.attempt
+    lease = Lease(jobs, claim, worker=executor.name, settings=executor.settings, on_stall=kill_process)
     try:
         with lease:
             started_s = time.perf_counter()
-            found = _result(stage, child.stages[stage](claim.job), lease)
+            found = _result(stage, executor.stages[stage](claim.job), lease)
             if found is None:
-                told.ended("parked")
-                log.info("job_parked", attempt=attempt)
+                attempt.ended("parked")
+                log.info("job_waits_for_result", attempt=number)
                 return None
             output = found
             if stage.info.draws != "nothing":
-                child.note_pace(*lease.pace)
+                executor.note_pace(*lease.pace)
             tries = _tries(claim.job, output)
             again = _again(claim.job, tries)
             seconds = time.perf_counter() - started_s
@@ -126,34 +116,36 @@ def _work(child: Executor, stage: Stage, claim: Claim, told: Attempt) -> Report 
                 tries=tries,
                 try_again=again,
             )
-            # Inside the lease: as long as Redis is away, nobody else can have been given the job either.
-            ending = persist(lambda: jobs.finish(job_id, attempt, finished), for_s=child.settings.lease_s)
+            # Inside the lease: while Redis is away, no other worker can claim the job either.
+            report = retry_until_recorded(
+                lambda: jobs.finish(job_id, number, finished), for_s=executor.settings.lease_s
+            )
     except LeaseLost as error:
-        told.ended(Report.LOST.value)
-        log.warning("lease_lost", attempt=attempt, reason=error.message)
+        attempt.ended(Report.LOST.value)
+        log.warning("lease_lost", attempt=number, reason=error.message)
         return None
-    except Exception as error:  # noqa: BLE001 - every failure is told to the job's record, and nothing else may be lost
-        return _settle(child, stage, claim, error, told)
-    if ending is Report.DONE:
-        told.done(seconds, reused=output.reused)
+    except Exception as error:  # noqa: BLE001 - the job's record gets every failure
+        return _record_failure(executor, stage, claim, error, attempt)
+    if report is Report.DONE:
+        attempt.done(seconds, reused=output.reused)
     else:
-        told.ended(ending.value)
-    log.info("stage_finished", attempt=attempt, ending=ending.value, seconds=round(seconds, 3), reused=output.reused)
-    return ending
+        attempt.ended(report.value)
+    log.info("stage_finished", attempt=number, ending=report.value, seconds=round(seconds, 3), reused=output.reused)
+    return report
 
 
 def _result(stage: Stage, assignment: Assignment, lease: Lease) -> StageOutput | None:
-    """What the stage leaves, found or made; None when another job makes it right now, and this one waits without us."""
+    """The result of the stage, stored or new; None when another job makes it now and this one waits for it."""
     found = assignment.find()
     if found is not None:
         return found
-    wish = lease.acquire_result(stage, assignment.digest, assignment.missing())
-    if wish is ResultClaim.MADE:
+    claim = lease.acquire_result(stage, assignment.digest, assignment.missing())
+    if claim is ResultClaim.MADE:
         found = assignment.find()
         if found is not None:
             return found
-        wish = lease.acquire_result(stage, assignment.digest, assignment.missing(), again=True)
-    return None if wish is ResultClaim.WAIT else assignment.make(_counted(stage, lease.on_step))
+        claim = lease.acquire_result(stage, assignment.digest, assignment.missing(), again=True)
+    return None if claim is ResultClaim.WAIT else assignment.make(_counted(stage, lease.on_step))
 
 
 def _counted(stage: Stage, on_step: OnStep) -> OnStep:
@@ -167,69 +159,70 @@ def _counted(stage: Stage, on_step: OnStep) -> OnStep:
 
 
 def _tries(job: Job, output: StageOutput) -> tuple[Try, ...]:
-    """The tries of a job that may have several, with the one that was just verified; nothing at the other stages."""
+    """The tries of a job that may have several, the newly verified one last; empty at all other stages."""
     verification = output.findings.verification
     if verification is None or output.picture is None or job.spec.max_tries == 1:
         return ()
-    drawn = Try(
+    newest = Try(
         seed=seed_of_try(job.spec.sampling.seed or 0, len(job.tries)),
         verification=verification,
         outputs={**{stage.value: digest for stage, digest in job.outputs.items()}, LAST_STAGE.value: output.digest},
         regions=job.regions,
         picture=output.picture,
     )
-    return (*job.tries, drawn)
+    return (*job.tries, newest)
 
 
 def _again(job: Job, tries: Sequence[Try]) -> bool:
-    """Whether the newest try falls short and there may be another."""
+    """Whether the newest try falls short and another one is allowed."""
     if not tries or len(tries) >= job.spec.max_tries:
         return False
     return bool(shortfalls(tries[-1].verification, job.spec.min_identity))
 
 
-def _settle(child: Executor, stage: Stage, claim: Claim, error: Exception, told: Attempt) -> Report | None:
-    """Tells the record how the attempt ended. Never gives DONE: the chain is over."""
-    jobs, job_id, attempt = child.jobs, claim.job.id, claim.attempt
+def _record_failure(
+    executor: Executor, stage: Stage, claim: Claim, error: Exception, attempt: Attempt
+) -> Report | None:
+    """Records how the attempt ended. Never gives DONE: the chain is over."""
+    jobs, job_id, number, lease_s = executor.jobs, claim.job.id, claim.attempt, executor.settings.lease_s
     try:
         if isinstance(error, JobCanceled):
-            became = "canceled"
-            ending = persist(lambda: jobs.end_canceled(job_id, attempt), for_s=child.settings.lease_s)
+            ending = "canceled"
+            report = retry_until_recorded(lambda: jobs.end_canceled(job_id, number), for_s=lease_s)
         elif isinstance(error, WorkerDraining):
-            became = "released"
-            ending = persist(lambda: jobs.release(job_id, attempt), for_s=child.settings.lease_s)
+            ending = "released"
+            report = retry_until_recorded(lambda: jobs.release(job_id, number), for_s=lease_s)
         elif isinstance(error, TransientError):
-            failure = _failure(error, stage)
-            became = "retried"
-            tries = _MEMORY_TRIES if isinstance(error, OutOfMemory) else _TRIES
-            ending = persist(lambda: jobs.retry(job_id, attempt, failure, tries=tries), for_s=child.settings.lease_s)
+            ending, failure = "retried", _failure(error, stage)
+            retries = _MEMORY_RETRIES if isinstance(error, OutOfMemory) else _RETRIES
+            report = retry_until_recorded(lambda: jobs.retry(job_id, number, failure, tries=retries), for_s=lease_s)
         else:
             if isinstance(error, BlobsRefused):
-                log.error("blobs_refused", attempt=attempt, reason=error.message)
+                log.error("blobs_refused", attempt=number, reason=error.message)
             elif not isinstance(error, (RequestError, BlobDamaged)):
-                log.error("stage_broke", attempt=attempt, exc_info=error)
-                # The job then counts as one that lost its worker.
-                child.give_up_where_the_device_did()
-            failure, became = _failure(error, stage), "failed"
+                log.error("stage_failed", attempt=number, exc_info=error)
+                # If this ends the process, the job counts as one that lost its worker.
+                executor.end_if_device_failed()
+            ending, failure = "failed", _failure(error, stage)
             faces = error.faces if isinstance(error, NoFace) else ()
-            ending = persist(lambda: jobs.fail(job_id, attempt, failure, faces=faces), for_s=child.settings.lease_s)
+            report = retry_until_recorded(lambda: jobs.fail(job_id, number, failure, faces=faces), for_s=lease_s)
     except RecordsUnavailable as outage:
-        # The lease runs out, and the reaper puts the job back.
-        log.warning("ending_not_told", attempt=attempt, error=outage.message)
+        # The lease expires, and the reaper requeues the job.
+        log.warning("outcome_not_recorded", attempt=number, error=outage.message)
         return None
-    # An end that the record did not take or took for another is that one.
-    became = became if ending is Report.DONE else ending.value
+    # The record may have ended the attempt in another way, for example because the job was canceled meanwhile.
+    ending = ending if report is Report.DONE else report.value
     if isinstance(error, BlobsRefused):
-        child.leave_until_reached(error.message)
+        executor.pause_until_connected(error.message)
     code = error.code if isinstance(error, TroupeError) else "internal"
-    told.ended(became, code=code if became in {"failed", "retried"} else "")
-    log.info("stage_stopped", attempt=attempt, code=code, ending=ending.value)
+    attempt.ended(ending, code=code if ending in {"failed", "retried"} else "")
+    log.info("stage_stopped", attempt=number, code=code, ending=report.value)
     return None
 
 
 def _failure(error: Exception, stage: Stage) -> Failure:
-    """What the person is told. The text of an unknown error may hold anything, so it stays in the log."""
+    """The error that clients see. The text of an unexpected error may contain secrets, so only the log has it."""
     if isinstance(error, TroupeError):
         return Failure(code=error.code, message=error.message, retryable=error.retryable, stage=stage)
-    message = "something broke in Troupe; its log says what"
+    message = "internal error in Troupe; see the worker's log"
     return Failure(code="internal", message=message, retryable=False, stage=stage)

@@ -70,7 +70,7 @@ def create_app(settings: Settings) -> DeliveryCelery:
         preflight(lambda: check_servers(settings, None))
 
     def open_metrics(**_: object) -> None:
-        metrics_endpoint.open(with_child=False)
+        metrics_endpoint.open(with_executor=False)
 
     def close_metrics(**_: object) -> None:
         metrics_endpoint.close()

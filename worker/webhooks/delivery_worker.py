@@ -16,7 +16,7 @@ from shared.settings import Settings
 from shared.store.webhooks.deliveries import DeliveryLease, DeliveryStore
 from shared.telemetry.log import get_logger
 from shared.telemetry.metrics import meters
-from worker.queue.executor import persist
+from worker.queue.executor import retry_until_recorded
 from worker.webhooks.sender import Reply, Sender
 
 _PAUSE_S = 1.0
@@ -114,7 +114,7 @@ class DeliveryWorker:
     def _settle(self, delivery_lease: DeliveryLease, reply: Reply) -> str:
         pause = pause_s(delivery_lease.tries, first_s=self._settings.webhook_retry_s)
         try:
-            return persist(
+            return retry_until_recorded(
                 lambda: self._deliveries.settle(delivery_lease, reply.attempt, pause_s=pause, asked_s=reply.asked_s),
                 for_s=_SETTLE_S,
             )

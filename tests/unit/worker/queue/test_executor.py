@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import RecordsUnavailable
-from worker.queue.executor import persist, worker_name
+from worker.queue.executor import retry_until_recorded, worker_name
 
 
 def test_two_workers_of_one_machine_have_names_of_their_own() -> None:
@@ -20,7 +20,7 @@ def test_what_redis_did_not_hear_is_said_again() -> None:
             raise RecordsUnavailable(message)
         return "heard"
 
-    assert persist(tell, for_s=30.0) == "heard"
+    assert retry_until_recorded(tell, for_s=30.0) == "heard"
 
 
 def test_nobody_is_told_for_ever() -> None:
@@ -29,4 +29,4 @@ def test_nobody_is_told_for_ever() -> None:
         raise RecordsUnavailable(message)
 
     with pytest.raises(RecordsUnavailable):
-        persist(tell, for_s=0.0)
+        retry_until_recorded(tell, for_s=0.0)

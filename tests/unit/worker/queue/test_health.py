@@ -29,7 +29,7 @@ def test_only_a_ready_worker_of_this_role_and_host_is_health() -> None:
     [
         (worker("generation@gpu1.9", ready=False), "loading"),
         (worker("generation@gpu1.9", ready=False, reason="unet is missing"), "unet is missing"),
-        (worker("generation@gpu1.9", draining=True), "going away"),
+        (worker("generation@gpu1.9", draining=True), "draining"),
     ],
 )
 def test_why_a_worker_takes_no_jobs_is_said(facts: WorkerStatus, words: str) -> None:

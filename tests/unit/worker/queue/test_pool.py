@@ -24,10 +24,10 @@ class Supervisor:
 
     def __init__(self) -> None:
         pipe = _Pipe(rnonblock=True)
-        self.child = SimpleNamespace(outq=pipe, _is_alive=lambda: True)
+        self.executor = SimpleNamespace(outq=pipe, _is_alive=lambda: True)
         self.fd: int = pipe._reader.fileno()
         self.heard: list[int] = []
-        self.children = {self.fd: self.child}
+        self.executors = {self.fd: self.executor}
         self._unanswered: dict[int, Any] = {0: "a task"}
         self._hub = Hub()
         self._answers = Answers(
@@ -40,7 +40,7 @@ class Supervisor:
             None,
             None,
             None,
-            fileno_to_outq=self.children,
+            fileno_to_outq=self.executors,
             on_process_alive=self._hear,
         )
         self.connect()
@@ -63,7 +63,7 @@ class Supervisor:
 
     def say(self, piece: bytes) -> None:
         """A piece of an answer arrives."""
-        os.write(self.child.outq._writer.fileno(), piece)
+        os.write(self.executor.outq._writer.fileno(), piece)
 
     def end(self) -> None:
         """As Celery does when the worker stops: hears what is still to come."""
@@ -71,11 +71,11 @@ class Supervisor:
 
     def close(self) -> None:
         self._hub.close()
-        self.child.outq.close()
+        self.executor.outq.close()
 
 
 @pytest.fixture
-def parent() -> Iterator[Supervisor]:
+def supervisor() -> Iterator[Supervisor]:
     made = Supervisor()
     yield made
     made.close()
@@ -87,42 +87,42 @@ def answer(number: int) -> bytes:
 
 
 @pytest.mark.parametrize("at", [2, 4, 11])
-def test_an_answer_that_began_before_the_connection_broke_is_heard_after_it(parent: Supervisor, at: int) -> None:
-    parent.say(answer(7)[:at])
-    parent.look()
-    parent.lose_connection()
-    parent.connect()
-    parent.say(answer(7)[at:] + answer(8))
-    parent.look()
-    parent.look()
-    assert parent.heard == [7, 8]
+def test_an_answer_that_began_before_the_connection_broke_is_heard_after_it(supervisor: Supervisor, at: int) -> None:
+    supervisor.say(answer(7)[:at])
+    supervisor.look()
+    supervisor.lose_connection()
+    supervisor.connect()
+    supervisor.say(answer(7)[at:] + answer(8))
+    supervisor.look()
+    supervisor.look()
+    assert supervisor.heard == [7, 8]
 
 
-def test_an_answer_may_outlive_several_connections(parent: Supervisor) -> None:
+def test_an_answer_may_outlive_several_connections(supervisor: Supervisor) -> None:
     words = answer(7)
     for start in range(0, len(words), 6):
-        parent.say(words[start : start + 6])
-        parent.look()
-        parent.lose_connection()
-        parent.connect()
-    assert parent.heard == [7]
+        supervisor.say(words[start : start + 6])
+        supervisor.look()
+        supervisor.lose_connection()
+        supervisor.connect()
+    assert supervisor.heard == [7]
 
 
-def test_the_beginning_of_a_dead_childs_answer_is_not_taken_for_its_successors(parent: Supervisor) -> None:
-    parent.say(answer(7)[:11])
-    parent.look()
-    parent.lose_connection()
-    parent.children[parent.fd] = SimpleNamespace(outq=parent.child.outq)
-    parent.connect()
-    parent.say(answer(8))
-    parent.look()
-    assert parent.heard == [8]
+def test_the_beginning_of_a_dead_childs_answer_is_not_taken_for_its_successors(supervisor: Supervisor) -> None:
+    supervisor.say(answer(7)[:11])
+    supervisor.look()
+    supervisor.lose_connection()
+    supervisor.executors[supervisor.fd] = SimpleNamespace(outq=supervisor.executor.outq)
+    supervisor.connect()
+    supervisor.say(answer(8))
+    supervisor.look()
+    assert supervisor.heard == [8]
 
 
-def test_a_worker_that_stops_without_its_broker_hears_the_rest_of_an_answer(parent: Supervisor) -> None:
-    parent.say(answer(7)[:11])
-    parent.look()
-    parent.lose_connection()
-    parent.say(answer(7)[11:])
-    parent.end()
-    assert parent.heard == [7]
+def test_a_worker_that_stops_without_its_broker_hears_the_rest_of_an_answer(supervisor: Supervisor) -> None:
+    supervisor.say(answer(7)[:11])
+    supervisor.look()
+    supervisor.lose_connection()
+    supervisor.say(answer(7)[11:])
+    supervisor.end()
+    assert supervisor.heard == [7]

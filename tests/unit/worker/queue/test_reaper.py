@@ -9,7 +9,7 @@ from tests.support.fakes import FakeQueueStore, app, fleet
 from worker.queue.reaper import Reaper
 
 
-def test_lost_doorbells_are_rung_again() -> None:
+def test_lost_messages_are_published_again() -> None:
     celery, settings = app("reaper-ring")
     lost = DispatchedJob(job_id="one", stage=Stage.DETECT, has_priority=False)
     Reaper(celery, fleet(FakeQueueStore(found=Sweep(redispatched=(lost,)))), settings).sweep()

@@ -66,21 +66,21 @@ def test_the_last_stage_that_a_job_asked_for_ends_its_chain() -> None:
 
 
 @pytest.mark.parametrize("refusal", ClaimRejected)
-def test_a_doorbell_that_is_turned_away_ends_its_chain_and_runs_nothing(refusal: ClaimRejected) -> None:
+def test_a_rejected_claim_ends_its_chain_and_runs_nothing(refusal: ClaimRejected) -> None:
     jobs = FakeJobStore(answer=refusal)
     with pytest.raises(Ignore):
         run(jobs, stops(AssertionError("the stage ran")))
     assert jobs.words == ["claim"]
 
 
-def test_a_doorbell_for_models_that_are_not_there_costs_the_job_nothing() -> None:
+def test_a_message_for_models_that_are_not_there_costs_the_job_nothing() -> None:
     jobs = FakeJobStore()
     with pytest.raises(Ignore):
         perform(child(jobs, {}), Stage.RENDER, "a job")
     assert jobs.said == []
 
 
-def test_a_doorbell_during_an_outage_ends_its_chain() -> None:
+def test_a_message_during_an_outage_ends_its_chain() -> None:
     with pytest.raises(Ignore):
         run(FakeJobStore(outages=1), works)
 
