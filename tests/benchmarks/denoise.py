@@ -41,7 +41,9 @@ def branches_of(generation: Generation, drawing: Drawing, concepts: int) -> list
         x = drawing.width_px * (index + 0.5) / concepts
         y = drawing.height_px / 2
         face = [(x - 8, y - 6), (x + 8, y - 6), (x, y), (x - 6, y + 8), (x + 6, y + 8)]
-        landmarks = draw_keypoints([face], width_px=drawing.width_px, height_px=drawing.height_px, pen=generation.pen)
+        landmarks = draw_keypoints(
+            [face], width_px=drawing.width_px, height_px=drawing.height_px, style=generation.keypoint_style
+        )
         people.append(
             Branch(
                 denoiser=background.denoiser,

@@ -26,7 +26,7 @@ from tests.support.published import published_networks
 from worker.blend.loop import Composition, denoise
 from worker.models.bundle import Generation
 from worker.models.denoiser import Branch, Denoiser
-from worker.stages.personalize import arrange
+from worker.stages.personalize import prepare
 from worker.stages.render import background_of, start_of
 
 SIDE_PX = 1024
@@ -93,12 +93,12 @@ def cost_of(generation: Generation, order: PersonalizeOrder, share: tuple[float,
     solver, x = start_of(generation, order.drawing)
     decoding = count(lambda: sdxl.pipeline.vae.decode(x))
     drawing = Counted(prepared[0].denoiser)
-    template = denoise(x, solver, Composition(background=prepared[0], together=drawing))
+    template = denoise(x, solver, Composition(background=prepared[0], batch_predictor=drawing))
     cast = cast_of(order, share, template.predictions)
-    before = count(lambda: arrange(generation, order, cast))
-    ready = arrange(generation, order, cast)
+    before = count(lambda: prepare(generation, order, cast))
+    ready = prepare(generation, order, cast)
     redrawing = Counted(ready.composition.background.denoiser)
-    denoise(ready.x, ready.solver, replace(ready.composition, together=redrawing), ready.plan)
+    denoise(ready.x, ready.solver, replace(ready.composition, batch_predictor=redrawing), ready.plan)
     return Cost(
         template=drawing.total(),
         redrawing=redrawing.total(),
@@ -110,7 +110,7 @@ def cost_of(generation: Generation, order: PersonalizeOrder, share: tuple[float,
 def peers(generation: Generation) -> dict[str, float]:
     """The schemes of others from the counted rows: what their networks see in 50 steps."""
     order = order_of("best", steps=STEPS, side_px=SIDE_PX, guidance_scale=1.0)
-    ready = arrange(generation, order, cast_of(order, APART, torch.empty(0, device="meta")))
+    ready = prepare(generation, order, cast_of(order, APART, torch.empty(0, device="meta")))
     background, person = ready.composition.background, ready.composition.layers[0].predictor
     t = torch.tensor(500.0)
     plain = count(lambda: background(ready.x, t))

@@ -2,7 +2,7 @@
 
 Seconds from prompt to picture, of a first job (template and people) and of a further one on the same template; the
 memory they take at most; and what they compute, as a share of the rate at which this device multiplies large matrices.
-Beside it the first row with recorded steps, OMG's and the paper's schedules, and a lean generator.
+Beside it the first row with recorded steps, OMG's and the paper's schedules, and a quantized generator.
 
 Networks of another width than SDXL's show that the measuring works where no such device is:
 `--device cpu --width 64 --side-px 256 --rows fast_2 --dtype bfloat16`.
@@ -34,8 +34,8 @@ from tests.benchmarks.peers import Peer
 from tests.benchmarks.wall import networks
 from tests.support.published import published_networks
 from worker.models.bundle import Generation
-from worker.models.pretrained import quantized
-from worker.stages.personalize import arrange, personalize
+from worker.models.pretrained import quantize_generator
+from worker.stages.personalize import personalize, prepare
 from worker.stages.render import render
 
 TARGET = 2.2
@@ -187,7 +187,7 @@ def schedules(device: Device, generation: Generation, row: Row) -> dict[str, flo
     """Seconds of denoising after OMG's schedule and after the paper's, once each."""
     order = row.order().model_copy(update={"crop_margin": 1.0})
     none = torch.zeros(order.drawing.steps, 4, row.side_px // 8, row.side_px // 8)
-    ready = arrange(generation, order, cast_of(order, row.share, none))
+    ready = prepare(generation, order, cast_of(order, row.share, none))
     generator = generation.generator
     peer = Peer(unet=generator.sdxl.unet, identitynet=generator.instantid.identitynet, side_px=row.side_px)
     with peer.stock():
@@ -256,15 +256,15 @@ def main() -> int:
     generation = device.generation(options.width)
     for row in rows:
         table.add(row.name, row, draw(device, generation, row))
-    table.add(f"{main_row.name}_replayed", main_row, draw(device, replace(generation, replayed=True), main_row))
+    table.add(f"{main_row.name}_replayed", main_row, draw(device, replace(generation, cuda_graphs=True), main_row))
     figures = table.figures
     figures |= schedules(device, generation, main_row)
     figures |= {f"ratio_to_{way}": figures[f"{way}_s"] / figures[f"{main_row.name}_s"] for way in ("omg", "paper")}
     print(f"OMG's schedule {figures['omg_s']:.2f} s, {figures['ratio_to_omg']:.2f} times as long; "
           f"the paper's {figures['paper_s']:.2f} s, {figures['ratio_to_paper']:.2f} times")  # fmt: skip
-    lean = replace(generation, generator=quantized(generation.generator, options.device))
+    quantized = replace(generation, generator=quantize_generator(generation.generator, options.device))
     for row in dict.fromkeys((main_row, most)):
-        table.add(f"{row.name}_lean", row, draw(device, lean, row))
+        table.add(f"{row.name}_quantized", row, draw(device, quantized, row))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
     return int(figures["ratio_to_omg"] < TARGET)

@@ -53,7 +53,9 @@ def generation_of(networks: Mapping[str, Any], *, batched: bool = True) -> Gener
     )
     instantid = InstantId.of(networks["resampler"], networks["identitynet"])
     return Generation(
-        generator=Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid), pen=KeypointStyle(), batched=batched
+        generator=Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid),
+        keypoint_style=KeypointStyle(),
+        batched=batched,
     )
 
 

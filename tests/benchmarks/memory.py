@@ -30,7 +30,7 @@ from worker.blend.loop import Composition, denoise
 from worker.models.bundle import Generation
 from worker.models.denoiser import Branch, Denoiser
 from worker.models.quantize import store_in_8_bits
-from worker.stages.personalize import arrange
+from worker.stages.personalize import prepare
 from worker.stages.render import background_of, start_of
 
 SIDE_PX = 1024
@@ -108,7 +108,7 @@ def size_of(networks: Iterable[nn.Module]) -> int:
     return sum(weight.nbytes for network in networks for weight in (*network.parameters(), *network.buffers()))
 
 
-def need_of(generation: Generation, preset: Preset, people: int, *, lean: bool) -> Need:
+def need_of(generation: Generation, preset: Preset, people: int, *, quantized: bool) -> Need:
     """What a first job needs with networks that are on the card."""
     order = order_of(preset, steps=20, side_px=SIDE_PX, people=people)
     sdxl, instantid = generation.generator.sdxl, generation.generator.instantid
@@ -122,18 +122,18 @@ def need_of(generation: Generation, preset: Preset, people: int, *, lean: bool) 
         solver, x = start_of(generation, order.drawing)
         drawing = TwoOfEachKind(prepared[0].denoiser)
         templates = []
-        scene = Composition(background=prepared[0], together=drawing)
+        scene = Composition(background=prepared[0], batch_predictor=drawing)
         steps = held.most_during(lambda: templates.append(denoise(x, solver, scene)))
         prepared[0].denoiser.release()
         latents = templates[0].latents.float()
         picture = held.most_during(lambda: pipeline.vae.decode(latents))
-        ready = arrange(generation, order, cast_of(order, share, templates[0].predictions))
-        people_in = replace(ready.composition, together=TwoOfEachKind(ready.composition.background.denoiser))
+        ready = prepare(generation, order, cast_of(order, share, templates[0].predictions))
+        people_in = replace(ready.composition, batch_predictor=TwoOfEachKind(ready.composition.background.denoiser))
         steps = max(steps, held.most_during(lambda: denoise(ready.x, ready.solver, people_in, ready.plan)))
-    # A lean generator's text encoders are there for the words only.
+    # A quantized generator's text encoders are there for the words only.
     return Need(
-        weights=others + (0 if lean else encoders),
-        words=words + (encoders if lean else 0),
+        weights=others + (0 if quantized else encoders),
+        words=words + (encoders if quantized else 0),
         steps=steps,
         picture=picture,
     )
@@ -146,16 +146,16 @@ def main() -> int:
     options = parser.parse_args()
     figures: dict[str, float] = {}
     print(f"{'GB, counted':24}{'weights':>9}{'words':>9}{'steps':>9}{'picture':>9}{'at most':>9}")
-    for lean in (False, True):
+    for quantized in (False, True):
         generation = generation_of(published_networks())
-        if lean:
+        if quantized:
             for network in (generation.generator.sdxl.unet, generation.generator.instantid.identitynet):
                 store_in_8_bits(network, "meta")
         with FakeCuda() as cuda, torch.inference_mode():
             cuda.move_generator(generation.generator)
             for preset, people in ROWS:
-                need = need_of(generation, preset, people, lean=lean)
-                name = f"{'lean' if lean else 'full'}_{preset}_{people}"
+                need = need_of(generation, preset, people, quantized=quantized)
+                name = f"{'quantized' if quantized else 'full'}_{preset}_{people}"
                 figures[f"{name}_gb"] = need.most / _GB
                 parts = (need.weights, need.words, need.steps, need.picture, need.most)
                 print(f"{name:24}" + "".join(f"{part / _GB:9.2f}" for part in parts), flush=True)

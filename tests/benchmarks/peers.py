@@ -20,7 +20,7 @@ from torch import Tensor
 from worker.models.attention import ContextAttention
 from worker.models.denoiser import Branch
 from worker.models.sdxl import time_ids
-from worker.stages.personalize import Arrangement
+from worker.stages.personalize import PreparedRun
 
 _OMG_START = 16 / 50
 
@@ -77,17 +77,17 @@ class Peer:
         guided: Tensor = without + branch.guidance_scale * (with_words - without)
         return guided.to(x.dtype)
 
-    def omg(self, ready: Arrangement) -> Tensor:
+    def omg(self, ready: PreparedRun) -> Tensor:
         """Latents after OMG's two stages."""
         with self.stock():
             return self._omg(ready)
 
-    def paper(self, ready: Arrangement) -> Tensor:
+    def paper(self, ready: PreparedRun) -> Tensor:
         """Latents after Algorithm 1 as printed, with its SDXL line once a step."""
         with self.stock():
             return self._paper(ready)
 
-    def _omg(self, ready: Arrangement) -> Tensor:
+    def _omg(self, ready: PreparedRun) -> Tensor:
         scene, layers = ready.composition.background, ready.composition.layers
         for stage in (1, 2):
             x, solver = ready.x, copy.deepcopy(ready.solver)
@@ -99,7 +99,7 @@ class Peer:
                 x = solver.step(eps, i, x)
         return x
 
-    def _paper(self, ready: Arrangement) -> Tensor:
+    def _paper(self, ready: PreparedRun) -> Tensor:
         scene, layers = ready.composition.background, ready.composition.layers
         for stage in (1, 2):
             solvers = [copy.deepcopy(ready.solver) for _ in range(len(layers) + 1)]
@@ -125,7 +125,7 @@ def _stock(processor: Any) -> Any:
     return made
 
 
-def _blend(behind: Tensor, people: Sequence[Tensor], ready: Arrangement) -> Tensor:
+def _blend(behind: Tensor, people: Sequence[Tensor], ready: PreparedRun) -> Tensor:
     blended = behind
     for layer, own in zip(ready.composition.layers, people, strict=True):
         blended = blended * (1 - layer.mask) + own * layer.mask

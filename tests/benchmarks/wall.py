@@ -32,7 +32,7 @@ from tests.support.published import (
 )
 from worker.blend.loop import Composition, denoise
 from worker.models.bundle import Generation
-from worker.stages.personalize import arrange
+from worker.stages.personalize import prepare
 from worker.stages.render import background_of, start_of
 
 TARGET = 2.2
@@ -64,8 +64,8 @@ def ours(generation: Generation, order: PersonalizeOrder) -> torch.Tensor:
     """Latents of a first job, its template included."""
     background = background_of(generation, order.drawing)
     solver, x = start_of(generation, order.drawing)
-    template = denoise(x, solver, Composition(background=background, together=background.denoiser.predict))
-    ready = arrange(generation, order, cast_of(order, APART, template.predictions))
+    template = denoise(x, solver, Composition(background=background, batch_predictor=background.denoiser.predict))
+    ready = prepare(generation, order, cast_of(order, APART, template.predictions))
     return denoise(ready.x, ready.solver, ready.composition, ready.plan).latents
 
 
@@ -94,7 +94,7 @@ def main() -> int:
     order = order_of("balanced", steps=options.steps, side_px=options.side_px)
     whole = order.model_copy(update={"crop_margin": 1.0})
     none = torch.zeros(options.steps, 4, options.side_px // 8, options.side_px // 8)
-    ready = arrange(generation, whole, cast_of(whole, APART, none))
+    ready = prepare(generation, whole, cast_of(whole, APART, none))
     peer = Peer(unet=unet, identitynet=identitynet, side_px=options.side_px)
     ways: dict[str, Callable[[], torch.Tensor]] = {
         "ours": lambda: ours(generation, order),

@@ -55,9 +55,9 @@ def template(client: Client, **sampling: object) -> tuple[Job, NDArray[np.uint8]
 
 def test_a_worn_lora_draws_another_picture_and_one_that_is_taken_off_leaves_no_trace(client: Client) -> None:
     _, plain = template(client)
-    job, worn = template(client, loras=[{"name": "style"}])
+    job, applied = template(client, loras=[{"name": "style"}])
     assert job.spec.sampling.loras == (Lora(name="style", scale=0.5),)
-    assert np.abs(worn.astype(int) - plain).mean() > 1
+    assert np.abs(applied.astype(int) - plain).mean() > 1
     again, _ = template(client, loras=[{"name": "style", "scale": 0.5}])
     assert "render" in again.reused
     # Other steps, so that nothing is reused: what the worker drew before must not show.

@@ -18,7 +18,7 @@ def tiny_generator(
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
     base: Base | None = None,
-    lean: bool = False,
+    quantized: bool = False,
 ) -> Generator:
     """It, or a changed copy of its folder. Raises BundleError."""
     return load_generator(
@@ -28,5 +28,5 @@ def tiny_generator(
         device=device,
         dtype=dtype,
         base=base,
-        lean=lean,
+        quantized=quantized,
     )

@@ -102,7 +102,7 @@ class Composition(Generic[P]):
 
     background: P
     layers: tuple[Layer[P], ...] = ()
-    together: BatchPredictor[P] = one_by_one
+    batch_predictor: BatchPredictor[P] = one_by_one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ class Plan:
 
     mode: Mode = "shared"
     split: float = 0.0
-    keep: float = 0.0
+    background_replay: float = 0.0
     prefix: Tensor | None = None
 
 
@@ -199,14 +199,14 @@ def denoise(
 def _replay(plan: Plan, i: int, steps: int, split: int) -> Tensor | None:
     """The background's prediction of step i where it is known: kept, or nothing has been blended into it yet."""
     own = split == steps if plan.mode == "literal" else i < split
-    kept = i < round(plan.keep * steps)
+    kept = i < round(plan.background_replay * steps)
     if plan.prefix is None or not (own or kept) or i >= len(plan.prefix):
         return None
     return plan.prefix[i : i + 1]
 
 
 def _check_kept(plan: Plan, steps: int) -> None:
-    stored, kept = 0 if plan.prefix is None else len(plan.prefix), round(plan.keep * steps)
+    stored, kept = 0 if plan.prefix is None else len(plan.prefix), round(plan.background_replay * steps)
     if stored < kept:
         message = f"the template's predictions of {kept} steps are to be kept, and {stored} are there"
         raise ValueError(message)
@@ -226,7 +226,7 @@ def _predict(
             return known
     # All chains are at the same noise level, so one solver scales for all of them.
     rows = solver.scale(torch.cat([chain.x for chain in chains]), i)
-    eps = composition.together(rows, solver.timesteps[i], branches)
+    eps = composition.batch_predictor(rows, solver.timesteps[i], branches)
     return eps if known is None else torch.cat([known.to(eps.dtype), eps])
 
 

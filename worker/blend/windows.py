@@ -21,16 +21,16 @@ class Window:
     height: int
     width: int
 
-    def cut(self, x: Tensor) -> Tensor:
+    def crop(self, x: Tensor) -> Tensor:
         """The part of (..., h, w) that is in the window, as a view."""
         return x[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
-    def put(self, part: Tensor, *, height: int, width: int) -> Tensor:
+    def paste(self, part: Tensor, *, height: int, width: int) -> Tensor:
         """(..., height, width) with `part` in the window and zeros around it."""
         if part.shape[-2:] == (height, width):
             return part
         whole = part.new_zeros(*part.shape[:-2], height, width)
-        self.cut(whole)[:] = part
+        self.crop(whole)[:] = part
         return whole
 
     def times(self, factor: int) -> Window:

@@ -85,7 +85,7 @@ def measure(folder: Path) -> Mapping[str, float]:
 
     def run(layers: tuple[Layer[Branch], ...]) -> Tensor:
         solver = make_solver(sdxl.pipeline.scheduler.config, "euler", steps=inputs.steps, seed=0)
-        composition = Composition(background=background, layers=layers, together=denoiser.predict)
+        composition = Composition(background=background, layers=layers, batch_predictor=denoiser.predict)
         return denoise(solver.noisy(expected["initial_latents"]), solver, composition, Plan(mode="literal")).latents
 
     return {

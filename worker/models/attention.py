@@ -1,4 +1,4 @@
-"""Attention to what stays the same in every step: the words of a row and, where one is worn, a face.
+"""Attention to what stays the same in every step: the words of a row and, where one is applied, a face.
 
 diffusers' own processors work out keys and values of both in every step, and give every row a face: rows without one
 get zeros, multiplied over the whole picture. Here they are worked out once, and only rows that wear a face look at one.
@@ -57,12 +57,12 @@ class ContextAttention(nn.Module):
     def __call__(self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Context, **_others: object) -> Tensor:
         """What the rows saw, (rows, length, width). attn: diffusers' `Attention` whose other weights these are."""
         context = encoder_hidden_states
-        words, worn = self._pairs(attn, context)
+        words, applied = self._pairs(attn, context)
         query = _heads(attn.to_q(hidden_states), attn.heads)
         seen = scaled_dot_product_attention(query, *words, attn_mask=context.seen)
-        if context.faces is not None and worn is not None:
+        if context.faces is not None and applied is not None:
             faces = context.faces
-            face = scaled_dot_product_attention(query[faces.rows], *worn, attn_mask=faces.seen)
+            face = scaled_dot_product_attention(query[faces.rows], *applied, attn_mask=faces.seen)
             seen = seen.index_add(0, faces.rows, face * faces.scales[..., None].to(face.dtype))
         rows, _, length, _ = seen.shape
         out: Tensor = attn.to_out[0](seen.transpose(1, 2).reshape(rows, length, -1))

@@ -39,9 +39,9 @@ class Generation:
 
     name: str = ""
     generator: Generator
-    pen: KeypointStyle
+    keypoint_style: KeypointStyle
     batched: bool
-    replayed: bool = False
+    cuda_graphs: bool = False
     loras: Loras = field(default_factory=Loras)
 
 
@@ -100,15 +100,15 @@ def _load_generation(settings: Settings, bundle_spec: BundleSpec, bundle: str, d
         device=device,
         dtype=dtype,
         base=Base(path=bundle_spec.base or bundle_spec.path("sdxl"), vae=bundle_spec.vae),
-        lean=settings.memory == "quantized",
+        quantized=settings.memory == "quantized",
     )
     loras = load_loras(generator.sdxl.pipeline, settings.allowed_loras)
     return Generation(
         name=_held(bundle, dtype, settings),
         generator=generator,
-        pen=bundle_spec.pen,
+        keypoint_style=bundle_spec.keypoint_style,
         batched=settings.batch_branches,
-        replayed=settings.cuda_graphs,
+        cuda_graphs=settings.cuda_graphs,
         loras=loras,
     )
 

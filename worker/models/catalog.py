@@ -129,7 +129,7 @@ class BundleSpec:
     folder: Path
     pack: str
     detection_px: tuple[int, ...]
-    pen: KeypointStyle
+    keypoint_style: KeypointStyle
     base: Path | None = None
     vae: Path | None = None
 
@@ -215,7 +215,7 @@ def _recipe_of(settings: Settings) -> BundleSpec:
             folder=MINI,
             pack="mini",
             detection_px=(192, 256, 128),
-            pen=KeypointStyle(stick_width_px=1, radius_px=3),
+            keypoint_style=KeypointStyle(stick_width_px=1, radius_px=3),
         )
     if settings.bundle == "sdxl":
         if not settings.bundle_folder:
@@ -230,7 +230,7 @@ def _recipe_of(settings: Settings) -> BundleSpec:
     # insightface finds large faces better in small squares (InstantID's authors retry the same way).
     sizes = (640, 512, 448, 384, 320, 256, 192)
     return BundleSpec(
-        name=settings.bundle, folder=folder, pack=_only_pack(folder), detection_px=sizes, pen=KeypointStyle()
+        name=settings.bundle, folder=folder, pack=_only_pack(folder), detection_px=sizes, keypoint_style=KeypointStyle()
     )
 
 

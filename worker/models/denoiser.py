@@ -60,14 +60,14 @@ class Denoiser:
         height_px: int,
         latent_px: int = 8,
         batched: bool = True,
-        replayed: bool = False,
+        cuda_graphs: bool = False,
     ) -> None:
         self._unet = unet
         self._identitynet = identitynet
         self._size_px = {"width_px": width_px, "height_px": height_px}
         self._latent_px = latent_px
         self._batched = batched
-        self._replayed = replayed
+        self._cuda_graphs = cuda_graphs
         self._known: dict[tuple[tuple[Branch, bool], ...], Work] = {}
 
     def __enter__(self) -> Self:
@@ -103,7 +103,7 @@ class Denoiser:
             seen = torch.cat([_seen(x[i : i + 1], branches[i].window) for i in members])
             for i, eps in zip(members, self._fitting(seen, t, own).split(1), strict=True):
                 window = branches[i].window
-                predictions[i] = eps if window is None else window.put(eps, height=height, width=width)
+                predictions[i] = eps if window is None else window.paste(eps, height=height, width=width)
         return torch.cat([predictions[i] for i in range(len(branches))])
 
     def _fitting(self, x: Tensor, t: Tensor, branches: Sequence[Branch]) -> Tensor:
@@ -129,12 +129,12 @@ class Denoiser:
         key = tuple((branch, branch.guided(t)) for branch in branches)
         if key not in self._known:
             work = partial(self._step, self._rows(key), [branch.guidance_scale for branch in branches])
-            self._known[key] = CudaGraph(work) if self._replayed and x.is_cuda else work
+            self._known[key] = CudaGraph(work) if self._cuda_graphs and x.is_cuda else work
         return self._known[key](x, t)
 
     def _step(self, rows: Rows, scales: Sequence[float], x: Tensor, t: Tensor) -> Tensor:
         latents = x[rows.parts].to(self._unet.dtype)
-        down, middle = (None, None) if rows.worn is None else self._residuals(latents, t, rows.worn)
+        down, middle = (None, None) if rows.applied is None else self._residuals(latents, t, rows.applied)
         eps = self._unet(
             latents,
             t,
@@ -146,17 +146,17 @@ class Denoiser:
         )[0]
         return torch.cat([_guide(own, scale) for own, scale in zip(eps.split(rows.counts), scales, strict=True)])
 
-    def _residuals(self, latents: Tensor, t: Tensor, worn: AppliedFaces) -> tuple[list[Tensor], Tensor]:
+    def _residuals(self, latents: Tensor, t: Tensor, applied: AppliedFaces) -> tuple[list[Tensor], Tensor]:
         """IdentityNet's residuals for all rows of the UNet: zeros for the rows that wear no face."""
         down, middle = self._identitynet(
-            latents[worn.rows],
+            latents[applied.rows],
             t,
-            encoder_hidden_states=worn.context,
-            controlnet_cond=worn.hints,
-            added_cond_kwargs=worn.added,
+            encoder_hidden_states=applied.context,
+            controlnet_cond=applied.hints,
+            added_cond_kwargs=applied.added,
             return_dict=False,
         )
-        scaled = [among(worn.rows, residual * worn.scales, len(latents)) for residual in (*down, middle)]
+        scaled = [among(applied.rows, residual * applied.scales, len(latents)) for residual in (*down, middle)]
         return scaled[:-1], scaled[-1]
 
     def _rows(self, branches: Sequence[tuple[Branch, bool]]) -> Rows:
@@ -166,7 +166,7 @@ class Denoiser:
 
 
 def _seen(x: Tensor, window: Window | None) -> Tensor:
-    return x if window is None else window.cut(x)
+    return x if window is None else window.crop(x)
 
 
 def _guide(eps: Tensor, scale: float) -> Tensor:

@@ -79,7 +79,7 @@ class InstantId:
         """What IdentityNet makes of a keypoint drawing or the part of it in a window, (1, c, h, w) in latents."""
         weight = next(self.embedding.parameters())
         picture = torch.from_numpy(drawing).to(weight).div(255).permute(2, 0, 1)[None]
-        hint: Tensor = self.embedding(picture if window_px is None else window_px.cut(picture))
+        hint: Tensor = self.embedding(picture if window_px is None else window_px.crop(picture))
         return hint
 
 

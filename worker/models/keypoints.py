@@ -29,10 +29,12 @@ class KeypointStyle:
     radius_px: int = 10
 
 
-_PEN = KeypointStyle()
+_TRAINED_STYLE = KeypointStyle()
 
 
-def draw_keypoints(faces: Sequence[Keypoints], *, width_px: int, height_px: int, pen: KeypointStyle = _PEN) -> Canvas:
+def draw_keypoints(
+    faces: Sequence[Keypoints], *, width_px: int, height_px: int, style: KeypointStyle = _TRAINED_STYLE
+) -> Canvas:
     """The landmarks of all faces on black, (height, width, 3) RGB. Each face: five (x, y) in pixels.
 
     Every face is drawn at full brightness; where two overlap, the one listed later covers the earlier.
@@ -42,21 +44,21 @@ def draw_keypoints(faces: Sequence[Keypoints], *, width_px: int, height_px: int,
         if len(face) != len(_COLOURS):
             message = f"a face has {len(face)} keypoints, expected {len(_COLOURS)}"
             raise ValueError(message)
-        drawn = _draw_face(face, width_px=width_px, height_px=height_px, pen=pen)
+        drawn = _draw_face(face, width_px=width_px, height_px=height_px, style=style)
         canvas = np.where(drawn.any(axis=2, keepdims=True), drawn, canvas)
     return canvas
 
 
-def _draw_face(face: Keypoints, *, width_px: int, height_px: int, pen: KeypointStyle) -> Canvas:
+def _draw_face(face: Keypoints, *, width_px: int, height_px: int, style: KeypointStyle) -> Canvas:
     canvas = np.zeros((height_px, width_px, 3), dtype=np.uint8)
     for first, second in _STICKS:
         (x1, y1), (x2, y2) = face[first], face[second]
         middle = (int((x1 + x2) / 2), int((y1 + y2) / 2))
         half_length = int(math.hypot(x1 - x2, y1 - y2) / 2)
         angle = int(math.degrees(math.atan2(y1 - y2, x1 - x2)))
-        outline = cv2.ellipse2Poly(middle, (half_length, pen.stick_width_px), angle, 0, 360, 1)
+        outline = cv2.ellipse2Poly(middle, (half_length, style.stick_width_px), angle, 0, 360, 1)
         cv2.fillConvexPoly(canvas, np.asarray(outline, dtype=np.int32), _COLOURS[first])
     canvas = (canvas * _STICK_BRIGHTNESS).astype(np.uint8)
     for (x, y), colour in zip(face, _COLOURS, strict=True):
-        cv2.circle(canvas, (int(x), int(y)), pen.radius_px, colour, -1)
+        cv2.circle(canvas, (int(x), int(y)), style.radius_px, colour, -1)
     return canvas

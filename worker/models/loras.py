@@ -38,9 +38,9 @@ class Loras:
     files: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[nn.Module, ...] = ()
 
-    def apply(self, worn: Sequence[AppliedLora]) -> None:
+    def apply(self, applied: Sequence[AppliedLora]) -> None:
         """Puts on these and takes off all others."""
-        scales = {one.name: one.scale for one in worn}
+        scales = {one.name: one.scale for one in applied}
         for network in self.networks:
             for module in network.modules():
                 if not isinstance(module, LoraLayer):
@@ -48,7 +48,7 @@ class Loras:
                 own = [name for name in scales if name in module.lora_A]
                 for name in own:
                     module.set_scale(name, scales[name])
-                # None of its own is plain weights; `enable_adapters` beside it would make worn ones trainable.
+                # None of its own is plain weights; `enable_adapters` beside it would make applied ones trainable.
                 module.set_adapter(own, inference_mode=True)
 
 

@@ -49,13 +49,13 @@ def load_generator(
     device: torch.device | str,
     dtype: torch.dtype,
     base: Base | None = None,
-    lean: bool = False,
+    quantized: bool = False,
 ) -> Generator:
     """SDXL, IdentityNet and the adapter, ready to run. Raises BundleError for files that are missing or do not fit.
 
     base: where SDXL's weights come from, when not from the folder, and how they predict, where it says so;
     configurations and tokenizers are the folder's anyhow.
-    lean: so that it takes half of the device's memory.
+    quantized: so that it takes half of the device's memory.
     """
     _quieten()
     source = base or Base(path=sdxl)
@@ -78,14 +78,14 @@ def load_generator(
     fill(controlnet, tensors, dtype=dtype, source=path)
     instantid = load_instantid(pipeline, adapter, controlnet)
     instantid.resampler.to(dtype=dtype).eval()
-    if lean:
-        return quantized(Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid), device)
+    if quantized:
+        return quantize_generator(Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid), device)
     instantid.to(device)
     pipeline.to(device)
     return Generator(sdxl=Sdxl(pipeline=pipeline), instantid=instantid)
 
 
-def quantized(generator: Generator, device: torch.device | str) -> Generator:
+def quantize_generator(generator: Generator, device: torch.device | str) -> Generator:
     """The generator on a device, with half of what it takes there: large networks in 8 bits, text encoders on the host.
 
     The networks are those of the generator that is given, which is of no use any more.

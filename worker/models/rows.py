@@ -59,7 +59,7 @@ class Rows:
     parts: Tensor
     context: Context
     added: dict[str, Tensor]
-    worn: AppliedFaces | None
+    applied: AppliedFaces | None
 
 
 def rows_of(parts: Sequence[Part], *, width_px: int, height_px: int, latent_px: int) -> Rows:
@@ -85,7 +85,7 @@ def rows_of(parts: Sequence[Part], *, width_px: int, height_px: int, latent_px: 
         parts=numbers,
         context=Context(states=states, faces=faces),
         added=added,
-        worn=None if faces is None else _worn(parts, faces, added),
+        applied=None if faces is None else _applied(parts, faces, added),
     )
 
 
@@ -122,14 +122,14 @@ def _faces(parts: Sequence[Part], device: torch.device) -> Faces | None:
     )
 
 
-def _worn(parts: Sequence[Part], faces: Faces, added: dict[str, Tensor]) -> AppliedFaces:
+def _applied(parts: Sequence[Part], faces: Faces, added: dict[str, Tensor]) -> AppliedFaces:
     """What IdentityNet reads of the same faces."""
-    worn = [part.face for part in parts if part.face is not None for _ in range(part.count)]
+    applied = [part.face for part in parts if part.face is not None for _ in range(part.count)]
     return AppliedFaces(
         rows=faces.rows,
         # InstantID's one departure from a ControlNet: it reads the face tokens, not the text.
         context=Context(states=faces.tokens, seen=faces.seen),
         added={name: value[faces.rows] for name, value in added.items()},
-        hints=torch.cat([face.hint for face in worn]),
-        scales=torch.tensor([face.identity_scale for face in worn]).view(-1, 1, 1, 1).to(faces.tokens),
+        hints=torch.cat([face.hint for face in applied]),
+        scales=torch.tensor([face.identity_scale for face in applied]).view(-1, 1, 1, 1).to(faces.tokens),
     )

@@ -38,7 +38,7 @@ class Cast:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Arrangement:
+class PreparedRun:
     """Everything a run of the loop needs: noise at the first level, a fresh solver, who draws where, and how.
 
     inside_px: the masks together (H, W), fading over their rims: where the people are shown and not the background.
@@ -54,7 +54,7 @@ class Arrangement:
 def personalize(generation: Generation, order: PersonalizeOrder, cast: Cast, on_step: OnStep) -> NDArray[np.uint8]:
     """The final picture, (H, W, 3) RGB. Raises OutOfMemory, and whatever on_step raises."""
     generation.loras.apply(order.drawing.loras)
-    ready = arrange(generation, order, cast)
+    ready = prepare(generation, order, cast)
     sdxl = generation.generator.sdxl
     # Decoding needs the room, and so does the next job where this one is taken back.
     with ready.composition.background.denoiser:
@@ -67,7 +67,7 @@ def personalize(generation: Generation, order: PersonalizeOrder, cast: Cast, on_
     return _inside(ready.inside_px, picture, sdxl.decode(denoised.background))
 
 
-def arrange(generation: Generation, order: PersonalizeOrder, cast: Cast) -> Arrangement:
+def prepare(generation: Generation, order: PersonalizeOrder, cast: Cast) -> PreparedRun:
     """The order and the cast as the loop takes them."""
     sdxl = generation.generator.sdxl
     drawing = order.drawing
@@ -87,11 +87,13 @@ def arrange(generation: Generation, order: PersonalizeOrder, cast: Cast) -> Arra
         Layer(mask=mask.to(sdxl.device), predictor=_branch(generation, order, background, _Person(window, region, own)))
         for mask, window, region, own in people
     )
-    return Arrangement(
+    return PreparedRun(
         x=noisy,
         solver=solver,
-        composition=Composition(background=background, layers=layers, together=background.denoiser.predict),
-        plan=Plan(mode=order.mode, split=order.split, keep=order.background_replay, prefix=cast.predictions),
+        composition=Composition(background=background, layers=layers, batch_predictor=background.denoiser.predict),
+        plan=Plan(
+            mode=order.mode, split=order.split, background_replay=order.background_replay, prefix=cast.predictions
+        ),
         # Over the width of one latent, which is as far as neighbours show in each other.
         inside_px=shrink(torch.stack(masks_px).sum(0), sdxl.latent_px),
     )
@@ -135,7 +137,10 @@ def _branch(generation: Generation, order: PersonalizeOrder, background: Branch,
     sdxl, instantid = generation.generator.sdxl, generation.generator.instantid
     same_words = (text.prompt, text.negative_prompt) == (drawing.prompt, drawing.negative_prompt)
     landmarks = draw_keypoints(
-        [person.region.keypoints_px], width_px=drawing.width_px, height_px=drawing.height_px, pen=generation.pen
+        [person.region.keypoints_px],
+        width_px=drawing.width_px,
+        height_px=drawing.height_px,
+        style=generation.keypoint_style,
     )
     face = Face(
         tokens=instantid.face_tokens(person.identity),

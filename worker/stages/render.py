@@ -58,7 +58,7 @@ def background_of(generation: Generation, drawing: Drawing) -> Branch:
         height_px=drawing.height_px,
         latent_px=sdxl.latent_px,
         batched=generation.batched,
-        replayed=generation.replayed,
+        cuda_graphs=generation.cuda_graphs,
     )
     timesteps = _solver_of(sdxl, drawing).timesteps
     guided = round(drawing.guidance_stop * len(timesteps))

@@ -38,7 +38,7 @@ def warm_up_generation(generation: Generation, limits: BundleLimits) -> None:
         guidance_scale=scene.guidance_scale,
         face=Face(
             tokens=instantid.face_tokens(embedding),
-            hint=instantid.hint(draw_keypoints([], **size, pen=generation.pen)),
+            hint=instantid.hint(draw_keypoints([], **size, style=generation.keypoint_style)),
             identity_scale=limits.identity_scale,
             adapter_scale=limits.adapter_scale,
         ),

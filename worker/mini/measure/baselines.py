@@ -32,7 +32,7 @@ def draw_together(
         [region.keypoints_px for region in regions],
         width_px=drawing.width_px,
         height_px=drawing.height_px,
-        pen=generation.pen,
+        style=generation.keypoint_style,
     )
     face = Face(
         tokens=instantid.face_tokens(np.concatenate(identities)),

@@ -78,7 +78,9 @@ def faces_applied_to(
             continue
         chosen = int(rng.integers(len(figures)))
         on[i] = 1
-        drawing = draw_keypoints([figures[chosen]["keypoints"]], width_px=batch.width_px, height_px=height_px, pen=PEN)
+        drawing = draw_keypoints(
+            [figures[chosen]["keypoints"]], width_px=batch.width_px, height_px=height_px, style=PEN
+        )
         drawings[i] = torch.from_numpy(drawing).permute(2, 0, 1).float().div(255)
         # Guidance compares with the face tokens of a zero embedding, so those must be trained, too.
         if rng.random() >= _FACELESS:

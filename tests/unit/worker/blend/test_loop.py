@@ -116,7 +116,7 @@ def test_a_replayed_prefix_gives_the_same_picture_without_asking_the_background(
 def test_a_kept_background_is_the_templates_to_the_end_and_is_never_predicted(scheduler: str, mode: Mode) -> None:
     template = run(scheduler=scheduler)
     background = Counting(ReadLimit(0))
-    plan = Plan(mode=mode, split=0.3, keep=1.0, prefix=template.predictions)
+    plan = Plan(mode=mode, split=0.3, background_replay=1.0, prefix=template.predictions)
     final = run([Layer(mask=LEFT, predictor=ReadLimit(1))], plan, background=background, scheduler=scheduler).latents
     right = RIGHT.bool().expand(SHAPE)
     torch.testing.assert_close(final[right], template.latents[right], atol=1e-5, rtol=0)
@@ -126,14 +126,14 @@ def test_a_kept_background_is_the_templates_to_the_end_and_is_never_predicted(sc
 
 def test_after_the_kept_steps_the_background_is_predicted_from_what_it_reads() -> None:
     background = Counting(ReadLimit(0))
-    plan = Plan(keep=0.6, prefix=run().predictions)
+    plan = Plan(background_replay=0.6, prefix=run().predictions)
     run([Layer(mask=LEFT, predictor=ReadLimit(1))], plan, background=background)
     assert len(background.asked) == STEPS - 6
 
 
 def test_steps_cannot_be_kept_without_the_templates_predictions() -> None:
     with pytest.raises(ValueError, match="of 5 steps are to be kept, and 4 are there"):
-        run(plan=Plan(keep=0.5, prefix=run().predictions[:4]))
+        run(plan=Plan(background_replay=0.5, prefix=run().predictions[:4]))
 
 
 @pytest.mark.parametrize("scheduler", ["euler", "ddim"])
@@ -162,7 +162,7 @@ def test_all_branches_together_are_all_branches_one_by_one(mode: Mode) -> None:
 
     solver = make_solver(CONFIGURATION, "euler", steps=STEPS, seed=SEED)
     start = solver.noisy(draw_noise(SHAPE, SEED))
-    composition = Composition(background=ReadLimit(0), layers=layers, together=together)
+    composition = Composition(background=ReadLimit(0), layers=layers, batch_predictor=together)
     joint = denoise(start, solver, composition, Plan(mode=mode))
     assert batches == [3] * STEPS
     torch.testing.assert_close(joint.latents, run(layers, Plan(mode=mode)).latents, atol=1e-6, rtol=0)

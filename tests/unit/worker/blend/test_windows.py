@@ -24,7 +24,7 @@ def test_windows_are_of_one_size_hold_their_masks_and_stay_in_the_picture(
     windows = windows_around(masks, margin=margin, multiple=4)
     assert len({(window.height, window.width) for window in windows}) == 1
     for mask, window in zip(masks, windows, strict=True):
-        assert window.cut(mask).sum() == mask.sum()
+        assert window.crop(mask).sum() == mask.sum()
         assert window.top >= 0
         assert window.left >= 0
         assert window.top + window.height <= HEIGHT
@@ -50,6 +50,6 @@ def test_a_margin_of_one_is_the_whole_picture_and_no_mask_is_no_window() -> None
 def test_what_was_cut_is_put_back_with_zeros_around_it() -> None:
     x = torch.randn(2, 3, HEIGHT, WIDTH)
     window = Window(top=5, left=7, height=10, width=12)
-    back = window.put(window.cut(x), height=HEIGHT, width=WIDTH)
-    assert torch.equal(window.cut(back), window.cut(x))
-    assert back.count_nonzero() == window.cut(x).count_nonzero()
+    back = window.paste(window.crop(x), height=HEIGHT, width=WIDTH)
+    assert torch.equal(window.crop(back), window.crop(x))
+    assert back.count_nonzero() == window.crop(x).count_nonzero()

@@ -36,8 +36,8 @@ def test_a_bundle_folder_and_the_published_bundle_are_found_by_setting(tmp_path:
     own = bundle_spec_of(Settings(bundle=str(folder)))
     assert published.path("sdxl") == own.path("sdxl") == folder / "sdxl"
     assert published.pack == own.pack == "pack"
-    assert published.pen.radius_px == 10
-    assert bundle_spec_of(Settings(bundle="mini")).pen.radius_px == 3
+    assert published.keypoint_style.radius_px == 10
+    assert bundle_spec_of(Settings(bundle="mini")).keypoint_style.radius_px == 3
 
 
 def test_other_weights_are_another_bundle_and_a_copy_is_the_same_one(tmp_path: Path) -> None:

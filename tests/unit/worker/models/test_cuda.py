@@ -19,8 +19,8 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 SIDE_PX = 128
 
 
-def load(*, lean: bool = False) -> Generator:
-    return tiny_generator(device="cuda", dtype=torch.float16, lean=lean)
+def load(*, quantized: bool = False) -> Generator:
+    return tiny_generator(device="cuda", dtype=torch.float16, quantized=quantized)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def all_memory() -> Iterator[None]:
     torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-def denoiser_of(generator: Generator, *, batched: bool = True, replayed: bool = False) -> Denoiser:
+def denoiser_of(generator: Generator, *, batched: bool = True, cuda_graphs: bool = False) -> Denoiser:
     return Denoiser(
         generator.sdxl.unet,
         generator.instantid.identitynet,
@@ -42,7 +42,7 @@ def denoiser_of(generator: Generator, *, batched: bool = True, replayed: bool = 
         height_px=SIDE_PX,
         latent_px=generator.sdxl.latent_px,
         batched=batched,
-        replayed=replayed,
+        cuda_graphs=cuda_graphs,
     )
 
 
@@ -56,7 +56,7 @@ def error(found: Tensor, expected: Tensor) -> float:
 
 
 def test_a_replayed_step_predicts_what_the_same_step_predicts_when_it_is_run(generator: Generator) -> None:
-    plain, replayed = denoiser_of(generator), denoiser_of(generator, replayed=True)
+    plain, replayed = denoiser_of(generator), denoiser_of(generator, cuda_graphs=True)
     expecting, finding = branches_of(generator, plain), branches_of(generator, replayed)
     for i, t in enumerate((981.0, 700.0, 400.0, 1.0)):
         x = latents(3, seed=i)
@@ -67,7 +67,7 @@ def test_a_replayed_step_predicts_what_the_same_step_predicts_when_it_is_run(gen
 
 
 def test_what_a_replayed_step_gave_is_not_overwritten_by_the_next(generator: Generator) -> None:
-    denoiser = denoiser_of(generator, replayed=True)
+    denoiser = denoiser_of(generator, cuda_graphs=True)
     branches = branches_of(generator, denoiser)
     given = [denoiser.predict(latents(3, seed=i), torch.tensor(500.0), branches) for i in range(4)]
     kept = given[2].clone()
@@ -85,7 +85,7 @@ def test_batched_branches_agree_with_single_ones_in_half_precision(generator: Ge
 
 
 def test_a_released_denoiser_begins_anew(generator: Generator) -> None:
-    denoiser = denoiser_of(generator, replayed=True)
+    denoiser = denoiser_of(generator, cuda_graphs=True)
     branches = branches_of(generator, denoiser)
     before = [denoiser.predict(latents(3, seed=0), torch.tensor(500.0), branches) for _ in range(3)]
     denoiser.release()
@@ -125,7 +125,7 @@ def test_branches_that_do_not_fit_together_run_one_by_one_and_one_that_does_not_
 
 
 def test_a_recording_that_has_no_room_is_done_without(generator: Generator, all_memory: None) -> None:
-    denoiser = denoiser_of(generator, replayed=True)
+    denoiser = denoiser_of(generator, cuda_graphs=True)
     branches: list[Branch] = branches_of(generator, denoiser)
     x = latents(3, seed=0)
     expected = denoiser.predict(x, torch.tensor(500.0), branches)
@@ -150,12 +150,12 @@ def test_a_vae_that_overflows_in_float16_decodes_in_float32(generator: Generator
 def test_a_lean_generator_keeps_its_text_encoders_on_the_host_and_predicts_nearly_the_same(
     generator: Generator,
 ) -> None:
-    lean = load(lean=True)
+    quantized = load(quantized=True)
     found = []
-    for one in (generator, lean):
+    for one in (generator, quantized):
         denoiser = denoiser_of(one)
         found.append(denoiser.predict(latents(3, seed=0), torch.tensor(500.0), branches_of(one, denoiser)))
-    pipeline = lean.sdxl.pipeline
+    pipeline = quantized.sdxl.pipeline
     assert {part.device.type for part in (pipeline.text_encoder, pipeline.text_encoder_2)} == {"cpu"}
-    assert lean.sdxl.device.type == "cuda"
+    assert quantized.sdxl.device.type == "cuda"
     assert error(found[1], found[0]) < 0.1

@@ -18,7 +18,7 @@ from worker.models.bundle import Generation
 from worker.models.denoiser import Denoiser
 from worker.models.keypoints import KeypointStyle
 from worker.models.rows import Part, rows_of
-from worker.stages.personalize import arrange, personalize
+from worker.stages.personalize import personalize, prepare
 from worker.stages.render import render
 
 
@@ -41,15 +41,15 @@ def test_keys_of_the_words_are_worked_out_once_and_anew_after_a_release() -> Non
 
 
 def test_people_with_more_and_fewer_photos_are_drawn_together_as_alone_and_none_makes_the_others_longer() -> None:
-    generation = Generation(generator=tiny_generator(), pen=KeypointStyle(), batched=True)
+    generation = Generation(generator=tiny_generator(), keypoint_style=KeypointStyle(), batched=True)
     order = order_of("best", steps=2, side_px=128, people=3)
     cast = cast_of(order, APART, torch.zeros(2, 4, 16, 16))
     rng = np.random.default_rng(0)
     photos = [rng.standard_normal((count, 512), dtype=np.float32) for count in (1, 3, 2)]
-    ready = arrange(generation, order, replace(cast, identities=photos))
+    ready = prepare(generation, order, replace(cast, identities=photos))
     branches = [layer.predictor for layer in ready.composition.layers]
     x, t = ready.x.expand(3, -1, -1, -1), torch.tensor(500.0)
-    together = ready.composition.together(x, t, branches)
+    together = ready.composition.batch_predictor(x, t, branches)
     alone = torch.cat([branch(x[:1], t) for branch in branches])
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
     parts = [Part(text=one.text, face=one.face, window=None, guided=True) for one in branches]
@@ -60,7 +60,7 @@ def test_people_with_more_and_fewer_photos_are_drawn_together_as_alone_and_none_
 
 
 def test_a_job_that_is_taken_back_leaves_nothing_of_its_steps() -> None:
-    generation = Generation(generator=tiny_generator(), pen=KeypointStyle(), batched=True)
+    generation = Generation(generator=tiny_generator(), keypoint_style=KeypointStyle(), batched=True)
     order = order_of("best", steps=2, side_px=128)
     held = denoisers()
     gc.disable()

@@ -81,7 +81,9 @@ def with_loras(
         save_file(layout(generation), path)
         allowed[name] = AllowedLora(file=str(path))
     loras = load_loras(generation.generator.sdxl.pipeline, allowed)
-    return Generation(generator=generation.generator, pen=generation.pen, batched=True, loras=loras)
+    return Generation(
+        generator=generation.generator, keypoint_style=generation.keypoint_style, batched=True, loras=loras
+    )
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +93,12 @@ def generation(tmp_path_factory: pytest.TempPathFactory) -> Generation:
 
 
 def drawn(generation: Generation, **scales: float) -> Tensor:
-    worn = tuple(
+    applied = tuple(
         AppliedLora(name=name, sha256=generation.loras.files[name], scale=scale) for name, scale in scales.items()
     )
     drawing = Drawing(
         prompt="a man on the beach", negative_prompt="", width_px=128, height_px=128, steps=2, seed=1,
-        guidance_scale=3.0, scheduler="euler", loras=worn,
+        guidance_scale=3.0, scheduler="euler", loras=applied,
     )  # fmt: skip
     return render(generation, drawing, lambda _i, _n: None).predictions
 
@@ -121,12 +123,12 @@ def test_a_worn_lora_is_its_product_on_top_of_the_weights(generation: Generation
 
 
 def test_a_lean_generator_wears_a_lora_as_the_full_one_does(generation: Generation, tmp_path: Path) -> None:
-    lean = with_loras(tmp_path, "quantized", one=diffusers_layout)
-    plain, worn = drawn(lean), drawn(lean, one=1.0)
-    assert torch.equal(drawn(lean), plain)
+    quantized = with_loras(tmp_path, "quantized", one=diffusers_layout)
+    plain, applied = drawn(quantized), drawn(quantized, one=1.0)
+    assert torch.equal(drawn(quantized), plain)
     # What the LoRA changes is far more than what 8 bits do.
     expected = drawn(generation, one=1.0)
-    assert float((worn - expected).norm()) < 0.2 * float((worn - plain).norm())
+    assert float((applied - expected).norm()) < 0.2 * float((applied - plain).norm())
 
 
 def test_the_order_of_jobs_changes_nothing(generation: Generation) -> None:

@@ -35,12 +35,12 @@ def generation(card: FakeCuda) -> Generation:
     return generation_on(card)
 
 
-def generation_on(card: FakeCuda, *, lean: bool = False, batched: bool = True) -> Generation:
-    generator = tiny_generator(lean=lean)
+def generation_on(card: FakeCuda, *, quantized: bool = False, batched: bool = True) -> Generation:
+    generator = tiny_generator(quantized=quantized)
     # Fake tensors cannot go to and fro.
     generator = replace(generator, sdxl=replace(generator.sdxl, words_on_host=False))
     card.move_generator(generator)
-    return Generation(generator=generator, pen=KeypointStyle(), batched=batched)
+    return Generation(generator=generator, keypoint_style=KeypointStyle(), batched=batched)
 
 
 def drawn(generation: Generation, order: PersonalizeOrder) -> Tensor:
@@ -70,11 +70,11 @@ def test_every_scheduler_steps_on_the_gpu(generation: Generation, scheduler: str
     assert x.device == CUDA
 
 
-@pytest.mark.parametrize(("lean", "batched"), [(True, True), (False, False)])
-def test_so_is_one_of_a_lean_generator_and_one_whose_branches_run_one_by_one(
-    card: FakeCuda, *, lean: bool, batched: bool
+@pytest.mark.parametrize(("quantized", "batched"), [(True, True), (False, False)])
+def test_so_is_one_of_a_quantized_generator_and_one_whose_branches_run_one_by_one(
+    card: FakeCuda, *, quantized: bool, batched: bool
 ) -> None:
-    generation = generation_on(card, lean=lean, batched=batched)
+    generation = generation_on(card, quantized=quantized, batched=batched)
     assert drawn(generation, order_of("balanced", steps=2, side_px=SIDE_PX, people=3)).device == CUDA
 
 

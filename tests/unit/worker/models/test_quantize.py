@@ -1,4 +1,4 @@
-"""A lean generator: half the memory, nearly the same predictions."""
+"""A quantized generator: half the memory, nearly the same predictions."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def test_a_layer_in_8_bits_takes_a_quarter_of_float32_and_gives_nearly_the_same(
 
 
 def test_a_lean_generator_predicts_nearly_what_the_full_one_does() -> None:
-    full, lean = tiny_generator(lean=False), tiny_generator(lean=True)
-    assert size_bytes(lean.sdxl.unet) < 0.35 * size_bytes(full.sdxl.unet)
-    assert size_bytes(lean.instantid.identitynet) < 0.35 * size_bytes(full.instantid.identitynet)
-    assert lean.sdxl.unet.dtype == torch.float32
-    expected, found = predicted(full), predicted(lean)
+    full, quantized = tiny_generator(quantized=False), tiny_generator(quantized=True)
+    assert size_bytes(quantized.sdxl.unet) < 0.35 * size_bytes(full.sdxl.unet)
+    assert size_bytes(quantized.instantid.identitynet) < 0.35 * size_bytes(full.instantid.identitynet)
+    assert quantized.sdxl.unet.dtype == torch.float32
+    expected, found = predicted(full), predicted(quantized)
     # Guidance of 5 multiplies what rounding does to the two rows.
     assert 0 < float((found - expected).norm() / expected.norm()) < 0.06

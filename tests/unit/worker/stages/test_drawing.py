@@ -18,7 +18,7 @@ from tests.support.tiny import tiny_generator
 from worker.blend.loop import one_by_one
 from worker.models.bundle import Generation
 from worker.models.keypoints import KeypointStyle
-from worker.stages.personalize import Cast, arrange, personalize
+from worker.stages.personalize import Cast, personalize, prepare
 from worker.stages.render import Template, render
 
 DRAWING = Drawing(
@@ -33,7 +33,7 @@ MODES: tuple[Mode, ...] = ("literal", "staged", "shared")
 @pytest.fixture(scope="module")
 def generation() -> Generation:
     generator = tiny_generator()
-    return Generation(generator=generator, pen=KeypointStyle(), batched=True)
+    return Generation(generator=generator, keypoint_style=KeypointStyle(), batched=True)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_the_order_of_the_concepts_changes_nothing(generation: Generation, templ
 def test_a_crop_that_is_the_whole_picture_predicts_what_an_uncropped_branch_does(
     generation: Generation, template: Template
 ) -> None:
-    ready = arrange(generation, order("shared", 0.0, crop_margin=1.0), cast_of(template))
+    ready = prepare(generation, order("shared", 0.0, crop_margin=1.0), cast_of(template))
     for layer in ready.composition.layers:
         cropped = layer.predictor(ready.x, T)
         torch.testing.assert_close(replace(layer.predictor, window=None)(ready.x, T), cropped, atol=1e-6, rtol=0)
@@ -148,16 +148,16 @@ def test_a_crop_that_is_the_whole_picture_predicts_what_an_uncropped_branch_does
 def test_cropped_branches_in_one_forward_are_the_same_one_by_one_and_zero_outside(
     generation: Generation, template: Template
 ) -> None:
-    ready = arrange(generation, order("shared", 0.0, crop_margin=0.02), cast_of(template))
+    ready = prepare(generation, order("shared", 0.0, crop_margin=0.02), cast_of(template))
     branches = [ready.composition.background, *(layer.predictor for layer in ready.composition.layers)]
     assert {(one.window.height, one.window.width) for one in branches if one.window} == {(16, 12)}
     x = ready.x.expand(3, -1, -1, -1)
-    together = ready.composition.together(x, T, branches)
+    together = ready.composition.batch_predictor(x, T, branches)
     # Some roundings of float32, which guidance multiplies.
     torch.testing.assert_close(one_by_one(x, T, branches), together, atol=4e-6, rtol=4e-6)
     for branch, eps in zip(branches, together, strict=True):
         if branch.window is not None:
-            assert eps.count_nonzero() == branch.window.cut(eps).count_nonzero()
+            assert eps.count_nonzero() == branch.window.crop(eps).count_nonzero()
 
 
 def test_a_kept_background_is_the_templates_and_people_are_still_drawn(
