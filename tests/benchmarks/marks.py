@@ -26,7 +26,7 @@ from worker.output.watermark import (
     BITS,
     agreement,
     embed_watermark,
-    read,
+    read_watermark,
 )
 
 Picture = NDArray[np.uint8]
@@ -74,7 +74,7 @@ def ours() -> Way:
     return Way(
         write=lambda picture: embed_watermark(picture, TEXT),
         right=lambda picture: agreement(picture, TEXT),
-        whole=lambda picture: read(picture) == TEXT,
+        whole=lambda picture: read_watermark(picture) == TEXT,
     )
 
 

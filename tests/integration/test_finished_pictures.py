@@ -21,7 +21,7 @@ from tests.support.provenance import validated
 from tests.support.queue_records import Records
 from tests.support.safety import ALWAYS, NEVER, write_safety
 from worker.output.png import pixels
-from worker.output.watermark import read
+from worker.output.watermark import read_watermark
 from worker.runner.assignment import Show
 from worker.runner.personalize import PICTURE
 from worker.runner.render import TEMPLATE
@@ -57,7 +57,7 @@ def test_a_picture_and_its_template_are_marked_and_then_signed(lenient: MiniStag
     for stage, file in ((Stage.RENDER, TEMPLATE), (Stage.PERSONALIZE, PICTURE)):
         data = lenient.blobs.get(stage_key(job.tenant, stage, job.outputs[stage], file))
         assert data is not None
-        assert (read(pixels(data)), validated(data)[0]) == ("example.org", "Valid")
+        assert (read_watermark(pixels(data)), validated(data)[0]) == ("example.org", "Valid")
 
 
 def test_jobs_that_draw_what_is_forbidden_fail_at_once_and_nothing_of_it_is_stored(

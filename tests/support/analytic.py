@@ -36,7 +36,7 @@ class Knows:
 
 
 @dataclass(frozen=True)
-class ReadLimit:
+class ContextPredictor:
     """A smooth function of the latents around each place, so that what one branch draws shows in what it reads."""
 
     seed: int

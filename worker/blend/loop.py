@@ -1,8 +1,8 @@
-"""Denoising with several branches at once, put together by masks in every step: Algorithm 1 and its equation 8.
+"""Denoising with several branches whose latents are blended by masks in every step: Algorithm 1 and its equation 8.
 
-Latents are (1, c, h, w), for any c. This file knows no network and no library of schedulers, only callables.
+Latents are (1, c, h, w), for any c. This file uses no network and no library of schedulers, only callables.
 
-Three modes say how the branches are coupled; `split` is S, a fraction of the steps:
+Three modes couple the branches in different ways; `split` is S, a fraction of the steps:
 
 `literal`  The algorithm as printed. Every branch has its own chain from the first step. In all but the last S steps the
            background reads the blend; in the last S it goes on from its own latents.
@@ -24,12 +24,12 @@ from torch import Tensor
 
 Mode = Literal["literal", "staged", "shared"]
 Show = Callable[[Tensor], None]
-"""Takes the clean latents as they are estimated after a step, (1, c, h, w)."""
+"""Takes the estimate of the clean latents after a step, (1, c, h, w)."""
 OnStep = Callable[[int, int], Show | None]
 
 
 class Predictor(Protocol):
-    """One branch: latents as the network wants them, (1, c, h, w), and a timestep -> guided prediction, same shape."""
+    """One branch: scaled latents (1, c, h, w) and a timestep -> guided prediction, same shape."""
 
     def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:
         """The guided prediction for one branch."""
@@ -37,13 +37,13 @@ class Predictor(Protocol):
 
 
 P = TypeVar("P", bound=Predictor)
-# A frozen layer only gives its predictor out, so a layer of some kind of predictor is a layer of predictors.
+# Covariant: a frozen layer only returns its predictor.
 P_co = TypeVar("P_co", bound=Predictor, covariant=True)
 P_contra = TypeVar("P_contra", contravariant=True)
 
 
 class BatchPredictor(Protocol[P_contra]):
-    """Several branches in one go: row i of x, (b, c, h, w), belongs to branches[i] -> predictions, same shape."""
+    """Several branches in one call: row i of x, (b, c, h, w), belongs to branches[i] -> predictions, same shape."""
 
     def __call__(self, x: Tensor, t: Tensor, branches: Sequence[P_contra], /) -> Tensor:
         """The guided predictions of all branches."""
@@ -51,7 +51,7 @@ class BatchPredictor(Protocol[P_contra]):
 
 
 def one_by_one(x: Tensor, t: Tensor, branches: Sequence[Predictor]) -> Tensor:
-    """The `BatchPredictor` that every set of predictors has: one call for each branch."""
+    """The default `BatchPredictor`: one call for each branch."""
     return torch.cat([branch(x[i : i + 1], t) for i, branch in enumerate(branches)])
 
 
@@ -67,7 +67,7 @@ class Solver(Protocol):
         ...
 
     def scale(self, x: Tensor, i: int) -> Tensor:
-        """The latents as the network wants to see them at step i."""
+        """The latents as the input of the network at step i."""
         ...
 
     def clean(self, eps: Tensor, i: int, x: Tensor) -> Tensor:
@@ -81,9 +81,9 @@ class Solver(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Layer(Generic[P_co]):
-    """One concept: its mask (1, 1, h, w) in 0..1, its branch, and the fractions of the schedule it takes part in.
+    """One concept: its mask (1, 1, h, w) in 0..1, its branch, and its part of the schedule, as fractions.
 
-    Outside start..stop the layer's place belongs to the background.
+    Outside start..stop the background fills the mask.
     """
 
     mask: Tensor
@@ -98,7 +98,7 @@ class Layer(Generic[P_co]):
 
 @dataclass(frozen=True, kw_only=True)
 class Composition(Generic[P]):
-    """What is drawn: a background, layers whose masks sum to at most 1, and the way to predict all of them."""
+    """What to draw: a background, layers whose masks sum to at most 1, and a predictor of all of them."""
 
     background: P
     layers: tuple[Layer[P], ...] = ()
@@ -107,15 +107,15 @@ class Composition(Generic[P]):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How it is drawn. split: S, and keep: both fractions of the steps.
+    """How to draw it. split: S, and background_replay: both fractions of the steps.
 
-    prefix: the template's own guided predictions of its first steps, (n, c, h, w), as `Denoised.predictions` gave them.
-    Where the background is still the template's own they are replayed through the solver instead of being computed:
-    the same latents, the same solver memory, no network.
+    prefix: guided predictions of the template's first steps, (n, c, h, w), from `Denoised.predictions`. While the
+    background is still the template's, they are replayed through the solver instead of computed: the same latents, the
+    same solver memory, no network.
 
-    keep: in the first of the steps, this share of them, the background is not predicted from what it reads: it goes on
-    as the template did, by the predictions in prefix. Outside of hard masks the latents then are the template's own,
-    as in Blended Latent Diffusion (arXiv 2206.02779, section 4.1), and the step costs the layers alone.
+    background_replay: in this first share of the steps the background replays the predictions in prefix instead of
+    predicting from the blend. Outside of hard masks the latents are then the template's, as in Blended Latent Diffusion
+    (arXiv 2206.02779, section 4.1), and a step computes only the layers.
     """
 
     mode: Mode = "shared"
@@ -128,8 +128,8 @@ class Plan:
 class Denoised:
     """The final latents, (1, c, h, w), and the background's guided predictions of every step, (steps, c, h, w).
 
-    background: the background's own latents at the end, (1, c, h, w), where it has a chain of its own (`literal`,
-    `staged`). They see nothing of what the last step put into the masks, which a decoder would carry over their edges.
+    background: the background's own latents at the end, (1, c, h, w), when it has its own chain (`literal`, `staged`).
+    They lack what the last step put into the masks, which a decoder would spread over their edges.
     """
 
     latents: Tensor
@@ -157,13 +157,13 @@ def denoise(
 ) -> Denoised:
     """Runs the whole schedule from `x`, noise already at the solver's first noise level; the solver must be fresh.
 
-    on_step(i, n) is called after step i of n, counted from 1; what it raises ends the run, and a function that it gives
-    is shown the clean latents as estimated. Without layers this is plain sampling of the background, in every mode.
-    Raises ValueError where the plan keeps steps that its prefix lacks.
+    on_step(i, n) is called after step i of n, counted from 1; an error that it raises ends the run, and a function that
+    it returns gets the estimate of the clean latents. Without layers this is plain sampling of the background, in every
+    mode. Raises ValueError when the plan replays more steps than its prefix has.
     """
     plan = plan or Plan()
     steps = len(solver.timesteps)
-    _check_kept(plan, steps)
+    _check_replay(plan, steps)
     split = round(plan.split * steps)
     background = _Chain(x, solver)
     chains: dict[int, _Chain] = {}
@@ -197,18 +197,18 @@ def denoise(
 
 
 def _replay(plan: Plan, i: int, steps: int, split: int) -> Tensor | None:
-    """The background's prediction of step i where it is known: kept, or nothing has been blended into it yet."""
+    """The background's prediction of step i when it can be replayed, else None."""
     own = split == steps if plan.mode == "literal" else i < split
-    kept = i < round(plan.background_replay * steps)
-    if plan.prefix is None or not (own or kept) or i >= len(plan.prefix):
+    replayed = i < round(plan.background_replay * steps)
+    if plan.prefix is None or not (own or replayed) or i >= len(plan.prefix):
         return None
     return plan.prefix[i : i + 1]
 
 
-def _check_kept(plan: Plan, steps: int) -> None:
-    stored, kept = 0 if plan.prefix is None else len(plan.prefix), round(plan.background_replay * steps)
-    if stored < kept:
-        message = f"the template's predictions of {kept} steps are to be kept, and {stored} are there"
+def _check_replay(plan: Plan, steps: int) -> None:
+    stored, replayed = 0 if plan.prefix is None else len(plan.prefix), round(plan.background_replay * steps)
+    if stored < replayed:
+        message = f"background_replay needs the template's predictions of {replayed} steps, and prefix has {stored}"
         raise ValueError(message)
 
 

@@ -1,4 +1,4 @@
-"""Windows: the part of the latents that a branch looks at, where the whole picture would be a waste."""
+"""Windows: the part of the latents that a branch predicts, to save computing the whole picture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-# A network that was trained on whole pictures is at a loss before a small patch of one.
+# A network that was trained on whole pictures predicts small patches badly.
 _LEAST_SHARE = 0.5
 
 
@@ -60,20 +60,20 @@ def windows_around(masks: Sequence[Tensor], *, margin: float, multiple: int) -> 
 
 
 def _span(profile: Tensor, margin: float) -> tuple[int, int]:
-    """From where to where something is wanted along one side; it may leave the picture."""
+    """The wanted range along one side; it may extend beyond the picture."""
     touched = profile.nonzero().flatten()
     first, last = (int(touched[0]), int(touched[-1]) + 1) if len(touched) else (0, 0)
     return math.floor(first - margin), math.ceil(last + margin)
 
 
 def _side(spans: Sequence[tuple[int, int]], side: int, multiple: int) -> int:
-    # What lies outside of the picture cannot be looked at, so it is not counted.
+    # The part outside the picture does not count.
     longest = max(min(end, side) - max(start, 0) for start, end in spans)
     wanted = max(longest, math.ceil(side * _LEAST_SHARE))
     return min(side, math.ceil(wanted / multiple) * multiple)
 
 
 def _start(span: tuple[int, int], length: int, side: int) -> int:
-    """Where a window of this length starts: around the middle of the span, inside the picture."""
+    """Start of a window of this length: around the middle of the span, inside the picture."""
     start, end = max(span[0], 0), min(span[1], side)
     return max(0, min(start - (length - (end - start)) // 2, side - length))

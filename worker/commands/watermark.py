@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.output.watermark import agreement, read
+from worker.output.watermark import agreement, read_watermark
 
 
 def pixels_of(path: Path, size_px: tuple[int, int] | None) -> NDArray[np.uint8]:
@@ -45,7 +45,7 @@ def main() -> int:
             print(f"watermark: {path} cannot be read: {error}", file=sys.stderr)
             without += 1
             continue
-        found = read(picture)
+        found = read_watermark(picture)
         without += found is None
         share = f"  ({agreement(picture, asked.expect):.0%} of the bits of {asked.expect!r})" if asked.expect else ""
         print(f"{path}: {'no watermark' if found is None else repr(found)}{share}")

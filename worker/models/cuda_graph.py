@@ -1,7 +1,7 @@
-"""Work on a CUDA device that is recorded once and replayed: one launch in the place of thousands.
+"""CUDA graphs: work that is recorded once and replayed, with one launch instead of thousands.
 
-A step of SDXL is some thousand small kernels. On a fast card the host needs longer to ask for them one by one than the
-card to run them, the more so where branches look at windows only.
+A step of SDXL is some thousand small kernels. On a fast card the host needs longer to launch them than the card to run
+them, above all when branches compute windows only.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ import torch
 from torch import Tensor
 
 Work = Callable[[Tensor, Tensor], Tensor]
-"""Latents (b, c, h, w) and a timestep, a number on its own -> (b, c, h, w); what else it reads stays the same."""
+"""Latents (b, c, h, w) and a scalar timestep -> (b, c, h, w). All other inputs of the work stay the same."""
 
 
 class CudaGraph:
-    """`work` for latents of one shape: run as it is the first time, recorded the second, replayed from then on.
+    """`work` for latents of one shape: run directly the first time, recorded the second time, then replayed.
 
-    Where a recording has no room beside what the device holds, the work goes on being run as it is.
+    When device memory does not suffice for a recording, the work is always run directly.
     """
 
     def __init__(self, work: Work) -> None:
         self._work = work
         self._graph: torch.cuda.CUDAGraph | None = None
         self._warm = False
-        self._has_room = True
+        self._fits = True
         self._done = torch.cuda.Event()
 
     @torch.inference_mode()
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        """What the work gives. Raises torch.OutOfMemoryError where not even running it as it is has room."""
-        if self._warm and self._graph is None and self._has_room:
+        """The result of the work. Raises torch.OutOfMemoryError when there is no memory to run it directly, either."""
+        if self._warm and self._graph is None and self._fits:
             self._record(x, t)
         if self._graph is None:
-            # Libraries set themselves up the first time, which a recording cannot hold.
+            # Libraries initialize at the first run, which a recording cannot contain.
             self._warm = True
             return self._work(x, t)
-        # One at a time: nothing else in a step waits for the card, and the host would be through all steps, and deaf to
-        # whoever takes the job back, before the card has done the second.
+        # One at a time: nothing else in a step waits for the card, so the host would finish all steps, and miss a
+        # cancel, before the card has computed the second.
         self._done.synchronize()
         self._x.copy_(x)
         self._t.fill_(float(t))
@@ -50,11 +50,11 @@ class CudaGraph:
         self._x, self._t = x.clone(), torch.full((), float(t), device=x.device)
         graph = torch.cuda.CUDAGraph()
         try:
-            # Other threads of a worker ask the device how much memory it has.
+            # Another thread of the worker reads the device's memory meanwhile.
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._out = self._work(self._x, self._t)
         except torch.OutOfMemoryError:
-            self._has_room = False
+            self._fits = False
         else:
             self._graph = graph
             return

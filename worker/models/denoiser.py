@@ -22,10 +22,10 @@ from worker.models.sdxl import Text
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Branch:
-    """One branch of the loop: what it draws, how strongly, and whose face it wears (None: plain SDXL).
+    """One branch of the loop: its text, guidance and face (None: plain SDXL).
 
-    unguided_from_t: at this timestep and below, guidance is left out and with it the unconditional row. window: where
-    the branch looks; None is everywhere, and elsewhere it predicts zeros.
+    unguided_from_t: at this timestep and below there is no guidance and no unconditional row. window: the part of the
+    picture that the branch predicts; None is everything, and outside the window it predicts zeros.
     """
 
     denoiser: Denoiser
@@ -45,10 +45,10 @@ class Branch:
 
 
 class Denoiser:
-    """The networks of a job's steps. `batched`: all branches in one forward, until memory says otherwise.
+    """The networks of a job's steps. batched: all branches in one forward, as long as memory suffices.
 
-    latent_px: side of a latent in pixels, 8 for SDXL's VAE. replayed: forwards on CUDA are recorded once and replayed.
-    As a context it releases at the end what the steps hold.
+    latent_px: side of a latent in pixels, 8 for SDXL's VAE. cuda_graphs: record forwards on CUDA once and replay them.
+    Leaving it as a context releases the memory of the steps.
     """
 
     def __init__(
@@ -77,20 +77,20 @@ class Denoiser:
         self.release()
 
     def release(self) -> None:
-        """Lets go of what was put together and recorded for the steps; a further step begins anew."""
+        """Drops the prepared inputs and recordings; the next step builds them again."""
         self._known.clear()
 
     @property
     def multiple(self) -> int:
-        """Sides of windows in latents that the networks halve without a rest."""
+        """Sides of windows, in latents, must be multiples of this so that the networks can halve them."""
         halvings = len(self._unet.config.block_out_channels) - 1
         return 1 << halvings
 
     def predict(self, x: Tensor, t: Tensor, branches: Sequence[Branch]) -> Tensor:
         """Guided predictions, (b, c, h, w); row i of x belongs to branches[i].
 
-        Branches that look at windows of one size share a forward. When the device has no room for all of them at once
-        they run one by one, here and in all later steps. Raises OutOfMemory when there is no room for a single one.
+        Branches with windows of one size share a forward. When device memory does not suffice they run one by one, here
+        and in all later steps. Raises OutOfMemory when memory does not suffice for a single branch.
         """
         height, width = x.shape[2:]
         groups: dict[tuple[int, int], list[int]] = {}
@@ -100,32 +100,32 @@ class Denoiser:
         predictions: dict[int, Tensor] = {}
         for members in groups.values():
             own = [branches[i] for i in members]
-            seen = torch.cat([_seen(x[i : i + 1], branches[i].window) for i in members])
-            for i, eps in zip(members, self._fitting(seen, t, own).split(1), strict=True):
+            views = torch.cat([_view(x[i : i + 1], branches[i].window) for i in members])
+            for i, eps in zip(members, self._fitting(views, t, own).split(1), strict=True):
                 window = branches[i].window
                 predictions[i] = eps if window is None else window.paste(eps, height=height, width=width)
         return torch.cat([predictions[i] for i in range(len(branches))])
 
     def _fitting(self, x: Tensor, t: Tensor, branches: Sequence[Branch]) -> Tensor:
-        """Branches of one size, together if they fit."""
+        """Branches of one size, in one forward if memory suffices."""
         if self._batched and len(branches) > 1:
             try:
                 return self._forward(x, t, branches)
             except torch.OutOfMemoryError:
                 self._batched = False
                 self.release()
-            # After the except clause: inside it the exception still holds the failed forward's activations.
+            # After the except clause: inside it, the exception still references the activations of the failed forward.
             if x.is_cuda:
                 torch.cuda.empty_cache()
         try:
             return torch.cat([self._forward(x[i : i + 1], t, [branch]) for i, branch in enumerate(branches)])
         except torch.OutOfMemoryError as error:
-            message = f"no room on {x.device} for one branch of {tuple(x.shape[1:])} latents"
+            message = f"memory of {x.device} does not suffice for one branch of {tuple(x.shape[1:])} latents"
             raise OutOfMemory(message) from error
 
     @torch.inference_mode()
     def _forward(self, x: Tensor, t: Tensor, branches: Sequence[Branch]) -> Tensor:
-        """All of them in one forward. Which of them come together changes a few times a job."""
+        """All branches in one forward. The combination changes only a few times in a job, so its inputs are cached."""
         key = tuple((branch, branch.guided(t)) for branch in branches)
         if key not in self._known:
             work = partial(self._step, self._rows(key), [branch.guidance_scale for branch in branches])
@@ -147,7 +147,7 @@ class Denoiser:
         return torch.cat([_guide(own, scale) for own, scale in zip(eps.split(rows.counts), scales, strict=True)])
 
     def _residuals(self, latents: Tensor, t: Tensor, applied: AppliedFaces) -> tuple[list[Tensor], Tensor]:
-        """IdentityNet's residuals for all rows of the UNet: zeros for the rows that wear no face."""
+        """IdentityNet's residuals for all rows of the UNet: zeros for rows without a face."""
         down, middle = self._identitynet(
             latents[applied.rows],
             t,
@@ -160,12 +160,12 @@ class Denoiser:
         return scaled[:-1], scaled[-1]
 
     def _rows(self, branches: Sequence[tuple[Branch, bool]]) -> Rows:
-        """What these branches read in every step, each with or without its unconditional row."""
+        """The inputs of these branches for every step, each with or without its unconditional row."""
         parts = [Part(text=one.text, face=one.face, window=one.window, guided=guided) for one, guided in branches]
         return rows_of(parts, **self._size_px, latent_px=self._latent_px)
 
 
-def _seen(x: Tensor, window: Window | None) -> Tensor:
+def _view(x: Tensor, window: Window | None) -> Tensor:
     return x if window is None else window.crop(x)
 
 

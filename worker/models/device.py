@@ -1,4 +1,4 @@
-"""Which device a worker's models are on."""
+"""Chooses the device of a worker's models."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from shared.settings import Settings
 
 
 def device_of(settings: Settings, gpus: int) -> torch.device:
-    """The device that the settings name; where workers share a host's GPUs, one that no other worker has.
+    """The device of the settings; when workers share the GPUs of a host, one that no other worker uses.
 
-    gpus: how many this host has. Raises BundleError when it lacks the one that is named, and TransientError while every
-    one is taken.
+    gpus: number of GPUs of this host. Raises BundleError when the named one does not exist, and TransientError while
+    all are in use.
     """
     device = torch.device(settings.device if settings.device != "auto" else "cuda" if gpus else "cpu")
     if device.type == "cpu":
         return device
-    # torch's own types forget that a device may have no number.
+    # A device may have no index; the types of torch do not say so.
     named: int | None = device.index
     number = named or 0
     if number >= gpus:
@@ -35,19 +35,19 @@ def device_of(settings: Settings, gpus: int) -> torch.device:
 
 
 def count_gpus() -> int:
-    """How many GPUs torch can use on this host; 0 where it has no driver for them."""
+    """Number of GPUs that torch can use on this host; 0 without a driver."""
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def claim(folder: Path, count: int) -> int:
-    """A GPU's number that is this process's as long as it lives. Raises TransientError while every one is taken.
+    """The number of a GPU that this process reserves until it ends. Raises TransientError while all are in use.
 
-    A lock of the kernel's on a file in a folder that all workers of the host see: it goes with the process, however
-    that ends, and containers share it. Docker itself gives the same first GPU to everybody who asks for one.
+    A kernel lock on a file in a folder that all workers of the host share, also across containers; it ends with the
+    process. Docker alone would give the same first GPU to every container that requests one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        # Never closed: the lock lives as long as the process.
+        # Never closed: the lock lasts as long as the process.
         lock = os.open(folder / f"gpu{number}.lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

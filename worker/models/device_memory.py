@@ -1,4 +1,4 @@
-"""A device: what it is called, whether it answers, what is left of its memory, and how much a work takes."""
+"""A device: its name, whether it works, its free memory, and how much memory a call takes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _MB = 1_000_000
 
 
 def name_of(device: torch.device) -> str:
-    """The device in words."""
+    """The device's name for people."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type}, {torch.get_num_threads()} threads"
 
 
 def answers(device: torch.device) -> bool:
-    """Whether the device computes. After an illegal access or a hardware fault CUDA refuses a process everything."""
+    """Whether the device computes. After an illegal access or a hardware fault, CUDA fails every call of a process."""
     try:
         return bool(torch.ones(1, device=device).item())
     except RuntimeError:
@@ -30,7 +30,7 @@ def answers(device: torch.device) -> bool:
 
 
 def memory_mb(device: torch.device) -> tuple[int, int]:
-    """(free, all) of the device in 10^6 bytes; what torch holds for reuse counts as free. Zeros where nobody says."""
+    """(free, total) memory in 10^6 bytes; memory that torch keeps for reuse counts as free. Zeros when unknown."""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -40,7 +40,7 @@ def memory_mb(device: torch.device) -> tuple[int, int]:
 
 
 def peak_mb(device: torch.device, work: Callable[[], object]) -> int:
-    """What the work took at its highest beyond what was held before, in 10^6 bytes; 0 where nobody counts (the CPU)."""
+    """Peak memory of the work beyond what was in use before, in 10^6 bytes; 0 on the CPU, which is not measured."""
     if device.type != "cuda":
         work()
         return 0
@@ -56,16 +56,16 @@ T = TypeVar("T")
 
 
 def with_device_memory(work: Callable[[], T], what: str) -> T:
-    """What the work gives. Raises OutOfMemory naming `what` when the device has no room, with the memory freed first.
+    """The result of the work. Frees memory and raises OutOfMemory, naming `what`, when device memory does not suffice.
 
-    Branches have been split by then (`Denoiser.predict`); encoding, decoding and detection cannot be.
+    By then `Denoiser.predict` has already split the branches; encoding, decoding and detection cannot be split.
     """
     try:
         return work()
     except (torch.OutOfMemoryError, OutOfMemory) as error:
         reason = str(error).split(".", maxsplit=1)[0]
-    # After the except clause: inside it the exception still holds every tensor of the frames that it came through.
+    # After the except clause: inside it, the exception still references all tensors of its frames.
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-    raise OutOfMemory(f"the device has no room for {what} ({reason})")
+    raise OutOfMemory(f"device memory does not suffice for {what} ({reason})")

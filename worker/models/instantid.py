@@ -1,4 +1,4 @@
-"""InstantID (arXiv 2401.07519) on diffusers' own parts: face tokens from embeddings, and how a branch wears a face."""
+"""InstantID (arXiv 2401.07519) on the parts of diffusers: face tokens from embeddings, and hints for IdentityNet."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from worker.models.attention import attend_to_faces, attend_to_tokens
 from worker.models.keypoints import Canvas
 from worker.models.weights import check_fit, checkpoint, pickled
 
-# Numbers of a face's embedding: what insightface's recognisers give (glintr100 of antelopev2, and the mini one) and
-# InstantID's Resampler was trained on (instantX-research/InstantID, pipeline_stable_diffusion_xl_instantid.py,
+# Size of a face's embedding from insightface's recognisers (glintr100 of antelopev2, and the mini one), on which
+# InstantID's Resampler was trained (instantX-research/InstantID, pipeline_stable_diffusion_xl_instantid.py,
 # `image_emb_dim`).
 EMBEDDING_SIZE = 512
 
 
 @dataclass(frozen=True, kw_only=True)
 class Face:
-    """What makes a branch draw one person. tokens: (2, n, d), row 0 unconditional; hint: (1, c, h, w), of keypoints."""
+    """The face of a branch. tokens: (2, n, d), row 0 unconditional; hint: (1, c, h, w), of the keypoints."""
 
     tokens: Tensor
     hint: Tensor
@@ -38,7 +38,7 @@ class InstantId:
     """The networks of InstantID beside the UNet, IdentityNet in two parts.
 
     resampler: (b, photos, 512) -> (b, tokens, d). embedding: (b, 3, H, W) -> (b, c, h, w), IdentityNet's first part,
-    whose answer is the same in every step.
+    whose output is the same in every step.
     """
 
     resampler: nn.Module
@@ -47,14 +47,14 @@ class InstantId:
 
     @classmethod
     def of(cls, resampler: nn.Module, identitynet: ControlNetModel) -> InstantId:
-        """Takes IdentityNet apart; it then expects hints, and a `Context` to read."""
+        """Splits IdentityNet in two; its second part then expects hints and a `Context`."""
         embedding = identitynet.controlnet_cond_embedding
         identitynet.controlnet_cond_embedding = nn.Identity()
         attend_to_tokens(identitynet)
         return cls(resampler=resampler, embedding=embedding, identitynet=identitynet)
 
     def to(self, device: torch.device | str) -> None:
-        """Brings the networks to a device."""
+        """Moves the networks to a device."""
         for network in (self.resampler, self.embedding, self.identitynet):
             network.to(device)
 
@@ -76,7 +76,7 @@ class InstantId:
 
     @torch.inference_mode()
     def hint(self, drawing: Canvas, window_px: Window | None = None) -> Tensor:
-        """What IdentityNet makes of a keypoint drawing or the part of it in a window, (1, c, h, w) in latents."""
+        """IdentityNet's embedding of a keypoint drawing, or of the part in a window, (1, c, h, w) in latents."""
         weight = next(self.embedding.parameters())
         picture = torch.from_numpy(drawing).to(weight).div(255).permute(2, 0, 1)[None]
         hint: Tensor = self.embedding(picture if window_px is None else window_px.crop(picture))
@@ -84,11 +84,11 @@ class InstantId:
 
 
 def load_instantid(pipeline: StableDiffusionXLPipeline, adapter: Path, identitynet: ControlNetModel) -> InstantId:
-    """Puts the adapter's keys and values into the pipeline's UNet and takes its Resampler out.
+    """Puts the adapter's keys and values into the pipeline's UNet and takes out its Resampler.
 
-    The UNet then expects finished tokens in a `Context`: they are constant over the steps, so the Resampler runs once a
-    job, not in every forward. Raises BundleError for a file that is missing, holds more than tensors, or was made for
-    another UNet or other embeddings.
+    The UNet then expects face tokens in a `Context`. They are the same in all steps, so the Resampler runs once a job.
+    Raises BundleError for a file that is missing, contains more than tensors, or was made for another UNet or other
+    embeddings.
     """
     unet = pipeline.unet
     weights = pickled(adapter)
@@ -105,7 +105,7 @@ def load_instantid(pipeline: StableDiffusionXLPipeline, adapter: Path, identityn
         raise BundleError(f"checkpoint {adapter} gives tokens of {resampler.proj_out.out_features}, not of {wide}")
     size = resampler.proj_in.in_features
     if size != EMBEDDING_SIZE:
-        # As an IP-Adapter of pictures, whose layout is the same: it would load, and every job fail.
+        # An IP-Adapter of pictures has the same layout: it would load, and then every job would fail.
         raise BundleError(f"checkpoint {adapter} reads embeddings of {size}, not a face's of {EMBEDDING_SIZE}")
     attend_to_faces(unet)
     return InstantId.of(resampler, identitynet)

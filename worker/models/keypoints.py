@@ -1,4 +1,4 @@
-"""The picture of face landmarks that IdentityNet is conditioned on."""
+"""The drawing of face keypoints, the condition of IdentityNet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Keypoints = Sequence[tuple[float, float]]
 Canvas = NDArray[np.uint8]
 
-# Left eye, right eye, nose, left and right mouth corner as insightface orders them, each in its own colour; every stick
+# Left eye, right eye, nose, left and right mouth corner in insightface's order, each with its own colour; every stick
 # joins one of them to the nose (index 2) in the colour of its first point. Source: InstantID,
 # pipeline_stable_diffusion_xl_instantid.py, draw_kps.
 _COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255))
@@ -23,7 +23,7 @@ _STICK_BRIGHTNESS = 0.6
 
 @dataclass(frozen=True, kw_only=True)
 class KeypointStyle:
-    """Sizes of the drawing in pixels; the defaults are the ones InstantID was trained with."""
+    """Sizes of the drawing in pixels. InstantID was trained with the defaults."""
 
     stick_width_px: int = 4
     radius_px: int = 10
@@ -35,9 +35,9 @@ _TRAINED_STYLE = KeypointStyle()
 def draw_keypoints(
     faces: Sequence[Keypoints], *, width_px: int, height_px: int, style: KeypointStyle = _TRAINED_STYLE
 ) -> Canvas:
-    """The landmarks of all faces on black, (height, width, 3) RGB. Each face: five (x, y) in pixels.
+    """The keypoints of all faces on black, (height, width, 3) RGB. Each face: five (x, y) in pixels.
 
-    Every face is drawn at full brightness; where two overlap, the one listed later covers the earlier.
+    Every face has full brightness. Where two overlap, the later one in the list covers the earlier.
     """
     canvas = np.zeros((height_px, width_px, 3), dtype=np.uint8)
     for face in faces:

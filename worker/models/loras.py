@@ -1,6 +1,6 @@
-"""LoRAs beside the weights of SDXL's networks: loaded once by diffusers and peft, put on and off between jobs.
+"""LoRAs of SDXL's networks: loaded once by diffusers and peft, applied and removed between jobs.
 
-They are never merged into the weights, so a network without any is what it was, to the last bit.
+They are never merged into the weights, so a network without LoRAs is bitwise the original.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from shared.orders import AppliedLora
 from worker.models.weights import Tensors, checkpoint, file_tensors
 
 _NETWORKS = ("unet", "text_encoder", "text_encoder_2")
-# What other kinds of adapters have beside the two matrices, or instead; diffusers would silently leave some of it out.
+# Tensors of other kinds of adapters; diffusers would silently ignore some of them.
 _OTHER_KINDS = ("dora_scale", "lokr_", "hada_", "lora_mid")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loras:
-    """Those that are loaded. files: name -> sha256 (hex) of the file; networks: those that any of them changes."""
+    """The loaded LoRAs. files: name -> sha256 (hex) of the file; networks: those that a LoRA may change."""
 
     files: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[nn.Module, ...] = ()
 
     def apply(self, applied: Sequence[AppliedLora]) -> None:
-        """Puts on these and takes off all others."""
+        """Applies these LoRAs and removes all others."""
         scales = {one.name: one.scale for one in applied}
         for network in self.networks:
             for module in network.modules():
@@ -48,12 +48,12 @@ class Loras:
                 own = [name for name in scales if name in module.lora_A]
                 for name in own:
                     module.set_scale(name, scales[name])
-                # None of its own is plain weights; `enable_adapters` beside it would make applied ones trainable.
+                # Without own LoRAs the layer uses its plain weights; `enable_adapters` would make applied ones trainable.
                 module.set_adapter(own, inference_mode=True)
 
 
 def load_loras(pipeline: StableDiffusionXLPipeline, allowed: Mapping[str, AllowedLora]) -> Loras:
-    """Loads every allowed file, wears none. Raises BundleError naming the file and the first tensor that is wrong."""
+    """Loads every allowed file and applies none. Raises BundleError, naming the file and the first wrong tensor."""
     files = {}
     for name, one in allowed.items():
         path = Path(one.file)
@@ -71,13 +71,13 @@ def _load(pipeline: StableDiffusionXLPipeline, name: str, path: Path) -> str:
     with checkpoint(path):
         for key in tensors:
             if any(kind in key for kind in _OTHER_KINDS):
-                raise BundleError(f"LoRA {path} is of another kind: it holds {key}")
+                raise BundleError(f"LoRA {path} is of an unsupported kind: it contains {key}")
         converted, _, _ = pipeline.lora_state_dict(
             dict(tensors), unet_config=pipeline.unet.config, return_lora_metadata=True
         )
         _check(pipeline, converted, path)
         with warnings.catch_warnings():
-            # Several in one network is what is wanted here.
+            # Several LoRAs in one network are intended.
             warnings.filterwarnings("ignore", message="Already found a `peft_config`", category=UserWarning)
             pipeline.load_lora_weights(dict(tensors), adapter_name=name)
     with path.open("rb") as file:
@@ -85,7 +85,7 @@ def _load(pipeline: StableDiffusionXLPipeline, name: str, path: Path) -> str:
 
 
 def _check(pipeline: StableDiffusionXLPipeline, converted: Tensors, path: Path) -> None:
-    """Every tensor must belong to a layer of a network and have its shape, and every layer both its matrices."""
+    """Checks that every tensor fits a layer of a network, and that every layer has both its matrices."""
     left = dict(converted)
     for part in _NETWORKS:
         own = {key.removeprefix(f"{part}."): left.pop(key) for key in converted if key.startswith(f"{part}.")}
@@ -95,7 +95,7 @@ def _check(pipeline: StableDiffusionXLPipeline, converted: Tensors, path: Path) 
             module, _, matrix = key.rpartition(".lora_")
             layer = _layer(network, module)
             if layer is None or matrix not in {"A.weight", "B.weight"}:
-                raise BundleError(f"LoRA {path} does not fit: {part} has no place for {key}")
+                raise BundleError(f"LoRA {path} does not fit: {part} has no layer for {key}")
             wide = layer.weight.shape
             fits = tensor.shape[1:] == wide[1:] if matrix == "A.weight" else tensor.shape[0] == wide[0]
             if not fits:
@@ -103,7 +103,7 @@ def _check(pipeline: StableDiffusionXLPipeline, converted: Tensors, path: Path) 
                 raise BundleError(f"LoRA {path} does not fit: {part}.{key} is {found}")
             other = f"{module}.lora_{'B' if matrix == 'A.weight' else 'A'}.weight"
             if other not in named:
-                raise BundleError(f"LoRA {path} is not whole: {part}.{other} is missing")
+                raise BundleError(f"LoRA {path} is incomplete: {part}.{other} is missing")
     if left or not converted:
         raise BundleError(
             f"LoRA {path} does not fit: {next(iter(left), 'it holds no tensor')} is of no network of SDXL"
@@ -111,7 +111,7 @@ def _check(pipeline: StableDiffusionXLPipeline, converted: Tensors, path: Path) 
 
 
 def _renamed(part: str, network: nn.Module, own: Tensors) -> dict[str, Any]:
-    """The tensors by the names of peft, as the loaders will call them."""
+    """The tensors with the names that peft gives them."""
     if not own:
         return {}
     if part == "unet":
@@ -124,7 +124,7 @@ def _renamed(part: str, network: nn.Module, own: Tensors) -> dict[str, Any]:
 
 
 def _layer(network: nn.Module, name: str) -> Any:
-    """The plain layer of this name, also where a LoRA was put on it before."""
+    """The plain layer with this name, also below a LoRA that was applied before."""
     try:
         layer: Any = network.get_submodule(name)
     except AttributeError:

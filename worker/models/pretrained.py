@@ -1,4 +1,4 @@
-"""The generator's networks from checkpoint files: local files only, and only where every name and shape fits."""
+"""Loads the generator's networks from local checkpoint files, checking every name and shape."""
 
 from __future__ import annotations
 
@@ -53,9 +53,8 @@ def load_generator(
 ) -> Generator:
     """SDXL, IdentityNet and the adapter, ready to run. Raises BundleError for files that are missing or do not fit.
 
-    base: where SDXL's weights come from, when not from the folder, and how they predict, where it says so;
-    configurations and tokenizers are the folder's anyhow.
-    quantized: so that it takes half of the device's memory.
+    base: other weights of SDXL, with their prediction type; configurations and tokenizers still come from the folder.
+    quantized: hold the networks in half of the device memory.
     """
     _quieten()
     source = base or Base(path=sdxl)
@@ -70,7 +69,7 @@ def load_generator(
         )
     own = source.scheduler()
     if own is not None:
-        # Only its configuration is read (`make_solver`), whichever scheduler it is.
+        # Only its configuration is used (by `make_solver`), so the class does not matter.
         whole = own if source.path.is_dir() else {**pipeline.scheduler.config, **own}
         pipeline.scheduler = EulerDiscreteScheduler.from_config(whole)
     controlnet = _empty(ControlNetModel, identitynet)
@@ -86,9 +85,9 @@ def load_generator(
 
 
 def quantize_generator(generator: Generator, device: torch.device | str) -> Generator:
-    """The generator on a device, with half of what it takes there: large networks in 8 bits, text encoders on the host.
+    """The generator with half of its device memory: large networks in 8 bits, text encoders on the host.
 
-    The networks are those of the generator that is given, which is of no use any more.
+    It takes over the networks of the given generator, which must not be used any more.
     """
     pipeline, instantid = generator.sdxl.pipeline, generator.instantid
     for network in (pipeline.unet, instantid.identitynet):
@@ -101,7 +100,7 @@ def quantize_generator(generator: Generator, device: torch.device | str) -> Gene
 
 
 def _empty(network_class: Any, folder: Path) -> Any:
-    """A network as its configuration describes it, without memory for its weights. Raises BundleError."""
+    """The network of a configuration, without memory for its weights. Raises BundleError."""
     with checkpoint(folder):
         if network_class in {CLIPTextModel, CLIPTextModelWithProjection}:
             text = CLIPTextConfig.from_pretrained(folder, local_files_only=True)
@@ -113,7 +112,7 @@ def _empty(network_class: Any, folder: Path) -> Any:
 
 
 def _quieten() -> None:
-    """No progress bars on a worker's log, and no advice about the CLIP image encoder, which InstantID does not have."""
+    """No progress bars in a worker's log, and no warnings about the CLIP image encoder, which InstantID does not have."""
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
     diffusers_logging.set_verbosity_error()

@@ -10,17 +10,17 @@ _LARGEST = 127
 
 
 class EightBits(nn.Module):
-    """Whole numbers of -127 to 127 and a scale for each output, in the place of a weight.
+    """A weight as int8 numbers and one scale an output.
 
-    Vector-wise quantization of weights alone (arXiv 2208.07339, section 2): activations stay as they are.
+    Vector-wise quantization of weights only (arXiv 2208.07339, section 2); activations are not quantized.
     """
 
     def forward(self, steps: Tensor, scales: Tensor) -> Tensor:
-        """The weight. steps: int8; scales: a number an output, in the network's dtype."""
+        """The weight. steps: int8; scales: one an output, in the network's dtype."""
         return steps * scales
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """The nearest numbers to a weight of (outputs, ...)."""
+        """The nearest int8 numbers and scales to a weight (outputs, ...)."""
         scales = weight.float().abs().amax(tuple(range(1, weight.ndim)), keepdim=True) / _LARGEST
         # An output whose weights are all zero stays zero.
         steps = (weight.float() / scales.clamp_min(torch.finfo(torch.float32).tiny)).round()
@@ -28,12 +28,12 @@ class EightBits(nn.Module):
 
 
 def store_in_8_bits(network: nn.Module, device: torch.device | str) -> None:
-    """Brings a network to a device with the weights of its layers in 8 bits; biases and norms stay as they are."""
-    # Whole numbers have no gradients.
+    """Moves a network to a device with the weights of its layers in 8 bits; biases and norms stay unchanged."""
+    # Integers have no gradients.
     network.requires_grad_(requires_grad=False)
     layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     for layer in layers:
-        # One after the other: the card never holds more than one whole weight.
+        # One by one, so that the card never holds more than one full weight.
         layer.to(device)
         register_parametrization(layer, "weight", EightBits(), unsafe=True)
     network.to(device)

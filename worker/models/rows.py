@@ -1,4 +1,4 @@
-"""What the rows of a forward read beside the latents: it is the same in every step, so it is put together once."""
+"""The inputs of a forward besides the latents: the same in every step, so they are built once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.models.sdxl import Text, time_ids
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
-    """What one branch brings into a forward. guided: with its unconditional row; window: None for the whole picture."""
+    """One branch of a forward. guided: with its unconditional row; window: None for the whole picture."""
 
     text: Text
     face: Face | None
@@ -26,19 +26,19 @@ class Part:
 
     @property
     def count(self) -> int:
-        """How many rows it has."""
+        """Number of rows."""
         return 2 if self.guided else 1
 
     def of(self, pair: Tensor) -> Tensor:
-        """Its rows of a pair (unconditional, conditional)."""
+        """The rows of this branch out of a pair (unconditional, conditional)."""
         return pair if self.guided else pair[1:]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AppliedFaces:
-    """The faces of a forward, one entry a row that wears one. rows: (k,), their numbers; scales: (k, 1, 1, 1).
+    """IdentityNet's input, one entry a row with a face. rows: (k,), indexes of the rows; scales: (k, 1, 1, 1).
 
-    context: what IdentityNet reads, the face tokens; added: its text_embeds and time_ids.
+    context: the face tokens; added: text_embeds and time_ids.
     """
 
     rows: Tensor
@@ -50,9 +50,9 @@ class AppliedFaces:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rows:
-    """The rows of all parts, one after the other. counts: how many each part has; parts: (rows,), whose row each is.
+    """The rows of all parts in sequence. counts: rows of each part; parts: (rows,), index of each row's part.
 
-    context: what the UNet reads, the words and the faces; added: text_embeds and time_ids.
+    context: text and faces for the UNet; added: text_embeds and time_ids; applied: None without a face.
     """
 
     counts: list[int]
@@ -63,7 +63,7 @@ class Rows:
 
 
 def rows_of(parts: Sequence[Part], *, width_px: int, height_px: int, latent_px: int) -> Rows:
-    """The rows of these parts of a picture of this size; latent_px: side of a latent in pixels."""
+    """The rows of these parts, for a picture of this size; latent_px: side of a latent in pixels."""
     counts = [part.count for part in parts]
     states = torch.cat([part.of(part.text.states) for part in parts])
     sizes = [
@@ -90,14 +90,14 @@ def rows_of(parts: Sequence[Part], *, width_px: int, height_px: int, latent_px: 
 
 
 def among(rows: Tensor, values: Tensor, total: int) -> Tensor:
-    """`values` put at `rows` of a tensor of `total` rows, zeros elsewhere."""
+    """A tensor with `total` rows that has `values` at `rows` and zeros elsewhere."""
     if len(rows) == total:
         return values
     return values.new_zeros(total, *values.shape[1:]).index_copy_(0, rows, values)
 
 
 def _faces(parts: Sequence[Part], device: torch.device) -> Faces | None:
-    """What the rows with a face see of it."""
+    """The face tokens of all rows that have a face."""
     rows: list[int] = []
     tokens: list[Tensor] = []
     scales: list[float] = []
@@ -110,25 +110,25 @@ def _faces(parts: Sequence[Part], device: torch.device) -> Faces | None:
         at += part.count
     if not rows:
         return None
-    # Persons with fewer photos have shorter sequences.
+    # People with fewer photos have shorter sequences, which are padded.
     lengths = [own.shape[1] for own in tokens for _ in range(len(own))]
     longest = max(lengths)
-    seen = torch.arange(longest) < torch.tensor(lengths)[:, None]
+    valid = torch.arange(longest) < torch.tensor(lengths)[:, None]
     return Faces(
         rows=torch.tensor(rows, device=device),
         tokens=torch.cat([pad(own, (0, 0, 0, longest - own.shape[1])) for own in tokens]),
         scales=torch.tensor(scales).view(-1, 1, 1).to(tokens[0]),
-        seen=None if seen.all() else seen[:, None, None].to(device),
+        valid=None if valid.all() else valid[:, None, None].to(device),
     )
 
 
 def _applied(parts: Sequence[Part], faces: Faces, added: dict[str, Tensor]) -> AppliedFaces:
-    """What IdentityNet reads of the same faces."""
+    """IdentityNet's input for the same faces."""
     applied = [part.face for part in parts if part.face is not None for _ in range(part.count)]
     return AppliedFaces(
         rows=faces.rows,
-        # InstantID's one departure from a ControlNet: it reads the face tokens, not the text.
-        context=Context(states=faces.tokens, seen=faces.seen),
+        # Unlike other ControlNets, IdentityNet attends to the face tokens, not to the text.
+        context=Context(states=faces.tokens, valid=faces.valid),
         added={name: value[faces.rows] for name, value in added.items()},
         hints=torch.cat([face.hint for face in applied]),
         scales=torch.tensor([face.identity_scale for face in applied]).view(-1, 1, 1, 1).to(faces.tokens),

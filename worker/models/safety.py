@@ -1,4 +1,4 @@
-"""Whether a picture may be given out: the safety checker of Stable Diffusion, as diffusers runs it."""
+"""The safety checker of Stable Diffusion, run as diffusers does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.settings import Settings
 from worker.models.catalog import fingerprint_of
 from worker.models.weights import Tensors, checkpoint, fill, folder_tensors, pickled
 
-# As older versions of transformers named it; today's have one level less.
+# Prefix in older versions of transformers; current versions have one level less.
 _OLD_PREFIX = "vision_model.vision_model."
 _PICKLE = "pytorch_model.bin"
 
@@ -35,17 +35,17 @@ class SafetyCheck:
     device: torch.device
 
     def forbids(self, picture: NDArray[np.uint8]) -> bool:
-        """Whether a picture (H, W, 3) RGB shows what it must not."""
+        """Whether a picture (H, W, 3) RGB shows unsafe content."""
         squares = [Image.fromarray(square) for square in squares_of(picture)]
         seen = self.extractor(images=squares, return_tensors="pt").pixel_values
-        # It would black out what it finds in these.
+        # The network would black out unsafe pictures in this list.
         shown = [np.zeros((1, 1, 3)) for _ in squares]
         _, found = self.network(clip_input=seen.to(self.device), images=shown)
         return any(found)
 
 
 def squares_of(picture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    """Squares that cover a picture (H, W, 3), evenly: the extractor alone would cut its long sides off."""
+    """Evenly spaced squares that cover a picture (H, W, 3); the extractor alone would crop its long sides."""
     height_px, width_px = picture.shape[:2]
     side_px = min(height_px, width_px)
     count = math.ceil(max(height_px, width_px) / side_px)
@@ -56,22 +56,22 @@ def squares_of(picture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
 
 
 def safety_of(settings: Settings, device: torch.device) -> SafetyCheck | None:
-    """The checker that the settings name, None where they name none. Raises BundleError."""
+    """The checker of the settings, None when they name none. Raises BundleError."""
     if not settings.safety_checkpoint:
         return None
-    # A picture is looked at once; a card that is short of room has none for another network.
+    # A picture is checked once; a card with little memory has none for another network.
     return load_safety(Path(settings.safety_checkpoint), device if settings.memory == "full" else torch.device("cpu"))
 
 
 def load_safety(folder: Path, device: torch.device) -> SafetyCheck:
-    """The checker of a folder, with its feature extractor. Raises BundleError for files missing or not fitting."""
+    """The checker of a folder, with its feature extractor. Raises BundleError for files that are missing or do not fit."""
     diffusers_logging.set_verbosity_error()
     with checkpoint(folder / "config.json"):
         config = CLIPConfig.from_pretrained(folder, local_files_only=True)
         with init_empty_weights():
             network = StableDiffusionSafetyChecker(config)
     path, tensors = _weights(folder)
-    # Not in halves: the thresholds are near each other, and a picture is looked at once.
+    # Not in float16: the thresholds are close together, and a picture is checked only once.
     fill(network, _renamed(tensors), dtype=torch.float32, source=path)
     with checkpoint(folder / "preprocessor_config.json"):
         extractor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)

@@ -1,4 +1,4 @@
-"""Where a picture comes from, said in the picture: a signed C2PA manifest (C2PA specification 2.2).
+"""Provenance: the signed C2PA manifest of a picture (C2PA specification 2.2).
 
 It says that a machine drew the whole picture, by which version of Troupe and which bundle, and nothing of the people or
 the words it was made from. Anybody can check it, with `c2patool` or on contentcredentials.org.
@@ -22,7 +22,7 @@ from shared.version import VERSION
 # https://cv.iptc.org/newscodes/digitalsourcetype: no pixel of a photo is in the picture, so it is no composite.
 DRAWN_BY_A_MODEL = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 _PNG = "image/png"
-# A thumbnail would be a second picture in every picture. What was signed is checked once, at start, and by readers.
+# No thumbnail: it would embed a second picture. Signatures are verified once at the start, and by readers.
 _SETTINGS = {"version": 1, "builder": {"thumbnail": {"enabled": False}}, "verify": {"verify_after_sign": False}}
 
 log = get_logger(__name__)
@@ -60,7 +60,7 @@ class ManifestSigner:
 
 
 def manifest_of(bundle: str) -> dict[str, object]:
-    """What the manifest of a picture says. bundle: name with fingerprint."""
+    """The content of a picture's manifest. bundle: name with fingerprint."""
     troupe = {"name": "Troupe", "version": VERSION}
     drawn = {
         "action": "c2pa.created",
@@ -76,7 +76,7 @@ def manifest_of(bundle: str) -> dict[str, object]:
 
 
 def signer_of(settings: Settings, bundle: str) -> ManifestSigner | None:
-    """The notary that the settings describe, None where they name no certificate.
+    """The signer of the settings, None when they name no certificate.
 
     Signs a small picture first. Raises CertificateUnusable where that fails: before any job, and not after its drawing.
     """
@@ -91,16 +91,16 @@ def signer_of(settings: Settings, bundle: str) -> ManifestSigner | None:
 
     try:
         url = settings.c2pa_timestamp_url
-        notary = ManifestSigner(bundle=bundle, plain=context(None), stamped=context(url) if url else None)
-        proof = ManifestSigner(bundle=bundle, plain=notary.plain).sign(_blank())
+        signer = ManifestSigner(bundle=bundle, plain=context(None), stamped=context(url) if url else None)
+        proof = ManifestSigner(bundle=bundle, plain=signer.plain).sign(_blank())
         with c2pa.Reader(_PNG, io.BytesIO(proof)) as reader:
             state = reader.get_validation_state()
     except c2pa.C2paError as error:
         raise _unusable(settings, str(error)) from error
-    # "Valid": whole, and signed by this certificate; whether a reader trusts its issuer is for the reader to say.
+    # "Valid": intact and signed by this certificate. Whether to trust its issuer is up to the reader.
     if state not in {"Valid", "Trusted"}:
         raise _unusable(settings, f"a picture signed with it is {state}")
-    return notary
+    return signer
 
 
 def _read(path: str, variable: str) -> bytes:
@@ -115,7 +115,7 @@ def _read(path: str, variable: str) -> bytes:
 
 
 def _unusable(settings: Settings, why: str) -> CertificateUnusable:
-    # Neither the library's words nor ours hold anything of the key itself.
+    # Neither message contains any part of the key.
     where = f"certificate {settings.c2pa_certificate}, key {settings.c2pa_key}, algorithm {settings.c2pa_algorithm}"
     return CertificateUnusable(f"pictures cannot be signed with {where}: {why}")
 

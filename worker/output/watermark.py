@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from shared.settings import MOST_WATERMARK_BYTES
 
-# A text filled up with zeros, and its CRC-16: whoever reads knows whether there is a text.
+# A text padded with zeros and its CRC-16, by which a reader recognizes a watermark.
 BITS = 8 * (MOST_WATERMARK_BYTES + 2)
 BLOCK_PX = 8
 # Larger steps survive stronger compression and become visible; tests/benchmarks/README.md has figures for this one.
@@ -25,7 +25,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 # U = _TO_U * (B - Y) + 128, and back (OpenCV's COLOR_RGB2YUV).
 _TO_U = 0.492
 _U_TO_RGB = np.array([0.0, -0.395, 2.032])
-# The numbers of a block are all positive and much alike: its largest singular value leads by far.
+# All numbers of a block are positive and similar, so its largest singular value dominates.
 _ROUNDS = 4
 
 Blocks = NDArray[np.float64]
@@ -53,14 +53,14 @@ def embed_watermark(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
         return shifted.clip(0, 255).astype(np.uint8)
 
     marked = moved(nearest)
-    # White cannot become bluer, nor black yellower: such a block goes the other way.
+    # White cannot become bluer, nor black yellower: such a block moves the other way.
     reached = _leading(_blocks_of(marked)[0])[1]
     stuck = np.abs(reached - nearest) > STEP / 8
     return moved(nearest + np.where(stuck, np.where(nearest > s, -STEP, STEP), 0)) if stuck.any() else marked
 
 
-def read(picture: NDArray[np.uint8]) -> str | None:
-    """The text in a picture (H, W, 3) RGB; None where there is none, or it is no longer whole."""
+def read_watermark(picture: NDArray[np.uint8]) -> str | None:
+    """The text in a picture (H, W, 3) RGB; None when there is none or it is damaged."""
     found = np.packbits(_votes(picture) > 0).tobytes()
     text, check = found[:MOST_WATERMARK_BYTES], found[MOST_WATERMARK_BYTES:]
     if not text.strip(b"\0") or check != _check_of(text):
@@ -69,7 +69,7 @@ def read(picture: NDArray[np.uint8]) -> str | None:
 
 
 def agreement(picture: NDArray[np.uint8], text: str) -> float:
-    """Share of a text's bits that are in the picture: 1 where it is whole, about 0.5 where it never was."""
+    """Share of a text's bits that are in the picture: 1 for an intact watermark, about 0.5 without one."""
     return float(np.mean((_votes(picture) > 0) == _bits_of(text)))
 
 
@@ -108,7 +108,7 @@ def _leading(blocks: Blocks) -> tuple[Blocks, Blocks, Blocks]:
 
 
 def _votes(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """How much the blocks are for each bit (BITS,): a block in the middle of its half step counts most."""
+    """The blocks' votes for each bit (BITS,): a block in the middle of its half step has the most weight."""
     blocks, _ = _blocks_of(picture)
     _, s, _ = _leading(blocks)
     votes = -np.sin(2 * np.pi * s / STEP)

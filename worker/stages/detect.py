@@ -1,4 +1,4 @@
-"""Detect: who is where in the template, for every concept, or a reason why not."""
+"""Detect: the region of every concept in the template, or an error that tells the reason."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STEPS = 3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DetectedRegions:
-    """Everybody's place. regions: in the order of the concepts; masks: (H, W), i + 1 where concept i may draw."""
+    """regions: in the order of the concepts; masks: (H, W), i + 1 where concept i may draw."""
 
     regions: tuple[Region, ...]
     masks: NDArray[np.uint8]
@@ -39,9 +39,9 @@ def detect(
     mask: MaskKind,
     on_step: OnStep,
 ) -> DetectedRegions:
-    """Everybody's place in the template (H, W, 3) RGB.
+    """Every concept's region in the template (H, W, 3) RGB.
 
-    Raises PhraseNotFound, SamePerson or NoTemplateFace: a wrong match would put somebody into another one's body.
+    Raises PhraseNotFound, SamePerson or NoTemplateFace: a wrong match would put a face on the wrong body.
     """
     on_step(0, _STEPS)
     matches = _find_people(detection, template, concepts)
@@ -71,7 +71,7 @@ def detect(
 
 
 def areas_of(regions: Sequence[Region]) -> list[Area]:
-    """Where each concept may draw, as the blend wants it."""
+    """The regions as areas of the blend."""
     return [Area(box_px=region.box_px, score=region.score) for region in regions]
 
 
@@ -82,14 +82,14 @@ def _find_people(
     chosen = {index: concept.box_px for index, concept in enumerate(concepts) if concept.box_px is not None}
     asked = [index for index in range(len(concepts)) if index not in chosen]
     try:
-        seen = detect_phrases(detection.phrases, Image.fromarray(template), [phrases[index] for index in asked])
+        found = detect_phrases(detection.phrases, Image.fromarray(template), [phrases[index] for index in asked])
     except ValueError as error:
-        # No words, or more of them than the detector reads.
+        # A phrase without words, or more tokens than the detector reads.
         raise PhraseNotFound(str(error)) from error
     candidates: list[Sequence[Candidate]] = [()] * len(concepts)
-    for index, own in zip(asked, seen.candidates, strict=True):
+    for index, own in zip(asked, found.candidates, strict=True):
         candidates[index] = own
-    outcome = assign(phrases, candidates, everybody=seen.everybody, chosen=chosen)
+    outcome = assign(phrases, candidates, everybody=found.everybody, chosen=chosen)
     if isinstance(outcome, NobodyFound):
         missing = ", ".join(repr(phrases[concept]) for concept in outcome.concepts)
         message = f"nobody in the template answers to {missing} (best score {outcome.best_score:.2f})"

@@ -1,4 +1,4 @@
-"""Personalize: denoise again from the template's noise, with everybody in their place (Algorithm 1, stage 2)."""
+"""Personalize: denoise again from the template's noise, with each concept in its region (Algorithm 1, stage 2)."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Cast:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PreparedRun:
-    """Everything a run of the loop needs: noise at the first level, a fresh solver, who draws where, and how.
+    """The arguments of `denoise`: noise at the first level, a fresh solver, composition and plan.
 
-    inside_px: the masks together (H, W), fading over their rims: where the people are shown and not the background.
+    inside_px: the union of the masks (H, W), fading over their rims: the pixels that show people, not background.
     """
 
     x: Tensor
@@ -56,10 +56,10 @@ def personalize(generation: Generation, order: PersonalizeOrder, cast: Cast, on_
     generation.loras.apply(order.drawing.loras)
     ready = prepare(generation, order, cast)
     sdxl = generation.generator.sdxl
-    # Decoding needs the room, and so does the next job where this one is taken back.
+    # Frees memory for decoding, and for the next job when this one is canceled.
     with ready.composition.background.denoiser:
         denoised = denoise(
-            ready.x, ready.solver, ready.composition, ready.plan, lambda i, n: _sketched(sdxl, on_step(i, n))
+            ready.x, ready.solver, ready.composition, ready.plan, lambda i, n: _preview(sdxl, on_step(i, n))
         )
     picture = sdxl.decode(denoised.latents)
     if denoised.background is None:
@@ -68,7 +68,7 @@ def personalize(generation: Generation, order: PersonalizeOrder, cast: Cast, on_
 
 
 def prepare(generation: Generation, order: PersonalizeOrder, cast: Cast) -> PreparedRun:
-    """The order and the cast as the loop takes them."""
+    """The order and the cast as arguments of the loop."""
     sdxl = generation.generator.sdxl
     drawing = order.drawing
     background = background_of(generation, drawing)
@@ -94,7 +94,7 @@ def prepare(generation: Generation, order: PersonalizeOrder, cast: Cast) -> Prep
         plan=Plan(
             mode=order.mode, split=order.split, background_replay=order.background_replay, prefix=cast.predictions
         ),
-        # Over the width of one latent, which is as far as neighbours show in each other.
+        # Over the width of one latent: the distance over which neighbours influence each other.
         inside_px=shrink(torch.stack(masks_px).sum(0), sdxl.latent_px),
     )
 
@@ -102,16 +102,16 @@ def prepare(generation: Generation, order: PersonalizeOrder, cast: Cast) -> Prep
 def _inside(masks_px: Tensor, picture: NDArray[np.uint8], background: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The picture where the masks (H, W) are one and the background where they are zero, both (H, W, 3).
 
-    A latent's pixels overlap its neighbours': the decoder would carry the people some pixels over their masks' edges,
-    into a background whose own latents know nothing of them.
+    The pixels of neighbouring latents overlap: the decoder would spread the people some pixels over the edges of their
+    masks, into a background whose latents do not contain them.
     """
     share = masks_px.numpy()[..., None].astype(np.float64)
     mixed = share * picture + (1 - share) * background
     return np.rint(mixed).astype(np.uint8)
 
 
-def _sketched(sdxl: Sdxl, show: Show | None) -> Callable[[Tensor], None] | None:
-    """A way to show clean latents as a small picture, where somebody wants to see one."""
+def _preview(sdxl: Sdxl, show: Show | None) -> Callable[[Tensor], None] | None:
+    """A function that shows clean latents as a small picture, None when no client wants one."""
     return None if show is None else lambda latents: show(jpeg(sdxl.sketch(latents)))
 
 
@@ -124,7 +124,7 @@ def jpeg(picture: NDArray[np.uint8]) -> bytes:
 
 @dataclass(frozen=True, eq=False)
 class _Person:
-    """One concept. window: what their branch looks at."""
+    """One concept. window: the part of the picture that its branch predicts."""
 
     window: Window
     region: Region
@@ -132,11 +132,11 @@ class _Person:
 
 
 def _branch(generation: Generation, order: PersonalizeOrder, background: Branch, person: _Person) -> Branch:
-    """One concept's branch: its own words, its own face, its landmarks where the template's face is."""
+    """One concept's branch: its own text and face, and keypoints at the template's face."""
     drawing, text = order.drawing, order.branches[person.region.concept]
     sdxl, instantid = generation.generator.sdxl, generation.generator.instantid
-    same_words = (text.prompt, text.negative_prompt) == (drawing.prompt, drawing.negative_prompt)
-    landmarks = draw_keypoints(
+    same_text = (text.prompt, text.negative_prompt) == (drawing.prompt, drawing.negative_prompt)
+    keypoints = draw_keypoints(
         [person.region.keypoints_px],
         width_px=drawing.width_px,
         height_px=drawing.height_px,
@@ -144,13 +144,13 @@ def _branch(generation: Generation, order: PersonalizeOrder, background: Branch,
     )
     face = Face(
         tokens=instantid.face_tokens(person.identity),
-        hint=instantid.hint(landmarks, person.window.times(sdxl.latent_px)),
+        hint=instantid.hint(keypoints, person.window.times(sdxl.latent_px)),
         identity_scale=order.identity_scale,
         adapter_scale=order.adapter_scale,
     )
     return Branch(
         denoiser=background.denoiser,
-        text=background.text if same_words else sdxl.encode(text.prompt, text.negative_prompt),
+        text=background.text if same_text else sdxl.encode(text.prompt, text.negative_prompt),
         guidance_scale=background.guidance_scale,
         unguided_from_t=background.unguided_from_t,
         face=face,

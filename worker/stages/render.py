@@ -1,4 +1,4 @@
-"""Render: SDXL draws the template, the scene before anybody's identity is in it."""
+"""Render: SDXL draws the template, the scene without anyone's identity."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OnStep = Callable[[int, int], object]
 class Template:
     """The picture (H, W, 3) RGB, and the guided predictions (steps, c, h, w) that led to it.
 
-    A later run with the same noise replays the predictions instead of computing them.
+    A later run with the same noise can replay the predictions instead of computing them.
     """
 
     picture: NDArray[np.uint8]
@@ -38,13 +38,13 @@ def render(generation: Generation, drawing: Drawing, on_step: OnStep) -> Templat
     background = background_of(generation, drawing)
     solver, noisy = start_of(generation, drawing)
 
-    def told(i: int, n: int) -> None:
-        # Nobody is shown the template before it is whole.
+    def without_previews(i: int, n: int) -> None:
+        # Clients see the template only when it is complete.
         on_step(i, n)
 
-    # Decoding needs the room, and so does the next job where this one is taken back.
+    # Frees memory for decoding, and for the next job when this one is canceled.
     with background.denoiser:
-        denoised = denoise(noisy, solver, Composition(background=background), on_step=told)
+        denoised = denoise(noisy, solver, Composition(background=background), on_step=without_previews)
     return Template(picture=sdxl.decode(denoised.latents), predictions=denoised.predictions)
 
 
@@ -71,7 +71,7 @@ def background_of(generation: Generation, drawing: Drawing) -> Branch:
 
 
 def start_of(generation: Generation, drawing: Drawing) -> tuple[ScheduledSolver, Tensor]:
-    """A fresh solver and the job's one noise, at the first noise level: the same for the template and all branches."""
+    """A fresh solver, and the job's noise at the first noise level: the same for the template and all branches."""
     sdxl = generation.generator.sdxl
     solver = _solver_of(sdxl, drawing)
     shape = sdxl.latent_shape(width_px=drawing.width_px, height_px=drawing.height_px)

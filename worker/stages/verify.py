@@ -1,4 +1,4 @@
-"""Verify: whose face everybody got in the final picture."""
+"""Verify: how similar each face in the final picture is to the concept's photos."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.concepts.template_faces import faces_of
 from worker.models.bundle import Detection
 
 OnStep = Callable[[int, int], object]
-# More digits say nothing, and a batch has many of them.
+# More digits carry no information, and a batch has many of them.
 _DIGITS = 4
 
 
@@ -25,9 +25,9 @@ def verify(
     identities: Sequence[NDArray[np.float32]],
     on_step: OnStep,
 ) -> Verification:
-    """Whose faces a picture (H, W, 3) RGB shows in the regions. identities[i]: (photos, 512), raw, of concept i.
+    """The faces that a picture (H, W, 3) RGB shows in the regions. identities[i]: (photos, 512), raw, of concept i.
 
-    A face counts as a concept's when most of it is in the concept's region. A region without one is no error.
+    A face belongs to a concept when most of it is in the concept's region. A region without a face is no error.
     """
     steps = len(regions) + 1
     on_step(0, steps)

@@ -1,4 +1,4 @@
-"""Warm-up: every network of a role runs once, at the size that most jobs have, before the first job comes."""
+"""Warm-up: runs every network of a role once, at the bundle's own size, before the first job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PHRASE = "a person"
 
 
 def warm_up_generation(generation: Generation, limits: BundleLimits) -> None:
-    """One step of the scene, one of a person, and a picture. Raises OutOfMemory, or torch's own error of that name."""
+    """One step of the scene, one of a person, and one decoding. Raises OutOfMemory or torch.OutOfMemoryError."""
     size = {"width_px": limits.width_px, "height_px": limits.height_px}
     drawing = Drawing(
         prompt=_PHRASE,
@@ -51,7 +51,7 @@ def warm_up_generation(generation: Generation, limits: BundleLimits) -> None:
 
 
 def warm_up_detection(detection: Detection, limits: BundleLimits) -> None:
-    """One look for a phrase and one for faces, in an empty picture."""
+    """Detects a phrase and faces in an empty picture."""
     empty = np.full((limits.height_px, limits.width_px, 3), 128, np.uint8)
     detection.faces.find(empty)
     detection.phrases.detect(Image.fromarray(empty), [_PHRASE])

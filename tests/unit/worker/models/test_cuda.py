@@ -120,7 +120,7 @@ def test_branches_that_do_not_fit_together_run_one_by_one_and_one_that_does_not_
 
     found = limited((alone + together) / 2).predict(x, torch.tensor(500.0), branches)
     assert error(found, expected) < 0.01
-    with pytest.raises(OutOfMemory, match="no room on cuda"):
+    with pytest.raises(OutOfMemory, match="memory of cuda"):
         limited(0.7 * alone).predict(x, torch.tensor(500.0), branches)
 
 

@@ -166,9 +166,9 @@ def broken(change: Callable[[dict[str, Tensor]], None]) -> Callable[[Generation]
             lambda tensors: tensors.update({f"unet.{LAYERS[0]}.lora_A.weight": torch.ones(2, 7)}),
             "to_q.lora_A.weight is",
         ),
-        (lambda tensors: tensors.update({"unet.nowhere.lora_A.weight": torch.ones(2, 7)}), "no place for nowhere"),
+        (lambda tensors: tensors.update({"unet.nowhere.lora_A.weight": torch.ones(2, 7)}), "no layer for nowhere"),
         (lambda tensors: tensors.update({"transformer.a.lora_A.weight": torch.ones(2, 7)}), "transformer.a.lora_A"),
-        (lambda tensors: tensors.update({f"unet.{LAYERS[0]}.dora_scale": torch.ones(2)}), "another kind"),
+        (lambda tensors: tensors.update({f"unet.{LAYERS[0]}.dora_scale": torch.ones(2)}), "unsupported kind"),
         (lambda tensors: tensors.clear(), "no tensor"),
     ],
 )

@@ -14,7 +14,7 @@ from tests.support.provenance import validated
 from tests.support.safety import ALWAYS, NEVER, write_safety
 from worker.output.png import pixels
 from worker.output.postprocess import postprocessor_of
-from worker.output.watermark import read
+from worker.output.watermark import read_watermark
 from worker.stages.personalize import Show
 
 CPU = torch.device("cpu")
@@ -43,7 +43,7 @@ def test_a_picture_is_marked_and_then_signed(tmp_path: Path) -> None:
     postprocessor = postprocessor_of(settings, "mini", CPU)
     data = postprocessor.encode(PICTURE, postprocessor.plan())
     assert validated(data, root=files.root)[0] == "Trusted"
-    assert read(pixels(data)) == "example.org"
+    assert read_watermark(pixels(data)) == "example.org"
 
 
 def test_pictures_are_as_they_were_drawn_where_nothing_is_asked() -> None:

@@ -14,7 +14,7 @@ from worker.output.watermark import (
     STEP,
     agreement,
     embed_watermark,
-    read,
+    read_watermark,
 )
 
 TEXT = "example.org"
@@ -48,7 +48,7 @@ def psnr_db(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 def test_what_is_written_is_read_and_nobody_sees_it(text: str, size_px: tuple[int, int]) -> None:
     picture = drawn(3, *size_px)
     marked = embed_watermark(picture, text)
-    assert (read(marked), agreement(marked, text)) == (text, 1.0)
+    assert (read_watermark(marked), agreement(marked, text)) == (text, 1.0)
     assert psnr_db(picture, marked) > 38
 
 
@@ -56,26 +56,26 @@ def test_what_is_written_is_read_and_nobody_sees_it(text: str, size_px: tuple[in
 def test_it_survives_jpeg_and_scaling_from_256_pixels_on(seed: int) -> None:
     marked = embed_watermark(drawn(seed), TEXT)
     for spoiled in (through_jpeg(marked, 90), through_jpeg(marked, 75), scaled(marked, 0.5), scaled(marked, 2)):
-        assert read(spoiled) == TEXT
+        assert read_watermark(spoiled) == TEXT
 
 
 def test_what_is_no_longer_whole_is_not_told_but_can_be_recognized() -> None:
     spoiled = through_jpeg(embed_watermark(drawn(4), TEXT), 40)
-    assert read(spoiled) is None
+    assert read_watermark(spoiled) is None
     assert agreement(spoiled, TEXT) > 0.75
     assert agreement(drawn(4), TEXT) < 0.65
 
 
 def test_a_picture_without_one_has_none() -> None:
-    assert {read(drawn(seed, 128, 128)) for seed in range(60)} == {None}
-    assert read(np.zeros((64, 64, 3), np.uint8)) is None
+    assert {read_watermark(drawn(seed, 128, 128)) for seed in range(60)} == {None}
+    assert read_watermark(np.zeros((64, 64, 3), np.uint8)) is None
 
 
 def test_colours_at_the_end_of_their_range_hold_it_too() -> None:
     stripes = np.zeros((256, 256, 3), np.uint8)
     for column, colour in enumerate([(0, 0, 0), (255, 255, 255), (255, 255, 0), (0, 0, 255), (255, 0, 0), (0, 255, 0)]):
         stripes[:, column * 43 :] = colour
-    assert read(embed_watermark(stripes, TEXT)) == TEXT
+    assert read_watermark(embed_watermark(stripes, TEXT)) == TEXT
 
 
 def test_the_library_that_the_method_comes_from_reads_it() -> None:
