@@ -48,12 +48,12 @@ class Loras:
                 own = [name for name in scales if name in module.lora_A]
                 for name in own:
                     module.set_scale(name, scales[name])
-                # Without own LoRAs the layer uses its plain weights; `enable_adapters` would make applied ones trainable.
+                # Without LoRAs of its own the layer is plain; `enable_adapters` would make applied ones trainable.
                 module.set_adapter(own, inference_mode=True)
 
 
 def load_loras(pipeline: StableDiffusionXLPipeline, allowed: Mapping[str, AllowedLora]) -> Loras:
-    """Loads every allowed file and applies none. Raises BundleError, naming the file and the first wrong tensor."""
+    """Loads every allowed file, applies none. Raises BundleError, naming the file and the first wrong tensor."""
     files = {}
     for name, one in allowed.items():
         path = Path(one.file)

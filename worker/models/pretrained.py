@@ -112,7 +112,7 @@ def _empty(network_class: Any, folder: Path) -> Any:
 
 
 def _quieten() -> None:
-    """No progress bars in a worker's log, and no warnings about the CLIP image encoder, which InstantID does not have."""
+    """No progress bars in the log, and no warnings about the CLIP image encoder, which InstantID does not have."""
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
     diffusers_logging.set_verbosity_error()

@@ -64,7 +64,7 @@ def safety_of(settings: Settings, device: torch.device) -> SafetyCheck | None:
 
 
 def load_safety(folder: Path, device: torch.device) -> SafetyCheck:
-    """The checker of a folder, with its feature extractor. Raises BundleError for files that are missing or do not fit."""
+    """The checker of a folder, with its feature extractor. Raises BundleError for missing or unfitting files."""
     diffusers_logging.set_verbosity_error()
     with checkpoint(folder / "config.json"):
         config = CLIPConfig.from_pretrained(folder, local_files_only=True)

@@ -16,15 +16,15 @@ from transformers.utils import logging as transformers_log
 from shared.errors import BundleError
 from shared.job import Mode
 from shared.settings import Settings
-from worker.mini.measure.casts import draw_strangers
-from worker.mini.measure.judge import load_judge
-from worker.mini.measure.marks import Examiner
+from worker.mini.measure.cases import draw_strangers
+from worker.mini.measure.metrics import Scorer
 from worker.mini.measure.phrases import draw_crowds, find_people
+from worker.mini.measure.pipeline import Pipeline
 from worker.mini.measure.place import fit_place_reader
-from worker.mini.measure.play import Play
+from worker.mini.measure.recogniser import load_recogniser
 from worker.mini.measure.report import Findings, as_json, as_table
 from worker.mini.measure.rows import ALL, DEFAULT, SPEED, TABLE, row_of
-from worker.mini.measure.run import Countdown, Line, Measuring
+from worker.mini.measure.run import Countdown, Evaluation, Line
 from worker.mini.measure.sheet import draw_sheet
 from worker.models.bundle import Bundle, load_bundle
 from worker.models.catalog import MINI
@@ -60,24 +60,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(asked: argparse.Namespace, bundle: Bundle, lines: Sequence[Line]) -> int:
     if bundle.detection is None or bundle.generation is None:
         raise BundleError("the bundle was not loaded for both roles")
-    judge = load_judge(MINI / "faces" / "judge.onnx", bundle.detection.faces)
+    recogniser = load_recogniser(MINI / "faces" / "judge.onnx", bundle.detection.faces)
     print("drawing the strangers, fitting the reader of places", file=sys.stderr)
-    strangers = np.stack([judge.know(portrait) for portrait in draw_strangers(asked.seed)])
+    strangers = np.stack([recogniser.embed(portrait) for portrait in draw_strangers(asked.seed)])
     places = fit_place_reader()
     findings = Findings(seed=asked.seed, people=asked.concepts, bundle=bundle.name, place_accuracy=places.accuracy)
-    examiner = Examiner(judge, places, strangers, asked.seed)
-    measuring = Measuring(Play(bundle.detection, bundle.generation), examiner, findings)
+    scorer = Scorer(recogniser, places, strangers, asked.seed)
+    evaluation = Evaluation(Pipeline(bundle.detection, bundle.generation), scorer, findings)
     broken_off = False
     try:
         _find(asked, bundle, findings, everything=asked.rows != ["default"])
-        measuring.measure(lines, Countdown(total=sum(line.jobs for line in lines)))
+        evaluation.measure(lines, Countdown(total=sum(line.jobs for line in lines)))
     except KeyboardInterrupt:
         broken_off = True
         print("\nbroken off; this is what was measured so far", file=sys.stderr)
     print(as_table(findings))
     if asked.json is not None:
         asked.json.write_text(json.dumps(as_json(findings), indent=1, allow_nan=False) + "\n")
-    strips = measuring.strips(asked.concepts)
+    strips = evaluation.strips(asked.concepts)
     if asked.sheet is not None and strips:
         shown = [
             line.row.name for line in lines if line.row.people == asked.concepts and line.row.name in findings.rows

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from worker.mini.measure.marks import Tally, figures_of
+from worker.mini.measure.metrics import RowResults, figures_of
 from worker.mini.measure.phrases import Rates
 from worker.mini.measure.rows import DEFAULT
 from worker.mini.measure.scores import Estimate, nothing
@@ -39,7 +39,7 @@ class Findings:
     people: int
     bundle: str
     place_accuracy: Estimate
-    rows: dict[str, Tally] = field(default_factory=dict)
+    rows: dict[str, RowResults] = field(default_factory=dict)
     phrases: dict[str, Rates] = field(default_factory=dict)
 
 
@@ -49,7 +49,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
     recall and wrong_person are of drawn scenes with as many people as a job of the default row has, by the first
     engine. NaN is null.
     """
-    rows = {name: figures_of(tally) for name, tally in findings.rows.items()}
+    rows = {name: figures_of(results) for name, results in findings.rows.items()}
     flat: dict[str, Any] = {name: _number(rows.get(DEFAULT, {}).get(name, nothing()).value) for name in FLAT}
     crowd = next(iter(findings.phrases.values()), {}).get(f"{findings.people} people", {})
     flat |= {name: _number(crowd.get(name, nothing()).value) for name in ("recall", "wrong_person")}
@@ -61,11 +61,11 @@ def as_json(findings: Findings) -> dict[str, Any]:
         "place_accuracy": _entry(findings.place_accuracy),
         "rows": {
             name: {
-                "jobs": len(tally.marks) + len(tally.refused),
-                "refused": dict(_reasons(tally)),
+                "jobs": len(results.metrics) + len(results.rejected),
+                "refused": dict(_reasons(results)),
                 **{figure: _entry(estimate) for figure, estimate in rows[name].items()},
             }
-            for name, tally in findings.rows.items()
+            for name, results in findings.rows.items()
         },
         "phrases": {
             engine: {kind: {name: _entry(one) for name, one in own.items()} for kind, own in rates.items()}
@@ -90,11 +90,11 @@ def as_table(findings: Findings) -> str:
 
 def _rows(findings: Findings, names: list[str]) -> list[str]:
     tallies = [findings.rows[name] for name in names]
-    figures = [figures_of(tally) for tally in tallies]
+    figures = [figures_of(results) for results in tallies]
     lines = [
         _line("", names),
-        _line("jobs measured", [str(len(tally.marks)) for tally in tallies]),
-        _line("jobs refused", [_refused(tally) for tally in tallies]),
+        _line("jobs measured", [str(len(results.metrics)) for results in tallies]),
+        _line("jobs refused", [_refused(results) for results in tallies]),
     ]
     lines += [
         _line(figure.replace("_", " "), [_words(figure, own[figure]) for own in figures]) for figure in figures[0]
@@ -102,13 +102,13 @@ def _rows(findings: Findings, names: list[str]) -> list[str]:
     return lines
 
 
-def _refused(tally: Tally) -> str:
-    reasons = " ".join(f"{code}:{count}" for code, count in sorted(_reasons(tally).items()))
-    return f"{len(tally.refused)} {reasons}".strip()
+def _refused(results: RowResults) -> str:
+    reasons = " ".join(f"{code}:{count}" for code, count in sorted(_reasons(results).items()))
+    return f"{len(results.rejected)} {reasons}".strip()
 
 
-def _reasons(tally: Tally) -> Counter[str]:
-    return Counter(refusal.code for refusal in tally.refused)
+def _reasons(results: RowResults) -> Counter[str]:
+    return Counter(refusal.code for refusal in results.rejected)
 
 
 def _line(label: str, cells: list[str]) -> str:

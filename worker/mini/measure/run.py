@@ -1,4 +1,4 @@
-"""A run of the measure: rows over cases, one after the other, as far as it is let."""
+"""A run of the evaluation: rows over cases, one after the other, until done or interrupted."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import RequestError
-from worker.mini.measure.casts import Case, draw_case
-from worker.mini.measure.marks import Examiner, Marks, Refusal, Tally
-from worker.mini.measure.play import Play, spec_of
+from worker.mini.measure.cases import Case, draw_case
+from worker.mini.measure.metrics import CaseMetrics, RejectedCase, RowResults, Scorer
+from worker.mini.measure.pipeline import Pipeline, spec_of
 from worker.mini.measure.report import Findings
 from worker.mini.measure.rows import Row
 from worker.mini.measure.sheet import Strip
@@ -24,7 +24,7 @@ SHOWN = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A row and how many jobs it gets."""
+    """A row and its number of jobs."""
 
     row: Row
     jobs: int
@@ -32,7 +32,7 @@ class Line:
 
 @dataclass(kw_only=True)
 class Countdown:
-    """Progress on a stream: what is done, and how long the rest takes at this pace."""
+    """Progress on a stream: the share that is done, and an estimate of the remaining time."""
 
     total: int
     out: TextIO = field(default_factory=lambda: sys.stderr)
@@ -40,11 +40,11 @@ class Countdown:
     started_s: float = field(default_factory=time.monotonic)
 
     def tick(self, words: str) -> None:
-        """One more is done."""
+        """Counts one finished job."""
         self.done += 1
         spent_s = time.monotonic() - self.started_s
         left_s = spent_s / self.done * (self.total - self.done)
-        text = f"{self.done}/{self.total}  {words}  {_clock(spent_s)} gone, about {_clock(left_s)} left"
+        text = f"{self.done}/{self.total}  {words}  {_clock(spent_s)} elapsed, about {_clock(left_s)} left"
         if self.out.isatty():
             # Erase the moving line first (ECMA-48 "erase in line").
             self.out.write(f"\r\x1b[2K{text}" + ("\n" if self.done == self.total else ""))
@@ -53,40 +53,40 @@ class Countdown:
         self.out.flush()
 
 
-class Measuring:
-    """Rows over the cases of one seed. Rows that differ only in name share their marks."""
+class Evaluation:
+    """Rows over the cases of one seed. Rows that differ only in name share their metrics."""
 
-    def __init__(self, play: Play, examiner: Examiner, findings: Findings) -> None:
-        self._play = play
-        self._examiner = examiner
+    def __init__(self, pipeline: Pipeline, scorer: Scorer, findings: Findings) -> None:
+        self._pipeline = pipeline
+        self._scorer = scorer
         self._findings = findings
         self._cases: dict[tuple[int, int], Case] = {}
-        self._marks: dict[tuple[object, ...], Marks | Refusal] = {}
+        self._metrics: dict[tuple[object, ...], CaseMetrics | RejectedCase] = {}
         self._shown: dict[tuple[int, int], dict[str, NDArray[np.uint8] | None]] = {}
         self._templates: dict[tuple[int, int], NDArray[np.uint8]] = {}
         self._pictures: dict[tuple[object, ...], NDArray[np.uint8]] = {}
 
     def measure(self, lines: Sequence[Line], countdown: Countdown) -> None:
-        """Every row over its jobs; the findings grow with each."""
+        """Runs every row over its jobs and adds to the findings."""
         for line in lines:
-            tally = self._findings.rows.setdefault(line.row.name, Tally())
+            results = self._findings.rows.setdefault(line.row.name, RowResults())
             for number in range(line.jobs):
                 case = self._case(number, line.row.people)
                 key = _key(case, line.row)
-                if key not in self._marks:
-                    self._marks[key] = self._mark(case, line.row)
-                marks = self._marks[key]
-                if isinstance(marks, Marks):
-                    tally.marks.append(marks)
+                if key not in self._metrics:
+                    self._metrics[key] = self._score(case, line.row)
+                metrics = self._metrics[key]
+                if isinstance(metrics, CaseMetrics):
+                    results.metrics.append(metrics)
                 else:
-                    tally.refused.append(marks)
+                    results.rejected.append(metrics)
                 if number < SHOWN:
                     shown = self._shown.setdefault((number, line.row.people), {})
                     shown[line.row.name] = self._pictures.get(key)
                 countdown.tick(line.row.name)
 
     def strips(self, people: int) -> list[Strip]:
-        """The first jobs with so many people, for the sheet."""
+        """The first jobs with this number of people, for the sheet."""
         return [
             Strip(case=self._cases[key], template=self._templates[key], pictures=pictures)
             for key, pictures in self._shown.items()
@@ -99,15 +99,15 @@ class Measuring:
             self._cases[key] = draw_case(self._findings.seed, number, people)
         return self._cases[key]
 
-    def _mark(self, case: Case, row: Row) -> Marks | Refusal:
+    def _score(self, case: Case, row: Row) -> CaseMetrics | RejectedCase:
         try:
-            made = self._play.make(case, row)
+            made = self._pipeline.make(case, row)
         except RequestError as error:
-            return self._examiner.refuse(self._play, case, error.code)
+            return self._scorer.reject(self._pipeline, case, error.code)
         if case.number < SHOWN:
             self._templates[case.number, case.people] = made.template
             self._pictures[_key(case, row)] = made.picture
-        return self._examiner.mark(self._play, case, made)
+        return self._scorer.score(self._pipeline, case, made)
 
 
 def _key(case: Case, row: Row) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from worker.mini.measure.casts import Case
+from worker.mini.measure.cases import Case
 
 _PAPER = (250, 248, 244)
 _INK = (32, 32, 36)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shared.job import Sampling
-from worker.mini.measure.casts import draw_case, draw_others, draw_strangers
-from worker.mini.measure.marks import Bounds, Marks, Refusal, Tally, figures_of
+from worker.mini.measure.background import SAME_DB, edges_of, far_outside, psnr_db, seam_ratio, ssim
+from worker.mini.measure.cases import draw_case, draw_others, draw_strangers
+from worker.mini.measure.metrics import Bounds, CaseMetrics, RejectedCase, RowResults, figures_of
 from worker.mini.measure.report import FLAT, Findings, as_json, as_table
 from worker.mini.measure.rows import ALL, SPEED, TABLE, row_of
 from worker.mini.measure.scores import (
@@ -28,7 +29,6 @@ from worker.mini.measure.scores import (
     share_of_way,
 )
 from worker.mini.measure.sheet import Strip, draw_sheet
-from worker.mini.measure.surroundings import SAME_DB, edges_of, far_outside, psnr_db, seam_ratio, ssim
 from worker.mini.world import EVAL_SEEDS
 
 UNIT = np.eye(4, 512, dtype=np.float32)
@@ -222,8 +222,8 @@ def test_a_name_that_says_nothing_is_refused(name: str) -> None:
 BOUNDS = Bounds(references=UNIT[:2], ceiling=0.8, ceiling_vae=0.7, floor=0.0)
 
 
-def marks(identity: float, *, first: int = 2, swapped: int = 0, faceless: int = 0) -> Marks:
-    return Marks(
+def metrics(identity: float, *, first: int = 2, swapped: int = 0, faceless: int = 0) -> CaseMetrics:
+    return CaseMetrics(
         people=2, identity=identity, bounds=BOUNDS, first=first, swapped=swapped, faceless=faceless, psnr_db=30.0,
         far_psnr_db=40.0, ssim=0.9, seam=1.0, cast_found=True, place_seen=True,
     )  # fmt: skip
@@ -231,11 +231,11 @@ def marks(identity: float, *, first: int = 2, swapped: int = 0, faceless: int = 
 
 def findings() -> Findings:
     found = Findings(seed=7, people=2, bundle="mini@0", place_accuracy=rate(198, 200))
-    found.rows["default"] = Tally(
-        marks=[marks(0.4), marks(0.6, first=1, swapped=1), marks(0.2, first=0, faceless=1)],
-        refused=[Refusal(code="phrase_not_found", people=2, bounds=BOUNDS)] * 2,
+    found.rows["default"] = RowResults(
+        metrics=[metrics(0.4), metrics(0.6, first=1, swapped=1), metrics(0.2, first=0, faceless=1)],
+        rejected=[RejectedCase(code="phrase_not_found", people=2, bounds=BOUNDS)] * 2,
     )
-    found.rows["pasted"] = Tally()
+    found.rows["pasted"] = RowResults()
     found.phrases["transformers"] = {"2 people": {"recall": rate(19, 20), "wrong_person": rate(1, 20)}}
     return found
 

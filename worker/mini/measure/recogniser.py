@@ -1,4 +1,4 @@
-"""Who is in a picture, by a recogniser that feeds no generator."""
+"""The evaluation recogniser: identifies faces independently of the recogniser that feeds the generator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from worker.models.faces import FaceReader
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Seen:
+class RecognisedFace:
     """One face: its box in pixels and its embedding (512,) of length 1."""
 
     box_px: Box
@@ -26,32 +26,32 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judge:
+class Recogniser:
     """The serving pack's detector and insightface's alignment in front of the evaluation recogniser."""
 
     faces: FaceReader
     recogniser: Any
 
-    def look(self, picture: NDArray[np.uint8]) -> list[Seen]:
-        """All faces of an RGB picture (H, W, 3), the largest first."""
+    def recognise(self, picture: NDArray[np.uint8]) -> list[RecognisedFace]:
+        """The embeddings of all faces in an RGB picture (H, W, 3), the largest face first."""
         blue_first = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
         seen = []
         for face in self.faces.find(picture):
             found = Face(bbox=np.array(face.box_px), kps=np.array(face.keypoints_px, np.float32), det_score=face.score)
             raw = np.asarray(self.recogniser.get(blue_first, found), dtype=np.float32)
-            seen.append(Seen(box_px=face.box_px, embedding=raw / max(float(np.linalg.norm(raw)), 1e-6)))
+            seen.append(RecognisedFace(box_px=face.box_px, embedding=raw / max(float(np.linalg.norm(raw)), 1e-6)))
         return seen
 
-    def know(self, portrait: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The embedding (512,) of the portrait's largest face; zeros, like nobody, where none is found."""
-        seen = self.look(portrait)
+    def embed(self, portrait: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The embedding (512,) of the portrait's largest face; zeros when there is no face."""
+        seen = self.recognise(portrait)
         return seen[0].embedding if seen else np.zeros(512, np.float32)
 
 
-def load_judge(path: Path, faces: FaceReader) -> Judge:
-    """The judge of an ONNX file. Raises BundleError where there is none."""
+def load_recogniser(path: Path, faces: FaceReader) -> Recogniser:
+    """The recogniser of an ONNX file. Raises BundleError when the file is missing."""
     if not path.is_file():
         raise BundleError(f"there is no evaluation recogniser {path}: train it by worker.mini.train.faces")
     recogniser = get_model(str(path), providers=["CPUExecutionProvider"])
     recogniser.prepare(ctx_id=-1)
-    return Judge(faces=faces, recogniser=recogniser)
+    return Recogniser(faces=faces, recogniser=recogniser)

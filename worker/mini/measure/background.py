@@ -1,4 +1,4 @@
-"""What stayed as it was: the background outside the masks and the seams along them."""
+"""Preservation metrics: the background outside the masks, and the seams along their edges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases through the stages, as the workers would run them but without the queue, each stage once."""
+"""Runs cases through the stages as workers do, but without the queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.orders import DetectConcept, Drawing
 from shared.presets import filled
 from worker.concepts.boxes import iou
 from worker.mini.measure.baselines import draw_together, paste_each
-from worker.mini.measure.casts import Case
+from worker.mini.measure.cases import Case
 from worker.mini.measure.rows import Row
 from worker.models.bundle import Detection, Generation
 from worker.runner.orders import drawing_of
@@ -31,21 +31,21 @@ K = TypeVar("K")
 V = TypeVar("V")
 Embeddings = tuple[NDArray[np.float32], ...]
 _FOUND_IOU = 0.5
-# Orders name blobs; here nothing is stored.
+# Orders name blobs, but nothing is stored here.
 _NO_BLOB = "0" * 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Made:
-    """What became of a case: the template, who is where in it, and the final picture."""
+class PipelineOutput:
+    """The template of a case, the regions in it, and the final picture."""
 
     template: NDArray[np.uint8]
     where: DetectedRegions
     picture: NDArray[np.uint8]
 
 
-class Play:
-    """The stages over one bundle. What rows have in common (identities, templates, places) is made once."""
+class Pipeline:
+    """The stages over one bundle. Identities, templates and regions that rows share are computed once."""
 
     def __init__(self, detection: Detection, generation: Generation) -> None:
         self._detection = detection
@@ -54,8 +54,8 @@ class Play:
         self._templates: dict[tuple[int, Drawing], Template] = {}
         self._places: dict[tuple[int, Drawing, MaskKind], DetectedRegions] = {}
 
-    def make(self, case: Case, row: Row) -> Made:
-        """The case as the row makes it. Raises a RequestError where the stages refuse the job."""
+    def make(self, case: Case, row: Row) -> PipelineOutput:
+        """The output of a case for a row. Raises a RequestError when a stage rejects the job."""
         identities = _once(self._identities, (case.number, case.people), lambda: self._identify(case))
         spec = spec_of(case, row)
         drawing = drawing_of(spec)
@@ -71,10 +71,10 @@ class Play:
             cast = Cast(identities=identities, regions=where.regions, predictions=template.predictions)
             order = personalize_order_of(spec, bundle="mini", identities=_NO_BLOB, template=_NO_BLOB, regions=_NO_BLOB)
             picture = personalize(self._generation, order, cast, _silent)
-        return Made(template=template.picture, where=where, picture=picture)
+        return PipelineOutput(template=template.picture, where=where, picture=picture)
 
-    def finds_cast(self, case: Case, made: Made) -> bool:
-        """Whether the detector finds everybody in the final picture where the template has them."""
+    def finds_cast(self, case: Case, made: PipelineOutput) -> bool:
+        """Whether the detector finds everyone in the final picture at their place in the template."""
         try:
             again = detect(self._detection, made.picture, _asked(case), "box", _silent)
         except RequestError:
@@ -84,7 +84,7 @@ class Play:
 
     @torch.inference_mode()
     def through_vae(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The picture encoded and decoded: the most that latents can show of it."""
+        """The picture encoded and decoded: the upper bound of what latents can represent."""
         sdxl = self._generation.generator.sdxl
         vae = sdxl.pipeline.vae
         pixels = torch.from_numpy(picture.copy()).to(vae.device, vae.dtype).permute(2, 0, 1)[None] / 127.5 - 1
@@ -97,14 +97,14 @@ class Play:
         return _once(self._templates, (case.number, drawing), lambda: render(self._generation, drawing, _silent))
 
     def _where(self, case: Case, drawing: Drawing, mask: MaskKind) -> DetectedRegions:
-        def look() -> DetectedRegions:
+        def recognise() -> DetectedRegions:
             return detect(self._detection, self._template(case, drawing).picture, _asked(case), mask, _silent)
 
-        return _once(self._places, (case.number, drawing, mask), look)
+        return _once(self._places, (case.number, drawing, mask), recognise)
 
 
 def spec_of(case: Case, row: Row) -> JobSpec:
-    """The job as a person would send it, with the mini bundle's own sampling filled in as at submit."""
+    """The job as a client would send it, with the sampling of the mini bundle filled in as at submit."""
     width_px, height_px = case.size_px
     asked = row.sampling.model_dump(exclude_unset=True)
     sampling = filled(
@@ -119,7 +119,7 @@ def _asked(case: Case) -> list[DetectConcept]:
 
 
 def _once(made: dict[K, V], key: K, make: Callable[[], V]) -> V:
-    """What was made under this key, or what `make` gives now."""
+    """The cached value of a key, computed by `make` at first."""
     if key not in made:
         made[key] = make()
     return made[key]
