@@ -54,7 +54,7 @@ Preset = Literal["fast", "balanced", "best"]
 
 
 class Status(StrEnum):
-    """The state of a job. The last four are terminal: a job in one of them never changes again."""
+    """The state of a job. The last four are terminal: a job in one of them does not change any more."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -79,9 +79,13 @@ class Concept(RequestModel):
     phrase: Phrase = Field(
         description="Text by which the detector finds this person in the scene", examples=["the man"]
     )
-    photos: tuple[PhotoId, ...] = Field(min_length=1, max_length=MAX_PHOTOS, description="Ids of photos of this person")
-    prompt: Prompt | None = Field(None, description="Prompt of this person's branch. Null: the prompt of the scene")
-    negative_prompt: NegativePrompt | None = Field(None, description="Null: the negative prompt of the scene")
+    photos: tuple[PhotoId, ...] = Field(
+        min_length=1, max_length=MAX_PHOTOS, description="Ids of the photos of this person"
+    )
+    prompt: Prompt | None = Field(None, description="Prompt for this person. Null: the prompt of the scene")
+    negative_prompt: NegativePrompt | None = Field(
+        None, description="Negative prompt for this person. Null: the negative prompt of the scene"
+    )
     box_px: BoxPx | None = Field(
         None,
         description="Box of the person (x1, y1, x2, y2 in pixels of the picture). Null: the detector finds it",
@@ -99,99 +103,133 @@ class Concept(RequestModel):
 
 
 class Lora(RequestModel):
-    """A LoRA for the scene and the people."""
+    """A LoRA that is applied to the scene and the people."""
 
     name: str = Field(min_length=1, max_length=64, description="Name in the server's list of LoRAs")
-    scale: float | None = Field(None, ge=-4, le=4, description="Null: the default scale of the server's list")
+    scale: float | None = Field(
+        None, ge=-4, le=4, description="Weight of the LoRA. Null: the default of the server's list"
+    )
 
 
 class Sampling(RequestModel):
-    """How the picture is drawn. The preset, then the bundle, supply the values that a request leaves out."""
+    """Settings of the drawing. The preset, then the bundle, supply the values that a request leaves out."""
 
     preset: Preset | None = Field(
         None,
-        description="Default values. `fast`: few steps; `balanced`: less computation for nearly the same picture; "
-        "`best`: no shortcut",
+        description="Set of default values. `fast`: few steps; `balanced`: less computation, nearly the same picture; "
+        "`best`: the full computation. Null: the preset of the bundle",
     )
-    width_px: int | None = Field(None, ge=64, le=4096)
-    height_px: int | None = Field(None, ge=64, le=4096)
-    steps: int | None = Field(None, ge=1, le=150)
-    seed: int | None = Field(None, ge=0, lt=2**63, description="Null: a random seed, chosen at submit")
-    guidance_scale: float | None = Field(None, ge=1, le=30)
-    scheduler: Scheduler = "euler"
-    mode: Mode = Field("shared", description="How the branches of scene and people are coupled during denoising")
+    width_px: int | None = Field(
+        None, ge=64, le=4096, description="Width of the picture in pixels. Null: the default of the bundle"
+    )
+    height_px: int | None = Field(
+        None, ge=64, le=4096, description="Height of the picture in pixels. Null: the default of the bundle"
+    )
+    steps: int | None = Field(
+        None, ge=1, le=150, description="Number of denoising steps. Null: the default of the preset or the bundle"
+    )
+    seed: int | None = Field(
+        None, ge=0, lt=2**63, description="Seed of the noise. Null: a random seed, chosen at submit"
+    )
+    guidance_scale: float | None = Field(
+        None,
+        ge=1,
+        le=30,
+        description="Weight of the prompts (classifier-free guidance); 1 turns guidance off, which halves the "
+        "computation. Null: the default of the preset or the bundle",
+    )
+    scheduler: Scheduler = Field("euler", description="Noise scheduler of the denoising steps")
+    mode: Mode = Field(
+        "shared", description="How the branches of the scene and of the people are coupled during denoising"
+    )
     split: float = Field(
         0.15,
         ge=0,
         le=1,
-        description="S in the paper, a fraction of the steps. `staged`, `shared`: the first S are those of the "
-        "template; `literal`: the last S are not coupled",
+        description="Fraction of the steps (S in the paper). In modes `staged` and `shared` the first S steps draw the "
+        "template alone; in mode `literal` the branches are not coupled in the last S steps",
     )
     keep: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="Fraction of the steps, from the first, that keep the background of the template behind the "
-        "people; the other steps draw it again around them",
+        description="Fraction of the steps, counted from the first, that keep the template's background behind the "
+        "people; the remaining steps draw the background again. Null: the default of the preset",
     )
     crop_margin: float | None = Field(
         None,
         ge=0,
         le=1,
         description="Margin around a mask that the branch of a person sees, as a fraction of the sides of the picture; "
-        "1 is the whole picture",
+        "1 is the whole picture. Null: the default of the preset",
     )
     guidance_stop: float | None = Field(
-        None, ge=0, le=1, description="Fraction of the steps, from the first, that use guidance"
+        None,
+        ge=0,
+        le=1,
+        description="Fraction of the steps, counted from the first, that use guidance. Null: the default of the preset",
     )
-    mask: MaskKind = "box"
-    feather_px: float = Field(0.0, ge=0, le=512, description="Width of the soft edge of a mask in pixels")
-    identity_scale: float | None = Field(None, ge=0, le=2, description="Weight of IdentityNet")
-    adapter_scale: float | None = Field(None, ge=0, le=2, description="Weight of the face tokens in the UNet")
-    loras: tuple[Lora, ...] = Field((), max_length=MAX_LORAS, description="LoRAs of the server's list")
+    mask: MaskKind = Field("box", description="Shape of the masks, drawn from the box of each person")
+    feather_px: float = Field(
+        0.0, ge=0, le=512, description="Width of the soft edge of a mask in pixels; 0 is a hard edge"
+    )
+    identity_scale: float | None = Field(
+        None,
+        ge=0,
+        le=2,
+        description="Weight of IdentityNet, which follows the landmarks of the faces. Null: the default of the bundle",
+    )
+    adapter_scale: float | None = Field(
+        None, ge=0, le=2, description="Weight of the face tokens in the UNet. Null: the default of the bundle"
+    )
+    loras: tuple[Lora, ...] = Field((), max_length=MAX_LORAS, description="LoRAs to apply, from the server's list")
 
 
 class SceneSpec(RequestModel):
-    """A scene and how its picture is made: every field of a job except its people and its lane."""
+    """A scene and its settings: every field of a job except its people and its lane."""
 
-    prompt: Prompt = Field(description="The scene", examples=["a man and a woman on the beach"])
+    prompt: Prompt = Field(description="Text of the scene", examples=["a man and a woman on the beach"])
     negative_prompt: NegativePrompt = Field("", description="What the picture must not show")
     sampling: Sampling = Field(Sampling(), description="Settings of the drawing: size, steps, seed, scheduler, masks")
     min_identity: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="Least acceptable identity (a cosine) of every face in the picture. In pictures of the mini bundle "
-        "the median is 0.61, and 5 % are below 0.45; two different people score 0 on average and above 0.36 in 1 % of "
-        "cases",
+        description="Lowest accepted similarity (a cosine) of every face in the picture to its photos. In pictures of "
+        "the mini bundle the median is 0.61, and 5 % are below 0.45; two different people score 0 on average and above "
+        "0.36 in 1 % of cases. Null: every similarity is accepted",
         examples=[0.4],
     )
     max_tries: int = Field(
         1,
         ge=1,
         le=MAX_TRIES,
-        description="Largest number of pictures to draw. A picture that falls short (min_identity, a missing face, two "
-        "swapped faces) is drawn again with the next seed; the best one is kept",
+        description="Maximum number of pictures to draw. If a picture fails the verification (min_identity, a missing "
+        "face, two swapped faces), another is drawn with the next seed; the best one is kept",
     )
     until: Stage = Field(
         LAST_STAGE,
-        description="Last stage of the job: identify checks the photos (`faces`), detect gives the template, the masks "
-        "and `regions`, personalize gives the picture without verification. Only stages that run cost units",
+        description="Last stage of the job: `identify` checks the photos (`faces`); `detect` gives the template, the "
+        "masks and `regions`; `personalize` gives the picture without verification. Only stages that run cost units",
         examples=["detect"],
     )
     embed_settings: bool = Field(
         False,
-        description="Write the settings into the picture's PNG: its text `troupe` holds prompts, phrases, sampling, "
-        "bundle and version as JSON, and nothing about the photos",
+        description="Whether to write the settings into the PNG file: its text `troupe` holds prompts, phrases, "
+        "sampling, bundle and version as JSON, and nothing about the photos",
     )
     retention_s: int | None = Field(
         None,
         ge=0,
         le=MOST_RETENTION_S,
-        description="Seconds to keep the job and its pictures after it has ended; at most the server's own limit",
+        description="Seconds to keep the job and its pictures after its end. Null, or more than the limit of the "
+        "server: the limit of the server",
     )
     expires_after_s: int | None = Field(
-        None, ge=1, le=MOST_RETENTION_S, description="The job expires if no worker has started it within these seconds"
+        None,
+        ge=1,
+        le=MOST_RETENTION_S,
+        description="Seconds after which the job expires if no worker has started it. Null: it does not expire",
     )
 
     @field_validator("until")
@@ -211,11 +249,11 @@ class JobSpec(SceneSpec):
     concepts: tuple[Concept, ...] = Field(
         min_length=1, max_length=MAX_CONCEPTS, description="The people, in the order of their masks"
     )
-    lane: Lane = Field("interactive", description="interactive, or batch for work that can wait")
+    lane: Lane = Field("interactive", description="Queue of the job: `interactive`, or `batch` for work that can wait")
 
 
 class Failure(BaseModel):
-    """Why a job failed."""
+    """The error of a job that failed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -240,16 +278,16 @@ class Progress(BaseModel):
 
 
 class Job(BaseModel):
-    """A job's record. Times are seconds since the epoch; timings are seconds per stage.
+    """The record of a job. Times are seconds since the epoch; timings are seconds per stage.
 
     outputs maps a finished stage to the digest of its order: `blob_store.stage_key` turns it into blob keys.
-    reused: finished stages whose result existed already or came from another job.
+    reused: finished stages whose result was stored before or came from another job.
     retry_of: the job that this one retries.
     faces: the faces in the photos of each concept. regions: the box of each concept in the template.
     picture: key of the final picture, written once, when the last stage finishes.
     verification: the similarity of the faces in the final picture; None for a job that was not verified.
-    tries: the pictures that were drawn and verified, if the job may draw several.
-    shown: the step of the newest preview.
+    tries: the verified pictures of a job that may draw several.
+    preview_step: the step of the newest preview.
     batch, line, custom_id: the line of a batch that this job belongs to, if any.
     """
 
@@ -285,7 +323,7 @@ class Job(BaseModel):
 
     @property
     def done(self) -> bool:
-        """Whether the job will never change again."""
+        """Whether the job has reached a terminal state."""
         return self.status in TERMINAL
 
 

@@ -1,4 +1,4 @@
-"""The start-up check: the servers that a process needs, and problems in words for their operator.
+"""The start-up check: it tests the servers that a process needs and describes problems to the operator.
 
 A fatal problem would lose jobs or fail each of them; it ends the process with one line and EXIT_CONFIG. Others are
 logged and shown by /readyz. A server that does not respond yet is checked once it does.
@@ -25,13 +25,13 @@ from shared.store.connection import connect, redis_errors
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
-    # boto3 is not for those who have no blobs.
+    # A process without blobs does not load boto3.
     from shared.blob_store import BlobStore
 
 _OLDEST_REDIS = 7
-# Signed addresses and webhooks carry times: beyond five minutes receivers refuse a webhook (Standard Webhooks), beyond
-# fifteen S3 refuses every request. Clocks with NTP are a thousand times closer.
-_SKEW_TOLD_S, _SKEW_REFUSED_S = 5.0, 300.0
+# Signed addresses and webhooks carry times: receivers refuse a webhook that is more than five minutes off (Standard
+# Webhooks), and S3 every request that is more than fifteen off. Clocks with NTP differ by milliseconds.
+_SKEW_WARNING_S, _SKEW_FATAL_S = 5.0, 300.0
 _PATIENCE_S = 5.0
 _PAUSE_S = 1.0
 
@@ -40,9 +40,9 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing that is not as it should be.
+    """One problem, described to the operator.
 
-    fatal: the process must not run like that. passes: it cannot do its work now, and looks again until it can.
+    fatal: the process must not run with it. passes: it may go away by itself; the check is repeated until it has.
     """
 
     words: str
@@ -51,30 +51,30 @@ class Problem:
 
 
 def check_servers(settings: Settings, blobs: BlobStore | None) -> list[Problem]:
-    """What is wrong with Redis (the broker's too) and, for who uses it, S3. Raises Records- or BlobsUnavailable."""
+    """Problems of Redis (the broker's, too) and of S3, if given. Raises RecordsUnavailable or BlobsUnavailable."""
     with connect(settings) as client:
-        found = _look_at_redis(client, settings.redis_address)
+        found = _check_redis(client, settings.redis_address)
     broker = settings.broker_address
     if broker is not None and broker != settings.redis_address:
         with connect(settings.model_copy(update={"redis_url": settings.broker_url})) as client:
-            found += _look_at_redis(client, broker)
+            found += _check_redis(client, broker)
     if blobs is None:
         return found
     found += check_bucket(blobs, settings)
     if not any(problem.fatal for problem in found):
-        # Before anything is written: a bucket with blobs would have to be asked after.
+        # Claimed before anything is written: a bucket with blobs is claimed by an operator only.
         _claim_bucket(settings, blobs)
     return found
 
 
 def check_bucket(blobs: BlobStore, settings: Settings) -> list[Problem]:
-    """What is wrong with the S3 server and the bucket, which is made where it is missing. Raises BlobsUnavailable."""
+    """Problems of the S3 server and the bucket, which is created if it is missing. Raises BlobsUnavailable."""
     asked_s = time.time()
     name = f"S3 at {_place(settings.s3_endpoint_url)}"
     probe = blobs.probe()
     found = []
     if probe.clock_s is not None:
-        # Half a second: the header has none.
+        # The header has whole seconds: half a second is the mean of what it leaves out.
         found = skew(name, probe.clock_s + 0.5 - (asked_s + time.time()) / 2)
     for lack in probe.lacks:
         words = f"{name} fails at {lack.operation!r} in bucket {settings.s3_bucket} (TROUPE_S3_...): {lack.words}"
@@ -83,14 +83,14 @@ def check_bucket(blobs: BlobStore, settings: Settings) -> list[Problem]:
 
 
 def _claim_bucket(settings: Settings, blobs: BlobStore) -> None:
-    from shared.store.owner import BucketOwner  # noqa: PLC0415 - boto3 is not for those who have no blobs
+    from shared.store.owner import BucketOwner  # noqa: PLC0415 - without blobs, no boto3
 
     with connect(settings) as client:
         BucketOwner(client, settings, blobs).look()
 
 
 def judge_redis(name: str, info: Mapping[str, Any]) -> list[Problem]:
-    """What of a server's INFO does not fit the queue."""
+    """Problems that the INFO of a Redis server shows."""
     found = _judge_version(name, str(info.get("redis_version", "")))
 
     def fatal(words: str) -> None:
@@ -100,25 +100,25 @@ def judge_redis(name: str, info: Mapping[str, Any]) -> list[Problem]:
         found.append(Problem(words=f"{name} {words}", passes=passes))
 
     if info.get("role") == "slave":
-        warn("is a replica, which takes no writes: name the primary in TROUPE_REDIS_URL", passes=True)
+        warn("is a read-only replica: set TROUPE_REDIS_URL to the primary", passes=True)
     if info.get("cluster_enabled"):
-        fatal("is a cluster: the records of a job must be together, so one Redis server is needed")
+        fatal("is a cluster: use a single Redis server, because a script changes many records at once")
     policy = info.get("maxmemory_policy", "noeviction")
     if info.get("maxmemory") and policy != "noeviction":
         fatal(f"would evict jobs when its memory is full (maxmemory-policy {policy}): set it to noeviction")
     elif policy != "noeviction":
-        warn(f"has maxmemory-policy {policy}: set it to noeviction before anybody sets maxmemory")
+        warn(f"has maxmemory-policy {policy}: set it to noeviction, so that a limit on memory never evicts jobs")
     if not info.get("aof_enabled"):
-        warn("keeps no append-only file: a crash loses the jobs since its last snapshot; set appendonly yes")
+        warn("has no append-only file: a crash loses the jobs since its last snapshot; set appendonly yes")
     elif info.get("aof_last_write_status", "ok") != "ok":
-        warn("cannot write its append-only file: is its disk full?", passes=True)
+        warn("cannot write its append-only file: check whether its disk is full", passes=True)
     return found
 
 
 def _judge_version(name: str, version: str) -> list[Problem]:
     needed = f"Redis {_OLDEST_REDIS} or newer is needed, or Valkey"
     if not version:
-        return [Problem(words=f"{name} does not say its version: {needed}")]
+        return [Problem(words=f"{name} does not report its version: {needed}")]
     major = version.partition(".")[0]
     if not major.isdigit() or int(major) < _OLDEST_REDIS:
         return [Problem(words=f"{name} is version {version}: {needed}", fatal=True)]
@@ -126,15 +126,15 @@ def _judge_version(name: str, version: str) -> list[Problem]:
 
 
 def skew(name: str, ahead_s: float) -> list[Problem]:
-    """What is wrong with the clocks. ahead_s: of the server, before this host's."""
-    if abs(ahead_s) < _SKEW_TOLD_S:
+    """Problems of the clocks. ahead_s: seconds by which the server's clock is ahead of this host's."""
+    if abs(ahead_s) < _SKEW_WARNING_S:
         return []
     way = "ahead of" if ahead_s > 0 else "behind"
-    words = f"the clock of {name} is {abs(ahead_s):.0f} s {way} this host's: keep both by NTP"
-    return [Problem(words=words, fatal=abs(ahead_s) >= _SKEW_REFUSED_S)]
+    words = f"the clock of {name} is {abs(ahead_s):.0f} s {way} this host's: synchronize both with NTP"
+    return [Problem(words=words, fatal=abs(ahead_s) >= _SKEW_FATAL_S)]
 
 
-def _look_at_redis(client: redis.Redis, address: RedisAddress) -> list[Problem]:
+def _check_redis(client: redis.Redis, address: RedisAddress) -> list[Problem]:
     name, found = f"Redis at {address.place}", list[Problem]()
     try:
         with redis_errors():
@@ -148,8 +148,8 @@ def _look_at_redis(client: redis.Redis, address: RedisAddress) -> list[Problem]:
             return [Problem(words=words, fatal=True)]
         raise
     except ResponseError as error:
-        # A managed server or an access list may keep INFO back; what cannot be seen is not known to be wrong.
-        return [*found, Problem(words=f"{name} does not say how it is set up: {error}")]
+        # A managed server or an access list may forbid INFO; then its configuration is not checked.
+        return [*found, Problem(words=f"{name} does not show its configuration: {error}")]
 
 
 def _place(url: str) -> str:
@@ -161,53 +161,53 @@ def _place(url: str) -> str:
 class Startup:
     """The checks of one process. `problems` is empty until every server has answered."""
 
-    def __init__(self, look: Callable[[], Sequence[Problem]]) -> None:
-        self._look = look
+    def __init__(self, check: Callable[[], Sequence[Problem]]) -> None:
+        self._check = check
         self._lock = threading.Lock()
-        self._looked = threading.Event()
+        self._checked = threading.Event()
         self._runs = False
         self.problems: tuple[Problem, ...] = ()
 
     @property
     def failed(self) -> bool:
-        """Whether the process must not run like that."""
+        """Whether a problem is fatal."""
         return any(problem.fatal for problem in self.problems)
 
     def begin(self, end: Callable[[], None]) -> None:
-        """Looks; raises SystemExit where the process must not run.
+        """Runs the check; raises SystemExit if a problem is fatal.
 
-        Where a server does not answer it looks again in a thread. end: makes the process go that runs by then; it must
-        leave with EXIT_CONFIG.
+        If a server does not answer, a thread repeats the check. end: stops the running process if the thread then finds
+        a fatal problem; the process must exit with EXIT_CONFIG.
         """
-        threading.Thread(target=self._go_on, args=(end,), name="startup", daemon=True).start()
-        self._looked.wait(_PATIENCE_S)
+        threading.Thread(target=self._repeat, args=(end,), name="startup", daemon=True).start()
+        self._checked.wait(_PATIENCE_S)
         with self._lock:
             self._runs = True
             failed = self.failed
         if failed:
             sys.exit(EXIT_CONFIG)
 
-    def _go_on(self, end: Callable[[], None]) -> None:
+    def _repeat(self, end: Callable[[], None]) -> None:
         while (found := self._attempt()) is None or any(problem.passes for problem in found):
             self.problems = tuple(found or ())
-            self._looked.set()
+            self._checked.set()
             time.sleep(_PAUSE_S)
         tell(found)
         with self._lock:
             self.problems = tuple(found)
             late = self._runs
-        self._looked.set()
+        self._checked.set()
         if late and self.failed:
             end()
 
     def _attempt(self) -> Sequence[Problem] | None:
         try:
-            found = self._look()
+            found = self._check()
         except (RecordsUnavailable, BlobsUnavailable) as error:
             log.warning("not_checked_yet", code=error.code, detail=error.message)
             return None
         if any(problem.fatal for problem in found):
-            # What passes does not matter to a process that must end.
+            # The process ends: problems that may go away do not matter any more.
             return [problem for problem in found if not problem.passes]
         for problem in found:
             if problem.passes:
@@ -216,7 +216,7 @@ class Startup:
 
 
 def tell(problems: Sequence[Problem]) -> None:
-    """Logs them, a line each."""
+    """Logs each problem as one event."""
     for problem in problems:
         if problem.fatal:
             log.error("cannot_start", reason=problem.words)

@@ -91,5 +91,5 @@ class ReadyView(BaseModel):
     warnings: tuple[str, ...] = Field(
         description="Findings at startup that do not stop the API, and the reason if it collects no orphans; "
         "shown only to callers with a key, or while authentication is off",
-        examples=[["Redis at redis:6379 keeps no append-only file: a crash loses the jobs since its last snapshot"]],
+        examples=[["Redis at redis:6379 has no append-only file: a crash loses the jobs since its last snapshot"]],
     )

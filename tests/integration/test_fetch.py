@@ -114,7 +114,7 @@ def test_a_file_that_changed_here_or_there_is_named_and_not_taken(served: ModelH
     served.files[address(INSTANTID, "ip-adapter.bin", COMMIT)] = b"another adapter"
     done = fetch(served, tmp_path)
     assert done.returncode == 1
-    assert "InstantX/InstantID/ip-adapter.bin came as" in done.stderr
+    assert "InstantX/InstantID/ip-adapter.bin has SHA-256" in done.stderr
     assert not adapter.exists()
 
     served.files[address(INSTANTID, "ip-adapter.bin", COMMIT)] = good

@@ -146,13 +146,13 @@ def test_a_limited_user_behind_tls_runs_jobs_and_is_warned_of_what_it_may_not_se
         client.execute_command("ACL SETUSER", "queue", ">secret", *rules)
     (warning,) = check_servers(settings, None)
     assert not warning.fatal
-    assert "does not say how it is set up" in warning.words
+    assert "does not show its configuration" in warning.words
     with queue_harness(settings, tmp_path) as stand:
         stand.start_workers("all")
         stand.check_one_picture(stand.submit())
         with api_server(stand.settings, tmp_path / "api") as api, api.client() as client:
             ready = client.get("/readyz")
             assert ready.status_code == 200, ready.text
-            assert "does not say how it is set up" in ready.json()["warnings"][0]
+            assert "does not show its configuration" in ready.json()["warnings"][0]
             assert client.get("/metrics").status_code == 200
             assert client.get("/v1/queue").status_code == 200

@@ -112,7 +112,7 @@ def test_readyz_shows_what_does_not_stop_the_api(settings: Settings, tmp_path: P
         with api_server(own, tmp_path) as api, api.client() as asking:
             warnings = asking.get("/readyz").json()["warnings"]
             assert [any(words in warning for words in EXPECTED) for warning in warnings] == [False, True]
-            assert "keeps no append-only file" in warnings[0]
+            assert "has no append-only file" in warnings[0]
 
 
 def test_an_api_that_started_while_redis_was_away_ends_when_the_redis_that_comes_evicts(

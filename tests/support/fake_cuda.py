@@ -65,7 +65,7 @@ class FakeCuda(TorchFunctionMode):
         pipeline, instantid = generator.sdxl.pipeline, generator.instantid
         self.move(pipeline.vae, torch.float32)
         networks = [pipeline.unet, instantid.resampler, instantid.embedding, instantid.identitynet]
-        if not generator.sdxl.words_on_host:
+        if not generator.sdxl.text_encoders_on_host:
             networks += [pipeline.text_encoder, pipeline.text_encoder_2]
         for network in networks:
             self.move(network, dtype)

@@ -1,7 +1,7 @@
-"""Masks of the concepts: drawn from boxes, made exclusive, softened, brought to the size of the latents.
+"""Masks of the concepts: drawn from boxes, made exclusive, feathered, and scaled to the size of the latents.
 
-Everything here is a partition of unity: masks of a composition are >= 0 and their sum is at most 1 everywhere; what is
-left, 1 - sum, is the background.
+The masks of a composition and the background are a partition of unity: masks are >= 0, their sum is at most 1 at every
+pixel, and the background is 1 - sum.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from torch.nn import functional
 
 @dataclass(frozen=True, kw_only=True)
 class Area:
-    """Where one concept may draw. box_px: x1, y1, x2, y2 in pixels of the picture; score: the detector's, 0 to 1."""
+    """The area of one concept. box_px: x1, y1, x2, y2 in pixels of the picture; score: the detector's, 0 to 1."""
 
     box_px: tuple[float, float, float, float]
     score: float
 
     @property
     def centre_px(self) -> tuple[float, float]:
-        """Middle of the box, (x, y) in pixels."""
+        """Centre of the box, (x, y) in pixels."""
         x1, y1, x2, y2 = self.box_px
         return (x1 + x2) / 2, (y1 + y2) / 2
 
@@ -41,12 +41,12 @@ def _in_ellipse(area: Area, x: Tensor, y: Tensor) -> Tensor:
     return ((x - centre_x) / ((x2 - x1) / 2)) ** 2 + ((y - centre_y) / ((y2 - y1) / 2)) ** 2 <= 1
 
 
-# Every kind of mask: which of the points (x, y) in pixels, (width,) and (height, 1), belong to it.
+# For every kind of mask a function that tells whether points (x, y), in pixels, belong to it: (width,) and (height, 1).
 MASK_KINDS: Mapping[str, Callable[[Area, Tensor, Tensor], Tensor]] = {"box": _in_box, "ellipse": _in_ellipse}
 
 
 def draw_mask(area: Area, kind: str, *, width_px: int, height_px: int) -> Tensor:
-    """One hard mask, (height, width) float of zeros and ones; a pixel belongs to it when its centre does.
+    """One hard mask, (height, width) float of zeros and ones; a pixel belongs to it if its centre does.
 
     kind: one of MASK_KINDS. Raises ValueError for a box without an area.
     """
@@ -62,9 +62,9 @@ def draw_mask(area: Area, kind: str, *, width_px: int, height_px: int) -> Tensor
 def make_exclusive(masks: Sequence[Tensor], areas: Sequence[Area]) -> list[Tensor]:
     """Masks in which every pixel belongs to at most one concept.
 
-    Where several claim a pixel the higher score has it; on equal scores the one whose centre is nearer; on equal
-    distances the one further left or up. So the order in which concepts are listed changes nothing; only between two
-    equal areas the one listed first has everything.
+    If several masks contain a pixel, it goes to the higher score; of equal scores, to the nearer centre; of equal
+    distances, to the area further left or up. The order of the concepts therefore matters only for two equal areas: the
+    first one gets every pixel. Raises ValueError if the numbers of masks and areas differ.
     """
     if len(masks) != len(areas):
         message = f"{len(masks)} masks for {len(areas)} areas"
@@ -90,7 +90,7 @@ def make_exclusive(masks: Sequence[Tensor], areas: Sequence[Area]) -> list[Tenso
 def _goes_first(
     other: Area, this: Area, other_distance: Tensor, this_distance: Tensor, *, listed_first: bool
 ) -> Tensor:
-    """Where `other` wins a pixel that both claim, (height, width) bool."""
+    """The pixels that `other` gets if both contain them, (height, width) bool."""
     if other.score != this.score:
         return torch.full_like(this_distance, other.score > this.score, dtype=torch.bool)
     other_key, this_key = ((*area.centre_px, *area.box_px) for area in (other, this))
@@ -99,9 +99,9 @@ def _goes_first(
 
 
 def feather(masks: Sequence[Tensor], width_px: float) -> list[Tensor]:
-    """Masks (height, width) with soft edges about `width_px` wide: blurred by a Gaussian of sigma = width / 4.
+    """Masks (height, width) with soft edges about `width_px` wide: a Gaussian blur with sigma = width / 4.
 
-    Blurring is linear and keeps constants, so masks that summed to at most 1 still do.
+    A blur is linear and keeps constants, so the sum of the masks stays at most 1.
     """
     if width_px <= 0:
         return list(masks)
@@ -121,26 +121,26 @@ def _blur(mask: Tensor, sigma: float) -> Tensor:
 
 
 def shrink(mask: Tensor, rim_px: int) -> Tensor:
-    """A mask (height, width) that fades over its own rim: zero where it was zero, whole from `rim_px` inwards.
+    """A mask (height, width) with a soft inner edge: zero outside, rising to its own value over `rim_px` inwards.
 
-    The border of the picture is no rim.
+    The border of the picture does not count as an edge of the mask.
     """
     half = rim_px // 2
     padded = functional.pad(mask[None, None], (half,) * 4, mode="replicate")
     eroded = -functional.max_pool2d(-padded, 2 * half + 1, stride=1)
-    # The blur reaches as far as was taken away, so it ends where the mask ends.
+    # The blur is as wide as the erosion, so it ends at the edge of the mask.
     return torch.minimum(mask, _blur(eroded[0, 0], half / 3))
 
 
 def to_latents(masks: Sequence[Tensor], *, width: int, height: int, hard: bool) -> list[Tensor]:
-    """Masks (H, W) brought to the latents' size, each (1, 1, height, width).
+    """Masks (H, W) scaled to the size of the latents, each (1, 1, height, width).
 
-    A latent takes the mean of the pixels it covers. `hard` then gives it whole to whoever holds the most of it, the
-    background included; a concept wins a tie against the background, and the concept listed first one between two.
+    The value of a latent is the mean of the pixels that it covers. With `hard`, each latent then belongs to the mask or
+    background with the largest value; of equal values, to the first concept, and to the background last.
     """
     if not masks:
         return []
-    # Kept in float64 on the way: the means of a partition add up to 1 and a tie is a tie.
+    # In float64 the means add up to 1, and equal values stay equal.
     stack = functional.interpolate(torch.stack(list(masks))[None].double(), size=(height, width), mode="area")[0]
     if hard:
         background = 1 - stack.sum(0, keepdim=True)
@@ -150,9 +150,9 @@ def to_latents(masks: Sequence[Tensor], *, width: int, height: int, hard: bool) 
 
 
 def in_pixels(areas: Sequence[Area], kind: str, *, size_px: tuple[int, int], feather_px: float = 0.0) -> list[Tensor]:
-    """The masks of a composition at the picture's size, each (H, W): drawn, exclusive, feathered.
+    """The exclusive, feathered masks of a composition at the size of the picture, each (H, W).
 
-    size_px: (width, height). Without feathering the masks are zeros and ones.
+    size_px: (width, height). Without feathering the masks hold zeros and ones only.
     """
     width_px, height_px = size_px
     drawn = [draw_mask(area, kind, width_px=width_px, height_px=height_px) for area in areas]

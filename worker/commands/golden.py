@@ -1,7 +1,7 @@
-"""Compares our predictors and loop with a recorded run of the published pipeline: `./run golden [FOLDER]`.
+"""`./run golden [FOLDER]`: compares this program with stored results of the published InstantID pipeline.
 
-DIR holds an SDXL folder, IdentityNet, the adapter, the inputs and what the reference pipeline made of them; see
-tests/golden/README.md for the layout. Exit status 1 when any relative maximum error exceeds 1e-5.
+FOLDER holds an SDXL folder, IdentityNet, the adapter, the inputs and the results of the reference pipeline; its layout
+is in tests/golden/README.md. The exit status is 1 if a relative maximum error exceeds 1e-5.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """The recorded request: `inputs.json`."""
+    """The stored request, `inputs.json`."""
 
     prompt: str
     negative_prompt: str
@@ -43,13 +43,13 @@ class Inputs:
 
     @classmethod
     def read(cls, path: Path) -> Inputs:
-        """The inputs of a golden folder; fields that only describe it are left out."""
+        """The inputs of a golden folder, without the fields that only describe it."""
         recorded = json.loads(path.read_text())
         return cls(**{name: recorded[name] for name in cls.__dataclass_fields__})
 
 
 def relative_error(found: Tensor, expected: Tensor) -> float:
-    """Largest difference as a share of the largest expected value."""
+    """Largest difference as a fraction of the largest expected value. Raises ValueError if the shapes differ."""
     if found.shape != expected.shape:
         message = f"shape {tuple(found.shape)}, expected {tuple(expected.shape)}"
         raise ValueError(message)
@@ -57,7 +57,7 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
 
 
 def measure(folder: Path) -> Mapping[str, float]:
-    """The relative maximum error of every recorded quantity, computed in float32 on the CPU."""
+    """The relative maximum error of every stored quantity, computed in float32 on the CPU."""
     inputs = Inputs.read(folder / "inputs.json")
     expected = load_file(folder / "expected.safetensors")
     generator = load_generator(
@@ -97,12 +97,14 @@ def measure(folder: Path) -> Mapping[str, float]:
 
 
 def main() -> int:
-    """Prints one line a quantity; 0 when all are within the tolerance."""
-    parser = argparse.ArgumentParser(prog="golden", description="Compare this program with a recorded reference run.")
+    """Prints one line for each quantity. Gives 0 if all errors are within the tolerance."""
+    parser = argparse.ArgumentParser(
+        prog="golden", description="Compare this program with stored results of the reference."
+    )
     parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER, help=f"default: {DEFAULT_FOLDER}")
     folder = parser.parse_args().folder
     if not (folder / "inputs.json").is_file():
-        parser.error(f"{folder} holds no inputs.json")
+        parser.error(f"{folder} does not contain inputs.json")
     errors = measure(folder)
     for name, error in errors.items():
         verdict = "ok" if error <= TOLERANCE else "TOO LARGE"

@@ -1,7 +1,7 @@
-"""`./run inspect [BUNDLE]`: loads a bundle as a worker would, says what is in it, and runs one step.
+"""`./run inspect [BUNDLE]`: loads a bundle as a worker does, prints its networks, and runs one step.
 
-BUNDLE as in TROUPE_BUNDLE; the other settings count too. A file that is missing or does not fit is named, with the
-first tensor that is wrong: exit status 1.
+BUNDLE is a value of TROUPE_BUNDLE; the other settings apply, too. If a file is missing or does not fit, the command
+prints its name and the first wrong tensor, with exit status 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from worker.stages.render import render
 
 
 def lines_of(bundle: Bundle) -> list[str]:
-    """One line a network: parameters, dtypes, memory."""
+    """One line for each network: parameters, memory, dtypes."""
     generation = bundle.generation
     if generation is None:
         return []
@@ -44,7 +44,7 @@ def _line(name: str, network: nn.Module) -> str:
 
 
 def step_s(generation: Generation, bundle: str) -> float:
-    """Seconds of a template of one step at the bundle's own size, decoded."""
+    """Seconds to draw and decode a template of one step at the default size of the bundle."""
     limits = limits_of(bundle)
     drawing = Drawing(
         prompt="two people",
@@ -62,13 +62,13 @@ def step_s(generation: Generation, bundle: str) -> float:
 
 
 def main() -> int:
-    """Prints what is in the bundle; 1 with one line when it cannot be used."""
+    """Prints the networks of the bundle. Gives 1 and prints one line if the bundle cannot be used."""
     parser = argparse.ArgumentParser(prog="./run inspect", description=__doc__)
-    parser.add_argument("bundle", nargs="?", help="mini, sdxl or a bundle's folder; TROUPE_BUNDLE when left out")
-    asked = parser.parse_args()
+    parser.add_argument("bundle", nargs="?", help="mini, sdxl or the folder of a bundle; default: TROUPE_BUNDLE")
+    arguments = parser.parse_args()
     settings = Settings.read_or_exit()
-    if asked.bundle:
-        settings = settings.model_copy(update={"bundle": asked.bundle})
+    if arguments.bundle:
+        settings = settings.model_copy(update={"bundle": arguments.bundle})
     try:
         bundle = load_bundle(settings, "all")
         safety = safety_of(settings, bundle.device)

@@ -1,8 +1,8 @@
-"""Who is where: one person of the picture for each concept, or a reason why not.
+"""Assigns one detected person to each concept, or gives the reason why that is not possible.
 
-A wrong answer is worse than none. So a concept takes only people that the detector clearly means; where it means
-several, the phrase's place words choose among them; and when two concepts are left with the same person, neither gets
-another one.
+A wrong assignment is worse than none. A concept is therefore assigned only to people that the detector clearly means.
+If the detector means several, the place words of the phrase select among them. If two concepts are left with the same
+person, neither is assigned to another one.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 # Published demos of Grounding DINO use 0.35 for boxes.
 THRESHOLD = 0.35
-# A score under this share of the phrase's best does not compete with it; what is above is left to the place words.
-_COMPETES = 0.5
+# A person is plausible for a phrase if the score reaches this fraction of the phrase's best.
+_PLAUSIBLE = 0.5
 _TAKEN_IOU = 0.5
 _IMPOSSIBLE = 1e6
-# Less than any difference of scores that means something, more than rounding.
+# Smaller than any meaningful difference of two scores, larger than a rounding error.
 _TIE = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """The person of one concept: its index, the box in pixels, and the detector's score (1 for a chosen box)."""
+    """The person of one concept: index of the concept, box in pixels, score of the detector (1 for a chosen box)."""
 
     concept: int
     box_px: Box
@@ -42,14 +42,14 @@ class Match:
 
 @dataclass(frozen=True, kw_only=True)
 class Matched:
-    """Everybody was found: one match a concept, in the order of the concepts, no box twice."""
+    """Every person was found: one match for each concept, in the order of the concepts; no box occurs twice."""
 
     matches: tuple[Match, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NobodyFound:
-    """The detector sees nobody for these concepts; `best_score` is the most any of them reached."""
+    """The detector found no person for these concepts; `best_score` is the highest score of any of them."""
 
     concepts: tuple[int, ...]
     best_score: float
@@ -57,7 +57,7 @@ class NobodyFound:
 
 @dataclass(frozen=True, kw_only=True)
 class SamePerson:
-    """These concepts (two or more) have fewer people between them than they are; `box_px` is the one they share."""
+    """These concepts (two or more) match fewer people than there are concepts; `box_px` is a person they share."""
 
     concepts: tuple[int, ...]
     box_px: Box
@@ -74,13 +74,13 @@ def assign(
     chosen: Mapping[int, Box] | None = None,
     threshold: float = THRESHOLD,
 ) -> Outcome:
-    """Give each concept its person.
+    """The person of each concept.
 
-    candidates: one list a phrase, as the detector gives them. everybody: people whom no phrase may mean, but who count
-    when a place in the row does. chosen: boxes that a human drew, by concept; they are
-    taken as they are and their people are out of reach for everybody else. Ties go from left to right in the order of
-    the concepts, so that "a woman" and "a woman" are the left and the right one.
-    Raises ValueError when `candidates` is not one list a phrase.
+    candidates: one list for each phrase, from the detector. everybody: all people of the picture; those that no phrase
+    means count only for places in the row. chosen: boxes that the request gives, by concept; they are used unchanged,
+    and no other concept gets their people. Equal scores are resolved from left to right in the order of the concepts,
+    so "a woman" and "a woman" are the left and the right one.
+    Raises ValueError if the numbers of lists and phrases differ.
     """
     if len(phrases) != len(candidates):
         raise ValueError(f"{len(phrases)} phrases but {len(candidates)} lists of candidates")
@@ -109,20 +109,20 @@ def assign(
 
 
 def _row(found: Sequence[Candidate]) -> list[Box]:
-    """The people of the picture from left to right, whatever phrase found them."""
+    """All people of the picture from left to right."""
     return sorted((one.box_px for one in distinct(found)), key=lambda box: (centre_x(box), box))
 
 
 def _meant(phrase: str, scores: NDArray[np.float64], threshold: float) -> list[int]:
-    """The people a phrase may mean: near the best score, and at the place the phrase says.
+    """The people that a phrase may mean: their score is near the best, and they stand at the place that it names.
 
-    The place counts in the whole row first ("the woman second from the left" of everybody), then among those the phrase
-    may mean ("the woman on the right" of two women who stand left of a man).
+    The place is looked up in the row of all people first ("the woman second from the left"), then among the plausible
+    ones ("the woman on the right" of two women who stand left of a man).
     """
     best = scores.max(initial=0.0)
     if best < threshold:
         return []
-    plausible = [int(column) for column in np.flatnonzero(scores >= max(threshold, _COMPETES * best))]
+    plausible = [int(column) for column in np.flatnonzero(scores >= max(threshold, _PLAUSIBLE * best))]
     in_row = place_in_row(phrase, len(scores))
     if in_row is None or len(plausible) == 1:
         return plausible
@@ -138,11 +138,11 @@ def _one_to_one(
     meant: Sequence[Sequence[int]],
     chosen: Mapping[int, Box],
 ) -> Outcome:
-    """The assignment of most score (Kuhn 1955, as scipy has it) among the people that are meant."""
+    """The assignment with the highest sum of scores (Kuhn 1955, by scipy) among the people that are meant."""
     cost = np.full(scores.shape, _IMPOSSIBLE)
     for row, columns in enumerate(meant):
         for column in columns:
-            # A square is convex, so of equal sums the one that keeps the order of concepts from left to right is least.
+            # A square is convex: of equal sums, the one that keeps the order from left to right is smallest.
             cost[row, column] = -scores[row, column].round(3) + _TIE * (row - column) ** 2 / max(scores.size, 1) ** 2
     rows, columns = linear_sum_assignment(cost) if len(people) else ((), ())
     got = {int(row): int(column) for row, column in zip(rows, columns, strict=True) if column in meant[int(row)]}

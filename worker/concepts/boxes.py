@@ -1,4 +1,4 @@
-"""Boxes as four pixels (x1, y1, x2, y2): overlap, and one box a person out of many."""
+"""Boxes (x1, y1, x2, y2) in pixels: their overlap, and non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ if TYPE_CHECKING:
 
 Box = tuple[float, float, float, float]
 
-# Two people who hug overlap by less, two boxes of one person by more.
+# Boxes of two people who hug overlap less, two boxes of one person overlap more.
 SAME_PERSON_IOU = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One place where a phrase may be: the box in pixels of the picture, and the detector's score in 0..1."""
+    """A box that the detector found for a phrase, in pixels of the picture, and its score in 0..1."""
 
     box_px: Box
     score: float
 
 
 def iou(a: Box, b: Box) -> float:
-    """Intersection over union in 0..1; 0 where both boxes are empty."""
+    """Intersection over union in 0..1; 0 if both boxes are empty."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
@@ -33,19 +33,19 @@ def iou(a: Box, b: Box) -> float:
 
 
 def area(box: Box) -> float:
-    """Square pixels; 0 for a box turned inside out."""
+    """The area in square pixels; 0 if x2 < x1 or y2 < y1."""
     return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
 
 
 def centre_x(box: Box) -> float:
-    """The middle of the box from left to right, in pixels."""
+    """The horizontal centre of the box in pixels."""
     return (box[0] + box[2]) / 2
 
 
 def distinct(candidates: Iterable[Candidate], *, same_iou: float = SAME_PERSON_IOU) -> list[Candidate]:
-    """Non-maximum suppression that asks for no class: the best candidate of each person, best first.
+    """The best candidate of each person, best first (non-maximum suppression over all classes).
 
-    Equal scores go from left to right, so that the order of `candidates` does not matter.
+    Equal scores are sorted from left to right, so the order of `candidates` does not matter.
     """
     kept: list[Candidate] = []
     for candidate in sorted(candidates, key=lambda one: (-one.score, one.box_px)):

@@ -1,4 +1,4 @@
-"""How much faces are whose: cosines of recognition embeddings."""
+"""Similarity of faces: cosines of recognition embeddings."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 def likeness(face: NDArray[np.float32], identities: Sequence[NDArray[np.float32]]) -> list[float]:
-    """For each identity the cosine of the face (512,) and the most similar of its photos (photos, 512); all raw.
+    """The similarity of a face to each identity: the cosine to the most similar of its photos.
 
-    An identity is as a person's best photo has it: one from another side must not make them a stranger.
+    face: (512,); identities: (photos, 512) each; none is normalized. The maximum is used instead of the mean, because a
+    photo from another angle must not lower the similarity.
     """
     own = _unit(face)
     return [float((_unit(photos) @ own).max()) for photos in identities]

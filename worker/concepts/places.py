@@ -1,4 +1,4 @@
-"""Words that say where somebody stands: "on the left", "second from the right", "in the middle"."""
+"""Place words of a phrase: "on the left", "second from the right", "in the middle"."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _ALL = (_FROM_SIDE, _LEFT, _RIGHT, _MIDDLE)
 
 
 def without_place(phrase: str) -> str:
-    """The phrase in lower case without its place words; whole where nothing else would be left.
+    """The phrase in lower case without its place words; the whole phrase if it consists only of place words.
 
-    A detector reads "the woman on the left" mostly as "the woman": what the place adds is geometry.
+    A detector reads "the woman on the left" mostly as "the woman"; the place is evaluated by geometry.
     """
     text = " ".join(phrase.lower().split())
     bare = text
@@ -33,10 +33,10 @@ def without_place(phrase: str) -> str:
 
 
 def place_in_row(phrase: str, count: int) -> tuple[int, ...] | None:
-    """The indexes that the phrase's place words leave in a row of `count` people, counted from the left.
+    """The indexes, from the left, that the place words of the phrase select in a row of `count` people.
 
-    None where the phrase has no place words. Empty where there is no such place, such as the second of one. The middle
-    of an even number is either of two.
+    None if the phrase has no place words. Empty if there is no such place, for example the second of one. The middle of
+    an even number has two indexes.
     """
     text = " ".join(phrase.lower().split())
     index: Sequence[int]

@@ -1,4 +1,4 @@
-"""Which face of the template belongs to which concept's box."""
+"""Assigns the faces of the template to the boxes of the concepts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from worker.concepts.boxes import Box, area
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# A face counts as somebody's when most of it is in their box.
+# A face can belong to a person if this fraction of it is inside their box.
 _INSIDE = 0.6
 _IMPOSSIBLE = 1e6
 
 
 def faces_of(people: Sequence[Box], faces: Sequence[Box]) -> list[int | None]:
-    """For each person's box the index of their face, or None. No face is given twice.
+    """The index of the face of each person's box, or None. No index occurs twice.
 
-    Where several faces are in a box, as when people stand close, each goes to the box in whose upper middle it is.
+    If several faces are in one box because people stand close, each goes to the box that has it in its upper middle.
     """
     if not people or not faces:
         return [None] * len(people)
@@ -34,7 +34,7 @@ def faces_of(people: Sequence[Box], faces: Sequence[Box]) -> list[int | None]:
 
 
 def _distance(person: Box, face: Box) -> float:
-    """How far the face is from the middle of the box's top, in shares of the box's sides; larger faces are nearer."""
+    """The distance of the face from the middle of the box's top, in sides of the box; less for larger faces."""
     if _share_inside(person, face) < _INSIDE:
         return _IMPOSSIBLE
     width, height = person[2] - person[0], person[3] - person[1]

@@ -1,4 +1,4 @@
-"""Where the weights of SDXL's networks come from: folders of diffusers, one single file, or another VAE."""
+"""Reads the base weights of SDXL: a diffusers folder or a single file, and optionally another VAE."""
 
 from __future__ import annotations
 
@@ -15,44 +15,46 @@ from worker.models.weights import Tensors, checkpoint, file_tensors, folder_tens
 Part = Literal["unet", "vae", "text_encoder", "text_encoder_2"]
 _STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model"}
 _SCHEDULER = "scheduler_config.json"
-# Of Playground v2.5 and of CosXL (the same file).
-_OTHER_NOISE = {"edm_mean", "edm_std", "edm_vpred.sigma_max", "edm_vpred.sigma_min"}
+# Tensors that mark the noise schedules of Playground v2.5 and CosXL (the same source file).
+_OTHER_NOISE_SCHEDULES = {"edm_mean", "edm_std", "edm_vpred.sigma_max", "edm_vpred.sigma_min"}
 # Prefixes of the text encoders in a single file of SDXL (Stability-AI/generative-models, sd_xl_base.yaml).
 _FIRST, _SECOND = "conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """SDXL's weights. path: a folder of diffusers or a single safetensors file; vae: the same for the VAE alone."""
+    """Base weights of SDXL. path: a diffusers folder or a single safetensors file; vae: the same for the VAE only."""
 
     path: Path
     vae: Path | None = None
 
     def configuration(self, part: Part, folder: Path) -> Path:
-        """Where the configuration of a part is: another VAE brings its own, the rest is as the bundle's SDXL folder."""
+        """The folder with a part's configuration: that of the other VAE, if it has one, or the bundle's SDXL folder."""
         own = _vae_folder(self.vae) if part == "vae" and self.vae is not None else None
         return own if own is not None and (own / "config.json").is_file() else folder / part
 
     def scheduler(self) -> dict[str, Any] | None:
-        """What of the scheduler's configuration is the base's own; None where it says nothing. Raises BundleError.
+        """Scheduler values that the base weights prescribe; None if there are none. Raises BundleError.
 
-        A folder brings a whole configuration. A single file that predicts v holds an empty tensor of this name, and one
-        whose noise ends at no signal another (comfyanonymous/ComfyUI, comfy/supported_models.py, SDXL.model_type); the
-        latter begins there only with trailing timesteps (arXiv 2305.08891, section 3.3).
+        A folder has a complete configuration. In a single file, an empty tensor `v_pred` marks a model that predicts v,
+        and `ztsnr` one whose noise schedule ends at zero SNR (comfyanonymous/ComfyUI, comfy/supported_models.py,
+        SDXL.model_type). Sampling reaches zero SNR only with trailing timesteps (arXiv 2305.08891, section 3.3).
         """
         if self.path.is_dir():
             folder = self.path / "scheduler"
             return _checked(folder) if (folder / _SCHEDULER).is_file() else None
         names = file_tensors(self.path).keys()
-        if wrong := sorted(names & _OTHER_NOISE):
-            raise BundleError(f"checkpoint {self.path} was trained on another noise than SDXL: it holds {wrong[0]}")
+        if wrong := sorted(names & _OTHER_NOISE_SCHEDULES):
+            raise BundleError(
+                f"checkpoint {self.path} uses a noise schedule that SDXL does not support: it contains {wrong[0]}"
+            )
         if "v_pred" not in names:
             return None
         own: dict[str, Any] = {"prediction_type": "v_prediction"}
         return own | ({"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"} if "ztsnr" in names else {})
 
     def tensors(self, part: Part, network: Any) -> tuple[Path, Tensors]:
-        """The weights of a part as `network` names them, and the file that they come from. Raises BundleError."""
+        """The weights of a part under the names of `network`, and the file they come from. Raises BundleError."""
         if part == "vae" and self.vae is not None:
             return _vae_tensors(self.vae, network)
         return _part_tensors(self.path, part, network)
@@ -64,7 +66,7 @@ def _checked(folder: Path) -> dict[str, Any]:
         own: dict[str, Any] = json.loads(path.read_text())
     kind = own.get("prediction_type", "epsilon")
     if kind not in {"epsilon", "v_prediction"} or "beta_start" not in own:
-        raise BundleError(f"checkpoint {path} is no scheduler of SDXL: {own.get('_class_name')}, prediction {kind}")
+        raise BundleError(f"checkpoint {path} is not a scheduler of SDXL: {own.get('_class_name')}, prediction {kind}")
     return own
 
 
@@ -79,7 +81,7 @@ def _vae_tensors(path: Path, network: Any) -> tuple[Path, Tensors]:
 
 
 def _vae_folder(path: Path) -> Path:
-    """The VAE's own folder, also where a whole SDXL folder was named."""
+    """The folder of the VAE: `path` itself, or its subfolder `vae` if `path` is an SDXL folder."""
     return path / "vae" if (path / "vae").is_dir() else path
 
 
@@ -102,7 +104,7 @@ def _part_tensors(path: Path, part: Part, network: Any) -> tuple[Path, Tensors]:
                 second = {name: tensor for name, tensor in tensors.items() if name.startswith(_SECOND)}
                 found = single_file_utils.convert_open_clip_checkpoint(network, second, prefix=_SECOND)
     if not found:
-        raise BundleError(f"checkpoint {path} holds no {part} of SDXL")
+        raise BundleError(f"checkpoint {path} does not contain {part} of SDXL")
     return path, found
 
 

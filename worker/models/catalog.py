@@ -1,12 +1,12 @@
-"""Which files a bundle is made of, as data: the embedded `mini`, the published `sdxl`, or a folder of one's own.
+"""The files of each bundle: the included `mini`, the published `sdxl`, or any folder in this layout.
 
-Every bundle is one folder laid out like this, with the files of each part as they were published:
+A bundle is one folder. Each part has the files and names of its publication:
 
     sdxl/                 an SDXL pipeline of diffusers
     identitynet/          InstantID's ControlNet of diffusers
     ip-adapter.bin        InstantID's Resampler, keys and values
     dino/                 Grounding DINO of transformers
-    dino-original/        the same as groundingdino-py wants it (only for that engine)
+    dino-original/        the same for groundingdino-py (only for engine `original`)
     faces/models/{pack}/  an insightface model pack
 """
 
@@ -23,18 +23,18 @@ from shared.settings import Settings
 from worker.models.keypoints import KeypointStyle
 from worker.models.lock_file import NAME as LOCK_NAME
 
-# Folder of each detector engine (setting TROUPE_DINO_ENGINE); `worker.models.dino.load_dino` loads it.
+# Folder of each detector engine (setting TROUPE_DINO_ENGINE), which `worker.models.dino.load_dino` loads.
 DINO_FOLDERS: Mapping[str, str] = {"transformers": "dino", "original": "dino-original"}
 MINI = Path(__file__).resolve().parent.parent / "mini" / "checkpoints"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where published checkpoints come from, and under which licence.
+    """The source of published checkpoints and their licence.
 
-    repository, revision: of the model hub; a release's address for what is not there, and `main` where the lock file
-    must pin the commit. files: the path in a bundle's folder of each file of the source. dtype: of the weights;
-    size_gb: about what is downloaded.
+    repository, revision: on the model hub, or the URL of a release; with revision `main` the lock file pins the commit.
+    files: for each file of the source its path in the folder of the bundle. dtype: of the weights; size_gb: approximate
+    size of the download.
     """
 
     repository: str
@@ -96,7 +96,7 @@ DINO = Source(
     dtype="float32",
     size_gb=0.9,
 )
-# insightface's own release: one zip file, of which two models are needed. `files` names them inside, in any folder.
+# A release of insightface: one zip file, of which two models are needed. `files` has their names in any of its folders.
 FACES = Source(
     repository="https://github.com/deepinsight/insightface/releases/download/model-zoo/antelopev2.zip",
     revision="model-zoo",
@@ -106,7 +106,7 @@ FACES = Source(
     size_gb=0.4,
 )
 HUB_SOURCES = (SDXL, INSTANTID, DINO)
-# Of no bundle: a folder of its own, which TROUPE_SAFETY_CHECKPOINT names.
+# Not part of a bundle: TROUPE_SAFETY_CHECKPOINT names its folder.
 SAFETY = Source(
     repository="CompVis/stable-diffusion-safety-checker",
     revision="main",
@@ -119,10 +119,11 @@ SAFETY = Source(
 
 @dataclass(frozen=True, kw_only=True)
 class BundleSpec:
-    """A bundle's folder and what its models were trained with.
+    """The folder of a bundle and the parameters of its models.
 
-    pack: name of the insightface pack. detection_px: sides of the square that faces are looked for in, in the order
-    they are tried. pen: of the keypoint drawing. base, vae: weights that take the place of the folder's.
+    pack: name of the insightface model pack. detection_px: side lengths of the face detector's input, in the order of
+    the attempts. keypoint_style: how landmarks are drawn for IdentityNet. base, vae: weights that replace those of the
+    folder.
     """
 
     name: str
@@ -134,26 +135,26 @@ class BundleSpec:
     vae: Path | None = None
 
     def path(self, part: str) -> Path:
-        """Where a part of the bundle is."""
+        """The path of a part of the bundle."""
         return self.folder / part
 
     def fingerprint(self) -> str:
-        """The bundle's name with 12 hex digits that change with its files: results of other weights are other results.
+        """The name of the bundle with 12 hex digits that change with its files, so results of other weights differ.
 
-        Of gigabytes of weights a hundredth is read (`fingerprint_of`). Raises BundleError.
+        About a hundredth of the weights is read (`fingerprint_of`).
         """
         return fingerprint_of(self.name, [self.folder, self.base, self.vae])
 
 
-# The beginning is read whole: there a safetensors file has the names of its tensors. After it a little so often that
-# every tensor of half a MiB is touched; the smallest attention of SDXL has 640 x 640 numbers of two bytes.
-_BEGINNING_BYTES, _SAMPLE_BYTES, _EVERY_BYTES = 2**20, 2**12, 2**19
+# The first MiB is read completely, because a safetensors file has the names of its tensors there. After it, one sample
+# in every half MiB hits every tensor of that size; the smallest attention matrix of SDXL is 640 x 640 x 2 bytes.
+_HEAD_BYTES, _SAMPLE_BYTES, _EVERY_BYTES = 2**20, 2**12, 2**19
 
 
 def fingerprint_of(name: str, roots: Sequence[Path | None]) -> str:
-    """A name with 12 hex digits that change with the files of these folders or of these files themselves.
+    """The name with 12 hex digits of a digest over these folders and files.
 
-    Names, sizes and samples from all over each file are read. A file counts by its place in `roots`, too.
+    The digest covers names, sizes and samples of every file, and the position of its root in `roots`.
     """
     digest = hashlib.sha256()
     for place, root in enumerate(roots):
@@ -164,52 +165,52 @@ def fingerprint_of(name: str, roots: Sequence[Path | None]) -> str:
             named = path.name if path == root else path.relative_to(root)
             digest.update(f"{place} {named} {size_bytes}\n".encode())
             with path.open("rb", buffering=0) as file:
-                digest.update(file.read(_BEGINNING_BYTES))
+                digest.update(file.read(_HEAD_BYTES))
                 if hasattr(os, "posix_fadvise"):
-                    # Linux would read 128 KiB ahead of each sample; only macOS cannot be told.
+                    # Without this, Linux reads 128 KiB ahead at each sample. macOS does not have the call.
                     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
-                for at in range(_BEGINNING_BYTES, size_bytes, _EVERY_BYTES):
+                for at in range(_HEAD_BYTES, size_bytes, _EVERY_BYTES):
                     file.seek(at)
                     digest.update(file.read(_SAMPLE_BYTES))
     return f"{name}@{digest.hexdigest()[:12]}"
 
 
 def bundle_spec_of(settings: Settings) -> BundleSpec:
-    """The recipe of the bundle that the settings name. Raises BundleError where a file or folder is not there."""
+    """The spec of the bundle that the settings select. Raises BundleError if a file or folder is missing."""
     base, vae = (Path(name) if name else None for name in (settings.base, settings.vae))
     for path in (base, vae):
         if path and not path.exists():
             raise BundleError(f"checkpoint {path} is missing")
-    return replace(_recipe_of(settings), base=base, vae=vae)
+    return replace(_without_overrides(settings), base=base, vae=vae)
 
 
 def missing(settings: Settings) -> list[str]:
-    """What of the bundle the worker's role lacks, a line each; files are only looked for, not opened."""
+    """One message for each missing file that the role of the worker needs; files are not opened."""
     try:
         bundle_spec = bundle_spec_of(settings)
     except BundleError as error:
         return [error.message, *_missing_safety(settings)]
     dino = DINO_FOLDERS[settings.dino_engine]
     parts = {"detection": (dino,), "generation": ("sdxl", "identitynet", "ip-adapter.bin")}
-    wanted = [part for role, names in parts.items() if settings.role in (role, "all") for part in names]
-    lacking = [
-        f"checkpoint {bundle_spec.path(part)} is missing" for part in wanted if not bundle_spec.path(part).exists()
+    needed = [part for role, names in parts.items() if settings.role in (role, "all") for part in names]
+    missing_parts = [
+        f"checkpoint {bundle_spec.path(part)} is missing" for part in needed if not bundle_spec.path(part).exists()
     ]
-    return lacking + _missing_safety(settings)
+    return missing_parts + _missing_safety(settings)
 
 
 def _missing_safety(settings: Settings) -> list[str]:
-    """The first file that a safety check lacks, where one is asked for."""
+    """A message about the first missing file of the safety checker, if one is configured."""
     if not settings.safety_checkpoint or settings.role == "detection":
         return []
     folder = Path(settings.safety_checkpoint)
-    wanted = [folder, folder / "config.json", folder / "preprocessor_config.json"]
-    return [f"TROUPE_SAFETY_CHECKPOINT: {path} is missing" for path in wanted if not path.exists()][:1]
+    needed = [folder, folder / "config.json", folder / "preprocessor_config.json"]
+    return [f"TROUPE_SAFETY_CHECKPOINT: {path} is missing" for path in needed if not path.exists()][:1]
 
 
-def _recipe_of(settings: Settings) -> BundleSpec:
+def _without_overrides(settings: Settings) -> BundleSpec:
     if settings.bundle == "mini":
-        # Discs of ten pixels would cover a face that is forty pixels wide.
+        # Discs of ten pixels would cover the faces, which are forty pixels wide.
         return BundleSpec(
             name="mini",
             folder=MINI,
@@ -227,7 +228,7 @@ def _recipe_of(settings: Settings) -> BundleSpec:
     if not folder.is_dir():
         message = f"bundle folder {folder} is missing"
         raise BundleError(message)
-    # insightface finds large faces better in small squares (InstantID's authors retry the same way).
+    # insightface finds large faces better in small inputs; InstantID's authors retry in the same way.
     sizes = (640, 512, 448, 384, 320, 256, 192)
     return BundleSpec(
         name=settings.bundle, folder=folder, pack=_only_pack(folder), detection_px=sizes, keypoint_style=KeypointStyle()
@@ -237,13 +238,13 @@ def _recipe_of(settings: Settings) -> BundleSpec:
 def _only_pack(folder: Path) -> str:
     packs = sorted(path.name for path in (folder / "faces" / "models").glob("*") if path.is_dir())
     if len(packs) != 1:
-        message = f"{folder / 'faces' / 'models'} must hold one insightface model pack, and holds {len(packs)}"
+        message = f"{folder / 'faces' / 'models'} must contain one insightface model pack, but contains {len(packs)}"
         raise BundleError(message)
     return packs[0]
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All files but hidden ones and the lock: what fetching leaves beside the checkpoints is not part of them."""
+    """All files except hidden ones and the lock file, which are left by downloads and are not checkpoints."""
     if folder.is_file():
         yield folder
     for path in sorted(folder.rglob("*")):

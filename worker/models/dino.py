@@ -17,7 +17,7 @@ from transformers import AutoImageProcessor, AutoTokenizer, GroundingDinoForObje
 from shared.errors import BundleError
 from worker.concepts.boxes import Candidate
 from worker.concepts.places import without_place
-from worker.models.weights import Misfit
+from worker.models.weights import Mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -180,7 +180,7 @@ def load_transformers_dino(folder: Path, device: torch.device | str, dtype: torc
         folder, dtype=dtype, local_files_only=True, output_loading_info=True
     )
     missing, unexpected = sorted(report["missing_keys"]), sorted(report["unexpected_keys"])
-    wrong = Misfit(missing=tuple(missing), shapes=(), unexpected=tuple(unexpected))
+    wrong = Mismatch(missing=tuple(missing), shapes=(), unexpected=tuple(unexpected))
     if wrong:
         raise BundleError(f"checkpoint {folder / 'model.safetensors'} does not fit its configuration: {wrong}")
     return TransformersDino(

@@ -1,7 +1,7 @@
-"""Grounding DINO as its authors released it: groundingdino-py 0.4.0 with its own config and `.pth` files.
+"""The engine `original`: Grounding DINO of its authors, groundingdino-py 0.4.0, with its config and `.pth` files.
 
-The package is from 2023. It asks BertModel for three methods that transformers 5 no longer has, wants BERT by name,
-and knows one width, 256. All three are answered here from outside, so that the package stays as it was installed.
+The package is from 2023. It uses three methods of BertModel that transformers 5 removed, loads BERT by name, and
+supports one width only, 256. This module works around all three without changing the installed package.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from worker.models.dino import PhraseDetector, candidates_of, caption_of, token_
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No warnings about the package's own old ways (imports of timm, meshgrid, autocast): nobody else can mend them."""
+    """Hides warnings about deprecated calls in the package: timm, meshgrid, autocast."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -43,10 +43,10 @@ with _quiet():
     from groundingdino.util.misc import clean_state_dict
     from groundingdino.util.slconfig import SLConfig
 
-# The sizes of groundingdino.util.inference, for configs that name none.
+# Sizes of groundingdino.util.inference, used if the config has none.
 _SHORTEST_SIDE_PX, _LONGEST_SIDE_PX = 800, 1333
-# Left over in the published files from older versions; nothing reads them.
-_FORGOTTEN = {"bert.embeddings.position_ids", "label_enc.weight"}
+# Tensors in the published files that no network reads.
+_UNUSED = {"bert.embeddings.position_ids", "label_enc.weight"}
 _IMAGENET_MEAN, _IMAGENET_DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
@@ -74,12 +74,13 @@ class OriginalDino:
 
 
 def load_original_dino(folder: Path, device: torch.device | str) -> PhraseDetector:
-    """The detector of a folder with one config (`.py` or `.json`), one `.pth`, and BERT in a folder of its name.
+    """The detector of a folder with one config (`.py` or `.json`), one `.pth` file, and BERT in a subfolder.
 
-    The published GroundingDINO_SwinT_OGC.py and GroundingDINO_SwinB_cfg.py work with the files they name. A config may
-    also give `swin` (embed_dim, depths, num_heads, window_size, mlp_ratio) for a backbone that has no published name,
-    and `shortest_side_px` and `longest_side_px`. Weights are read with `weights_only`, in float32. Never asks the
-    network. Raises FileNotFoundError when a file is missing, ValueError when the weights do not fit the config.
+    The subfolder has the name of `text_encoder_type` in the config. The published GroundingDINO_SwinT_OGC.py and
+    GroundingDINO_SwinB_cfg.py work with their files. A config may also contain `swin` (embed_dim, depths, num_heads,
+    window_size, mlp_ratio) for a backbone without a published name, `shortest_side_px` and `longest_side_px`. Weights
+    are loaded with `weights_only`, in float32. Nothing is downloaded. Raises FileNotFoundError if a file is missing,
+    ValueError if the weights do not fit the config.
     """
     args = SLConfig.fromfile(str(_only_file(folder, "*.py", "*.json")))
     bert = folder / args.text_encoder_type
@@ -91,7 +92,7 @@ def load_original_dino(folder: Path, device: torch.device | str) -> PhraseDetect
     weights = torch.load(_only_file(folder, "*.pth"), map_location="cpu", weights_only=True)
     missing, unexpected = model.load_state_dict(clean_state_dict(weights.get("model", weights)), strict=False)
     wrong = [name for name in missing if not name.endswith("relative_position_index")]
-    wrong += [name for name in unexpected if name not in _FORGOTTEN and not name.endswith("relative_position_index")]
+    wrong += [name for name in unexpected if name not in _UNUSED and not name.endswith("relative_position_index")]
     if wrong:
         raise ValueError(f"the weights in {folder} do not fit its config: {', '.join(wrong[:5])}")
     prepare = transforms.Compose(
@@ -140,10 +141,10 @@ def _build(args: SLConfig) -> GroundingDINO:
 
 
 def _fit_width(transformer: Any, width: int) -> None:
-    """Let encoder and decoder make their sine embeddings for `width` channels.
+    """Makes encoder and decoder compute their sine embeddings for `width` channels.
 
-    Their forward methods call two functions of their module with 256 and 128 written in. The same methods run here over
-    a copy of the module's names in which these two follow the width; at 256 nothing changes.
+    Their forward methods call two functions of their module with the constants 256 and 128. Here the methods run with a
+    copy of the module's globals in which these two functions scale with the width; at 256 nothing changes.
     """
     names = vars(groundingdino_transformer) | {
         "get_sine_pos_embed": lambda at, num_pos_feats, exchange_xy: get_sine_pos_embed(
@@ -169,29 +170,29 @@ def _backbone(args: SLConfig) -> Joiner:
 
 @contextlib.contextmanager
 def _bert_of_transformers_4() -> Iterator[None]:
-    """BertModel with the three methods that groundingdino-py takes from it when it is built.
+    """Adds the three methods to BertModel that groundingdino-py uses while it is built.
 
-    They left transformers with version 5; groundingdino-py has had no release since 0.4.0. Goes when it has.
+    transformers 5 removed them. Remove this function once groundingdino-py has a release that does not need them.
     """
     old = {
         "get_extended_attention_mask": _extended_attention_mask,
         "invert_attention_mask": _inverted_attention_mask,
         "get_head_mask": _head_mask,
     }
-    lent = [name for name in old if not hasattr(BertModel, name)]
-    for name in lent:
+    added = [name for name in old if not hasattr(BertModel, name)]
+    for name in added:
         setattr(BertModel, name, old[name])
     try:
         yield
     finally:
-        for name in lent:
+        for name in added:
             delattr(BertModel, name)
 
 
 def _extended_attention_mask(
     self: BertModel, attention_mask: torch.Tensor, _input_shape: object, _device: object = None
 ) -> torch.Tensor:
-    """0 where tokens see each other, the least number of the dtype where not: (B, 1, T or 1, T)."""
+    """0 where a token attends to another, else the smallest number of the dtype: (B, 1, T or 1, T)."""
     wide = attention_mask[:, None, :, :] if attention_mask.dim() == 3 else attention_mask[:, None, None, :]
     return (1.0 - wide.to(self.dtype)) * torch.finfo(self.dtype).min
 
@@ -201,12 +202,12 @@ def _inverted_attention_mask(self: BertModel, attention_mask: torch.Tensor) -> t
 
 
 def _head_mask(_self: BertModel, _head_mask: None, layers: int) -> list[None]:
-    """No head is ever masked: groundingdino-py passes None."""
+    """No mask for any head: groundingdino-py passes None."""
     return [None] * layers
 
 
 def _only_file(folder: Path, *patterns: str) -> Path:
     found = sorted(path for pattern in patterns for path in folder.glob(pattern))
     if len(found) != 1:
-        raise FileNotFoundError(f"{folder} needs one file like {' or '.join(patterns)}, and has {len(found)}")
+        raise FileNotFoundError(f"{folder} must contain one file {' or '.join(patterns)}, but contains {len(found)}")
     return found[0]

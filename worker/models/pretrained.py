@@ -96,7 +96,7 @@ def quantize_generator(generator: Generator, device: torch.device | str) -> Gene
     pipeline.vae.to(device)
     for encoder in (pipeline.text_encoder, pipeline.text_encoder_2):
         encoder.to("cpu")
-    return Generator(sdxl=Sdxl(pipeline=pipeline, words_on_host=True), instantid=instantid)
+    return Generator(sdxl=Sdxl(pipeline=pipeline, text_encoders_on_host=True), instantid=instantid)
 
 
 def _empty(network_class: Any, folder: Path) -> Any:

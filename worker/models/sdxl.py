@@ -1,4 +1,4 @@
-"""SDXL as parts: text to conditioning, latents to a picture. The loop over steps is worker/blend/loop.py."""
+"""The parts of SDXL: prompt to conditioning, latents to picture. The denoising loop is in worker/blend/loop.py."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from torch.nn.functional import interpolate
 
 from worker.blend.windows import Window
 
-_SKETCH = 32
+_PREVIEW = 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """A prompt as the networks read it. states: (2, tokens, d); pooled: (2, p). Row 0 is the unconditional one."""
+    """An encoded prompt. states: (2, tokens, d); pooled: (2, p). Row 0 is the unconditional one."""
 
     states: Tensor
     pooled: Tensor
@@ -29,10 +29,10 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Sdxl:
-    """A loaded SDXL pipeline, used for its parts. words_on_host: the text encoders wait there between prompts."""
+    """The parts of a loaded SDXL pipeline. text_encoders_on_host: they are on the device only while they encode."""
 
     pipeline: StableDiffusionXLPipeline
-    words_on_host: bool = False
+    text_encoders_on_host: bool = False
 
     @property
     def unet(self) -> UNet2DConditionModel:
@@ -41,18 +41,18 @@ class Sdxl:
 
     @property
     def device(self) -> torch.device:
-        """Where the networks are."""
+        """The device of the networks."""
         device: torch.device = self.unet.device
         return device
 
     @property
     def latent_px(self) -> int:
-        """Side of a latent in pixels."""
+        """Side length of a latent in pixels."""
         side: int = self.pipeline.vae_scale_factor
         return side
 
     def latent_shape(self, *, width_px: int, height_px: int) -> tuple[int, int, int, int]:
-        """(1, c, h, w) of the latents of a picture. Raises ValueError for sizes the VAE cannot make."""
+        """Shape (1, c, h, w) of the latents of a picture. Raises ValueError for a size that the VAE cannot draw."""
         factor = self.latent_px
         if width_px % factor or height_px % factor:
             message = f"a picture of {width_px} x {height_px} px: both sides must be multiples of {factor}"
@@ -61,7 +61,7 @@ class Sdxl:
 
     @torch.inference_mode()
     def encode(self, prompt: str, negative_prompt: str = "") -> Text:
-        """The prompt and its negative for guidance. An empty negative is what SDXL was trained with: zeros."""
+        """The encoded prompt and negative prompt. An empty negative prompt gives zeros, as in SDXL's training."""
         with self._text_encoders():
             states, negative_states, pooled, negative_pooled = self.pipeline.encode_prompt(
                 prompt=prompt,
@@ -74,8 +74,8 @@ class Sdxl:
 
     @contextmanager
     def _text_encoders(self) -> Iterator[None]:
-        """They are on the device as long as they are needed."""
-        encoders = (self.pipeline.text_encoder, self.pipeline.text_encoder_2) if self.words_on_host else ()
+        """Moves the text encoders to the device for the duration of the block, if they are kept on the host."""
+        encoders = (self.pipeline.text_encoder, self.pipeline.text_encoder_2) if self.text_encoders_on_host else ()
         try:
             for encoder in encoders:
                 encoder.to(self.device)
@@ -89,7 +89,7 @@ class Sdxl:
         """The picture of latents (1, c, h, w): (height, width, 3) RGB."""
         vae: AutoencoderKL = self.pipeline.vae
         latents = latents / vae.config.scaling_factor
-        # Activations of SDXL's published VAE leave float16's range (its configuration says so as force_upcast).
+        # Activations of SDXL's published VAE exceed the range of float16; its configuration has force_upcast.
         if vae.dtype == torch.float16 and vae.config.force_upcast:
             vae.to(dtype=torch.float32)
         picture = vae.decode(latents.to(device=vae.device, dtype=vae.dtype), return_dict=False)[0]
@@ -97,21 +97,21 @@ class Sdxl:
         drawn: NDArray[np.uint8] = np.rint(pixels[0] * 255).astype(np.uint8)
         return drawn
 
-    def sketch(self, latents: Tensor) -> NDArray[np.uint8]:
-        """The picture of latents, small and cheap: their longer side is brought down to 32 before they are decoded.
+    def preview(self, latents: Tensor) -> NDArray[np.uint8]:
+        """A small preview of latents, (h, w, 3) RGB: they are scaled to a longer side of 32 before decoding.
 
-        A linear map of the channels costs less still, but has to be fitted to each VAE, and shows 16 channels badly.
+        A linear map of the channels would be cheaper, but must be fitted to each VAE and fails for 16 channels.
         """
-        shrink = max(latents.shape[2:]) / _SKETCH
+        shrink = max(latents.shape[2:]) / _PREVIEW
         if shrink > 1:
             latents = interpolate(latents.float(), scale_factor=1 / shrink, mode="area")
         return self.decode(latents)
 
 
 def time_ids(*, width_px: int, height_px: int, window_px: Window | None = None) -> Tensor:
-    """SDXL's size conditioning, (1, 6): size of the whole picture, corner and size of the part to draw, each (h, w).
+    """SDXL's size conditioning, (1, 6): size of the whole picture, then corner and size of the drawn part, each (h, w).
 
-    window_px: the part in pixels; all of the picture without it. Source: arXiv 2307.01952, section 2.2.
+    window_px: the drawn part in pixels; None is the whole picture. Source: arXiv 2307.01952, section 2.2.
     """
     part = window_px or Window(top=0, left=0, height=height_px, width=width_px)
     return torch.tensor([[height_px, width_px, part.top, part.left, part.height, part.width]], dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""Tensors of checkpoint files by name: mapped rather than read, and put into a network only where every name fits."""
+"""Reads tensors of checkpoint files by memory mapping and loads them into networks if every name and shape fits."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from shared.errors import BundleError
 
 Tensors = Mapping[str, Tensor]
 
-# How transformers and diffusers named things when older checkpoints were saved; the left is a part of the name.
+# Parts of tensor names in checkpoints of older versions of transformers and diffusers, and their names now.
 _OLD_NAMES = (
     (".query.", ".to_q."),
     (".key.", ".to_k."),
     (".value.", ".to_v."),
     (".proj_attn.", ".to_out.0."),
 )
-# Saved by older versions of transformers; it is counted out, not learned.
-_FORGOTTEN = "position_ids"
+# Older versions of transformers saved this buffer; it is computed, not learned.
+_UNUSED = "position_ids"
 _UNREADABLE = (OSError, RuntimeError, ValueError, KeyError, EOFError, SafetensorError, pickle.UnpicklingError)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Misfit:
-    """How tensors differ from what a network holds, each in the network's order. shapes: name, wanted, found."""
+class Mismatch:
+    """Differences between found tensors and those of a network, in its order. shapes: name, expected, found."""
 
     missing: tuple[str, ...]
     shapes: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
@@ -43,19 +43,19 @@ class Misfit:
         return bool(self.missing or self.shapes or self.unexpected)
 
     def __str__(self) -> str:
-        """The first difference in words, and how many more there are."""
+        """Describes the first difference and counts the others."""
         words = [
             *(f"{name} is missing" for name in self.missing),
-            *(f"{name} is {found}, not {wanted}" for name, wanted, found in self.shapes),
+            *(f"{name} has shape {found}, expected {wanted}" for name, wanted, found in self.shapes),
             *(f"{name} belongs to another network" for name in self.unexpected),
         ]
         more = f" (and {len(words) - 1} more)" if len(words) > 1 else ""
         return f"{words[0]}{more}" if words else "it fits"
 
 
-def misfit(wanted: Tensors, found: Tensors) -> Misfit:
-    """What keeps the found tensors from being the wanted ones; their dtypes may differ."""
-    return Misfit(
+def mismatch(wanted: Tensors, found: Tensors) -> Mismatch:
+    """Differences in names and shapes; dtypes may differ."""
+    return Mismatch(
         missing=tuple(name for name in wanted if name not in found),
         shapes=tuple(
             (name, tuple(tensor.shape), tuple(found[name].shape))
@@ -67,7 +67,7 @@ def misfit(wanted: Tensors, found: Tensors) -> Misfit:
 
 
 def fill(network: nn.Module, tensors: Tensors, *, dtype: torch.dtype, source: Path) -> None:
-    """Gives a network made without memory its weights. Raises BundleError naming the file and the first misfit."""
+    """Loads weights into a network on the meta device. Raises BundleError with the file and the first difference."""
     fitted = renamed(tensors, network.state_dict())
     check_fit(network.state_dict(), fitted, source=source)
     cast = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in fitted.items()}
@@ -76,19 +76,19 @@ def fill(network: nn.Module, tensors: Tensors, *, dtype: torch.dtype, source: Pa
 
 
 def check_fit(wanted: Tensors, found: Tensors, *, source: Path) -> None:
-    """Raises BundleError naming the file and the first misfit."""
-    wrong = misfit(wanted, found)
+    """Raises BundleError with the file and the first difference, if there is one."""
+    wrong = mismatch(wanted, found)
     if wrong:
         raise BundleError(f"checkpoint {source} does not fit its configuration: {wrong}")
 
 
 def renamed(tensors: Tensors, wanted: Tensors) -> Tensors:
-    """The tensors under the names of today, where older versions of the libraries saved them under others."""
-    # transformers 5.6 took one level out of CLIPTextModel, and files were saved before and after.
+    """The tensors under their current names; older versions of the libraries saved them under other names."""
+    # transformers 5.6 removed one level of names from CLIPTextModel; files exist in both forms.
     flat = not any(name.startswith("text_model.") for name in wanted)
     found = {}
     for name, tensor in tensors.items():
-        if name.endswith(_FORGOTTEN):
+        if name.endswith(_UNUSED):
             continue
         new = name.removeprefix("text_model.") if flat else name
         if new not in wanted:
@@ -99,9 +99,9 @@ def renamed(tensors: Tensors, wanted: Tensors) -> Tensors:
 
 
 def folder_tensors(folder: Path, stem: str) -> tuple[Path, Tensors]:
-    """The weights of a folder of diffusers or transformers, and the file that stands for them.
+    """The weights in a folder of diffusers or transformers, and their file (the index, if there are several).
 
-    stem: "diffusion_pytorch_model" or "model". Whole weights go before half ones; they may be split over several files.
+    stem: "diffusion_pytorch_model" or "model". Full precision is preferred to `.fp16`. Raises BundleError.
     """
     whole, index, half = (
         folder / f"{stem}{end}" for end in (".safetensors", ".safetensors.index.json", ".fp16.safetensors")
@@ -115,30 +115,32 @@ def folder_tensors(folder: Path, stem: str) -> tuple[Path, Tensors]:
 
 @contextmanager
 def checkpoint(path: Path) -> Iterator[None]:
-    """Turns what the loaders raise for bad files into BundleError naming the path; a missing path raises it, too."""
+    """Turns errors of the loaders into BundleError, which names the path. Raises it for a missing path, too."""
     if not path.exists():
         raise BundleError(f"checkpoint {path} is missing")
     try:
         yield
     except torch.OutOfMemoryError:
-        # The device's fault and not the file's, though it is a RuntimeError.
+        # A RuntimeError, but an error of the device and not of the file.
         raise
     except _UNREADABLE as error:
         raise BundleError(f"checkpoint {path} cannot be used: {error}") from error
 
 
 def file_tensors(path: Path) -> Tensors:
-    """All tensors of a safetensors file, mapped into memory. Raises BundleError naming the file."""
+    """All tensors of a safetensors file, memory-mapped. Raises BundleError, which names the file."""
     with checkpoint(path), safe_open(path, framework="pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
 
 
 def pickled(path: Path) -> Any:
-    """What a `.bin` or `.pth` file holds; nothing but tensors and containers is ever built. Raises BundleError."""
+    """The content of a `.bin` or `.pth` file, if it consists of tensors and containers. Raises BundleError."""
     with checkpoint(path):
         try:
-            # Files from before torch 1.6 are not zip files and cannot be mapped.
+            # Files of torch before 1.6 are not zip files and cannot be memory-mapped.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
         except pickle.UnpicklingError as error:
-            # torch's own words advise to load it without this protection.
-            raise BundleError(f"checkpoint {path} is damaged, or holds more than tensors and is not opened") from error
+            # The message of torch advises to turn this protection off, so it is not passed on.
+            raise BundleError(
+                f"checkpoint {path} is damaged, or contains other objects than tensors, which are never loaded"
+            ) from error

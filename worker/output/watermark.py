@@ -1,10 +1,11 @@
-"""An invisible watermark: a short text in the colours of a picture, which outlives what the file says in words.
+"""An invisible watermark: a short text in the colours of a picture, which survives the loss of the file's metadata.
 
-The method is dwtDctSvd of invisible-watermark (ShieldMnt/invisible-watermark, imwatermark/dwtDctSvd.py): of every 8 x 8
-pixels the U of YUV is halved (Haar), and the largest singular value of the 4 x 4 numbers that this gives is moved to a
-quarter or three quarters of a step: a bit. Bits come again and again, and their blocks vote. What differs: all blocks
-at once, in fractions instead of bytes, to the nearest such place; votes that weigh; and no DCT, which only turns a
-block and leaves its singular values as they are. Its decoder reads what is written here, with `scales=[0, 60, 0]`.
+The method is dwtDctSvd of invisible-watermark (ShieldMnt/invisible-watermark, imwatermark/dwtDctSvd.py). The U channel
+(YUV) of every block of 8 x 8 pixels is halved by a Haar transform to 4 x 4 numbers. Their largest singular value is
+moved to a quarter (0) or three quarters (1) of a quantization step, which stores one bit. The bits of the text are
+repeated over all blocks, and the blocks vote. Differences: all blocks are computed at once, in floating point instead
+of bytes; the singular value moves to the nearest matching place; votes have weights; and the DCT is left out, because
+it is a rotation and keeps singular values. The original decoder reads this watermark with `scales=[0, 60, 0]`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from shared.settings import MOST_WATERMARK_BYTES
 
-# A text padded with zeros and its CRC-16, by which a reader recognizes a watermark.
+# The text, padded with zeros, and its CRC-16, which shows a reader that there is a watermark.
 BITS = 8 * (MOST_WATERMARK_BYTES + 2)
 BLOCK_PX = 8
 # Larger steps survive stronger compression and become visible; tests/benchmarks/README.md has figures for this one.
@@ -25,14 +26,14 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 # U = _TO_U * (B - Y) + 128, and back (OpenCV's COLOR_RGB2YUV).
 _TO_U = 0.492
 _U_TO_RGB = np.array([0.0, -0.395, 2.032])
-# All numbers of a block are positive and similar, so its largest singular value dominates.
+# Power iterations: all numbers of a block are positive and similar, so its largest singular value dominates.
 _ROUNDS = 4
 
 Blocks = NDArray[np.float64]
 
 
 def embed_watermark(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
-    """The picture (H, W, 3) RGB with the text in it. Raises ValueError for a text too long or a picture too small."""
+    """The picture (H, W, 3) RGB with the text in it. Raises ValueError if the text or the picture does not fit."""
     bits = _bits_of(text)
     blocks, (rows, columns) = _blocks_of(picture)
     if len(blocks) < BITS:
@@ -52,15 +53,15 @@ def embed_watermark(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
         shifted: NDArray[np.float64] = np.rint(picture + shift[..., None] * _U_TO_RGB)
         return shifted.clip(0, 255).astype(np.uint8)
 
-    marked = moved(nearest)
-    # White cannot become bluer, nor black yellower: such a block moves the other way.
-    reached = _leading(_blocks_of(marked)[0])[1]
+    embedded = moved(nearest)
+    # White cannot become bluer, and black not yellower: such a block moves in the other direction.
+    reached = _leading(_blocks_of(embedded)[0])[1]
     stuck = np.abs(reached - nearest) > STEP / 8
-    return moved(nearest + np.where(stuck, np.where(nearest > s, -STEP, STEP), 0)) if stuck.any() else marked
+    return moved(nearest + np.where(stuck, np.where(nearest > s, -STEP, STEP), 0)) if stuck.any() else embedded
 
 
 def read_watermark(picture: NDArray[np.uint8]) -> str | None:
-    """The text in a picture (H, W, 3) RGB; None when there is none or it is damaged."""
+    """The text in a picture (H, W, 3) RGB; None if there is none or it is damaged."""
     found = np.packbits(_votes(picture) > 0).tobytes()
     text, check = found[:MOST_WATERMARK_BYTES], found[MOST_WATERMARK_BYTES:]
     if not text.strip(b"\0") or check != _check_of(text):
@@ -69,7 +70,7 @@ def read_watermark(picture: NDArray[np.uint8]) -> str | None:
 
 
 def agreement(picture: NDArray[np.uint8], text: str) -> float:
-    """Share of a text's bits that are in the picture: 1 for an intact watermark, about 0.5 without one."""
+    """Fraction of the bits of a text that the picture holds: 1 for an intact watermark, about 0.5 without one."""
     return float(np.mean((_votes(picture) > 0) == _bits_of(text)))
 
 
@@ -87,7 +88,7 @@ def _check_of(data: bytes) -> bytes:
 
 
 def _blocks_of(picture: NDArray[np.uint8]) -> tuple[Blocks, tuple[int, int]]:
-    """The halved U of every whole block (n, 4, 4), row by row, and how many rows and columns of them there are."""
+    """The halved U of every complete block, (n, 4, 4), row by row, and the numbers of rows and columns of blocks."""
     rows, columns = picture.shape[0] // BLOCK_PX, picture.shape[1] // BLOCK_PX
     whole = picture[: rows * BLOCK_PX, : columns * BLOCK_PX].astype(np.float64)
     u = _TO_U * (whole[..., 2] - whole @ _LUMA) + 128
@@ -96,7 +97,7 @@ def _blocks_of(picture: NDArray[np.uint8]) -> tuple[Blocks, tuple[int, int]]:
 
 
 def _leading(blocks: Blocks) -> tuple[Blocks, Blocks, Blocks]:
-    """The largest singular value (n,) of every block between its vectors: u (n, 4), s, v (n, 4)."""
+    """The largest singular value s (n,) of every block, with its singular vectors: u (n, 4), s, v (n, 4)."""
     v = np.full((len(blocks), 4), 0.5)
     for _ in range(_ROUNDS):
         u = np.einsum("nij,nj->ni", blocks, v)
@@ -108,7 +109,7 @@ def _leading(blocks: Blocks) -> tuple[Blocks, Blocks, Blocks]:
 
 
 def _votes(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The blocks' votes for each bit (BITS,): a block in the middle of its half step has the most weight."""
+    """The sum of the votes for each bit, (BITS,): a block in the middle of its half step has the largest weight."""
     blocks, _ = _blocks_of(picture)
     _, s, _ = _leading(blocks)
     votes = -np.sin(2 * np.pi * s / STEP)

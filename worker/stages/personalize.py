@@ -41,7 +41,7 @@ class Cast:
 class PreparedRun:
     """The arguments of `denoise`: noise at the first level, a fresh solver, composition and plan.
 
-    inside_px: the union of the masks (H, W), fading over their rims: the pixels that show people, not background.
+    inside_px: the union of the masks (H, W), with soft inner edges: the pixels that show people, not background.
     """
 
     x: Tensor
@@ -112,7 +112,7 @@ def _inside(masks_px: Tensor, picture: NDArray[np.uint8], background: NDArray[np
 
 def _preview(sdxl: Sdxl, show: Show | None) -> Callable[[Tensor], None] | None:
     """A function that shows clean latents as a small picture, None when no client wants one."""
-    return None if show is None else lambda latents: show(jpeg(sdxl.sketch(latents)))
+    return None if show is None else lambda latents: show(jpeg(sdxl.preview(latents)))
 
 
 def jpeg(picture: NDArray[np.uint8]) -> bytes:

@@ -37,7 +37,10 @@ def test_a_redis_that_would_lose_or_fail_jobs_stops_the_process(changed: Mapping
 
 @pytest.mark.parametrize(
     ("changed", "words"),
-    [({"role": "slave"}, "is a replica"), ({"aof_last_write_status": "err"}, "cannot write its append-only file")],
+    [
+        ({"role": "slave"}, "is a read-only replica"),
+        ({"aof_last_write_status": "err"}, "cannot write its append-only file"),
+    ],
 )
 def test_a_redis_that_takes_no_writes_now_is_waited_for(changed: Mapping[str, Any], words: str) -> None:
     looked = threading.Semaphore(0)
@@ -68,9 +71,9 @@ def until_none_is_left(startup: Startup) -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"redis_version": ""}, "does not say its version"),
-        ({"aof_enabled": 0}, "keeps no append-only file"),
-        ({"maxmemory_policy": "volatile-ttl"}, "set it to noeviction before"),
+        ({"redis_version": ""}, "does not report its version"),
+        ({"aof_enabled": 0}, "has no append-only file"),
+        ({"maxmemory_policy": "volatile-ttl"}, "set it to noeviction, so that"),
     ],
 )
 def test_a_redis_that_may_lose_jobs_one_day_is_a_warning(changed: Mapping[str, Any], words: str) -> None:

@@ -1,10 +1,11 @@
-"""Train IdentityNet, the Resampler and the adapter's keys and values, so that a scene's person wears a given face.
+"""Trains IdentityNet, the Resampler and the adapter's keys and values, so that a person of a scene gets a given face.
 
     python -m worker.mini.train.identity --steps 2000
 
-A row shows one figure of a scene: the keypoint drawing has that figure's landmarks, the face tokens come from another
-drawing of the same person, and the loss counts where that figure is. By default the UNet is frozen, as InstantID's was.
-With --together it learns on: every third row then wears no face, so that it keeps drawing plain scenes.
+Each row of a batch is about one figure of a scene: the keypoint drawing has its landmarks, the face tokens come from
+another drawing of the same person, and the loss is weighted by its pixels. By default the UNet is frozen, as in the
+training of InstantID. With --together the UNet is trained, too; every third row then has no face, so that it still
+draws plain scenes.
 """
 
 from __future__ import annotations
@@ -45,17 +46,20 @@ from worker.mini.train.text import Text, load_text
 from worker.mini.train.unet import save_unet
 from worker.models.keypoints import KeypointStyle, draw_keypoints
 
-# A face of the world is 36 to 50 px wide: discs of the published 10 px would cover each other.
-PEN = KeypointStyle(stick_width_px=1, radius_px=3)
+# Faces are 36 to 50 px wide in the drawn world: discs of the published 10 px would cover each other.
+STYLE = KeypointStyle(stick_width_px=1, radius_px=3)
 _SNAPSHOT_S = 300
-# Outside its figure a row still counts a little, so that nothing strange appears there.
+# Weight of the loss outside the figure, so that the rest of the scene does not degrade.
 _ELSEWHERE = 0.15
 _FACELESS = 0.07
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AppliedFaces:
-    """What the rows wear. embeddings: (B, 1, 512); drawings: (B, 3, H, W); on: (B, 1, 1, 1), 0 for no face."""
+    """The faces of the rows. embeddings: (B, 1, 512); drawings: (B, 3, H, W); on: (B, 1, 1, 1), 0 for no face.
+
+    weights: weights of the loss.
+    """
 
     embeddings: Tensor
     drawings: Tensor
@@ -66,7 +70,7 @@ class AppliedFaces:
 def faces_applied_to(
     batch: SceneBatch, scenes: Latents, references: References, rng: np.random.Generator, *, bare: float
 ) -> AppliedFaces:
-    """One figure's face for each row; `bare` of the rows, and those without people, wear none."""
+    """One face for each row. Rows without people, and a fraction `bare` of the others, get none."""
     height_px = batch.latents.shape[2] * LATENT_PX
     embeddings = torch.zeros(len(batch.rows), 1, FACE_WIDTH)
     drawings = torch.zeros(len(batch.rows), 3, height_px, batch.width_px)
@@ -79,10 +83,10 @@ def faces_applied_to(
         chosen = int(rng.integers(len(figures)))
         on[i] = 1
         drawing = draw_keypoints(
-            [figures[chosen]["keypoints"]], width_px=batch.width_px, height_px=height_px, style=PEN
+            [figures[chosen]["keypoints"]], width_px=batch.width_px, height_px=height_px, style=STYLE
         )
         drawings[i] = torch.from_numpy(drawing).permute(2, 0, 1).float().div(255)
-        # Guidance compares with the face tokens of a zero embedding, so those must be trained, too.
+        # Guidance uses the face tokens of a zero embedding, so they must be trained, too.
         if rng.random() >= _FACELESS:
             embeddings[i, 0] = torch.from_numpy(references.embeddings[references.first[row] + chosen])
         own = torch.from_numpy(np.asarray(scenes.owners[row] == chosen + 1)).float()[None, None]
@@ -92,7 +96,7 @@ def faces_applied_to(
 
 
 class Adapter(nn.Module):
-    """The trained parts of ip-adapter.bin: the Resampler, and a key and a value matrix for each cross attention."""
+    """The trained parts of ip-adapter.bin: the Resampler, and a key and a value matrix for each cross-attention."""
 
     def __init__(self, unet: UNet2DConditionModel) -> None:
         super().__init__()
@@ -101,7 +105,7 @@ class Adapter(nn.Module):
         self.keys = nn.ParameterList(
             [nn.Parameter(torch.randn(w, CONTEXT_WIDTH) * CONTEXT_WIDTH**-0.5) for w in widths]
         )
-        # Values start at zero: an untrained adapter changes nothing.
+        # Values start at zero, so an untrained adapter has no effect.
         self.values = nn.ParameterList([nn.Parameter(torch.zeros(w, CONTEXT_WIDTH)) for w in widths])
 
     def published(self) -> dict[str, dict[str, Tensor]]:
@@ -113,9 +117,9 @@ class Adapter(nn.Module):
         return {"image_proj": published_resampler(self.resampler.state_dict()), "ip_adapter": projections}
 
     def attach(self, unet: UNet2DConditionModel) -> None:
-        """Put the keys and values into the UNet through diffusers' loader, then let both share what trains.
+        """Adds the keys and values to the UNet with the loader of diffusers; both then share the trained parameters.
 
-        The UNet then expects finished tokens, because IdentityNet reads the same ones.
+        The UNet then expects the output of the Resampler, because IdentityNet reads the same tokens.
         """
         # What the pipeline's load_ip_adapter calls; only the pipeline has a public name for it.
         unet._load_ip_adapter_weights([self.published()], low_cpu_mem_usage=False)  # noqa: SLF001
@@ -127,7 +131,7 @@ class Adapter(nn.Module):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Networks:
-    """What takes part in a step. Only IdentityNet and the adapter learn, unless the UNet was left to."""
+    """The networks of a training step. IdentityNet and the adapter are trained, and with --together the UNet."""
 
     unet: UNet2DConditionModel
     identitynet: ControlNetModel
@@ -135,7 +139,7 @@ class Networks:
     text: Text
 
     def loss(self, batch: SceneBatch, applied: AppliedFaces, rng: np.random.Generator) -> Tensor:
-        """The weighted squared error of the velocity, with the rows wired as production wires them."""
+        """The weighted squared error of the velocity; the networks are connected as in a worker."""
         noisy = noised(batch.latents, new_scheduler(), rng)
         states, pooled = without_empty(*self.text.encode(batch.captions), batch.captions)
         sizes = {"text_embeds": pooled, "time_ids": batch.time_ids}
@@ -163,12 +167,12 @@ class Networks:
 
 
 def cross_attentions(unet: UNet2DConditionModel) -> list[str]:
-    """The names of the processors that read the context, in the order that ip-adapter files count them."""
+    """The names of the cross-attention processors, in the order of an ip-adapter file."""
     return [name for name in unet.attn_processors if name.endswith("attn2.processor")]
 
 
 def published_resampler(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Diffusers' names of the Resampler's weights turned into InstantID's: its own conversion inverted."""
+    """The Resampler's weights under InstantID's names: the inverse of the conversion in diffusers."""
     renamed = {
         "ln0": "0.norm1", "ln1": "0.norm2", "attn.to_q": "0.to_q", "attn.to_out.0": "0.to_out",
         "ff.0": "1.0", "ff.1.net.0.proj": "1.1", "ff.1.net.2": "1.3",
@@ -189,7 +193,7 @@ def published_resampler(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def save(training: Training, sdxl: Path, *, together: bool) -> None:
-    """Write the averaged networks: identitynet/ and ip-adapter.bin beside the SDXL folder, and its UNet if it moved."""
+    """Writes the averaged networks: identitynet/ and ip-adapter.bin beside the SDXL folder, and its UNet if trained."""
     unet = new_unet()
     identitynet = new_identitynet(unet)
     identitynet.load_state_dict(averaged_state(training.state_path, "identitynet"))
@@ -205,7 +209,7 @@ def save(training: Training, sdxl: Path, *, together: bool) -> None:
 
 
 def main() -> None:
-    """Train, or go on training, and save; a snapshot of the running average is saved every five minutes."""
+    """Starts or continues training and saves the result; the running average is saved every five minutes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--world", type=Path, default=Path("var/world"))
     parser.add_argument("--state", type=Path, default=Path("var/train"), help="folder of the training state and curve")
@@ -216,37 +220,37 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--share", type=float, default=1.0, help="of the scenes to train on")
-    parser.add_argument("--together", action="store_true", help="let the UNet learn on")
+    parser.add_argument("--share", type=float, default=1.0, help="fraction of the scenes to train on")
+    parser.add_argument("--together", action="store_true", help="train the UNet, too")
     parser.add_argument("--threads", type=int, default=1)
-    asked = parser.parse_args()
-    torch.set_num_threads(asked.threads)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    vae = AutoencoderKL.from_pretrained(asked.sdxl / "vae", dtype=torch.float32).eval()
-    latents = encoded(asked.world, asked.state, vae, share=asked.share)
+    vae = AutoencoderKL.from_pretrained(arguments.sdxl / "vae", dtype=torch.float32).eval()
+    latents = encoded(arguments.world, arguments.state, vae, share=arguments.share)
     references = {
         width_px: reference_faces(
-            scenes.labels, asked.recogniser, asked.state / f"references-{width_px}-{len(scenes.labels)}.npy"
+            scenes.labels, arguments.recogniser, arguments.state / f"references-{width_px}-{len(scenes.labels)}.npy"
         )
         for width_px, scenes in latents.items()
     }
-    unet = UNet2DConditionModel.from_pretrained(asked.sdxl / "unet", dtype=torch.float32)
-    unet.requires_grad_(asked.together).to(memory_format=torch.channels_last)
+    unet = UNet2DConditionModel.from_pretrained(arguments.sdxl / "unet", dtype=torch.float32)
+    unet.requires_grad_(arguments.together).to(memory_format=torch.channels_last)
     identitynet, adapter = new_identitynet(unet).to(memory_format=torch.channels_last), Adapter(unet)
     identitynet.requires_grad_(requires_grad=True)
     adapter.attach(unet)
     modules: dict[str, nn.Module] = {"identitynet": identitynet, "adapter": adapter}
-    if asked.together:
+    if arguments.together:
         modules["unet"] = unet
-    training = Training("identity", modules, folder=asked.state, steps=asked.steps, lr=asked.lr)
-    networks = Networks(unet=unet, identitynet=identitynet, adapter=adapter, text=load_text(asked.sdxl))
+    training = Training("identity", modules, folder=arguments.state, steps=arguments.steps, lr=arguments.lr)
+    networks = Networks(unet=unet, identitynet=identitynet, adapter=adapter, text=load_text(arguments.sdxl))
     losses: list[float] = []
     snapshot = time.monotonic()
     for step in training:
         rng = np.random.default_rng([4, step])
-        batch = draw_batch(latents, asked.batch, rng)
+        batch = draw_batch(latents, arguments.batch, rng)
         applied = faces_applied_to(
-            batch, latents[batch.width_px], references[batch.width_px], rng, bare=1 / 3 if asked.together else 0.0
+            batch, latents[batch.width_px], references[batch.width_px], rng, bare=1 / 3 if arguments.together else 0.0
         )
         loss = networks.loss(batch, applied, rng)
         training.descend(loss)
@@ -256,9 +260,9 @@ def main() -> None:
             losses.clear()
         if time.monotonic() - snapshot > _SNAPSHOT_S:
             training.save()
-            save(training, asked.sdxl, together=asked.together)
+            save(training, arguments.sdxl, together=arguments.together)
             snapshot = time.monotonic()
-    save(training, asked.sdxl, together=asked.together)
+    save(training, arguments.sdxl, together=arguments.together)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def generation(card: FakeCuda) -> Generation:
 def generation_on(card: FakeCuda, *, quantized: bool = False, batched: bool = True) -> Generation:
     generator = tiny_generator(quantized=quantized)
     # Fake tensors cannot go to and fro.
-    generator = replace(generator, sdxl=replace(generator.sdxl, words_on_host=False))
+    generator = replace(generator, sdxl=replace(generator.sdxl, text_encoders_on_host=False))
     card.move_generator(generator)
     return Generation(generator=generator, keypoint_style=KeypointStyle(), batched=batched)
 

@@ -44,7 +44,7 @@ def test_a_missing_tensor_is_named_and_not_filled_with_random_numbers(folder: Pa
 
 def test_a_tensor_of_another_shape_is_named_with_both_shapes(folder: Path) -> None:
     changed(folder / UNET, lambda tensors: tensors.update({"conv_out.bias": torch.zeros(9)}))
-    with pytest.raises(BundleError, match=r"conv_out\.bias is \(9,\), not \(4,\)"):
+    with pytest.raises(BundleError, match=r"conv_out\.bias has shape \(9,\), expected \(4,\)"):
         load(folder)
 
 
