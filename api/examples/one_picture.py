@@ -1,4 +1,7 @@
-"""Sends one job and saves its picture: `.venv/bin/python -m api.examples.one_picture [URL]`, from the root folder."""
+"""Sends one job and saves its picture: `.venv/bin/python -m api.examples.one_picture [URL]`, from the root folder.
+
+In your own program, import the installed package `troupe_client` (`pip install .`) instead of `api.client`.
+"""
 
 from __future__ import annotations
 
