@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_settings_from_outside() -> Iterator[None]:
-    """Tests, and the processes they start, must not see the TROUPE_ variables of whoever runs them."""
+    """Tests, and the processes they start, must not see the TROUPE_ variables of the shell that runs them."""
     outside = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("TROUPE_")}
     yield
     os.environ.update(outside)

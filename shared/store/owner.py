@@ -1,7 +1,8 @@
 """Whose bucket it is: a marker object and Redis carry the same id, so that neither is mistaken for another.
 
 A Redis that came back empty, from another volume or under another key prefix knows none of the blobs of the bucket, and
-would take all of them for orphans. Without its own id in the bucket a fleet collects none, until an operator decides.
+would take all of them for orphans. Without its own id in the bucket an installation deletes none until an operator
+decides.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ log = get_logger(__name__)
 
 
 class BucketNotOwned(Exception):
-    """The bucket is not, or no longer, this fleet's; the message says why."""
+    """The bucket is not, or no longer, this installation's; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ownership:
-    """Whether the bucket belongs to this fleet. words: why it does not; empty when it does."""
+    """Whether the bucket belongs to this installation. words: why it does not; empty when it does."""
 
     words: str = ""
 
@@ -52,7 +53,7 @@ class _Own:
 
 
 class BucketOwner:
-    """The marker of one fleet. Blocks; every call may raise RecordsUnavailable, BlobsUnavailable or BlobsRefused."""
+    """The marker of one installation. Blocks. Calls raise RecordsUnavailable, BlobsUnavailable or BlobsRefused."""
 
     def __init__(self, client: redis.Redis, settings: Settings, blobs: BlobStore) -> None:
         self._redis = client
@@ -66,7 +67,7 @@ class BucketOwner:
         self.last: Ownership | None = None
 
     def look(self) -> Ownership:
-        """Compares the ids. Takes a bucket that is nobody's, when none of its blobs can be another fleet's."""
+        """Compares the ids. Takes a bucket without owner if none of its blobs can belong to another installation."""
         found = self._compare()
         if found != self.last and not found.owned:
             log.warning("bucket_not_owned", bucket=self._bucket, reason=found.words)
@@ -88,7 +89,7 @@ class BucketOwner:
             raise BucketNotOwned(f"the id of bucket {self._bucket} is no longer in Redis")
 
     def adopt(self) -> None:
-        """Makes the bucket this fleet's as it is. A fleet that had it before finds another id and collects no more."""
+        """Gives the bucket to this installation. A previous owner finds another id there and deletes nothing more."""
         self._id = uuid.uuid4().hex
         with redis_errors():
             self._redis.delete(self._key)
@@ -99,7 +100,7 @@ class BucketOwner:
         log.info("bucket_adopted", bucket=self._bucket)
 
     def forget(self) -> None:
-        """Gives the bucket up: takes the marker away where it is this fleet's, and collects no more."""
+        """Gives the bucket up: removes the marker of this installation, which then deletes nothing more."""
         own = self._own()
         with redis_errors():
             self._redis.hset(self._key, "forgotten", 1)
@@ -110,29 +111,31 @@ class BucketOwner:
     def _compare(self) -> Ownership:
         own, marker = self._own(), self._marker()
         if own.forgotten:
-            return Ownership(words=f"an operator gave bucket {self._bucket} up for this fleet; {_DECIDE}")
+            return Ownership(words=f"an operator gave bucket {self._bucket} up for this installation; {_DECIDE}")
         if marker and marker == own.id:
             self._id = own.id
             return Ownership()
         if marker and not own.id:
             return Ownership(
-                words=f"bucket {self._bucket} belongs to a fleet whose records are not in this Redis under the key "
-                f"prefix {self._prefix}: it came back empty, or it is another fleet's; {_DECIDE}"
+                words=f"bucket {self._bucket} belongs to an installation whose records are not in this Redis under the "
+                f"key prefix {self._prefix}: Redis lost its data, or it is the Redis of another installation; {_DECIDE}"
             )
         if marker:
-            return Ownership(words=f"bucket {self._bucket} belongs to another fleet; {_DECIDE}")
+            return Ownership(words=f"bucket {self._bucket} belongs to another installation; {_DECIDE}")
         if self._may_claim(own) and self._claim():
             return Ownership()
-        return Ownership(words=f"bucket {self._bucket} has blobs that are not known to be of this fleet; {_DECIDE}")
+        return Ownership(
+            words=f"bucket {self._bucket} has blobs that are not known to be of this installation; {_DECIDE}"
+        )
 
     def _may_claim(self, own: _Own) -> bool:
-        """Whether a bucket without a marker is this fleet's."""
+        """Whether a bucket without a marker is this installation's."""
         if own.id and not own.marked:
             # Somebody broke off between the two writes.
             return True
         if next(iter(self._blobs.listed("")), None) is None:
             return True
-        # Before there were markers, a fleet with records had its bucket already.
+        # Before there were markers, an installation with records had its bucket already.
         return not own.id and self._has_records()
 
     def _has_records(self) -> bool:
@@ -173,5 +176,5 @@ class BucketOwner:
             return "unreadable"
 
 
-def _marker_of(fleet: str) -> bytes:
-    return json.dumps({"fleet": fleet}).encode()
+def _marker_of(owner_id: str) -> bytes:
+    return json.dumps({"fleet": owner_id}).encode()

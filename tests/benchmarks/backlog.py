@@ -40,7 +40,7 @@ from worker.app import create_app
 from worker.runner.assignment import Loaded, OnStep, StageOutput
 
 _JOBS = 100_000
-# Fewer than the client has connections: whoever waits for one while the others never pause waits for long.
+# Fewer than the client has connections: a request that waits for one while the others never pause waits long.
 _AT_ONCE = 48
 _TENANTS = 20
 _TRIES = 12

@@ -114,14 +114,14 @@ def peers(generation: Generation) -> dict[str, float]:
     background, person = ready.composition.background, ready.composition.layers[0].predictor
     t = torch.tensor(500.0)
     plain = count(lambda: background(ready.x, t))
-    worn = count(lambda: person(ready.x, t))
+    with_face = count(lambda: person(ready.x, t))
     concepts, blended = 2, STEPS - 16
     return {
         # Both of its stages draw the template beside the picture: four rows of SDXL a step.
-        "omg": 2 * STEPS * 4 * plain + blended * concepts * 2 * worn,
-        "paper": 2 * STEPS * 2 * plain + STEPS * concepts * 2 * worn,
+        "omg": 2 * STEPS * 4 * plain + blended * concepts * 2 * with_face,
+        "paper": 2 * STEPS * 2 * plain + STEPS * concepts * 2 * with_face,
         "unet_row": plain,
-        "identity_row": worn - plain,
+        "identity_row": with_face - plain,
     }
 
 

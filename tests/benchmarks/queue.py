@@ -79,8 +79,8 @@ def workers(settings: Settings, folder: Path, *, bare: bool) -> Iterator[Process
                 words = ["-A", "tests.benchmarks.bare_queue", "worker", "-Q", role, "-P", "prefork", "-c", "1"]
                 command = [*celery, *words, *WORKER_ARGS, "-n", f"bare-{role}@%h"]
                 processes.start(Program(name=f"bare-{role}", command=command, environment=environment))
-        fleet = QueueStore(client, settings)
-        processes.wait_until("workers", lambda: fleet.ready_slots() == len(ROLES), timeout_s=_START_S)
+        queue_store = QueueStore(client, settings)
+        processes.wait_until("workers", lambda: queue_store.ready_slots() == len(ROLES), timeout_s=_START_S)
         yield processes
 
 

@@ -39,8 +39,8 @@ def measure(server: ApiServer, folder: Path, jobs: int = JOBS, scenes: int = SCE
         command = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", *WORKER_ARGS]
         environment = {**environment_of(server.settings), "TROUPE_ROLE": "all", "TROUPE_TORCH_THREADS": "1"}
         processes.start(Program(name="worker", command=command, environment=environment))
-        fleet = QueueStore(records, server.settings)
-        processes.wait_until("worker", lambda: fleet.ready_slots() == 1, timeout_s=_START_S)
+        queue_store = QueueStore(records, server.settings)
+        processes.wait_until("worker", lambda: queue_store.ready_slots() == 1, timeout_s=_START_S)
         photos = {
             name: client.post("/v1/photos", files={"photo": (_PORTRAITS / f"{name}.png").read_bytes()}).json()["id"]
             for name in (*_MEN, *_WOMEN)

@@ -104,8 +104,8 @@ def running_jobs(settings: Settings, count: int) -> dict[str, int]:
 
     asyncio.run(submit())
     with connect(settings) as redis:
-        fleet, store = QueueStore(redis, settings), JobStore(redis, settings)
-        while fleet.dispatch("bench", count):
+        queue_store, store = QueueStore(redis, settings), JobStore(redis, settings)
+        while queue_store.dispatch("bench", count):
             pass
         attempts = {}
         for job_id in job_ids:

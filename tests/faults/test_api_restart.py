@@ -21,7 +21,7 @@ def test_jobs_go_on_while_the_api_is_away(shared_workers: SharedWorkers, tmp_pat
         queued = person.post("/v1/jobs", json={**spec, "prompt": "nothing special"}).json()["id"]
         harness.wait_for_run(running, Stage.RENDER)
         os.killpg(api.running.pid, signal.SIGKILL)
-        harness.let_go(running)
+        harness.unblock(running)
         harness.wait_until_done(running)
     with api_server(harness.settings, tmp_path / "api again") as api, api.client() as person:
         for job_id in (running, queued):

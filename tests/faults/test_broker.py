@@ -31,7 +31,7 @@ def test_cut_connections_disturb_no_job(shared_workers: SharedWorkers) -> None:
     for job_id in waiting:
         harness.wait_until_done(job_id)
     assert harness.cut_connections() > 2 * WORKERS
-    harness.let_go(running)
+    harness.unblock(running)
     job = harness.check_one_picture(running)
     assert job.attempt == len(STAGES)
     for job_id in waiting:
@@ -46,8 +46,8 @@ def test_redis_restarted_in_the_middle_of_a_job_loses_nothing(shared_workers: Sh
     harness.redis.waitaof(1, 0, 10_000)
     shared_workers.redis.kill()
     shared_workers.redis.start()
-    harness.let_go(running)
-    harness.let_go(waiting)
+    harness.unblock(running)
+    harness.unblock(waiting)
     harness.check_one_picture(running)
     harness.check_one_picture(waiting)
     # And the workers take new jobs.
@@ -77,18 +77,18 @@ def test_a_worker_that_is_stuck_for_any_reason_ends_itself_and_says_so(harness: 
 
 
 def cut_an_answer_in_two(harness: QueueHarness, worker: Running) -> str:
-    """Runs a job; the worker's connections break when its parent has read half of what its child answers at the end."""
+    """Runs a job; the worker's connections break when its supervisor has read half of the executor's answer."""
     job_id = harness.submit("verify=wait")
-    child = harness.wait_for_run(job_id, Stage.VERIFY).pid
+    executor = harness.wait_for_run(job_id, Stage.VERIFY).pid
     connected = times_connected(harness)
-    with ExitStack() as frozen, narrow_pipes(child) as fullest:
-        # The child writes as much of its answer as the pipe holds, the parent reads that, and loses its connection.
+    with ExitStack() as frozen, narrow_pipes(executor) as fullest:
+        # The executor writes as much of its answer as the pipe holds; the supervisor reads it and loses its connection.
         os.kill(worker.pid, signal.SIGSTOP)
         frozen.callback(os.kill, worker.pid, signal.SIGCONT)
-        harness.let_go(job_id)
+        harness.unblock(job_id)
         harness.until("a full pipe", lambda: fullest() >= _PAGE)
-        os.kill(child, signal.SIGSTOP)
-        frozen.callback(os.kill, child, signal.SIGCONT)
+        os.kill(executor, signal.SIGSTOP)
+        frozen.callback(os.kill, executor, signal.SIGCONT)
         os.kill(worker.pid, signal.SIGCONT)
         harness.until("an empty pipe", lambda: fullest() == 0)
         harness.cut_connections()
@@ -111,7 +111,7 @@ def test_a_message_that_comes_twice_runs_once(shared_workers: SharedWorkers) -> 
     for stage in (Stage.IDENTIFY, Stage.RENDER, Stage.PERSONALIZE):
         publish_by_hand(harness, job_id, stage)
     harness.until("three refusals", lambda: len(refusals(harness, job_id)) == 3)
-    harness.let_go(job_id)
+    harness.unblock(job_id)
     job = harness.check_one_picture(job_id)
     publish_by_hand(harness, job_id, Stage.PERSONALIZE)
     harness.until("a fourth refusal", lambda: "over" in refusals(harness, job_id))
@@ -131,7 +131,7 @@ def test_a_message_that_got_lost_is_published_again(shared_workers: SharedWorker
     harness.redis.delete(queue)
     harness.make_older("dispatched", lost, 60.0)
     for job_id in busy:
-        harness.let_go(job_id)
+        harness.unblock(job_id)
     for job_id in (*busy, lost):
         harness.check_one_picture(job_id)
     assert [line["job_id"] for line in harness.log_lines() if line["event"] == "message_lost"][-1] == lost

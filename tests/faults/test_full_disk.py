@@ -46,7 +46,7 @@ def test_jobs_wait_while_redis_refuses_writes_and_go_on_afterwards(
             ready = person.get("/readyz")
             harness.until("everybody's notice", lambda: {"feeder", "watch"} <= threads_that_heard(harness))
             harness.until("Celery's notice", lambda: pauses(harness, "MISCONF"))
-            harness.let_go(running)
+            harness.unblock(running)
         queued = person.post("/v1/jobs", json=spec).json()["id"]
         harness.check_one_picture(queued)
     assert (refused.status_code, refused.json()["code"], refused.json()["retryable"]) == (
@@ -79,7 +79,7 @@ def test_a_worker_whose_redis_has_a_full_memory_goes_on_once_there_is_room(share
     harness.wait_for_run(running, Stage.RENDER)
     harness.redis.config_set("maxmemory", 1)
     try:
-        harness.let_go(running)
+        harness.unblock(running)
         harness.until("a refusal", lambda: any("OOM" in str(line.get("error")) for line in harness.log_lines()))
     finally:
         harness.redis.config_set("maxmemory", 0)

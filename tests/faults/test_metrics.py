@@ -1,4 +1,4 @@
-"""The figures of a worker: of its parent and of its pool children, also of those that were killed."""
+"""The figures of a worker: of its supervisor and of its executors, including those that were killed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from tests.support.queue_harness import QueueHarness
 from tests.support.scrape import scrape
 
 
-def test_parent_and_children_are_told_together_and_a_killed_child_takes_nothing_with_it(harness: QueueHarness) -> None:
+def test_supervisor_and_executors_are_counted_together_and_a_killed_executor_loses_no_count(
+    harness: QueueHarness,
+) -> None:
     port = free_port()
     worker = harness.start_worker(metrics_port=port)
     harness.until("a ready worker", harness.ready)
@@ -20,7 +22,7 @@ def test_parent_and_children_are_told_together_and_a_killed_child_takes_nothing_
     harness.wait_until_done(harness.submit("detect=no_face"))
     dies = harness.submit("personalize=wait")
     os.kill(harness.wait_for_run(dies, Stage.PERSONALIZE).pid, signal.SIGKILL)
-    harness.let_go(dies)
+    harness.unblock(dies)
     harness.check_one_picture(dies)
 
     figures = scrape(f"http://{HOST}:{port}")

@@ -54,7 +54,7 @@ def test_twenty_equal_jobs_make_each_stage_once(shared_workers: SharedWorkers) -
     wait_until_parked(harness, jobs)
     # They hold nobody up.
     assert harness.wait_until_done(harness.submit()).status == "succeeded"
-    harness.let_go(maker)
+    harness.unblock(maker)
     done = check_all_done(harness, jobs)
     assert made(harness, jobs) == dict.fromkeys(STAGES, 1)
     saved = Counter(stage for job in done for stage in job.reused)
@@ -69,7 +69,7 @@ def test_a_killed_maker_is_followed_by_another(shared_workers: SharedWorkers) ->
     os.kill(run.pid, signal.SIGKILL)
     harness.until("a second maker", lambda: made(harness, jobs)[Stage.RENDER] == 2)
     for job_id in jobs:
-        harness.let_go(job_id)
+        harness.unblock(job_id)
     check_all_done(harness, jobs)
     assert made(harness, jobs) == {**dict.fromkeys(STAGES, 1), Stage.RENDER: 2}
 
@@ -82,7 +82,7 @@ def test_a_maker_whose_machine_goes_is_followed_when_its_lease_is_over(shared_wo
     harness.kill_worker(harness.worker_of(run))
     harness.until("a second maker", lambda: made(harness, jobs)[Stage.PERSONALIZE] == 2)
     for job_id in jobs:
-        harness.let_go(job_id)
+        harness.unblock(job_id)
     check_all_done(harness, jobs)
 
 
@@ -96,7 +96,7 @@ def test_a_maker_that_is_taken_back_passes_the_work_on(shared_workers: SharedWor
     others = [job_id for job_id in jobs if job_id != maker]
     wait_for_maker(harness, others, Stage.RENDER)
     for job_id in others:
-        harness.let_go(job_id)
+        harness.unblock(job_id)
     check_all_done(harness, others)
     assert made(harness, jobs)[Stage.RENDER] == 2
 
@@ -106,7 +106,7 @@ def test_what_fails_for_its_maker_fails_for_all(shared_workers: SharedWorkers) -
     jobs = [harness.submit("share=refused render=no_face_when_let_go") for _ in range(5)]
     maker, _ = wait_for_maker(harness, jobs, Stage.RENDER)
     wait_until_parked(harness, jobs)
-    harness.let_go(maker)
+    harness.unblock(maker)
     failed = [harness.wait_until_done(job_id) for job_id in jobs]
     assert {job.status for job in failed} == {"failed"}
     assert {job.error.code for job in failed if job.error} == {"no_face"}

@@ -67,7 +67,7 @@ def test_a_worker_killed_while_it_verifies_costs_no_try(shared_workers: SharedWo
     first = harness.wait_for_run(job_id, Stage.VERIFY)
     os.kill(first.pid, signal.SIGKILL)
     harness.wait_for_run(job_id, Stage.VERIFY, attempt=first.attempt + 1)
-    harness.let_go(job_id)
+    harness.unblock(job_id)
     job = harness.wait_until_done(job_id)
     assert (job.status, scores(job)) == ("succeeded", [0.3, 0.8])
     check_kept(job, 1)
@@ -82,7 +82,7 @@ def test_jobs_that_share_their_work_decide_each_for_itself(shared_workers: Share
     ]
     harness.until("a maker", lambda: any(stages(harness, job_id)[Stage.RENDER] for job_id in jobs))
     for job_id in jobs:
-        harness.let_go(job_id)
+        harness.unblock(job_id)
     done = [harness.wait_until_done(job_id) for job_id in jobs]
     assert [scores(job) for job in done] == [[0.3], [0.3, 0.6], [0.3, 0.6], [0.3, 0.6, 0.7]]
     for job in done:

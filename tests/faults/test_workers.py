@@ -11,14 +11,14 @@ from tests.faults.conftest import SharedWorkers
 from tests.support.queue_harness import QueueHarness, queue_harness
 
 
-def test_a_worker_killed_with_its_child_loses_its_job_to_another(shared_workers: SharedWorkers) -> None:
+def test_a_worker_killed_with_its_executor_loses_its_job_to_another(shared_workers: SharedWorkers) -> None:
     harness = shared_workers.harness
     job_id = harness.submit("personalize=wait")
     first = harness.wait_for_run(job_id, Stage.PERSONALIZE)
     harness.kill_worker(harness.worker_of(first))
     again = harness.wait_for_run(job_id, Stage.PERSONALIZE, attempt=first.attempt + 1)
     assert again.pid != first.pid
-    harness.let_go(job_id)
+    harness.unblock(job_id)
     job = harness.check_one_picture(job_id)
     # And then the picture is verified.
     assert job.attempt == again.attempt + 1
@@ -33,7 +33,7 @@ def test_with_default_settings_a_lost_job_runs_again_within_45_s(settings: Setti
         harness.kill_worker(harness.worker_of(first))
         harness.wait_for_run(job_id, Stage.RENDER, attempt=first.attempt + 1)
         assert time.monotonic() - killed_s < 45
-        harness.let_go(job_id)
+        harness.unblock(job_id)
         harness.check_one_picture(job_id)
 
 
@@ -51,11 +51,11 @@ def test_a_worker_that_drains_gives_its_job_back_and_it_goes_first_elsewhere(sha
     # Given back on purpose, so it is no loss.
     assert "losses" not in harness.fields(job_id)
     for busy in (other, *newer):
-        harness.let_go(busy)
+        harness.unblock(busy)
     harness.wait_for_run(job_id, Stage.RENDER, attempt=first.attempt + 1)
     # Jobs that were in Celery's hands already may come before it; those that still waited may not.
     assert harness.runs(newer[-1]) == []
-    harness.let_go(job_id)
+    harness.unblock(job_id)
     for every in (job_id, other, *newer):
         harness.check_one_picture(every)
 

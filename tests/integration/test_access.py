@@ -67,7 +67,7 @@ def keys_command(settings: Settings, capsys: pytest.CaptureFixture[str], *words:
 
 
 def addresses() -> list[tuple[str, str]]:
-    """Every method and address that is not open, whoever added it."""
+    """Every method and address that is not open."""
     paths = create_app(Settings()).openapi()["paths"]
     closed = {path: methods for path, methods in paths.items() if path not in OPEN_PATHS}
     return [(method.upper(), re.sub(r"\{\w+\}", "0" * 32, path)) for path in closed for method in closed[path]]
@@ -170,12 +170,12 @@ def test_readyz_names_hosts_only_to_those_with_a_key(server: ApiServer) -> None:
 
 
 def test_a_key_is_shown_once_listed_and_disabled(server: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
-    status, key, _ = keys_command(server.settings, capsys, "create", "studio-7")
+    status, key, _ = keys_command(server.settings, capsys, "create", "agency-7")
     assert status == 0
     assert opens(server, key)
     key_id, secret = key.split("_")[1:]
     _, listed, _ = keys_command(server.settings, capsys, "list")
-    assert any(key_id in row and "studio-7" in row and "active" in row for row in listed.splitlines())
+    assert any(key_id in row and "agency-7" in row and "active" in row for row in listed.splitlines())
     assert secret not in listed
     assert keys_command(server.settings, capsys, "disable", key_id)[0] == 0
     until(server, key, open_=False)
@@ -193,7 +193,7 @@ def test_the_secret_itself_is_not_kept(server: ApiServer) -> None:
 def test_a_rotated_key_has_two_secrets_for_the_grace_time(
     server: ApiServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, old, _ = keys_command(server.settings, capsys, "create", "studio")
+    _, old, _ = keys_command(server.settings, capsys, "create", "agency")
     key_id = old.split("_")[1]
     _, new, told = keys_command(server.settings, capsys, "rotate", key_id, "--grace", "1h")
     assert "3600 seconds" in told
@@ -211,9 +211,9 @@ def test_a_rotated_key_has_two_secrets_for_the_grace_time(
         (("create", "No Name"), "not a tenant name"),
         (("disable", "0123"), "there is no key"),
         (("rotate", "0123"), "there is no key"),
-        (("tenant", "studio", "--weight", "0"), "--weight: "),
-        (("tenant", "studio", "--concurrency", "many"), "--concurrency: "),
-        (("tenant", "../studio"), "not a tenant name"),
+        (("tenant", "agency", "--weight", "0"), "--weight: "),
+        (("tenant", "agency", "--concurrency", "many"), "--concurrency: "),
+        (("tenant", "../agency"), "not a tenant name"),
     ],
 )
 def test_what_cannot_be_is_said_in_words(
@@ -226,7 +226,7 @@ def test_what_cannot_be_is_said_in_words(
 
 def test_limits_are_set_one_by_one_and_lifted(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     def set_to(*words: str) -> dict[str, str]:
-        _, out, _ = keys_command(settings, capsys, "tenant", "studio", *words)
+        _, out, _ = keys_command(settings, capsys, "tenant", "agency", *words)
         return dict(row.split() for row in out.splitlines())
 
     assert set_to()["weight"] == "1.0"
@@ -246,8 +246,8 @@ def test_a_key_costs_one_question_a_second_however_often_it_is_shown(settings: S
     async def ask() -> int:
         async with connect_async(settings) as redis:
             before = (await redis.info("commandstats"))["cmdstat_hgetall"]["calls"]
-            ring = KeyRing(redis, settings)
-            await asyncio.gather(*(ring.key_of(key) for _ in range(100)))
+            known = KeyRing(redis, settings)
+            await asyncio.gather(*(known.key_of(key) for _ in range(100)))
             after = (await redis.info("commandstats"))["cmdstat_hgetall"]["calls"]
         return int(after - before)
 

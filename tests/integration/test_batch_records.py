@@ -1,4 +1,4 @@
-"""Batches in the records: fed, counted, written and closed exactly once, whoever dies or comes late in between."""
+"""Batches in the records: fed, counted, written and closed exactly once, even if processes die or are late."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class Batches(Records):
     def feeder(self) -> BatchFeeder:
         return BatchFeeder(self.store, self.settings, "feeder")
 
-    def start(self, lines: int, *, chunk_lines: int = 10, deadline_s: int | None = None, **wishes: Any) -> str:
-        """A batch whose lines are all read, each with these wishes; gives its id."""
+    def start(self, lines: int, *, chunk_lines: int = 10, deadline_s: int | None = None, **options: Any) -> str:
+        """A batch whose lines are all read, each with these options; gives its id."""
         batch_id = uuid.uuid4().hex
         chunks = LineChunks(blobs=self.blobs, tenant=TENANT, batch_id=batch_id, source="s")
-        spec = spec_of("a scene", lane="batch", **wishes)
+        spec = spec_of("a scene", lane="batch", **options)
         texts = [
             Line(line=number, custom_id=f"c{number}", spec=spec).model_dump_json() for number in range(1, lines + 1)
         ]
@@ -89,7 +89,7 @@ class Batches(Records):
         return [Outcome.model_validate(json.loads(line)) for name in names for line in chunks.read(str(name))]
 
     def run_stages(self, job_ids: list[str]) -> None:
-        self.fleet.dispatch("test", 1000)
+        self.queue_store.dispatch("test", 1000)
         for job_id in job_ids:
             self.finish(job_id)
 
@@ -105,11 +105,11 @@ def batches(settings: Settings) -> Iterator[Batches]:
     made.close()
 
 
-def test_a_line_ends_where_it_wishes_and_is_kept_for_as_long(batches: Batches) -> None:
+def test_a_line_ends_where_its_until_says_and_is_kept_for_its_retention(batches: Batches) -> None:
     batch_id = batches.start(3, until=Stage.IDENTIFY, retention_s=60)
     batches.step(batch_id)
     jobs = batches.jobs_of(batch_id, 3)
-    batches.fleet.dispatch("test", 10)
+    batches.queue_store.dispatch("test", 10)
     assert {batches.finish(job_id, until=Stage.IDENTIFY).status for job_id in jobs} == {Status.SUCCEEDED}
     (seconds, _) = batches.redis.time()
     kept = [batches.redis.zscore(f"{batches.settings.key_prefix}:kept", job_id) for job_id in jobs]
@@ -126,7 +126,7 @@ def test_a_line_that_nobody_begins_in_its_time_expires(batches: Batches) -> None
     (seconds, _) = batches.redis.time()
     assert seconds < float(batches.redis.zscore(key, job_id) or 0) <= seconds + 61
     batches.redis.zadd(key, {job_id: 1})
-    batches.fleet.reap([])
+    batches.queue_store.reap([])
     assert batches.jobs.get(job_id).status is Status.EXPIRED
     assert until_over(batches, batch_id)["s"] == BatchStatus.FAILED
 
@@ -223,7 +223,7 @@ def test_a_canceled_batch_ends_what_waits_at_once_and_what_runs_at_its_next_step
     batch_id = batches.start(45)
     batches.step(batch_id)
     jobs = batches.jobs_of(batch_id, 45)
-    batches.fleet.dispatch("test", 1)
+    batches.queue_store.dispatch("test", 1)
     claim = batches.claim(jobs[0])
     batches.store.stop(batch_id, "canceled")
     batch = batches.batch(batch_id)
@@ -262,15 +262,15 @@ def test_running_jobs_are_counted_through_losses_and_retries(batches: Batches) -
     batch_id = batches.start(1)
     batches.step(batch_id)
     (job_id,) = batches.jobs_of(batch_id, 1)
-    batches.fleet.dispatch("test", 1)
+    batches.queue_store.dispatch("test", 1)
     claim = batches.claim(job_id)
     assert (batches.batch(batch_id).running, batches.batch(batch_id).open) == (1, 1)
     batches.jobs.release(job_id, claim.attempt)
     assert batches.batch(batch_id).running == 0
-    batches.fleet.dispatch("test", 1)
+    batches.queue_store.dispatch("test", 1)
     batches.claim(job_id)
     batches.run_out(job_id)
-    batches.fleet.reap(())
+    batches.queue_store.reap(())
     assert (batches.batch(batch_id).running, batches.batch(batch_id).open) == (0, 1)
     batches.run_stages([job_id])
     assert until_over(batches, batch_id)["running"] == "0"

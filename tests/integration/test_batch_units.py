@@ -41,7 +41,7 @@ def ended(batches: Batches, *, failed: int = 0, drawn: int = 0, begun: int = 0, 
     batch_id = batches.start(failed + drawn + begun + waiting)
     batches.step(batch_id)
     jobs = batches.jobs_of(batch_id, failed + drawn + begun)
-    batches.fleet.dispatch("test", 100)
+    batches.queue_store.dispatch("test", 100)
     for job_id in jobs[:failed]:
         batches.jobs.fail(job_id, batches.claim(job_id).attempt, NO_FACE)
     for job_id in jobs[failed : failed + drawn]:
@@ -114,7 +114,7 @@ def test_units_are_counted_down_to_nothing(batches: Batches) -> None:
     batches.step(batch_id)
     assert (batches.fields_of(batch_id)["left"], batches.redis.hget(load, units)) == ("0", str(7 * 24_120_768))
     jobs = batches.jobs_of(batch_id, 7)
-    batches.fleet.dispatch("test", 6)
+    batches.queue_store.dispatch("test", 6)
     assert batches.redis.hget(load, units) == str(24_120_768)
     batches.store.stop(batch_id, "canceled")
     assert batches.redis.hget(load, units) == "0"

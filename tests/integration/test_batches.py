@@ -191,7 +191,7 @@ def test_a_canceled_batch_ends_within_a_step_and_can_be_asked_for_again(caller: 
         lambda: next((one for one in caller.items(batch, status="running") if one["line"] == 1), None),
     )
     assert retried["job"] != job_id
-    caller.harness.let_go(retried["job"])
+    caller.harness.unblock(retried["job"])
     assert caller.until_done(batch)["status"] == "succeeded"
     assert sorted(one["line"] for one in caller.file(batch, "output")) == list(range(1, 41))
     assert caller.file(batch, "errors") == []
@@ -255,7 +255,7 @@ def test_a_long_poll_answers_when_the_batch_changes(caller: Caller) -> None:
     seen = caller.client.get(url)
     tag = seen.headers["etag"]
     assert caller.client.get(url, headers={"If-None-Match": tag}).status_code == 304
-    caller.harness.let_go(caller.items(batch)[0]["job"])
+    caller.harness.unblock(caller.items(batch)[0]["job"])
     changed = caller.client.get(url, params={"wait": 25}, headers={"If-None-Match": tag})
     assert changed.status_code == 200
     assert changed.json()["sequence"] > seen.json()["sequence"]

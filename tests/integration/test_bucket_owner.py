@@ -1,4 +1,4 @@
-"""The bucket belongs to one fleet: a Redis that knows nothing of its blobs erases none of them."""
+"""The bucket belongs to one installation: a Redis that knows nothing of its blobs erases none of them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ANY_AGE_S = -5.0
 
 @pytest.fixture
 def emptied(settings: Settings, tmp_path: Path) -> Iterator[tuple[Settings, RedisServer]]:
-    """Settings of a fleet with pictures and photos in its bucket, and its Redis, which has come back empty."""
+    """Settings of an installation with pictures and photos in its bucket, and its Redis, which has come back empty."""
     with redis_server(tmp_path / "redis") as server:
         own = settings.model_copy(update={"redis_url": server.url, "sweep_every_s": 0.5})
         assert not any(problem.fatal for problem in check_servers(own, BlobStore(own)))
@@ -85,7 +85,7 @@ def test_a_redis_that_came_back_empty_erases_nothing(emptied: tuple[Settings, Re
     assert there(settings) == before
 
 
-def test_a_fleet_under_another_key_prefix_erases_nothing_of_the_first(settings: Settings) -> None:
+def test_an_installation_under_another_key_prefix_erases_nothing_of_the_first(settings: Settings) -> None:
     check_servers(settings, BlobStore(settings))
     before = fill(settings)
     other = settings.model_copy(update={"key_prefix": f"{settings.key_prefix}b"})
@@ -94,14 +94,14 @@ def test_a_fleet_under_another_key_prefix_erases_nothing_of_the_first(settings: 
     assert collect(settings) == len(before)
 
 
-def test_a_new_fleet_does_not_take_a_bucket_with_blobs_of_somebody(settings: Settings) -> None:
+def test_a_new_installation_does_not_take_a_bucket_with_blobs_of_somebody(settings: Settings) -> None:
     BlobStore(settings).ensure_bucket()
     before = fill(settings)
     assert collect(settings) == 0
     assert there(settings) == before
 
 
-def test_a_fleet_from_before_there_were_markers_keeps_its_bucket(settings: Settings) -> None:
+def test_an_installation_from_before_there_were_markers_keeps_its_bucket(settings: Settings) -> None:
     BlobStore(settings).ensure_bucket()
     fill(settings)
     with connect(settings) as redis:
@@ -139,23 +139,23 @@ def test_readyz_metrics_and_log_say_that_nothing_is_collected_until_an_operator_
     assert "whose records are not in this Redis" in records(settings, "show")
     with api_server(settings, tmp_path / "first") as api, api.client() as asking:
         api.announce_workers()
-        warning = eventually(lambda: [one for one in ready(asking)["warnings"] if "belongs to a fleet" in one])
+        warning = eventually(lambda: [one for one in ready(asking)["warnings"] if "belongs to an installation" in one])
         assert "until an operator decides" in warning[0]
         assert ready(asking)["ready"] is True
         assert scrape(api.url).of("troupe_bucket_owned") == 0.0
         assert '"bucket_not_owned"' in api.running.log.read_text()
-        assert "belongs to the fleet of this Redis" in records(settings, "adopt")
+        assert "belongs to the installation of this Redis" in records(settings, "adopt")
     assert collect(settings) == 8
 
 
-def test_a_bucket_that_was_given_up_can_be_adopted_by_another_fleet(settings: Settings) -> None:
+def test_a_bucket_that_was_given_up_can_be_adopted_by_another_installation(settings: Settings) -> None:
     check_servers(settings, BlobStore(settings))
     before = fill(settings)
     assert "gave bucket" in records(settings, "forget")
     assert collect(settings) == 0
     assert there(settings) == before
     other = settings.model_copy(update={"key_prefix": f"{settings.key_prefix}b"})
-    assert "belongs to the fleet" in records(other, "adopt")
+    assert "belongs to the installation" in records(other, "adopt")
     assert "gave bucket" in records(settings, "show")
     assert collect(other) == len(before)
 

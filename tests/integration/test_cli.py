@@ -57,8 +57,8 @@ def ben(tmp_path: Path) -> Path:
 
 
 def test_a_picture_from_submit_to_file(server: ApiServer, ben: Path, tmp_path: Path) -> None:
-    wishes = ("--seed", "7", "--mode", "staged", "--embed-settings")
-    done = troupe(server.url, "submit", "a man on the beach", "-c", f"the man={ben}", *wishes)
+    options = ("--seed", "7", "--mode", "staged", "--embed-settings")
+    done = troupe(server.url, "submit", "a man on the beach", "-c", f"the man={ben}", *options)
     assert done.returncode == 0, done.stderr
     job_id = done.stdout.strip()
     with Client(server.url) as client:

@@ -42,8 +42,8 @@ def server(redis_url: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory
         environment = {**environment_of(settings), "TROUPE_ROLE": "all"}
         processes.start(Program(name="all", command=command, environment=environment))
         with connect(settings) as client:
-            fleet = QueueStore(client, settings)
-            processes.wait_until("worker", lambda: fleet.ready_slots() == 1, timeout_s=_START_S)
+            queue_store = QueueStore(client, settings)
+            processes.wait_until("worker", lambda: queue_store.ready_slots() == 1, timeout_s=_START_S)
         yield running
 
 
@@ -66,7 +66,7 @@ def made(server: ApiServer) -> set[str]:
         return {str(key) for key in redis.scan_iter(f"{server.settings.key_prefix}:job:*")}
 
 
-def let_go(server: ApiServer, earlier: set[str]) -> None:
+def unblock(server: ApiServer, earlier: set[str]) -> None:
     """Opens the gates of all jobs that are not among the earlier ones, when all lines have become jobs."""
     deadline_s = time.monotonic() + _START_S
     while len(ours := made(server) - earlier) < _LINES:
@@ -99,7 +99,7 @@ def test_a_file_of_lines_becomes_pictures_and_an_errors_file(server: ApiServer, 
 
 
 def test_ctrl_c_leaves_the_batch_running_and_the_same_command_goes_on(server: ApiServer, lines: Path) -> None:
-    # The last line waits until it is let go, so that the batch cannot be over before Ctrl-C comes.
+    # The last line waits until it is released, so that the batch cannot be over before Ctrl-C comes.
     lines.write_text(lines.read_text().replace(f"a man, {_LINES - 1}", "render=wait"))
     earlier = made(server)
     command = [sys.executable, "-m", "tests.support.bare_client", "--url", server.url, "batch", "run", str(lines)]
@@ -116,7 +116,7 @@ def test_ctrl_c_leaves_the_batch_running_and_the_same_command_goes_on(server: Ap
     assert "run the same command again" in heard
     assert "Traceback" not in heard
     before = json.loads((lines.with_suffix("") / "batch.json").read_text())
-    let_go(server, earlier)
+    unblock(server, earlier)
     done = troupe(server.url, "batch", "run", str(lines))
     assert "partially_failed" in done.stdout, done.stderr
     assert before["id"] in done.stdout

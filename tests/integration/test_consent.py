@@ -121,7 +121,7 @@ def test_consent_is_asked_for_before_a_long_body_is_read(server: ApiServer, clie
     upload = sent(client, portrait())
     answer = client.post(PHOTOS, json={"upload": upload})
     assert answer.status_code == (422 if required else 201)
-    # What was refused for it is still there for whoever says it now.
+    # What was refused for it is still there for a request that states it now.
     assert BlobStore(server.settings).exists(upload_key("default", upload)) == required
     said = {"Troupe-Consent": SAID}
     assert client.post(PHOTOS, json={"upload": upload}, headers=said).status_code == (201 if required else 422)

@@ -37,7 +37,7 @@ def photo(client: httpx.Client) -> str:
     return str(client.post("/v1/photos", files={"photo": png_bytes()}).json()["id"])
 
 
-def test_a_job_is_weighed_and_not_queued(server: ApiServer, client: httpx.Client, photo: str) -> None:
+def test_a_job_is_estimated_and_not_queued(server: ApiServer, client: httpx.Client, photo: str) -> None:
     before = everything(server)
     answer = client.post("/v1/jobs", json=job(photo), params=DRY)
     assert answer.status_code == 200, answer.text
@@ -74,7 +74,7 @@ def test_what_is_refused_in_earnest_is_refused_dry(client: httpx.Client, photo: 
     assert (empty.status_code, empty.json()["code"]) == (422, "invalid_field")
 
 
-def test_a_batch_is_weighed_line_by_line(server: ApiServer, client: httpx.Client, photo: str) -> None:
+def test_a_batch_is_estimated_line_by_line(server: ApiServer, client: httpx.Client, photo: str) -> None:
     before = everything(server)
     lines = [*({"custom_id": str(number), **job(photo)} for number in range(3)), {"custom_id": "0", **job(photo)}]
     text = "\n".join(json.dumps(line) for line in lines)
@@ -112,16 +112,16 @@ def test_photos_that_are_still_to_come_are_no_error_of_a_dry_run_that_says_so(cl
     later = {"unsent_photos": "true"}
     line = json.dumps({"custom_id": "a", **job("f" * 64)})
 
-    def weigh(text: str, params: dict[str, str]) -> tuple[int, float]:
+    def estimate(text: str, params: dict[str, str]) -> tuple[int, float]:
         answer = client.post("/v1/batches", content=text, headers=JSONL, params=params)
         assert answer.status_code == 200, answer.text
         return answer.json()["invalid"], answer.json()["units"]
 
-    assert weigh(line, DRY) == (1, 0)
-    invalid, units = weigh(line, {**DRY, **later})
+    assert estimate(line, DRY) == (1, 0)
+    invalid, units = estimate(line, {**DRY, **later})
     assert (invalid, units) == (0, 0.328)
     # All else is checked.
-    assert weigh(f"{line}\n{line}", {**DRY, **later})[0] == 1
+    assert estimate(f"{line}\n{line}", {**DRY, **later})[0] == 1
     product = {"scenes": [{"prompt": "a"}], "casts": [{"concepts": job("f" * 64)["concepts"]}]}
     assert client.post("/v1/batches", json=product, params={**DRY, **later}).json()["invalid"] == 0
     earnest = client.post("/v1/batches", content=line, headers=JSONL, params=later)

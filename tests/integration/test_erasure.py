@@ -75,7 +75,7 @@ class House(Records):
 
     def work(self, job_id: str, *, until: Stage = STAGES[-1], digests: str = "", tenant: str = "default") -> None:
         """Takes the job through its stages; every result lies under a digest of its own, or of this name."""
-        self.fleet.dispatch("test", 100)
+        self.queue_store.dispatch("test", 100)
         for stage in STAGES[: STAGES.index(until) + 1]:
             claim = self.claim(job_id, stage)
             digest = f"{digests or uuid.uuid4().hex}{stage.value}"
@@ -197,7 +197,7 @@ def test_what_the_last_stage_made_before_it_heard_goes_too(house: House, client:
     photo = upload(client, "red")
     before = house.everything()
     job_id = submit(client, photo)
-    house.fleet.dispatch("test", 100)
+    house.queue_store.dispatch("test", 100)
     claim = house.claim(job_id)
     house.blobs().put(stage_key("default", Stage.IDENTIFY, "late", "output.json"), b"{}", "application/json")
     client.delete(f"/v1/jobs/{job_id}")
@@ -213,7 +213,7 @@ def test_what_a_worker_writes_after_its_job_is_gone_is_found(house: House, clien
     photo = upload(client, "red")
     before = house.everything()
     job_id = submit(client, photo)
-    house.fleet.dispatch("test", 100)
+    house.queue_store.dispatch("test", 100)
     claim = house.claim(job_id)
     client.delete(f"/v1/jobs/{job_id}")
     house.jobs.end_canceled(job_id, claim.attempt)
@@ -251,7 +251,7 @@ def test_a_photo_goes_with_its_faces_and_stays_gone(house: House, client: httpx.
     with_photo = house.everything()
     done, runs, waits = [submit(client, photo) for _ in range(3)]
     house.work(done)
-    house.fleet.dispatch("test", 100)
+    house.queue_store.dispatch("test", 100)
     claim = house.claim(runs)
     house.blobs().put(stage_key("default", Stage.IDENTIFY, "tardy", "output.json"), b"{}", "application/json")
     assert client.delete(f"/v1/photos/{photo}").status_code == 204
@@ -412,7 +412,7 @@ def test_all_of_a_tenant_goes_and_nothing_of_another(house: House, client: httpx
     done, runs = submit(client, photo), submit(client, photo)
     submit(client, photo)
     client.post(f"/v1/jobs/{done}/cancel", headers={"Idempotency-Key": "one"})
-    house.fleet.dispatch("test", 1)
+    house.queue_store.dispatch("test", 1)
     claim = house.claim(runs)
     for wrong in ("", "?confirm=", "?confirm=another"):
         answer = client.delete(f"/v1/tenant{wrong}")
@@ -563,10 +563,10 @@ def test_a_job_that_does_not_begin_in_time_expires(house: House, client: httpx.C
     photo = upload(client, "red")
     late, began = submit(client, photo, expires_after_s=60), submit(client, photo, expires_after_s=60)
     patient = submit(client, photo)
-    house.fleet.dispatch("test", 100)
+    house.queue_store.dispatch("test", 100)
     house.claim(began)
     house.redis.zadd(f"{house.settings.key_prefix}:deadlines", {late: 1, began: 1})
-    house.fleet.reap([])
+    house.queue_store.reap([])
     assert house.jobs.get(late).status == "expired"
     assert house.jobs.get(began).status == "running"
     assert house.jobs.get(patient).status == "queued"

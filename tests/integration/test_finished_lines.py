@@ -58,7 +58,7 @@ def names(batches: Batches, kind: str) -> list[str]:
 
 def work(batches: Batches, job_ids: list[str]) -> list[Job]:
     """Draws the pictures of these jobs, ten of which share all but their picture and its verification."""
-    batches.fleet.dispatch("test", 1000)
+    batches.queue_store.dispatch("test", 1000)
     for number, job_id in enumerate(job_ids):
         for stage in STAGES:
             whose = number if stage in STAGES[-2:] else number // 10
@@ -113,7 +113,7 @@ def test_a_line_that_failed_answers_after_it_was_asked_for_again(batches: Batche
     batch_id = batches.start(1)
     batches.step(batch_id)
     (job_id,) = batches.jobs_of(batch_id, 1)
-    batches.fleet.dispatch("test", 1)
+    batches.queue_store.dispatch("test", 1)
     claim = batches.claim(job_id)
     batches.jobs.fail(job_id, claim.attempt, Failure(code="no_face", message="no face", retryable=False))
     before = batches.jobs.get(job_id)

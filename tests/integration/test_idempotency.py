@@ -48,7 +48,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 def test_the_same_request_again_gets_the_first_answer(server: ApiServer, client: httpx.Client) -> None:
     before, headers = jobs(server), keyed()
-    # httpx frames a form anew each time: it is the same form.
+    # httpx frames a form differently each time: it is the same form.
     first, second = submit(client, headers), submit(client, headers)
     assert (second.status_code, second.content) == (202, first.content)
     assert second.headers["location"] == first.headers["location"]

@@ -32,7 +32,7 @@ def of_another(server: ApiServer) -> str:
 
 
 def of_a_job() -> list[tuple[str, str]]:
-    """Every method and address that names a job, whoever added it."""
+    """Every method and address that names a job."""
     paths = create_app(Settings()).openapi()["paths"]
     found = [(method.upper(), path) for path, methods in paths.items() for method in methods if "{job_id}" in path]
     return [*found, *(("HEAD", path) for method, path in found if method == "GET")]

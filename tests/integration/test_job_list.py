@@ -131,7 +131,7 @@ def test_another_tenants_cursor_is_a_place_among_ones_own_jobs(records: Records,
         ("cursor=%F0%9F%92%A9", "cursor"),
     ],
 )
-def test_a_strange_wish_is_pointed_at(client: httpx.Client, query: str, parameter: str) -> None:
+def test_an_invalid_parameter_is_named(client: httpx.Client, query: str, parameter: str) -> None:
     answer = client.get(f"/v1/jobs?{query}")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_field")
     assert answer.json()["errors"][0]["parameter"] == parameter

@@ -113,7 +113,7 @@ def test_a_tenant_may_look_often_and_not_without_end(server: ApiServer) -> None:
             assert time.monotonic() < deadline
         assert 1 <= refused(answer, "rate_limited") <= 10
         assert left(answer, "reads") == 0
-        # Neither who makes something, nor somebody else, nor whoever asks whether the server is there.
+        # Neither who makes something, nor somebody else, nor a check whether the server is alive.
         assert caller.submit().status_code == 202
         assert other.get("/v1/queue").status_code == 200
         assert caller.get("/healthz").status_code == 200
@@ -216,7 +216,7 @@ def test_a_quota_is_for_many_units_at_once_or_none(records: Records) -> None:
     assert [one.left for one in charge.allowances] == [0]
 
 
-def test_the_next_day_begins_anew(records: Records) -> None:
+def test_the_next_day_starts_with_a_full_quota(records: Records) -> None:
     records.limit("someone", daily_units=100)
     charge = Charge(requests=0)
     records.ask(lambda store: store.admit("someone", charge, units=100))

@@ -40,7 +40,7 @@ def advance(records: Records, job_id: str, attempt: int) -> None:
 
 def test_many_readers_cost_one_read_and_a_slow_one_finds_the_newest_state(records: Records) -> None:
     job_id = records.submit()
-    records.fleet.dispatch("test", 100)
+    records.queue_store.dispatch("test", 100)
     attempt = records.claim(job_id, Stage.IDENTIFY).attempt
 
     async def run() -> None:

@@ -124,7 +124,7 @@ def test_every_line_is_a_json_object_with_its_room_and_level(night: Night) -> No
 
 @pytest.mark.parametrize("name", ["detection", "generation", "webhooks"])
 def test_celery_says_that_it_stops_in_a_line_like_any_other(night: Night, name: str) -> None:
-    # A line a signal: whoever stops a stack may ask twice.
+    # A line a signal: a stack may be stopped twice.
     lines = [line for line in night.lines(name) if line["event"] == "worker: Warm shutdown (MainProcess)"]
     assert {(line["logger"], line["level"]) for line in lines} == {("celery.apps.worker", "info")}
 

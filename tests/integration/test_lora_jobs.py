@@ -53,7 +53,7 @@ def template(client: Client, **sampling: object) -> tuple[Job, NDArray[np.uint8]
     return done, pixels(client.picture(job.id, "template"))
 
 
-def test_a_worn_lora_draws_another_picture_and_one_that_is_taken_off_leaves_no_trace(client: Client) -> None:
+def test_an_applied_lora_changes_the_picture_and_a_removed_one_leaves_no_trace(client: Client) -> None:
     _, plain = template(client)
     job, applied = template(client, loras=[{"name": "style"}])
     assert job.spec.sampling.loras == (Lora(name="style", scale=0.5),)

@@ -36,20 +36,22 @@ def server(records: Records, tmp_path: Path) -> Iterator[ApiServer]:
 def test_the_queue_is_told_in_figures_without_a_key_and_without_a_name(records: Records, server: ApiServer) -> None:
     records.limit("payer-of-much", weight=3)
     for role, ready in (("generation", True), ("detection", False)):
-        records.fleet.heartbeat(WorkerStatus(name=role, role=role, slots=1, bundle="mini"))
+        records.queue_store.heartbeat(WorkerStatus(name=role, role=role, slots=1, bundle="mini"))
         gauge = DeviceStatus(device="a GPU", memory_mb=80_000, free_mb=30_000, steps_per_s=21.5) if ready else None
-        records.fleet.report_readiness(role, ready=ready, reason="" if ready else "its bundle is broken", device=gauge)
+        records.queue_store.report_readiness(
+            role, ready=ready, reason="" if ready else "its bundle is broken", device=gauge
+        )
     done = records.submit(tenant="payer-of-much")
-    records.fleet.dispatch("test", 1)
+    records.queue_store.dispatch("test", 1)
     records.finish(done)
     failed = records.submit()
-    records.fleet.dispatch("test", 1)
+    records.queue_store.dispatch("test", 1)
     claim = records.claim(failed)
     records.jobs.fail(failed, claim.attempt, Failure(code="no_face", message="none", retryable=False))
     for tenant in ("default", "payer-of-much", "payer-of-much"):
         records.submit(tenant=tenant, lane="batch")
     held = records.submit()
-    records.fleet.dispatch("test", 1)
+    records.queue_store.dispatch("test", 1)
     records.claim(held)
 
     figures = scrape(server.url)
@@ -79,7 +81,7 @@ def test_the_queue_is_told_in_figures_without_a_key_and_without_a_name(records: 
 
 def test_a_lost_worker_is_counted(records: Records, server: ApiServer) -> None:
     records.run_out(records.claimed().job.id)
-    records.fleet.reap([])
+    records.queue_store.reap([])
     assert scrape(server.url).of("troupe_leases_lost_total", stage="identify") == 1
 
 

@@ -228,7 +228,7 @@ def test_a_picture_that_falls_short_is_drawn_from_the_next_seed_and_what_stays_t
     kept = max(job.tries, key=lambda one: one.verification.min_identity or -1.0)
     assert (job.picture, job.verification, job.regions) == (kept.picture, kept.verification, kept.regions)
     assert mini.picture(job, Stage.PERSONALIZE, PICTURE).shape == (128, 128, 3)
-    # The second try is what a job of that seed is: nothing of it is drawn anew.
+    # The second try is what a job of that seed is: nothing of it is drawn again.
     alone = draw(records, mini, asked.model_copy(update={"sampling": Sampling(seed=22, steps=4), "max_tries": 1}))
     assert (alone.picture, alone.verification, alone.reused) == (second.picture, second.verification, tuple(STAGES))
     # Where only the people are drawn otherwise, both tries have their template and masks from before.

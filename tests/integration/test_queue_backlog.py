@@ -71,14 +71,14 @@ def test_lines_that_run_again_are_backlog_again(batches: Batches) -> None:
 
 
 def test_parked_jobs_are_counted(batches: Batches) -> None:
-    for tenant, wish in (("mine", ResultClaim.MAKE), ("mine", ResultClaim.WAIT), ("mine", ResultClaim.WAIT)):
+    for tenant, expected in (("mine", ResultClaim.MAKE), ("mine", ResultClaim.WAIT), ("mine", ResultClaim.WAIT)):
         job_id = batches.submit(tenant=tenant)
-        batches.fleet.dispatch("test", 10)
+        batches.queue_store.dispatch("test", 10)
         claim = batches.claim(job_id)
         asked_for = batches.jobs.acquire_result(
             job_id, claim.attempt, worker="worker", stage=Stage.IDENTIFY, digest="d", parts=()
         )
-        assert asked_for is wish
+        assert asked_for is expected
     found = state(batches.settings, "mine")["interactive"]
     assert (found.depth, found.running) == (2, 1)
     assert found.backlog_s == pytest.approx(2, rel=0.01)

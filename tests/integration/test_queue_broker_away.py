@@ -27,18 +27,18 @@ def records(settings: Settings) -> Iterator[Records]:
     made.close()
 
 
-def test_a_job_whose_doorbell_could_not_be_published_waits_for_the_reaper(records: Records) -> None:
-    records.fleet.report_readiness("worker", ready=True)
-    records.fleet.heartbeat(WorkerStatus(name="worker", role="all", slots=1, bundle="mini"))
+def test_a_job_whose_message_could_not_be_published_waits_for_the_reaper(records: Records) -> None:
+    records.queue_store.report_readiness("worker", ready=True)
+    records.queue_store.heartbeat(WorkerStatus(name="worker", role="all", slots=1, bundle="mini"))
     job_id = records.submit()
     app = create_app(records.settings, no_stages)
-    Dispatcher(app, records.fleet, records.settings, "me").tick(threading.Event())
+    Dispatcher(app, records.queue_store, records.settings, "me").tick(threading.Event())
     assert records.where(job_id) == ["dispatched"]
 
 
 def test_leases_are_looked_after(records: Records) -> None:
     claim = records.claimed()
     records.run_out(claim.job.id)
-    Reaper(create_app(records.settings, no_stages), records.fleet, records.settings).sweep()
+    Reaper(create_app(records.settings, no_stages), records.queue_store, records.settings).sweep()
     job = records.jobs.get(claim.job.id)
     assert (job.status, job.stage) == ("queued", Stage.IDENTIFY)

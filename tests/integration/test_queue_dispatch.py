@@ -1,4 +1,4 @@
-"""Handing out, reaping and the signs of life: what the parents of the workers do together."""
+"""Dispatching, reaping and heartbeats: what the supervisors of the workers do together."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def waiting(detection: int = 0, generation: int = 0) -> list[QueueDepth]:
 
 
 def handed_out(records: Records, places: int = 100) -> list[str]:
-    return [ring.job_id for ring in records.fleet.dispatch("test", places) or []]
+    return [message.job_id for message in records.queue_store.dispatch("test", places) or []]
 
 
-# Handing out
+# Dispatching
 
 
 def test_jobs_are_handed_out_in_the_order_they_came(records: Records) -> None:
@@ -79,7 +79,7 @@ def test_a_flood_is_handed_out_in_portions(records: Records) -> None:
 def test_interactive_jobs_go_before_the_batch_lane(records: Records) -> None:
     batch = records.submit(lane="batch")
     interactive = records.submit()
-    assert records.fleet.dispatch("test", 2) == [
+    assert records.queue_store.dispatch("test", 2) == [
         DispatchedJob(job_id=interactive, stage=Stage.IDENTIFY, has_priority=True),
         DispatchedJob(job_id=batch, stage=Stage.IDENTIFY, has_priority=False),
     ]
@@ -99,7 +99,9 @@ def test_a_batch_job_that_waited_long_gets_a_place_beside_interactive_ones(recor
     old, _ = records.submit(lane="batch"), records.submit(lane="batch")
     assert old not in handed_out(records, 5)
     records.make_older("ready", old, records.settings.aging_s + 1)
-    assert records.fleet.dispatch("test", 5) == [DispatchedJob(job_id=old, stage=Stage.IDENTIFY, has_priority=True)]
+    assert records.queue_store.dispatch("test", 5) == [
+        DispatchedJob(job_id=old, stage=Stage.IDENTIFY, has_priority=True)
+    ]
     assert handed_out(records, 5) == []
 
 
@@ -130,34 +132,34 @@ def test_a_tenant_that_comes_late_owes_nothing_and_has_saved_nothing(records: Re
 
 def test_only_one_hands_out_at_a_time(records: Records) -> None:
     records.submit()
-    assert records.fleet.dispatch("first", 0) == []
-    assert records.fleet.dispatch("second", 100) is None
-    assert len(records.fleet.dispatch("first", 100) or []) == 1
+    assert records.queue_store.dispatch("first", 0) == []
+    assert records.queue_store.dispatch("second", 100) is None
+    assert len(records.queue_store.dispatch("first", 100) or []) == 1
 
 
-def test_a_pumper_that_leaves_lets_the_next_one_pump_at_once(records: Records) -> None:
-    records.fleet.dispatch("first", 0)
-    records.fleet.unregister("second")
-    assert records.fleet.dispatch("second", 0) is None
-    records.fleet.unregister("first")
-    assert records.fleet.dispatch("second", 0) == []
+def test_a_dispatcher_that_leaves_lets_the_next_one_dispatch_at_once(records: Records) -> None:
+    records.queue_store.dispatch("first", 0)
+    records.queue_store.unregister("second")
+    assert records.queue_store.dispatch("second", 0) is None
+    records.queue_store.unregister("first")
+    assert records.queue_store.dispatch("second", 0) == []
 
 
-def test_the_pump_lock_goes_with_a_pumper_that_died(records: Records) -> None:
-    records.fleet.dispatch("first", 0)
+def test_the_dispatch_lock_expires_with_a_dispatcher_that_died(records: Records) -> None:
+    records.queue_store.dispatch("first", 0)
     assert 0 < records.redis.pttl(f"{records.settings.key_prefix}:lock:dispatch") <= 5_000
 
 
-def test_the_bell_wakes_the_pump_for_a_new_job(records: Records) -> None:
-    records.fleet.dispatch("test", 0)
+def test_a_notification_wakes_the_dispatcher_for_a_new_job(records: Records) -> None:
+    records.queue_store.dispatch("test", 0)
     records.submit()
     records.submit()
     assert records.redis.llen(f"{records.settings.key_prefix}:notify:dispatch") == 1
-    records.fleet.wait_for_notification(5.0)
+    records.queue_store.wait_for_notification(5.0)
     assert records.redis.llen(f"{records.settings.key_prefix}:notify:dispatch") == 0
 
 
-def test_a_record_that_went_away_does_not_stop_the_pump(records: Records) -> None:
+def test_a_record_that_went_away_does_not_stop_the_dispatcher(records: Records) -> None:
     gone, there = records.submit(), records.submit()
     records.redis.delete(f"{records.settings.key_prefix}:job:{gone}")
     assert handed_out(records) == [there]
@@ -170,14 +172,14 @@ def test_a_lease_that_ran_out_puts_the_job_back_to_the_front(records: Records) -
     claim = records.claimed()
     newer = records.submit()
     records.run_out(claim.job.id)
-    assert records.fleet.reap([]).lost == (claim.job.id,)
+    assert records.queue_store.reap([]).lost == (claim.job.id,)
     assert handed_out(records) == [claim.job.id, newer]
     assert records.claim(claim.job.id).attempt == claim.attempt + 1
 
 
 def test_a_live_lease_is_left_alone(records: Records) -> None:
     claim = records.claimed()
-    assert records.fleet.reap([]).lost == ()
+    assert records.queue_store.reap([]).lost == ()
     assert records.where(claim.job.id) == ["leases"]
 
 
@@ -186,7 +188,7 @@ def test_a_job_that_lost_too_many_leases_fails(records: Records) -> None:
     for _ in range(records.settings.max_losses):
         records.claim(job_id)
         records.run_out(job_id)
-        records.fleet.reap([])
+        records.queue_store.reap([])
     job = records.jobs.get(job_id)
     assert job.status == "failed"
     assert job.error is not None
@@ -197,7 +199,7 @@ def test_a_canceled_job_whose_lease_ran_out_is_canceled(records: Records) -> Non
     claim = records.claimed()
     records.cancel(claim.job.id)
     records.run_out(claim.job.id)
-    records.fleet.reap([])
+    records.queue_store.reap([])
     assert records.jobs.get(claim.job.id).status == "canceled"
 
 
@@ -205,68 +207,68 @@ def test_a_lease_on_a_record_that_went_away_is_forgotten(records: Records) -> No
     claim = records.claimed()
     records.run_out(claim.job.id)
     records.redis.delete(f"{records.settings.key_prefix}:job:{claim.job.id}")
-    assert records.fleet.reap([]).lost == ()
+    assert records.queue_store.reap([]).lost == ()
     assert records.redis.zcard(records.set_of("leases")) == 0
 
 
-def test_a_lost_doorbell_is_rung_again(records: Records) -> None:
+def test_a_lost_message_is_sent_again(records: Records) -> None:
     job_id = records.submit()
     handed_out(records)
     records.make_older("dispatched", job_id, LONG_S)
-    ring = DispatchedJob(job_id=job_id, stage=Stage.IDENTIFY, has_priority=True)
-    assert records.fleet.reap(waiting()).redispatched == (ring,)
-    assert records.fleet.reap(waiting()).redispatched == ()
+    message = DispatchedJob(job_id=job_id, stage=Stage.IDENTIFY, has_priority=True)
+    assert records.queue_store.reap(waiting()).redispatched == (message,)
+    assert records.queue_store.reap(waiting()).redispatched == ()
 
 
-def test_a_doorbell_that_was_rung_just_now_is_not_rung_again(records: Records) -> None:
+def test_a_message_that_was_sent_just_now_is_not_sent_again(records: Records) -> None:
     records.submit()
     handed_out(records)
-    assert records.fleet.reap(waiting()).redispatched == ()
+    assert records.queue_store.reap(waiting()).redispatched == ()
 
 
-def test_a_doorbell_whose_message_is_there_is_not_rung_again(records: Records) -> None:
+def test_a_message_that_is_still_in_its_queue_is_not_sent_again(records: Records) -> None:
     job_id = records.submit()
     handed_out(records)
     records.make_older("dispatched", job_id, LONG_S)
-    assert records.fleet.reap(waiting(detection=1)).redispatched == ()
+    assert records.queue_store.reap(waiting(detection=1)).redispatched == ()
 
 
-def test_a_doorbell_that_got_lost_among_others_is_rung_again(records: Records) -> None:
+def test_a_message_that_got_lost_among_others_is_sent_again(records: Records) -> None:
     ids = [records.submit() for _ in range(3)]
     handed_out(records)
     for age_s, job_id in zip((50.0, LONG_S, 0.0), ids, strict=True):
         records.make_older("dispatched", job_id, age_s)
-    rings = records.fleet.reap(waiting(detection=2, generation=5)).redispatched
-    assert [ring.job_id for ring in rings] == [ids[1]]
+    dispatched = records.queue_store.reap(waiting(detection=2, generation=5)).redispatched
+    assert [message.job_id for message in dispatched] == [ids[1]]
 
 
-def test_a_job_whose_chain_broke_off_is_rung_at_the_stage_that_is_due(records: Records) -> None:
+def test_a_job_whose_chain_broke_off_is_sent_at_the_stage_that_is_due(records: Records) -> None:
     job_id = records.submit(lane="batch")
     records.finish(job_id, until=Stage.IDENTIFY)
     records.make_older("dispatched", job_id, LONG_S)
-    ring = DispatchedJob(job_id=job_id, stage=Stage.RENDER, has_priority=False)
-    assert records.fleet.reap(waiting(detection=3)).redispatched == (ring,)
+    message = DispatchedJob(job_id=job_id, stage=Stage.RENDER, has_priority=False)
+    assert records.queue_store.reap(waiting(detection=3)).redispatched == (message,)
 
 
-def test_a_batch_job_that_waited_long_in_celery_is_rung_as_the_first(records: Records) -> None:
+def test_a_batch_job_that_waited_long_in_celery_is_sent_as_the_first(records: Records) -> None:
     job_id = records.submit(lane="batch")
     handed_out(records)
     records.make_older("dispatched", job_id, records.settings.aging_s + 1)
-    ring = DispatchedJob(job_id=job_id, stage=Stage.IDENTIFY, has_priority=True)
-    assert records.fleet.reap(waiting(detection=9)).redispatched == (ring,)
+    message = DispatchedJob(job_id=job_id, stage=Stage.IDENTIFY, has_priority=True)
+    assert records.queue_store.reap(waiting(detection=9)).redispatched == (message,)
 
 
-def test_without_the_broker_leases_are_looked_after_and_nothing_is_rung(records: Records) -> None:
+def test_without_the_broker_leases_are_looked_after_and_nothing_is_sent(records: Records) -> None:
     claim, waits = records.claimed(), records.submit()
     handed_out(records)
     records.make_older("dispatched", waits, LONG_S)
     records.run_out(claim.job.id)
-    sweep = records.fleet.reap([])
+    sweep = records.queue_store.reap([])
     assert (sweep.lost, sweep.redispatched) == ((claim.job.id,), ())
 
 
-def test_the_fleet_sweeps_once_in_a_while_however_many_ask(records: Records) -> None:
-    assert [records.fleet.is_turn_to_reap() for _ in range(3)] == [True, False, False]
+def test_workers_sweep_once_in_a_while_however_many_ask(records: Records) -> None:
+    assert [records.queue_store.is_turn_to_reap() for _ in range(3)] == [True, False, False]
     left_ms = records.redis.pttl(f"{records.settings.key_prefix}:lock:reap")
     assert 0 < left_ms <= records.settings.reap_every_s * 1000
 
@@ -284,73 +286,73 @@ def test_messages_are_counted_in_every_queue(settings: Settings) -> None:
 # Signs of life
 
 
-def test_a_worker_is_ready_when_its_child_has_said_so(records: Records) -> None:
-    assert records.fleet.heartbeat(facts()) is None
-    assert records.fleet.ready_slots() == 0
-    records.fleet.report_readiness("worker", ready=False, reason="loading")
-    assert records.fleet.heartbeat(facts()) == Readiness(ready=False, reason="loading")
-    assert records.fleet.ready_slots() == 0
-    records.fleet.report_readiness("worker", ready=True)
-    assert records.fleet.heartbeat(facts()) == Readiness(ready=True)
-    assert records.fleet.ready_slots() == 1
+def test_a_worker_is_ready_when_its_executor_has_said_so(records: Records) -> None:
+    assert records.queue_store.heartbeat(facts()) is None
+    assert records.queue_store.ready_slots() == 0
+    records.queue_store.report_readiness("worker", ready=False, reason="loading")
+    assert records.queue_store.heartbeat(facts()) == Readiness(ready=False, reason="loading")
+    assert records.queue_store.ready_slots() == 0
+    records.queue_store.report_readiness("worker", ready=True)
+    assert records.queue_store.heartbeat(facts()) == Readiness(ready=True)
+    assert records.queue_store.ready_slots() == 1
 
 
 def test_a_worker_that_drains_takes_no_jobs(records: Records) -> None:
-    records.fleet.report_readiness("worker", ready=True)
-    records.fleet.heartbeat(facts(draining=True))
-    assert records.fleet.ready_slots() == 0
+    records.queue_store.report_readiness("worker", ready=True)
+    records.queue_store.heartbeat(facts(draining=True))
+    assert records.queue_store.ready_slots() == 0
 
 
 def test_a_worker_that_left_is_no_longer_counted(records: Records) -> None:
-    records.fleet.report_readiness("worker", ready=True)
-    records.fleet.heartbeat(facts())
-    records.fleet.unregister("worker")
-    assert records.fleet.ready_slots() == 0
+    records.queue_store.report_readiness("worker", ready=True)
+    records.queue_store.heartbeat(facts())
+    records.queue_store.unregister("worker")
+    assert records.queue_store.ready_slots() == 0
     assert records.ask(lambda store: store.workers()) == []
 
 
 def test_a_worker_that_is_silent_for_long_is_no_longer_counted(records: Records) -> None:
-    records.fleet.report_readiness("worker", ready=True)
-    records.fleet.heartbeat(facts())
+    records.queue_store.report_readiness("worker", ready=True)
+    records.queue_store.heartbeat(facts())
     records.redis.zincrby(f"{records.settings.key_prefix}:workers", -LONG_S, "worker")
-    assert records.fleet.ready_slots() == 0
+    assert records.queue_store.ready_slots() == 0
     assert records.ask(lambda store: store.workers()) == []
 
 
-def test_redis_can_be_reminded_of_what_a_child_said(records: Records) -> None:
-    records.fleet.report_readiness("worker", ready=True)
+def test_redis_can_be_reminded_of_what_an_executor_said(records: Records) -> None:
+    records.queue_store.report_readiness("worker", ready=True)
     records.redis.delete(f"{records.settings.key_prefix}:worker:worker")
-    assert records.fleet.heartbeat(facts()) is None
-    records.fleet.restore_readiness("worker", Readiness(ready=True))
-    assert records.fleet.heartbeat(facts()) == Readiness(ready=True)
+    assert records.queue_store.heartbeat(facts()) is None
+    records.queue_store.restore_readiness("worker", Readiness(ready=True))
+    assert records.queue_store.heartbeat(facts()) == Readiness(ready=True)
 
 
 def test_a_reminder_is_no_sign_of_life(records: Records) -> None:
-    records.fleet.restore_readiness("worker", Readiness(ready=True))
-    assert records.fleet.ready_slots() == 0
+    records.queue_store.restore_readiness("worker", Readiness(ready=True))
+    assert records.queue_store.ready_slots() == 0
     assert 0 < records.redis.ttl(f"{records.settings.key_prefix}:worker:worker") <= 10
 
 
-def test_a_child_that_spoke_in_the_meantime_is_not_talked_over(records: Records) -> None:
-    records.fleet.report_readiness("worker", ready=True)
-    records.fleet.restore_readiness("worker", Readiness(ready=False, reason="loading"))
-    assert records.fleet.heartbeat(facts()) == Readiness(ready=True)
+def test_an_executor_that_spoke_in_the_meantime_is_not_talked_over(records: Records) -> None:
+    records.queue_store.report_readiness("worker", ready=True)
+    records.queue_store.restore_readiness("worker", Readiness(ready=False, reason="loading"))
+    assert records.queue_store.heartbeat(facts()) == Readiness(ready=True)
 
 
 def test_the_api_sees_what_workers_say(records: Records) -> None:
-    records.fleet.report_readiness("worker", ready=False, reason="unet: truncated")
-    records.fleet.heartbeat(facts(role="generation"))
+    records.queue_store.report_readiness("worker", ready=False, reason="unet: truncated")
+    records.queue_store.heartbeat(facts(role="generation"))
     (seen,) = records.ask(lambda store: store.workers())
     assert (seen.role, seen.bundle, seen.ready, seen.reason) == ("generation", "mini", False, "unet: truncated")
 
 
 def test_the_api_sees_the_device_as_it_is_now(records: Records) -> None:
     gauge = DeviceStatus(device="a card", memory_mb=24_000, free_mb=9_000, max_pixels=1_048_576)
-    records.fleet.report_readiness("worker", ready=True, device=gauge)
-    records.fleet.restore_readiness(
+    records.queue_store.report_readiness("worker", ready=True, device=gauge)
+    records.queue_store.restore_readiness(
         "worker", Readiness(ready=True), gauge.model_copy(update={"free_mb": 8_000, "steps_per_s": 2.5})
     )
-    records.fleet.heartbeat(facts())
+    records.queue_store.heartbeat(facts())
     (seen,) = records.ask(lambda store: store.workers())
     assert (seen.device, seen.memory_mb, seen.free_mb, seen.max_pixels) == ("a card", 24_000, 8_000, 1_048_576)
     assert seen.steps_per_s == 2.5

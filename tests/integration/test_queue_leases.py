@@ -37,7 +37,7 @@ def test_a_claim_gives_the_job_and_raises_its_attempt(records: Records) -> None:
     assert records.where(claim.job.id) == ["leases"]
 
 
-def test_a_second_doorbell_is_turned_away_while_the_job_is_held(records: Records) -> None:
+def test_a_second_message_is_rejected_while_the_job_is_held(records: Records) -> None:
     job_id = records.claimed().job.id
     assert records.jobs.claim(job_id, Stage.IDENTIFY, worker="other", token="t") is ClaimRejected.HELD
     assert records.jobs.get(job_id).attempt == 1
@@ -50,16 +50,16 @@ def test_asking_twice_with_one_token_gives_the_same_claim(records: Records) -> N
     assert again.attempt == first.attempt == 1
 
 
-def test_a_doorbell_for_a_stage_that_is_not_due_is_turned_away(records: Records) -> None:
+def test_a_message_for_a_stage_that_is_not_due_is_rejected(records: Records) -> None:
     job_id = records.submit()
     assert records.jobs.claim(job_id, Stage.RENDER, worker="w", token="t") is ClaimRejected.OTHER_STAGE
 
 
-def test_a_doorbell_for_a_job_that_never_was_is_turned_away(records: Records) -> None:
+def test_a_message_for_a_job_that_does_not_exist_is_rejected(records: Records) -> None:
     assert records.jobs.claim("nobody", Stage.IDENTIFY, worker="w", token="t") is ClaimRejected.OVER
 
 
-def test_a_doorbell_for_a_job_that_is_over_is_turned_away(records: Records) -> None:
+def test_a_message_for_a_job_that_is_over_is_rejected(records: Records) -> None:
     job_id = records.submit()
     records.finish(job_id)
     for stage in STAGES:
@@ -75,7 +75,7 @@ def test_a_renewal_prolongs_the_lease(records: Records) -> None:
     claim = records.claimed()
     records.run_out(claim.job.id)
     assert records.jobs.renew(claim.job.id, claim.attempt, worker="worker") is Renewal.GO_ON
-    assert records.fleet.reap([]).lost == ()
+    assert records.queue_store.reap([]).lost == ()
 
 
 def test_a_renewal_writes_progress_and_raises_the_sequence(records: Records) -> None:
@@ -89,7 +89,7 @@ def test_a_renewal_writes_progress_and_raises_the_sequence(records: Records) -> 
 def test_a_renewal_of_an_older_attempt_says_that_the_lease_is_lost(records: Records) -> None:
     stale = records.claimed()
     records.run_out(stale.job.id)
-    records.fleet.reap([])
+    records.queue_store.reap([])
     assert records.jobs.renew(stale.job.id, stale.attempt, worker="worker") is Renewal.LOST
     records.claim(stale.job.id)
     before = records.fields(stale.job.id)
@@ -105,7 +105,7 @@ def test_a_renewal_tells_that_the_person_took_the_job_back(records: Records) -> 
 
 def test_a_renewal_tells_only_the_worker_that_drains(records: Records) -> None:
     claim = records.claimed()
-    records.fleet.heartbeat(WorkerStatus(name="worker", role="all", slots=1, bundle="mini", draining=True))
+    records.queue_store.heartbeat(WorkerStatus(name="worker", role="all", slots=1, bundle="mini", draining=True))
     assert records.jobs.renew(claim.job.id, claim.attempt, worker="worker") is Renewal.DRAINING
     assert records.jobs.renew(claim.job.id, claim.attempt, worker="other") is Renewal.GO_ON
 
@@ -159,7 +159,7 @@ def test_a_late_twin_changes_nothing(records: Records) -> None:
     records.finish(job_id, until=STAGES[-2])
     late = records.claim(job_id, STAGES[-1])
     records.run_out(job_id)
-    records.fleet.reap([])
+    records.queue_store.reap([])
     records.finish(job_id)
     before = records.fields(job_id)
     ending = records.jobs.finish(
@@ -198,10 +198,10 @@ def test_a_retry_pauses_the_job_and_then_hands_it_out(records: Records) -> None:
     claim = records.claimed()
     assert records.jobs.retry(claim.job.id, claim.attempt, FAILURE, tries=5) is Report.DONE
     assert records.jobs.get(claim.job.id).status == "queued"
-    assert records.fleet.dispatch("test", 100) == []
+    assert records.queue_store.dispatch("test", 100) == []
     records.make_older("delayed", claim.job.id, records.settings.retry_after_s)
-    rings = records.fleet.dispatch("test", 100) or []
-    assert [one.job_id for one in rings] == [claim.job.id]
+    dispatched = records.queue_store.dispatch("test", 100) or []
+    assert [one.job_id for one in dispatched] == [claim.job.id]
 
 
 def test_each_pause_is_twice_as_long_as_the_one_before(records: Records) -> None:
@@ -238,8 +238,8 @@ def test_a_job_given_back_is_handed_out_before_newer_ones_and_loses_nothing(reco
     newer = records.submit()
     for _ in range(records.settings.max_losses + 1):
         assert records.jobs.release(claim.job.id, claim.attempt) is Report.DONE
-        rings = records.fleet.dispatch("test", 1) or []
-        assert [one.job_id for one in rings] == [claim.job.id]
+        dispatched = records.queue_store.dispatch("test", 1) or []
+        assert [one.job_id for one in dispatched] == [claim.job.id]
         claim = records.claim(claim.job.id)
     assert records.where(newer) == ["ready"]
 
@@ -249,8 +249,8 @@ def test_a_job_given_back_goes_on_at_the_stage_it_was_at(records: Records) -> No
     records.finish(job_id, until=Stage.RENDER)
     claim = records.claim(job_id, Stage.DETECT)
     records.jobs.release(job_id, claim.attempt)
-    rings = records.fleet.dispatch("test", 100) or []
-    assert [(one.job_id, one.stage) for one in rings] == [(job_id, Stage.DETECT)]
+    dispatched = records.queue_store.dispatch("test", 100) or []
+    assert [(one.job_id, one.stage) for one in dispatched] == [(job_id, Stage.DETECT)]
 
 
 def test_a_canceled_job_is_not_given_back(records: Records) -> None:
@@ -260,13 +260,13 @@ def test_a_canceled_job_is_not_given_back(records: Records) -> None:
     assert records.jobs.get(claim.job.id).status == "canceled"
 
 
-def test_a_worker_loses_only_what_its_own_child_held(records: Records) -> None:
+def test_a_worker_loses_only_what_its_own_executor_held(records: Records) -> None:
     claim = records.claimed(worker="worker.12")
-    assert not records.fleet.lose_lease(claim.job.id, "worker.1")
-    assert not records.fleet.lose_lease("nobody", "worker.12")
+    assert not records.queue_store.lose_lease(claim.job.id, "worker.1")
+    assert not records.queue_store.lose_lease("nobody", "worker.12")
     assert records.where(claim.job.id) == ["leases"]
-    assert records.fleet.lose_lease(claim.job.id, "worker.12")
-    assert not records.fleet.lose_lease(claim.job.id, "worker.12")
+    assert records.queue_store.lose_lease(claim.job.id, "worker.12")
+    assert not records.queue_store.lose_lease(claim.job.id, "worker.12")
     assert records.where(claim.job.id) == ["ready"]
     assert records.jobs.get(claim.job.id).status == "queued"
 
@@ -276,7 +276,7 @@ def test_a_job_whose_workers_die_too_often_fails_as_worker_lost(records: Records
     for _ in range(records.settings.max_losses):
         assert not records.jobs.get(job_id).done
         records.claim(job_id)
-        records.fleet.lose_lease(job_id, "worker")
+        records.queue_store.lose_lease(job_id, "worker")
     job = records.jobs.get(job_id)
     assert (job.status, job.attempt) == ("failed", records.settings.max_losses)
     assert job.error is not None
@@ -289,7 +289,7 @@ def test_a_canceled_job_whose_worker_dies_is_canceled_whatever_it_lost_before(re
         records.claim(job_id)
         if loss == records.settings.max_losses - 1:
             records.cancel(job_id)
-        records.fleet.lose_lease(job_id, "worker")
+        records.queue_store.lose_lease(job_id, "worker")
     assert records.jobs.get(job_id).status == "canceled"
 
 
@@ -308,7 +308,7 @@ def test_a_server_that_is_not_there_is_an_outage_of_the_records(settings: Settin
     with pytest.raises(RecordsUnavailable):
         records.jobs.claim("any", Stage.IDENTIFY, worker="w", token="t")
     with pytest.raises(RecordsUnavailable):
-        records.fleet.dispatch("test", 1)
+        records.queue_store.dispatch("test", 1)
     with pytest.raises(RecordsUnavailable):
         records.submit()
     records.close()

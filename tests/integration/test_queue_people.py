@@ -79,7 +79,7 @@ def test_there_is_no_job_that_nobody_submitted(records: Records) -> None:
 def test_a_job_that_nobody_works_on_is_taken_back_at_once(records: Records, *, handed_out: bool) -> None:
     job_id = records.submit()
     if handed_out:
-        records.fleet.dispatch("test", 1)
+        records.queue_store.dispatch("test", 1)
     job = records.cancel(job_id)
     assert job is not None
     assert (job.status, job.done) == ("canceled", True)
@@ -137,8 +137,8 @@ def test_how_long_it_takes_is_unknown_before_anything_was_measured(records: Reco
 
 
 def test_how_long_it_takes_grows_with_the_queue(records: Records) -> None:
-    records.fleet.report_readiness("worker", ready=True)
-    records.fleet.heartbeat(WorkerStatus(name="worker", role="generation", slots=1, bundle="mini"))
+    records.queue_store.report_readiness("worker", ready=True)
+    records.queue_store.heartbeat(WorkerStatus(name="worker", role="generation", slots=1, bundle="mini"))
     # Two stages of half a second each: one second a job of this size.
     records.finish(records.submit())
     ids = [records.submit() for _ in range(4)]

@@ -73,7 +73,7 @@ class Seen:
 
 
 class Queue(RuleBasedStateMachine):
-    """Workers that are slow, dead, late and doubled, people who take jobs back, pumps and reapers, in any order."""
+    """Workers that are slow, dead, late and doubled, people who cancel jobs, dispatchers and reapers, in any order."""
 
     records: ClassVar[Records]
     jobs = Bundle("jobs")
@@ -105,7 +105,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule()
     def dispatch(self) -> None:
-        self.mine.fleet.dispatch("test", PLACES)
+        self.mine.queue_store.dispatch("test", PLACES)
 
     @rule(cap=st.sampled_from((None, 1, 2)))
     def limit(self, cap: int | None) -> None:
@@ -113,7 +113,7 @@ class Queue(RuleBasedStateMachine):
         self.cap = cap
 
     @rule(target=claims, job_id=jobs, stage=st.sampled_from(STAGES), exact=st.booleans())
-    def answer_a_doorbell(self, job_id: str, stage: Stage, *, exact: bool) -> object:
+    def answer_a_message(self, job_id: str, stage: Stage, *, exact: bool) -> object:
         due = self.mine.jobs.get(job_id).stage or Stage.IDENTIFY
         stage = due if exact else stage
         claim = self.mine.jobs.claim(job_id, stage, worker="w", token=uuid.uuid4().hex)
@@ -137,15 +137,15 @@ class Queue(RuleBasedStateMachine):
         assert again in {first, Report.LOST}
 
     @rule(job_id=jobs)
-    def lose_the_child(self, job_id: str) -> None:
-        if self.mine.fleet.lose_lease(job_id, "w"):
+    def lose_the_executor(self, job_id: str) -> None:
+        if self.mine.queue_store.lose_lease(job_id, "w"):
             assert self.seen[job_id].live is not None
             self.seen[job_id].live = None
 
     @rule(job_id=jobs)
     def let_the_lease_run_out(self, job_id: str) -> None:
         self.mine.run_out(job_id)
-        for lost in self.mine.fleet.reap([]).lost:
+        for lost in self.mine.queue_store.reap([]).lost:
             self.seen[lost].live = None
 
     @rule(job_id=jobs)

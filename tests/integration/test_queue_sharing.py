@@ -32,7 +32,7 @@ def records(settings: Settings) -> Iterator[Records]:
 
 def claimed(records: Records, *, lane: Lane = "interactive", tenant: str = "default") -> Claim:
     job_id = records.submit(lane=lane, tenant=tenant)
-    records.fleet.dispatch("test", 10_000)
+    records.queue_store.dispatch("test", 10_000)
     return records.claim(job_id)
 
 
@@ -81,8 +81,8 @@ def job_of(records: Records, claim: Claim) -> Job:
     return records.jobs.get(claim.job.id)
 
 
-def rung(records: Records) -> list[str]:
-    return [ring.job_id for ring in records.fleet.dispatch("test", 10_000) or []]
+def dispatch_all(records: Records) -> list[str]:
+    return [message.job_id for message in records.queue_store.dispatch("test", 10_000) or []]
 
 
 def leftovers(records: Records) -> list[str]:
@@ -100,8 +100,8 @@ def test_a_parked_job_holds_no_lease_and_no_place_in_celery(records: Records) ->
     assert records.where(waiting.job.id) == ["waiting"]
     job = job_of(records, waiting)
     assert (job.status, job.stage, job.outputs) == ("queued", Stage.IDENTIFY, {})
-    assert rung(records) == []
-    assert records.fleet.reap([]).redispatched == ()
+    assert dispatch_all(records) == []
+    assert records.queue_store.reap([]).redispatched == ()
     assert finish(records, waiting) is Report.LOST
 
 
@@ -122,20 +122,20 @@ def test_the_makers_finish_serves_all_who_wait(records: Records) -> None:
         assert (job.reused, job.timings) == ((Stage.IDENTIFY,), {Stage.IDENTIFY: 0.0})
         assert (job.status, job.stage) == ("queued", Stage.RENDER)
         assert records.where(job.id) == ["ready"]
-    assert rung(records) == [claim.job.id for claim in waiting]
+    assert dispatch_all(records) == [claim.job.id for claim in waiting]
     assert leftovers(records) == []
 
 
 def test_who_waits_for_the_last_stage_looks_at_its_result_by_itself_and_ends_with_the_picture(records: Records) -> None:
     jobs = [records.submit() for _ in range(3)]
-    records.fleet.dispatch("test", 100)
+    records.queue_store.dispatch("test", 100)
     for job_id in jobs:
         records.finish(job_id, until=STAGES[-2])
     claims = [records.claim(job_id, STAGES[-1]) for job_id in jobs]
-    wishes = [acquire_result(records, claim, stage=STAGES[-1]) for claim in claims]
-    assert wishes == [ResultClaim.MAKE, ResultClaim.WAIT, ResultClaim.WAIT]
+    answers = [acquire_result(records, claim, stage=STAGES[-1]) for claim in claims]
+    assert answers == [ResultClaim.MAKE, ResultClaim.WAIT, ResultClaim.WAIT]
     finish(records, claims[0], stage=STAGES[-1])
-    assert rung(records) == jobs[1:]
+    assert dispatch_all(records) == jobs[1:]
     for job_id in jobs[1:]:
         finish(records, records.claim(job_id, STAGES[-1]), stage=STAGES[-1], reused=True)
     done = [job_of(records, claim) for claim in claims]
@@ -158,7 +158,7 @@ def test_a_request_that_cannot_be_served_fails_all_who_wait(records: Records) ->
         job = job_of(records, claim)
         assert (job.status, job.error) == ("failed", FAILURE)
     assert leftovers(records) == []
-    # What failed is tried anew by whoever comes later.
+    # A job that comes later tries again what failed.
     assert acquire_result(records, claimed(records)) is ResultClaim.MAKE
 
 
@@ -168,7 +168,7 @@ def test_an_outage_pauses_those_who_wait_and_fails_them_when_it_lasts(records: R
     # The next in line comes back with the maker, whichever is first makes it.
     assert [records.where(claim.job.id) for claim in (maker, *waiting)] == [["delayed"], ["delayed"], ["waiting"]]
     records.make_older("delayed", maker.job.id, 10.0)
-    assert rung(records) == [maker.job.id]
+    assert dispatch_all(records) == [maker.job.id]
     again = records.claim(maker.job.id)
     assert acquire_result(records, again) is ResultClaim.MAKE
     assert records.jobs.retry(maker.job.id, again.attempt, OUTAGE, tries=1) is Report.FAILED
@@ -180,14 +180,14 @@ def test_an_outage_pauses_those_who_wait_and_fails_them_when_it_lasts(records: R
 def test_a_maker_that_loses_its_lease_calls_the_next_one(records: Records, how: str) -> None:
     maker, waiting = maker_and_waiting(records)
     if how == "lost":
-        assert records.fleet.lose_lease(maker.job.id, "worker")
+        assert records.queue_store.lose_lease(maker.job.id, "worker")
     elif how == "silent":
         records.run_out(maker.job.id)
-        assert records.fleet.reap([]).lost == (maker.job.id,)
+        assert records.queue_store.reap([]).lost == (maker.job.id,)
     else:
         records.jobs.release(maker.job.id, maker.attempt)
-    assert rung(records) == [maker.job.id, waiting[0].job.id]
-    # Whoever is there first makes it; the other one waits again.
+    assert dispatch_all(records) == [maker.job.id, waiting[0].job.id]
+    # The first one becomes the owner; the other one waits again.
     assert acquire_result(records, records.claim(waiting[0].job.id)) is ResultClaim.MAKE
     assert acquire_result(records, records.claim(maker.job.id)) is ResultClaim.WAIT
     assert records.where(waiting[1].job.id) == ["waiting"]
@@ -198,7 +198,7 @@ def test_a_maker_that_was_taken_back_passes_the_work_on(records: Records) -> Non
     records.cancel(maker.job.id)
     assert acquire_result(records, maker) is ResultClaim.CANCELED
     records.jobs.end_canceled(maker.job.id, maker.attempt)
-    assert rung(records) == [waiting[0].job.id]
+    assert dispatch_all(records) == [waiting[0].job.id]
 
 
 def test_what_a_canceled_maker_had_finished_is_for_those_who_wait(records: Records) -> None:
@@ -214,7 +214,7 @@ def test_a_job_that_was_called_and_taken_back_calls_the_next(records: Records) -
     records.cancel(maker.job.id)
     records.jobs.end_canceled(maker.job.id, maker.attempt)
     records.cancel(waiting[0].job.id)
-    assert rung(records) == [waiting[1].job.id]
+    assert dispatch_all(records) == [waiting[1].job.id]
     records.cancel(waiting[1].job.id)
     assert leftovers(records) == []
 
@@ -235,7 +235,7 @@ def test_a_maker_whose_workers_die_too_often_fails_all_who_wait(records: Records
         assert acquire_result(records, maker) is ResultClaim.MAKE
         waiting = claimed(records)
         assert acquire_result(records, waiting) is ResultClaim.WAIT
-        records.fleet.lose_lease(maker.job.id, "worker")
+        records.queue_store.lose_lease(maker.job.id, "worker")
         if loss < records.settings.max_losses - 1:
             records.cancel(waiting.job.id)
             maker = records.claim(maker.job.id)
@@ -279,7 +279,7 @@ def test_a_part_that_two_results_share_is_made_once(records: Records) -> None:
     # A part alone is not the other's stage: it looks itself.
     finish(records, maker)
     assert job_of(records, other).outputs == {}
-    assert rung(records) == [other.job.id]
+    assert dispatch_all(records) == [other.job.id]
     again = records.claim(other.job.id)
     assert acquire_result(records, again, "three", digest="e" * 64) is ResultClaim.MAKE
 
@@ -291,7 +291,7 @@ def test_a_part_whose_maker_fails_is_made_by_the_next(records: Records) -> None:
     for number, claim in enumerate(others):
         assert acquire_result(records, claim, "two", digest=f"{number}" * 64) is ResultClaim.WAIT
     records.jobs.fail(maker.job.id, maker.attempt, FAILURE)
-    assert rung(records) == [others[0].job.id]
+    assert dispatch_all(records) == [others[0].job.id]
     assert job_of(records, others[1]).status == "queued"
 
 
@@ -309,15 +309,15 @@ def test_a_turn_that_was_spent_waiting_is_given_back(records: Records) -> None:
 
 def test_a_worker_that_drains_makes_nothing(records: Records) -> None:
     claim = claimed(records)
-    records.fleet.heartbeat(WorkerStatus(name="worker", role="all", slots=1, bundle="mini", draining=True))
+    records.queue_store.heartbeat(WorkerStatus(name="worker", role="all", slots=1, bundle="mini", draining=True))
     assert acquire_result(records, claim) is ResultClaim.DRAINING
 
 
 def test_a_crowd_is_told_in_several_goes(records: Records) -> None:
     maker, waiting = maker_and_waiting(records, CROWD)
     finish(records, maker)
-    assert len(rung(records)) == 200
-    records.fleet.dispatch("test", 0)
+    assert len(dispatch_all(records)) == 200
+    records.queue_store.dispatch("test", 0)
     assert all(job_of(records, claim).outputs for claim in waiting)
     assert leftovers(records) == []
 
@@ -326,7 +326,7 @@ def test_should_a_maker_be_gone_without_a_word_the_reaper_calls_the_next(records
     maker, waiting = maker_and_waiting(records)
     prefix = records.settings.key_prefix
     records.redis.delete(f"{prefix}:job:{maker.job.id}")
-    records.fleet.reap([])
-    assert rung(records) == [waiting[0].job.id]
-    records.fleet.reap([])
-    assert rung(records) == []
+    records.queue_store.reap([])
+    assert dispatch_all(records) == [waiting[0].job.id]
+    records.queue_store.reap([])
+    assert dispatch_all(records) == []

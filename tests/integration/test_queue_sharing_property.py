@@ -80,11 +80,11 @@ class Sharing(RuleBasedStateMachine):
 
     @rule()
     def dispatch(self) -> None:
-        self.mine.fleet.dispatch("test", PLACES)
+        self.mine.queue_store.dispatch("test", PLACES)
 
     @rule(job_id=jobs)
     def claim(self, job_id: str) -> None:
-        # A stray doorbell reaches parked jobs as well.
+        # An old message reaches waiting jobs as well.
         stage = self.mine.jobs.get(job_id).stage or Stage.IDENTIFY
         claim = self.mine.jobs.claim(job_id, stage, worker="w", token=uuid.uuid4().hex)
         if not isinstance(claim, ClaimRejected):
@@ -117,15 +117,15 @@ class Sharing(RuleBasedStateMachine):
         del self.world.held[job_id]
 
     @rule(job_id=jobs)
-    def lose_the_child(self, job_id: str) -> None:
-        if self.mine.fleet.lose_lease(job_id, "w"):
+    def lose_the_executor(self, job_id: str) -> None:
+        if self.mine.queue_store.lose_lease(job_id, "w"):
             self.world.held.pop(job_id, None)
 
     @rule(job_id=jobs)
     def let_the_lease_run_out(self, job_id: str) -> None:
         # The worker does not know, and may speak later.
         self.mine.run_out(job_id)
-        self.mine.fleet.reap([])
+        self.mine.queue_store.reap([])
 
     @rule(job_id=jobs)
     def end_the_pause(self, job_id: str) -> None:
@@ -173,7 +173,7 @@ class Sharing(RuleBasedStateMachine):
             held.makes = ()
             return
         missing = [part for part in parts if part not in self.world.stored]
-        wish = self.mine.jobs.acquire_result(
+        result = self.mine.jobs.acquire_result(
             job_id,
             held.claim.attempt,
             worker="w",
@@ -182,12 +182,12 @@ class Sharing(RuleBasedStateMachine):
             parts=[part.removeprefix("default/") for part in missing],
             again=again,
         )
-        if wish is ResultClaim.MAKE:
+        if result is ResultClaim.MAKE:
             held.makes = (whole, *missing)
-        elif wish is ResultClaim.MADE:
+        elif result is ResultClaim.MADE:
             assert self.world.stored & {whole, *missing}
         else:
-            if wish is ResultClaim.CANCELED:
+            if result is ResultClaim.CANCELED:
                 self.mine.jobs.end_canceled(job_id, held.claim.attempt)
             del self.world.held[job_id]
 
@@ -219,7 +219,7 @@ class Sharing(RuleBasedStateMachine):
         for job_id in self.world.needs:
             self.mine.run_out(job_id)
         self.world.held.clear()
-        self.mine.fleet.reap([])
+        self.mine.queue_store.reap([])
         made: list[str] = []
         for _ in range(100 + 20 * len(self.world.needs)):
             left = [job_id for job_id in self.world.needs if not self.mine.jobs.get(job_id).done]
@@ -227,8 +227,8 @@ class Sharing(RuleBasedStateMachine):
                 break
             for job_id in left:
                 self._end_the_pause(job_id)
-            for ring in self.mine.fleet.dispatch("test", PLACES) or []:
-                self._answer(ring.job_id)
+            for message in self.mine.queue_store.dispatch("test", PLACES) or []:
+                self._answer(message.job_id)
             for job_id in left:
                 if self.mine.where(job_id) == ["dispatched"]:
                     self._answer(job_id)

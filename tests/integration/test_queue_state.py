@@ -37,20 +37,20 @@ def state(settings: Settings, tenant: str) -> dict[Lane, LaneState]:
 
 
 def worker(records: Records, slots: int) -> None:
-    records.fleet.heartbeat(WorkerStatus(name="worker", role="generation", slots=slots, bundle="mini"))
-    records.fleet.report_readiness("worker", ready=True)
+    records.queue_store.heartbeat(WorkerStatus(name="worker", role="generation", slots=slots, bundle="mini"))
+    records.queue_store.report_readiness("worker", ready=True)
 
 
 def test_of_others_a_tenant_sees_only_how_long_they_take(records: Records, settings: Settings) -> None:
     worker(records, 2)
     # Two stages of half a second: one second a job of this size.
     done = records.submit(tenant="mine")
-    records.fleet.dispatch("test", 1)
+    records.queue_store.dispatch("test", 1)
     records.finish(done)
     for _ in range(10):
         records.submit(tenant="theirs", lane="batch")
     mine = [records.submit(tenant="mine") for _ in range(4)]
-    records.fleet.dispatch("test", 1)
+    records.queue_store.dispatch("test", 1)
     found = state(settings, "mine")
     assert (found["interactive"].depth, found["interactive"].running) == (3, 1)
     assert (found["batch"].depth, found["batch"].running) == (0, 0)
@@ -79,7 +79,7 @@ def test_a_backlog_that_nobody_can_measure_yet_is_unknown(records: Records, sett
     assert state(settings, "mine")["interactive"].backlog_s is None
 
 
-def test_pictures_a_minute_are_counted_for_their_tenant_and_fade(records: Records, settings: Settings) -> None:
+def test_pictures_a_minute_are_counted_for_their_tenant_and_decay(records: Records, settings: Settings) -> None:
     for _ in range(6):
         records.finish(records.submit(tenant="mine"))
     records.finish(records.submit(tenant="mine"), until=Stage.DETECT)

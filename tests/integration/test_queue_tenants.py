@@ -43,7 +43,7 @@ def records(settings: Settings) -> Iterator[Records]:
 
 
 def handed_out(records: Records, places: int) -> list[str]:
-    return [ring.job_id for ring in records.fleet.dispatch("test", places) or []]
+    return [message.job_id for message in records.queue_store.dispatch("test", places) or []]
 
 
 def tenants_of(records: Records, job_ids: list[str]) -> Counter[str]:
@@ -112,7 +112,7 @@ def test_a_job_that_ends_makes_room_for_the_next(records: Records) -> None:
     assert handed_out(records, 100) == mine[2:3]
     records.claim(mine[2])
     records.run_out(mine[2])
-    records.fleet.reap([])
+    records.queue_store.reap([])
     assert handed_out(records, 100) == mine[2:3]
 
 
@@ -126,7 +126,7 @@ def test_a_cap_that_is_lifted_makes_room_at_once(records: Records) -> None:
     assert handed_out(records, 100) == mine[2:]
 
 
-def test_an_old_doorbell_does_not_lift_a_tenant_over_its_cap(records: Records) -> None:
+def test_an_old_message_does_not_lift_a_tenant_over_its_cap(records: Records) -> None:
     records.limit("capped", concurrency=1)
     first, second = [records.submit(tenant="capped") for _ in range(2)]
     assert handed_out(records, 100) == [first]
@@ -156,8 +156,8 @@ def test_what_waits_is_still_counted_when_everybody_stands_aside(records: Record
 
 def test_a_cap_makes_the_wait_longer(records: Records) -> None:
     facts = WorkerStatus(name="generation@test", role="generation", slots=4, bundle="mini", ready=False)
-    records.fleet.heartbeat(facts)
-    records.fleet.report_readiness(facts.name, ready=True)
+    records.queue_store.heartbeat(facts)
+    records.queue_store.report_readiness(facts.name, ready=True)
     records.redis.set(f"{records.settings.key_prefix}:speed", encode_units(1))
     mine = [records.submit(tenant="capped") for _ in range(4)]
     without = records.ask(lambda store: store.queue_place(mine[-1]))
@@ -178,7 +178,7 @@ def test_a_cap_makes_the_wait_longer(records: Records) -> None:
 def test_while_two_wait_each_has_its_share_to_within_one_job(
     settings: Settings, weights: tuple[float, ...], moves: list[tuple[str, int] | None]
 ) -> None:
-    """Moves: a tenant submits a job of so many steps, or (None) one job is handed out, in any order."""
+    """Moves: a tenant submits a job of so many steps, or (None) one job is dispatched, in any order."""
     own = settings.model_copy(update={"key_prefix": f"p{uuid.uuid4().hex[:12]}"})
     with closing(Records(settings=own)) as records:
         weight = dict(zip(TENANTS, weights, strict=True))

@@ -67,23 +67,23 @@ def draw(records: Records, job_id: str, tries: list[Try], *, again: bool) -> lis
 
 def test_the_next_try_waits_at_the_front_and_what_the_last_one_left_is_out_of_sight(records: Records) -> None:
     job_id, _ = records.submit(max_tries=2), records.submit()
-    records.fleet.dispatch("test", 1)
+    records.queue_store.dispatch("test", 1)
     assert set(draw(records, job_id, [drawn(0, 0.3)], again=True)) == {Report.DONE}
     job = records.jobs.get(job_id)
     assert (job.status, job.stage, job.picture, job.verification) == ("queued", SEEDED_STAGES[0], None, None)
     assert job.regions == ()
     assert (set(job.outputs), job.tries) == ({STAGES[0]}, (drawn(0, 0.3),))
-    rings = records.fleet.dispatch("test", 1) or []
-    assert [(ring.job_id, ring.stage) for ring in rings] == [(job_id, SEEDED_STAGES[0])]
+    dispatched = records.queue_store.dispatch("test", 1) or []
+    assert [(message.job_id, message.stage) for message in dispatched] == [(job_id, SEEDED_STAGES[0])]
 
 
 def test_the_best_try_is_kept_and_all_of_them_count_and_are_erased(records: Records, settings: Settings) -> None:
     records.limit("default", daily_units=100_000)
     job_id = records.submit(max_tries=2)
-    records.fleet.dispatch("test", 1)
+    records.queue_store.dispatch("test", 1)
     tries = [drawn(0, 0.4), drawn(1, 0.3)]
     draw(records, job_id, tries[:1], again=True)
-    records.fleet.dispatch("test", 1)
+    records.queue_store.dispatch("test", 1)
     assert set(draw(records, job_id, tries, again=False)) == {Report.DONE}
     job = records.jobs.get(job_id)
     assert (job.status, job.picture, job.verification) == ("succeeded", "picture-0", tries[0].verification)
@@ -106,7 +106,7 @@ def test_the_best_try_is_kept_and_all_of_them_count_and_are_erased(records: Reco
 
 def test_a_job_taken_back_is_not_drawn_again(records: Records) -> None:
     job_id = records.submit(max_tries=2)
-    records.fleet.dispatch("test", 1)
+    records.queue_store.dispatch("test", 1)
     records.finish(job_id, until=STAGES[-2])
     claim = records.claim(job_id, STAGES[-1])
     records.cancel(job_id)

@@ -45,7 +45,7 @@ def finish(records: Records, claim: Claim, stage: Stage) -> Report:
 
 
 def run(records: Records, job_id: str, until: Stage) -> Job:
-    """Plays a job that was handed out through its stages up to this one."""
+    """Plays a job that was dispatched through its stages up to this one."""
     for stage in STAGES[: STAGES.index(until) + 1]:
         assert finish(records, records.claim(job_id, stage), stage) is Report.DONE
     return records.jobs.get(job_id)
@@ -54,7 +54,7 @@ def run(records: Records, job_id: str, until: Stage) -> Job:
 @pytest.mark.parametrize("until", STAGES)
 def test_a_job_succeeds_after_the_stage_that_it_asked_for(records: Records, until: Stage) -> None:
     job_id = records.submit(until=until)
-    records.fleet.dispatch("test", 10)
+    records.queue_store.dispatch("test", 10)
     job = run(records, job_id, until)
     assert (job.status, job.stage, job.finished_at is None) == ("succeeded", until, False)
     assert set(job.timings) == set(STAGES[: STAGES.index(until) + 1])
@@ -71,10 +71,10 @@ def test_a_job_succeeds_after_the_stage_that_it_asked_for(records: Records, unti
 
 
 @pytest.mark.parametrize("early", ["maker", "waiting"])
-def test_each_of_those_who_share_a_stage_ends_or_goes_on_by_its_own_wish(records: Records, early: str) -> None:
+def test_each_of_those_who_share_a_stage_ends_or_goes_on_by_its_own_until(records: Records, early: str) -> None:
     ends = {who: Stage.IDENTIFY if who == early else Stage.VERIFY for who in ("maker", "waiting")}
     jobs = [records.submit(until=until) for until in ends.values()]
-    records.fleet.dispatch("test", 10)
+    records.queue_store.dispatch("test", 10)
     claims = [records.claim(job_id) for job_id in jobs]
     wished = [
         records.jobs.acquire_result(one.job.id, one.attempt, worker="worker", stage=Stage.IDENTIFY, digest="d-identify")
@@ -92,7 +92,7 @@ def test_each_of_those_who_share_a_stage_ends_or_goes_on_by_its_own_wish(records
 
 def test_who_fails_for_a_photo_without_a_face_and_who_waited_for_it_know_what_the_others_show(records: Records) -> None:
     jobs = [records.submit() for _ in range(2)]
-    records.fleet.dispatch("test", 10)
+    records.queue_store.dispatch("test", 10)
     claims = [records.claim(job_id) for job_id in jobs]
     for one in claims:
         records.jobs.acquire_result(one.job.id, one.attempt, worker="worker", stage=Stage.IDENTIFY, digest="d")

@@ -189,7 +189,7 @@ def running(server: ApiServer, job_id: str, redis: Any) -> tuple[JobStore, int]:
     return store, claim.attempt
 
 
-def test_a_picture_is_shown_as_it_emerges_to_whoever_asked(server: ApiServer) -> None:
+def test_previews_are_shown_to_a_client_that_requested_them(server: ApiServer) -> None:
     job_id = submit(server)
     with connect(server.settings) as redis, server.client() as client:
         store, attempt = running(server, job_id, redis)

@@ -39,24 +39,24 @@ def server(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def fleet(records: Records) -> str:
+def running_job(records: Records) -> str:
     """Three workers, one of which draws a job of ours; gives the job's id."""
     for name, role, reason in (
         (DRAWS, "generation", ""),
         (LOADS, "generation", "loading"),
         (BROKEN, "detection", "no faces/"),
     ):
-        records.fleet.heartbeat(WorkerStatus(name=name, role=role, slots=1, bundle="mini"))
+        records.queue_store.heartbeat(WorkerStatus(name=name, role=role, slots=1, bundle="mini"))
         gauge = (
             DeviceStatus(device="NVIDIA H100", memory_mb=80_000, free_mb=41_200, steps_per_s=21.4)
             if name == DRAWS
             else None
         )
-        records.fleet.report_readiness(name, ready=not reason, reason=reason, device=gauge)
+        records.queue_store.report_readiness(name, ready=not reason, reason=reason, device=gauge)
     for key in records.redis.scan_iter(f"{records.settings.key_prefix}:leases:*"):
         records.redis.delete(key)
     job = records.submit(tenant="ours")
-    records.fleet.dispatch("test", 1)
+    records.queue_store.dispatch("test", 1)
     records.finish(job, until=Stage.IDENTIFY)
     claim = records.claim(job, Stage.RENDER, worker=DRAWS)
     records.jobs.renew(job, claim.attempt, worker=DRAWS, progress=(12, 30))
@@ -69,13 +69,15 @@ def keys(records: Records) -> dict[str, str]:
     return {tenant: table.create(tenant) for tenant in ("ours", "theirs")}
 
 
-def test_any_key_sees_the_workers_and_only_its_own_jobs(server: ApiServer, keys: dict[str, str], fleet: str) -> None:
+def test_any_key_sees_the_workers_and_only_its_own_jobs(
+    server: ApiServer, keys: dict[str, str], running_job: str
+) -> None:
     with Client(server.url, key=keys["ours"]) as client:
         broken, draws, loads = client.workers()
     assert (broken.host, broken.role, broken.state, broken.reason) == ("cpu-1", "detection", "broken", "no faces/")
     assert (draws.state, loads.state, loads.busy) == ("ready", "loading", False)
     assert draws.job is not None
-    assert (draws.job.id, draws.job.stage, draws.job.step, draws.job.steps) == (fleet, "render", 12, 30)
+    assert (draws.job.id, draws.job.stage, draws.job.step, draws.job.steps) == (running_job, "render", 12, 30)
     with Client(server.url, key=keys["theirs"]) as client:
         _, draws, _ = client.workers()
     assert (draws.busy, draws.job) == (True, None)
@@ -100,32 +102,34 @@ def top(server: ApiServer, key: str, *words: str, on_terminal: bool = False) -> 
         return terminal.read1().decode() if on_terminal else done.stdout.decode()
 
 
-def test_one_frame_fits_into_80_columns(server: ApiServer, keys: dict[str, str], fleet: str) -> None:
+def test_one_frame_fits_into_80_columns(server: ApiServer, keys: dict[str, str], running_job: str) -> None:
     shown = top(server, keys["ours"], "--once", on_terminal=True)
     lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()]
     assert max(map(len, lines)) <= 80
     assert "3 workers, 1 busy (1 with your jobs)" in lines[0]
     [row] = [line for line in lines if "12/30" in line]
-    assert row.split() == ["gpu-1", "generation", "mini", "H100", fleet[:8], "render", "12/30", "21.4", "41.2G"]
+    assert row.split() == ["gpu-1", "generation", "mini", "H100", running_job[:8], "render", "12/30", "21.4", "41.2G"]
     assert f"{BROKEN}: no faces/" in lines
     assert [line.split()[0] for line in lines[-2:]] == ["interactive", "batch"]
 
 
-def test_in_a_pipe_it_is_printed_once_and_nothing_is_cut(server: ApiServer, keys: dict[str, str], fleet: str) -> None:
+def test_in_a_pipe_it_is_printed_once_and_nothing_is_cut(
+    server: ApiServer, keys: dict[str, str], running_job: str
+) -> None:
     lines = top(server, keys["ours"]).splitlines()
     [row] = [line for line in lines if "12/30" in line]
-    assert row.split() == ["gpu-1", "generation", "mini", "H100", fleet, "render", "12/30", "21.4", "41.2G"]
+    assert row.split() == ["gpu-1", "generation", "mini", "H100", running_job, "render", "12/30", "21.4", "41.2G"]
     assert f"{BROKEN}: no faces/" in lines
 
 
-def test_one_look_can_be_had_as_json(server: ApiServer, keys: dict[str, str], fleet: str) -> None:
+def test_one_look_can_be_had_as_json(server: ApiServer, keys: dict[str, str], running_job: str) -> None:
     look = json.loads(top(server, keys["ours"], "--json"))
     assert {worker["name"] for worker in look["workers"]} == {DRAWS, LOADS, BROKEN}
     assert set(look["queue"]["lanes"]) == {"interactive", "batch"}
 
 
 def test_it_goes_on_until_control_c_and_says_when_nobody_answers(
-    server: ApiServer, keys: dict[str, str], fleet: str
+    server: ApiServer, keys: dict[str, str], running_job: str
 ) -> None:
     ours, theirs = pty.openpty()
     words = ["--url", server.url, "--key", keys["ours"], "top"]

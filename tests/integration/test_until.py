@@ -17,13 +17,13 @@ from tests.support.api_server import (
 )
 
 
-def asked(client: httpx.Client, **wishes: object) -> dict[str, Any]:
+def asked(client: httpx.Client, **options: object) -> dict[str, Any]:
     photo = client.post("/v1/photos", content=png_bytes(), headers={"Content-Type": "image/png"}).json()["id"]
     people = [
         {"phrase": "the man", "photos": [photo]},
         {"phrase": "the dog", "photos": [photo], "box_px": [0, 0, 9, 9]},
     ]
-    return {"prompt": "a man on the beach", "concepts": people, **wishes}
+    return {"prompt": "a man on the beach", "concepts": people, **options}
 
 
 def why(answer: httpx.Response) -> tuple[int, str]:
@@ -69,9 +69,9 @@ def test_a_job_costs_what_its_stages_cost(client: httpx.Client) -> None:
     assert units == {"identify": 0.033, "detect": 0.328, "personalize": 0.983, "verify": 0.983}
 
 
-@pytest.mark.parametrize("wish", [{"until": "paint"}, {"until": "detect", "max_tries": 2}])
-def test_an_end_that_does_not_fit_is_refused_by_its_name(client: httpx.Client, wish: dict[str, object]) -> None:
-    answer = client.post("/v1/jobs", json=asked(client, **wish))
+@pytest.mark.parametrize("option", [{"until": "paint"}, {"until": "detect", "max_tries": 2}])
+def test_an_end_that_does_not_fit_is_refused_by_its_name(client: httpx.Client, option: dict[str, object]) -> None:
+    answer = client.post("/v1/jobs", json=asked(client, **option))
     assert why(answer) == (422, "invalid_field")
     assert [one["pointer"] for one in answer.json()["errors"]] == ["/until"]
 

@@ -190,7 +190,7 @@ def test_a_webhook_that_is_gone_is_disabled_and_goes_on_when_it_is_enabled(recor
     assert records.collect() == [other]
 
 
-def test_a_delivery_whose_doorbell_got_lost_is_due_again(records: WebhookRecords) -> None:
+def test_a_delivery_whose_message_got_lost_is_due_again(records: WebhookRecords) -> None:
     webhook = records.add_webhook()
     records.end_a_job()
     ids = records.collect()

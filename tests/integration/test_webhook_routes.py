@@ -169,7 +169,7 @@ def test_the_log_is_read_page_by_page(client: httpx.Client, records: WebhookReco
     assert nothing == {"deliveries": [], "next": None}
 
 
-def test_the_log_shows_every_attempt_and_a_replay_begins_anew(client: httpx.Client, records: WebhookRecords) -> None:
+def test_the_log_shows_every_attempt_and_a_replay_starts_again(client: httpx.Client, records: WebhookRecords) -> None:
     webhook = made(client)
     sent = client.post(f"/v1/webhooks/{webhook['id']}/test")
     assert (sent.status_code, sent.json()["event"], sent.json()["status"]) == (202, "webhook.test", "waiting")

@@ -29,8 +29,8 @@ def records(settings: Settings) -> Iterator[Records]:
 
 def worker(records: Records, name: str, *, max_pixels: int = ROOM, role: str = "all", draining: bool = False) -> None:
     """A worker that is ready, and forgets what was found out about the workers before."""
-    records.fleet.heartbeat(WorkerStatus(name=name, role=role, slots=1, bundle="mini", draining=draining))
-    records.fleet.report_readiness(name, ready=True, device=DeviceStatus(max_pixels=max_pixels))
+    records.queue_store.heartbeat(WorkerStatus(name=name, role=role, slots=1, bundle="mini", draining=draining))
+    records.queue_store.report_readiness(name, ready=True, device=DeviceStatus(max_pixels=max_pixels))
     records.redis.delete(f"{records.settings.key_prefix}:largest")
 
 
@@ -75,8 +75,8 @@ def test_workers_that_draw_nothing_or_go_away_do_not_count(records: Records) -> 
 
 def test_a_worker_that_still_loads_may_turn_out_to_be_large_enough(records: Records) -> None:
     worker(records, "one")
-    records.fleet.heartbeat(WorkerStatus(name="two", role="generation", slots=1, bundle="mini"))
-    records.fleet.report_readiness("two", ready=False, reason="loading")
+    records.queue_store.heartbeat(WorkerStatus(name="two", role="generation", slots=1, bundle="mini"))
+    records.queue_store.report_readiness("two", ready=False, reason="loading")
     assert records.where(records.submit(sampling=LARGE)) == ["ready"]
 
 

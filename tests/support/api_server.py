@@ -49,10 +49,10 @@ class ApiServer:
         """Does what workers do, without their models: the job goes through the stages first..until."""
         blobs = BlobStore(self.settings)
         with connect(self.settings) as redis:
-            store, fleet = JobStore(redis, self.settings), QueueStore(redis, self.settings)
+            store, queue_store = JobStore(redis, self.settings), QueueStore(redis, self.settings)
             for stage in STAGES[STAGES.index(first) : STAGES.index(until) + 1]:
                 if stage is Stage.IDENTIFY:
-                    fleet.dispatch("test", 100)
+                    queue_store.dispatch("test", 100)
                 claim = store.claim(job_id, stage, worker="test", token=uuid.uuid4().hex)
                 assert not isinstance(claim, str), f"{stage} may not run: {claim}"
                 digest, people = uuid.uuid4().hex, claim.job.spec.concepts
@@ -77,12 +77,12 @@ class ApiServer:
     def announce_workers(self, *, ready: bool = True, reason: str = "") -> None:
         """Signs of life of one worker per role."""
         with connect(self.settings) as redis:
-            fleet = QueueStore(redis, self.settings)
+            queue_store = QueueStore(redis, self.settings)
             for role in ("detection", "generation"):
-                fleet.heartbeat(
+                queue_store.heartbeat(
                     WorkerStatus(name=f"{role}@test", role=role, slots=1, bundle=self.settings.bundle, ready=False)
                 )
-                fleet.report_readiness(f"{role}@test", ready=ready, reason=reason)
+                queue_store.report_readiness(f"{role}@test", ready=ready, reason=reason)
 
 
 @contextmanager

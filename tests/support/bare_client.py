@@ -22,7 +22,7 @@ class Missing(importlib.abc.MetaPathFinder):
 
 
 if __name__ == "__main__":
-    # Whoever starts the tests in the background of a shell has Ctrl-C ignored in all that they start.
+    # A shell ignores Ctrl-C in background jobs, and so do the processes that tests start there.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.meta_path.insert(0, Missing())
     from api.cli.app import main

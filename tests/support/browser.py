@@ -20,7 +20,7 @@ from tests.support.servers import missing
 from worker.mini.portraits import FOLDER as PORTRAITS
 
 SHOTS = ROOT / "var" / "e2e"
-# Long enough for two busy cores; nothing waits so long that works.
+# Long enough for two busy cores; nothing that works waits this long.
 PATIENCE_MS = 30_000
 _WORDS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -129,7 +129,7 @@ class Visit:
     def shot(self, name: str, *, whole: bool = False) -> Path:
         """Keeps a screenshot, for people."""
         path = SHOTS / f"{name}.png"
-        # Pictures that fade in would differ from run to run.
+        # Pictures with a transition would differ from run to run.
         self.page.evaluate(_STILL)
         self.page.screenshot(path=path, full_page=whole)
         return path

@@ -56,7 +56,7 @@ class FakeJobStore:
     answer: Claim | ClaimRejected = field(default_factory=lambda: Claim(job=job(), attempt=ATTEMPT))
     renewal: Renewal = Renewal.GO_ON
     ending: Report = Report.DONE
-    wishes: list[ResultClaim] = field(default_factory=list)
+    result_claims: list[ResultClaim] = field(default_factory=list)
     outages: int = 0
     said: list[str] = field(default_factory=list)
     failure: Failure | None = None
@@ -68,7 +68,7 @@ class FakeJobStore:
 
     def acquire_result(self, job_id: str, attempt: int, **_: object) -> ResultClaim:
         self._say("want")
-        return self.wishes.pop(0) if self.wishes else ResultClaim.MAKE
+        return self.result_claims.pop(0) if self.result_claims else ResultClaim.MAKE
 
     def renew(self, job_id: str, attempt: int, *, worker: str, progress: tuple[int, int] | None = None) -> Renewal:
         self._say("renew")
@@ -119,7 +119,7 @@ class FakeJobStore:
 class FakeQueueStore:
     """The supervisors' view of the queue."""
 
-    rings: list[DispatchedJob] | None = field(default_factory=list)
+    dispatched: list[DispatchedJob] | None = field(default_factory=list)
     slots: int = 2
     turn: bool = True
     found: Sweep = field(default_factory=Sweep)
@@ -130,9 +130,9 @@ class FakeQueueStore:
     def ready_slots(self) -> int:
         return self.slots
 
-    def dispatch(self, pumper: str, places: int) -> list[DispatchedJob] | None:
+    def dispatch(self, dispatcher: str, places: int) -> list[DispatchedJob] | None:
         self.asked_for.append(places)
-        return self.rings
+        return self.dispatched
 
     def wait_for_notification(self, timeout_s: float) -> None:
         self.waited += 1
@@ -172,11 +172,11 @@ def store(jobs: FakeJobStore) -> JobStore:
     return cast("JobStore", jobs)
 
 
-def fleet(parents: FakeQueueStore) -> QueueStore:
-    return cast("QueueStore", parents)
+def queue_store(fake: FakeQueueStore) -> QueueStore:
+    return cast("QueueStore", fake)
 
 
-def child(jobs: FakeJobStore, stages: Mapping[Stage, AssignStage]) -> Executor:
+def executor(jobs: FakeJobStore, stages: Mapping[Stage, AssignStage]) -> Executor:
     return cast("Executor", FakeExecutor(jobs, stages))
 
 

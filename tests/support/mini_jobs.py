@@ -99,12 +99,12 @@ def couple(mini: MiniStages) -> tuple[Concept, ...]:
 
 def draw(records: Records, mini: MiniStages, spec: JobSpec) -> Job:
     """The finished job, run by a worker with these stages on real records."""
-    child = Executor(records.settings, lambda _settings, _role: Loaded(stages=mini.stages))
-    child.name, child.stages = "mini", mini.stages
+    executor = Executor(records.settings, lambda _settings, _role: Loaded(stages=mini.stages))
+    executor.name, executor.stages = "mini", mini.stages
     job_id = uuid.uuid4().hex
     records.ask(lambda store: store.submit(job_id, complete_spec(spec, limits_of("mini"))))
-    while rings := records.fleet.dispatch("test", 1):
-        for stage in STAGES[STAGES.index(rings[0].stage) :]:
+    while dispatched := records.queue_store.dispatch("test", 1):
+        for stage in STAGES[STAGES.index(dispatched[0].stage) :]:
             with suppress(Ignore):
-                perform(child, stage, job_id)
+                perform(executor, stage, job_id)
     return records.jobs.get(job_id)

@@ -105,7 +105,7 @@ class QueueHarness(Records):
         ours = [facts for facts in self.ask(lambda store: store.workers()) if facts.name.rpartition(".")[2] in pids]
         return [facts for facts in ours if facts.ready and not facts.draining]
 
-    def let_go(self, job_id: str) -> None:
+    def unblock(self, job_id: str) -> None:
         """Ends the wait of the job's stages."""
         (self.folder / f"{job_id}.go").touch()
 

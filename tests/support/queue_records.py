@@ -1,4 +1,4 @@
-"""The records of jobs from every side: the API's, a worker's child's and a parent's, on a real server."""
+"""The records of jobs from every side: of the API, a supervisor and an executor, on a real server."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Records:
         return JobStore(self.redis, self.settings)
 
     @cached_property
-    def fleet(self) -> QueueStore:
+    def queue_store(self) -> QueueStore:
         return QueueStore(self.redis, self.settings)
 
     @cached_property
@@ -68,11 +68,11 @@ class Records:
         lane: Lane = "interactive",
         tenant: str = "default",
         steps: int | None = None,
-        **wishes: object,
+        **options: object,
     ) -> str:
-        """Queues a job; gives its id. wishes: more fields of its spec."""
+        """Queues a job; gives its id. options: more fields of its spec."""
         job_id = uuid.uuid4().hex
-        spec = spec_of(prompt, lane=lane, steps=steps, **wishes)
+        spec = spec_of(prompt, lane=lane, steps=steps, **options)
         self.ask(lambda store: store.submit(job_id, spec, tenant=tenant))
         return job_id
 
@@ -90,13 +90,13 @@ class Records:
         return claim
 
     def claimed(self, prompt: str = "a man and a woman on the beach", *, worker: str = "worker") -> Claim:
-        """A new job that was handed out and claimed."""
+        """A new job that was dispatched and claimed."""
         job_id = self.submit(prompt)
-        self.fleet.dispatch("test", 100)
+        self.queue_store.dispatch("test", 100)
         return self.claim(job_id, worker=worker)
 
     def finish(self, job_id: str, *, until: Stage = STAGES[-1]) -> Job:
-        """Plays a job that was handed out through its stages; gives it as it is then."""
+        """Plays a job that was dispatched through its stages; gives it as it is then."""
         due = self.jobs.get(job_id).stage or Stage.IDENTIFY
         for stage in STAGES[STAGES.index(due) : STAGES.index(until) + 1]:
             claim = self.claim(job_id, stage)
@@ -139,14 +139,14 @@ class Records:
         return dict(found)
 
     def close(self) -> None:
-        """Lets go of the connections."""
+        """Closes the connections."""
         self._runner.run(self._async_redis.aclose())
         self._runner.close()
         self.redis.close()
 
 
-def spec_of(prompt: str, *, lane: Lane = "interactive", steps: int | None = None, **wishes: object) -> JobSpec:
+def spec_of(prompt: str, *, lane: Lane = "interactive", steps: int | None = None, **options: object) -> JobSpec:
     """A request for two people."""
     people = [Concept(phrase=phrase, photos=("0" * 64,)) for phrase in ("the man", "the woman")]
     values = {"prompt": prompt, "concepts": people, "lane": lane, "sampling": {"steps": steps}}
-    return JobSpec.model_validate(values | wishes)
+    return JobSpec.model_validate(values | options)

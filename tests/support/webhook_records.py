@@ -50,7 +50,7 @@ class WebhookRecords(Records):
     def finish_a_job(self) -> Job:
         """A job that succeeds."""
         job_id = self.submit()
-        self.fleet.dispatch("test", 100)
+        self.queue_store.dispatch("test", 100)
         return self.finish(job_id)
 
     def log_of(self, webhook_id: str) -> list[Delivery]:
@@ -90,7 +90,7 @@ class WebhookRecords(Records):
         self.redis.zadd(f"{prefix}:webhook_schedule", {webhook_id: 1})
 
     def end_leases(self, webhook_id: str) -> None:
-        """Time passes: whoever makes the webhook's deliveries has been silent for too long."""
+        """Time passes: the lease of the process that makes the deliveries has expired."""
         prefix = self.settings.key_prefix
         ids: Any = self.redis.zrange(f"{prefix}:delivering:{webhook_id}", 0, -1)
         for delivery_id in ids:

@@ -37,6 +37,6 @@ def test_memory_bounds_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_longest_modules_come_first() -> None:
-    modules = ["unit/test_imports.py", "e2e/test_page.py", "faults/test_children.py", "unit/api/test_app.py"]
+    modules = ["unit/test_imports.py", "e2e/test_page.py", "faults/test_executors.py", "unit/api/test_app.py"]
     assert sorted(sorted(modules), key=lambda name: order(TESTS / name, TESTS)) == modules
     assert all((TESTS / name).exists() for name in modules)

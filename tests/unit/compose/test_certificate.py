@@ -15,7 +15,7 @@ def test_a_certificate_is_made_once_and_its_key_is_nobody_elses(tmp_path: Path) 
     assert sorted(path.name for path in files.chain.parent.iterdir()) == ["chain.pem", "key.pem", "root.pem"]
 
 
-def test_a_certificate_that_was_not_finished_is_made_anew(tmp_path: Path) -> None:
+def test_a_certificate_that_was_not_finished_is_made_again(tmp_path: Path) -> None:
     files = own_certificate(tmp_path)
     key = files.key.read_bytes()
     files.chain.unlink()

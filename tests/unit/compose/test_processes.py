@@ -20,7 +20,7 @@ SLEEPER = (sys.executable, "-c", "import time; time.sleep(300)")
 STUBBORN = (
     sys.executable,
     "-c",
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(300)",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('started', flush=True); time.sleep(300)",
 )
 
 KEEPER = (sys.executable, "-c", "import tempfile, time; print(tempfile.mkdtemp(), flush=True); time.sleep(300)")
@@ -59,11 +59,11 @@ def test_leaving_the_context_ends_every_process(tmp_path: Path) -> None:
     assert not any(alive(pid) for pid in pids)
 
 
-def test_a_process_deaf_to_sigterm_is_killed_after_its_grace(tmp_path: Path) -> None:
+def test_a_process_that_ignores_sigterm_is_killed_after_its_grace(tmp_path: Path) -> None:
     with Processes(tmp_path) as processes:
-        deaf = processes.start(Program(name="deaf", command=STUBBORN, grace_s=0.2))
-        processes.wait_until("deaf", lambda: "deaf" in deaf.log.read_text(), timeout_s=15)
-    assert deaf.process.returncode == -signal.SIGKILL
+        stubborn = processes.start(Program(name="stubborn", command=STUBBORN, grace_s=0.2))
+        processes.wait_until("stubborn", lambda: "started" in stubborn.log.read_text(), timeout_s=15)
+    assert stubborn.process.returncode == -signal.SIGKILL
 
 
 def test_a_grandchild_goes_with_its_group(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_delivery_is_as_the_lease_needs_it(name: str, value: object) -> None:
     assert broker.options(SETTINGS)[name] == value
 
 
-def test_a_child_is_replaced_for_its_memory_and_never_for_the_number_of_its_tasks() -> None:
+def test_an_executor_is_replaced_for_its_memory_and_never_for_the_number_of_its_tasks() -> None:
     options = broker.options(SETTINGS)
     assert "worker_max_tasks_per_child" not in options
     memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
@@ -92,7 +92,7 @@ def test_a_role_serves_its_queues(role: Role, names: list[str]) -> None:
     assert sorted(app.amqp.queues.consume_from) == names
 
 
-def test_fleets_with_other_prefixes_share_nothing() -> None:
+def test_installations_with_different_prefixes_share_nothing() -> None:
     mine, theirs = SETTINGS, SETTINGS.model_copy(update={"key_prefix": "other"})
     assert not set(broker.queue_names(mine, "all")) & set(broker.queue_names(theirs, "all"))
     prefixes = {broker.transport_options(settings)["global_keyprefix"] for settings in (mine, theirs)}
@@ -101,8 +101,8 @@ def test_fleets_with_other_prefixes_share_nothing() -> None:
 
 @pytest.mark.parametrize("due", STAGES)
 @pytest.mark.parametrize("first", [True, False])
-def test_a_doorbell_is_one_message_that_carries_an_id_and_the_stages_after_it(due: Stage, *, first: bool) -> None:
-    settings = SETTINGS.model_copy(update={"key_prefix": f"ring-{due.value}-{first}"})
+def test_a_job_is_sent_as_one_message_with_its_id_and_the_stages_that_follow(due: Stage, *, first: bool) -> None:
+    settings = SETTINGS.model_copy(update={"key_prefix": f"send-{due.value}-{first}"})
     app = create_app(settings, no_stages)
     with app.connection_for_write() as connection:
         queue: Any = connection.SimpleQueue(broker.queue_name(settings, due))
@@ -120,6 +120,6 @@ def test_a_doorbell_is_one_message_that_carries_an_id_and_the_stages_after_it(du
     assert {task["options"]["priority"] for task in embedded["chain"] or []} <= {wanted}
 
 
-def test_interactive_doorbells_are_popped_before_those_of_the_batch_lane() -> None:
+def test_interactive_messages_are_taken_before_those_of_the_batch_lane() -> None:
     assert broker.transport_options(SETTINGS)["priority_steps"] == [broker.FIRST, broker.LATER]
     assert broker.FIRST < broker.LATER

@@ -103,10 +103,10 @@ def test_a_record_says_where_its_job_begins_and_ends() -> None:
     ]
 
 
-@pytest.mark.parametrize("wish", [{"min_identity": 0.4}, {"max_tries": 2}])
-def test_a_wish_for_a_verified_picture_needs_the_last_stage(wish: dict[str, Any]) -> None:
+@pytest.mark.parametrize("option", [{"min_identity": 0.4}, {"max_tries": 2}])
+def test_an_option_of_verified_pictures_needs_the_last_stage(option: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="until must be verify, not detect"):
-        JobSpec.model_validate({"prompt": "a man", "concepts": PEOPLE[:1], "until": "detect", **wish})
+        JobSpec.model_validate({"prompt": "a man", "concepts": PEOPLE[:1], "until": "detect", **option})
 
 
 BOXES = st.tuples(*[st.integers(0, 81_920).map(lambda side: side / 10)] * 4)

@@ -218,7 +218,7 @@ def test_steps_are_reported_from_one_and_what_the_report_raises_ends_the_run() -
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("mode", MODES)
-def test_whoever_looks_sees_the_picture_that_the_branches_know(mode: Mode, scheduler: str) -> None:
+def test_previews_show_the_picture_that_the_branches_know(mode: Mode, scheduler: str) -> None:
     one, behind = picture(1), picture(2)
     seen: list[Tensor] = []
     solver = make_solver(CONFIGURATION, scheduler, steps=STEPS, seed=SEED)

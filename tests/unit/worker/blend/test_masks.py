@@ -101,7 +101,7 @@ def test_feathering_softens_the_edge_and_keeps_the_middle() -> None:
     assert 0.2 < soft[24, 15] < 0.5
 
 
-def test_a_latent_goes_to_whoever_covers_most_of_it() -> None:
+def test_a_latent_goes_to_the_mask_that_covers_most_of_it() -> None:
     mask = draw_mask(Area(box_px=(3, 0, 20, 48), score=1.0), "box", width_px=64, height_px=48)
     (hard,) = to_latents([mask], width=8, height=6, hard=True)
     assert hard[0, 0, 0].tolist() == [1, 1, 1, 0, 0, 0, 0, 0]

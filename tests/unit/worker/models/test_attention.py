@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from worker.models.attention import Context, ContextAttention, Faces
 
 ROWS, LENGTH, WIDTH, READ = 5, 24, 32, 16
-WORN = [1, 2, 4]
+WITH_FACE = [1, 2, 4]
 
 
 def drawn(*shape: int, seed: int) -> Tensor:
@@ -33,8 +33,8 @@ def own() -> ContextAttention:
 
 def context(scales: list[float]) -> Context:
     faces = Faces(
-        rows=torch.tensor(WORN),
-        tokens=drawn(len(WORN), 6, READ, seed=3),
+        rows=torch.tensor(WITH_FACE),
+        tokens=drawn(len(WITH_FACE), 6, READ, seed=3),
         scales=torch.tensor(scales).view(-1, 1, 1),
     )
     return Context(states=drawn(ROWS, 7, READ, seed=2), faces=faces)
@@ -49,7 +49,7 @@ def as_shipped(attention: Attention, own: ContextAttention, x: Tensor, read: Con
     processor.to_k_ip[0], processor.to_v_ip[0] = own.face_key, own.face_value
     attention.set_processor(processor)
     tokens, scales = torch.zeros(ROWS, 6, READ), torch.zeros(ROWS, 1, 1, 1)
-    tokens[WORN], scales[WORN] = read.faces.tokens, read.faces.scales[..., None]
+    tokens[WITH_FACE], scales[WITH_FACE] = read.faces.tokens, read.faces.scales[..., None]
     # diffusers counts a mask's sides from its length and the picture's; 4 x 6 are the 24.
     masks = [scales.expand(-1, 1, 4, 6)]
     out: Tensor = attention(x, encoder_hidden_states=(read.states, [tokens[:, None]]), ip_adapter_masks=masks)
@@ -73,9 +73,9 @@ def test_rows_without_a_face_are_plain_text_attention_to_the_last_bit(
     found = attention(x, encoder_hidden_states=read)
     attention.set_processor(ContextAttention())
     plain = attention(x, encoder_hidden_states=Context(states=read.states))
-    without = [row for row in range(ROWS) if row not in WORN]
+    without = [row for row in range(ROWS) if row not in WITH_FACE]
     assert torch.equal(found[without], plain[without])
-    assert not torch.allclose(found[WORN], plain[WORN], atol=1e-3)
+    assert not torch.allclose(found[WITH_FACE], plain[WITH_FACE], atol=1e-3)
 
 
 def test_keys_and_values_are_worked_out_once_and_each_network_has_its_own(

@@ -84,7 +84,7 @@ def test_batched_branches_agree_with_single_ones_in_half_precision(generator: Ge
     assert error(found[True], found[False]) < 0.01
 
 
-def test_a_released_denoiser_begins_anew(generator: Generator) -> None:
+def test_a_released_denoiser_starts_again(generator: Generator) -> None:
     denoiser = denoiser_of(generator, cuda_graphs=True)
     branches = branches_of(generator, denoiser)
     before = [denoiser.predict(latents(3, seed=0), torch.tensor(500.0), branches) for _ in range(3)]
@@ -147,7 +147,7 @@ def test_a_vae_that_overflows_in_float16_decodes_in_float32(generator: Generator
     assert 0 < picture.mean() < 255
 
 
-def test_a_lean_generator_keeps_its_text_encoders_on_the_host_and_predicts_nearly_the_same(
+def test_a_quantized_generator_keeps_its_text_encoders_on_the_host_and_predicts_nearly_the_same(
     generator: Generator,
 ) -> None:
     quantized = load(quantized=True)

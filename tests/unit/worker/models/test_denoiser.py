@@ -1,4 +1,4 @@
-"""What a denoiser keeps over the steps of a job, and lets go of afterwards."""
+"""What a denoiser keeps over the steps of a job, and releases afterwards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from worker.stages.personalize import personalize, prepare
 from worker.stages.render import render
 
 
-def test_keys_of_the_words_are_worked_out_once_and_anew_after_a_release() -> None:
+def test_keys_of_the_words_are_computed_once_and_again_after_a_release() -> None:
     generator = tiny_generator()
     unet = generator.sdxl.unet
     denoiser = Denoiser(unet, generator.instantid.identitynet, width_px=128, height_px=128)

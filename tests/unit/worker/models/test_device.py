@@ -76,5 +76,5 @@ def test_faces_are_read_on_the_workers_own_gpu_where_onnxruntime_has_one_and_els
 
 def test_a_device_that_computes_answers_and_one_that_refuses_does_not() -> None:
     assert answers(torch.device("cpu"))
-    # What a device without numbers says to whoever wants one, it says for good.
+    # The answer of a device without numbers does not change.
     assert not answers(torch.device("meta"))

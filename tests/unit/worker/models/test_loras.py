@@ -115,14 +115,14 @@ def test_both_published_layouts_of_the_same_numbers_draw_alike(generation: Gener
     torch.testing.assert_close(drawn(generation, one=0.7), drawn(generation, two=0.7), rtol=1e-4, atol=1e-5)
 
 
-def test_a_worn_lora_is_its_product_on_top_of_the_weights(generation: Generation) -> None:
+def test_an_applied_lora_is_its_product_on_top_of_the_weights(generation: Generation) -> None:
     merged = fresh()
     for name, (down, up) in matrices(merged).items():
         merged.generator.sdxl.unet.get_submodule(name).weight.data += 0.5 * ALPHA / RANK * up @ down
     torch.testing.assert_close(drawn(generation, one=0.5), drawn(merged), rtol=1e-4, atol=1e-4)
 
 
-def test_a_lean_generator_wears_a_lora_as_the_full_one_does(generation: Generation, tmp_path: Path) -> None:
+def test_a_quantized_generator_applies_a_lora_as_the_full_one_does(generation: Generation, tmp_path: Path) -> None:
     quantized = with_loras(tmp_path, "quantized", one=diffusers_layout)
     plain, applied = drawn(quantized), drawn(quantized, one=1.0)
     assert torch.equal(drawn(quantized), plain)
@@ -137,7 +137,7 @@ def test_the_order_of_jobs_changes_nothing(generation: Generation) -> None:
     assert torch.equal(drawn(generation, one=0.5, two=0.25), first)
 
 
-def test_nothing_is_there_to_be_trained_whatever_was_worn(generation: Generation) -> None:
+def test_nothing_is_there_to_be_trained_after_a_lora_was_applied(generation: Generation) -> None:
     for scales in ({"one": 1.0, "words": 1.0}, {"two": 1.0}, {}):
         drawn(generation, **scales)
         networks = generation.loras.networks

@@ -51,7 +51,7 @@ def test_a_layer_in_8_bits_takes_a_quarter_of_float32_and_gives_nearly_the_same(
     assert float((found - expected).norm() / expected.norm()) < 0.02
 
 
-def test_a_lean_generator_predicts_nearly_what_the_full_one_does() -> None:
+def test_a_quantized_generator_predicts_nearly_what_the_full_one_does() -> None:
     full, quantized = tiny_generator(quantized=False), tiny_generator(quantized=True)
     assert size_bytes(quantized.sdxl.unet) < 0.35 * size_bytes(full.sdxl.unet)
     assert size_bytes(quantized.instantid.identitynet) < 0.35 * size_bytes(full.instantid.identitynet)

@@ -66,7 +66,7 @@ def test_an_adapter_that_lacks_a_tensor_is_named(folder: Path, group: str) -> No
 
 
 class Hostile:
-    """Runs a command in whoever unpickles it."""
+    """Runs a command in the process that unpickles it."""
 
     def __init__(self, proof: Path) -> None:
         self._proof = proof

@@ -30,14 +30,14 @@ def settings_with(files: CertificateFiles, **changed: str) -> Settings:
     return Settings.model_validate({**paths, **changed})
 
 
-def notary(files: CertificateFiles, **changed: str) -> ManifestSigner:
+def signer(files: CertificateFiles, **changed: str) -> ManifestSigner:
     found = signer_of(settings_with(files, **changed), "mini@0123456789ab")
     assert found is not None
     return found
 
 
 def test_a_signed_picture_says_who_drew_it_and_is_the_same_picture(files: CertificateFiles) -> None:
-    signed = notary(files).sign(png(PICTURE))
+    signed = signer(files).sign(png(PICTURE))
     assert np.array_equal(pixels(signed), PICTURE)
     state, manifest, _ = validated(signed, root=files.root)
     assert state == "Trusted"
@@ -49,12 +49,12 @@ def test_a_signed_picture_says_who_drew_it_and_is_the_same_picture(files: Certif
 
 
 def test_who_does_not_know_the_issuer_still_sees_that_the_picture_is_whole(files: CertificateFiles) -> None:
-    state, _, failures = validated(notary(files).sign(png(PICTURE)))
+    state, _, failures = validated(signer(files).sign(png(PICTURE)))
     assert (state, failures) == ("Valid", ["signingCredential.untrusted"])
 
 
 def test_a_changed_pixel_shows(files: CertificateFiles) -> None:
-    signed = bytearray(notary(files).sign(png(PICTURE)))
+    signed = bytearray(signer(files).sign(png(PICTURE)))
     signed[-100] ^= 1
     state, _, failures = validated(bytes(signed), root=files.root)
     assert state == "Invalid"
@@ -95,12 +95,12 @@ def test_the_key_of_another_certificate_and_what_is_no_certificate_are_said(
 
 def test_a_timestamp_authority_that_is_away_costs_the_timestamp_and_not_the_signature(files: CertificateFiles) -> None:
     # Nobody listens on port 1.
-    signed = notary(files, c2pa_timestamp_url="http://127.0.0.1:1/").sign(png(PICTURE))
+    signed = signer(files, c2pa_timestamp_url="http://127.0.0.1:1/").sign(png(PICTURE))
     assert validated(signed, root=files.root)[0] == "Trusted"
 
 
 def test_signing_takes_milliseconds_and_a_few_kilobytes(files: CertificateFiles) -> None:
-    own, data = notary(files), png(np.zeros((512, 512, 3), np.uint8))
+    own, data = signer(files), png(np.zeros((512, 512, 3), np.uint8))
     started_s = time.perf_counter()
     signed = own.sign(data)
     assert time.perf_counter() - started_s < 1.0

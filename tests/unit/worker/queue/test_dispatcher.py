@@ -7,19 +7,19 @@ from shared import broker
 from shared.stages import Stage
 from shared.store.queue.dispatch import MOST_AT_ONCE
 from shared.store.queue.values import DispatchedJob
-from tests.support.fakes import FakeQueueStore, app, fleet
+from tests.support.fakes import FakeQueueStore, app, queue_store
 from worker.queue.dispatcher import Dispatcher
 
 ONE = DispatchedJob(job_id="one", stage=Stage.RENDER, has_priority=True)
 
 
-def tick(parents: FakeQueueStore, prefix: str) -> Dispatcher:
+def tick(fake: FakeQueueStore, prefix: str) -> Dispatcher:
     celery, settings = app(prefix)
-    pump = Dispatcher(celery, fleet(parents), settings, "me")
+    dispatcher = Dispatcher(celery, queue_store(fake), settings, "me")
     stop = threading.Event()
     stop.set()
-    pump.tick(stop)
-    return pump
+    dispatcher.tick(stop)
+    return dispatcher
 
 
 def messages(prefix: str) -> int:
@@ -31,42 +31,42 @@ def messages(prefix: str) -> int:
     return count
 
 
-def test_what_is_handed_out_is_rung() -> None:
-    parents = FakeQueueStore(rings=[ONE])
-    tick(parents, "pump-one")
-    assert messages("pump-one") == 1
-    assert parents.waited == 1
+def test_dispatched_jobs_are_sent() -> None:
+    fake = FakeQueueStore(dispatched=[ONE])
+    tick(fake, "dispatch-one")
+    assert messages("dispatch-one") == 1
+    assert fake.waited == 1
 
 
 def test_places_are_twice_the_slots_that_can_take_jobs() -> None:
-    parents = FakeQueueStore(slots=3)
-    tick(parents, "pump-places")
-    assert parents.asked_for == [6]
+    fake = FakeQueueStore(slots=3)
+    tick(fake, "dispatch-places")
+    assert fake.asked_for == [6]
 
 
 def test_slots_are_not_counted_for_every_job() -> None:
-    parents = FakeQueueStore(slots=1)
-    pump = tick(parents, "pump-count")
-    parents.slots = 5
-    pump.tick(threading.Event())
-    assert parents.asked_for == [2, 2]
+    fake = FakeQueueStore(slots=1)
+    dispatcher = tick(fake, "dispatch-count")
+    fake.slots = 5
+    dispatcher.tick(threading.Event())
+    assert fake.asked_for == [2, 2]
 
 
-def test_whoever_does_not_pump_neither_rings_nor_takes_the_bell_away() -> None:
-    parents = FakeQueueStore(rings=None)
-    tick(parents, "pump-none")
-    assert parents.waited == 0
+def test_a_process_that_may_not_dispatch_sends_nothing_and_takes_no_notification() -> None:
+    fake = FakeQueueStore(dispatched=None)
+    tick(fake, "dispatch-none")
+    assert fake.waited == 0
 
 
 def test_a_full_portion_is_followed_by_the_next_one_at_once() -> None:
-    parents = FakeQueueStore(rings=[ONE] * MOST_AT_ONCE)
-    tick(parents, "pump-many")
-    assert parents.waited == 0
-    assert messages("pump-many") == MOST_AT_ONCE
+    fake = FakeQueueStore(dispatched=[ONE] * MOST_AT_ONCE)
+    tick(fake, "dispatch-many")
+    assert fake.waited == 0
+    assert messages("dispatch-many") == MOST_AT_ONCE
 
 
 class Clockwork(threading.Event):
-    """Notes how long the pump wanted to pause, and lets it go on at once."""
+    """Records how long the dispatcher wanted to pause, and ends the pause at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,15 +78,15 @@ class Clockwork(threading.Event):
 
 
 def test_a_job_that_comes_after_a_quiet_time_waits_for_no_pause() -> None:
-    celery, settings = app("pump-quiet")
-    pump, stop = Dispatcher(celery, fleet(FakeQueueStore()), settings, "me"), Clockwork()
-    pump.tick(stop)
+    celery, settings = app("dispatch-quiet")
+    dispatcher, stop = Dispatcher(celery, queue_store(FakeQueueStore()), settings, "me"), Clockwork()
+    dispatcher.tick(stop)
     assert stop.pauses_s == [0.0]
 
 
-def test_a_flood_of_bells_with_nothing_to_hand_out_does_not_keep_the_pump_spinning() -> None:
-    celery, settings = app("pump-flood")
-    pump, stop = Dispatcher(celery, fleet(FakeQueueStore()), settings, "me"), Clockwork()
+def test_many_notifications_with_nothing_to_dispatch_do_not_keep_the_dispatcher_busy() -> None:
+    celery, settings = app("dispatch-flood")
+    dispatcher, stop = Dispatcher(celery, queue_store(FakeQueueStore()), settings, "me"), Clockwork()
     for _ in range(2):
-        pump.tick(stop)
+        dispatcher.tick(stop)
     assert 0.0 < stop.pauses_s[1] <= 0.02

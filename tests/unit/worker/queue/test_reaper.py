@@ -5,14 +5,14 @@ from typing import Any
 from shared import broker
 from shared.stages import STAGES, Stage
 from shared.store.queue.values import DispatchedJob, Sweep
-from tests.support.fakes import FakeQueueStore, app, fleet
+from tests.support.fakes import FakeQueueStore, app, queue_store
 from worker.queue.reaper import Reaper
 
 
 def test_lost_messages_are_published_again() -> None:
-    celery, settings = app("reaper-ring")
+    celery, settings = app("reaper-send")
     lost = DispatchedJob(job_id="one", stage=Stage.DETECT, has_priority=False)
-    Reaper(celery, fleet(FakeQueueStore(found=Sweep(redispatched=(lost,)))), settings).sweep()
+    Reaper(celery, queue_store(FakeQueueStore(found=Sweep(redispatched=(lost,)))), settings).sweep()
     with celery.connection_for_read() as connection:
         queue: Any = connection.SimpleQueue(broker.queue_name(settings, Stage.DETECT))
         assert queue.get(block=False).headers["task"] == broker.TASK_OF[Stage.DETECT]
@@ -22,11 +22,11 @@ def test_lost_messages_are_published_again() -> None:
 def test_the_messages_of_every_stage_are_counted() -> None:
     celery, settings = app("reaper-count")
     broker.send_job(celery, settings, DispatchedJob(job_id="one", stage=Stage.RENDER, has_priority=True))
-    parents = FakeQueueStore()
-    Reaper(celery, fleet(parents), settings).sweep()
-    assert parents.counted is not None
-    assert [one.stage for one in parents.counted] == list(STAGES)
-    assert [(one.queue, one.messages) for one in parents.counted] == [
+    fake = FakeQueueStore()
+    Reaper(celery, queue_store(fake), settings).sweep()
+    assert fake.counted is not None
+    assert [one.stage for one in fake.counted] == list(STAGES)
+    assert [(one.queue, one.messages) for one in fake.counted] == [
         ("detection", 0),
         ("generation", 1),
         ("detection", 0),
@@ -37,6 +37,6 @@ def test_the_messages_of_every_stage_are_counted() -> None:
 
 def test_nothing_is_counted_out_of_turn() -> None:
     celery, settings = app("reaper-turn")
-    parents = FakeQueueStore(turn=False)
-    Reaper(celery, fleet(parents), settings).sweep()
-    assert parents.counted is None
+    fake = FakeQueueStore(turn=False)
+    Reaper(celery, queue_store(fake), settings).sweep()
+    assert fake.counted is None

@@ -27,7 +27,7 @@ from tests.support.fakes import (
     ATTEMPT,
     FakeExecutor,
     FakeJobStore,
-    child,
+    executor,
     job,
 )
 from tests.support.unshared_stages import Make, unshared
@@ -49,7 +49,7 @@ def stops(error: Exception) -> Make:
 
 
 def run(jobs: FakeJobStore, stage: Make) -> None:
-    perform(child(jobs, {Stage.RENDER: unshared(stage)}), Stage.RENDER, "a job")
+    perform(executor(jobs, {Stage.RENDER: unshared(stage)}), Stage.RENDER, "a job")
 
 
 def test_a_stage_that_is_done_lets_its_chain_go_on() -> None:
@@ -76,7 +76,7 @@ def test_a_rejected_claim_ends_its_chain_and_runs_nothing(refusal: ClaimRejected
 def test_a_message_for_models_that_are_not_there_costs_the_job_nothing() -> None:
     jobs = FakeJobStore()
     with pytest.raises(Ignore):
-        perform(child(jobs, {}), Stage.RENDER, "a job")
+        perform(executor(jobs, {}), Stage.RENDER, "a job")
     assert jobs.said == []
 
 
@@ -110,7 +110,7 @@ def test_the_record_hears_how_a_stage_ended(error: Exception, word: str) -> None
     assert jobs.words == ["claim", word]
 
 
-def test_whoever_lost_the_lease_says_nothing_more() -> None:
+def test_an_executor_that_lost_the_lease_reports_nothing_more() -> None:
     jobs = FakeJobStore()
     with pytest.raises(Ignore):
         run(jobs, stops(LeaseLost("another one holds the job")))
@@ -172,14 +172,14 @@ def test_an_ending_that_nobody_hears_leaves_the_job_to_the_reaper() -> None:
 
 
 def test_a_job_whose_result_another_one_makes_gives_its_worker_back() -> None:
-    jobs = FakeJobStore(wishes=[ResultClaim.WAIT])
+    jobs = FakeJobStore(result_claims=[ResultClaim.WAIT])
     with pytest.raises(Ignore):
         run(jobs, stops(AssertionError("the stage ran")))
     assert jobs.said == ["claim", "want"]
 
 
 def test_a_result_that_was_just_made_and_is_not_there_is_made_again() -> None:
-    jobs = FakeJobStore(wishes=[ResultClaim.MADE, ResultClaim.MAKE])
+    jobs = FakeJobStore(result_claims=[ResultClaim.MADE, ResultClaim.MAKE])
     run(jobs, works)
     assert [word for word in jobs.said if word != "renew"] == ["claim", "want", "want", "finish"]
 
@@ -191,7 +191,7 @@ def test_work_is_done_unasked_while_redis_is_away() -> None:
         jobs.outages = 1
         return unshared(works)(job)
 
-    perform(child(jobs, {Stage.RENDER: assign}), Stage.RENDER, "a job")
+    perform(executor(jobs, {Stage.RENDER: assign}), Stage.RENDER, "a job")
     assert jobs.words == ["claim", "finish"]
 
 

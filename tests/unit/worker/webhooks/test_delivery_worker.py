@@ -23,7 +23,7 @@ SETTINGS = Settings(broker_url="memory://", webhook_slots=3)
 
 
 class Deliveries:
-    """The records, as far as a desk that only rings asks them."""
+    """The calls of the records that a delivery worker makes to send messages."""
 
     def __init__(self, *found: Collected) -> None:
         self.found = list(found)
@@ -56,12 +56,12 @@ def stopped() -> threading.Event:
     return stop
 
 
-def test_what_is_due_is_rung_for_on_its_own_queue() -> None:
+def test_due_deliveries_are_sent_on_their_own_queue() -> None:
     deliveries = Deliveries(Collected(ids=("one", "two"), next_s=None))
-    made, app = desk(deliveries, "desk-rings")
+    made, app = desk(deliveries, "desk-sends")
     made.tick(stopped())
     with app.connection_for_read() as connection:
-        queue: Any = connection.SimpleQueue("desk-rings.webhooks")
+        queue: Any = connection.SimpleQueue("desk-sends.webhooks")
         messages = [queue.get(block=False).payload[0] for _ in range(queue.qsize())]
         queue.close()
     assert messages == [["one"], ["two"]]
@@ -76,7 +76,7 @@ def test_when_nothing_is_due_it_waits_for_the_bell_or_for_what_comes_next(next_s
     assert deliveries.waited_s == [waits_s]
 
 
-def test_a_doorbell_that_the_broker_does_not_take_is_no_end() -> None:
+def test_a_message_that_the_broker_does_not_take_does_not_end_the_process() -> None:
     nobody = f"redis://{HOST}:{free_port()}/0"
     deliveries = Deliveries(Collected(ids=("one",), next_s=None))
     made, _ = desk(deliveries, "desk-away", broker_url=nobody)

@@ -69,7 +69,7 @@ def test_only_so_many_look_ups_run_and_what_nobody_waits_for_is_not_begun() -> N
     asyncio.run(scene())
 
 
-def test_whoever_asks_hears_why_there_is_no_address() -> None:
+def test_the_error_says_why_there_is_no_address() -> None:
     def look_up(_host: str, _port: int) -> list[str]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

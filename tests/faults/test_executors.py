@@ -1,4 +1,4 @@
-"""A pool child dies, hangs or breaks: its worker goes on, and its job runs again or fails with a reason."""
+"""An executor dies, hangs or breaks: its worker goes on, and its job runs again or fails with a reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.s3_stand_in import s3_stand_in
 from tests.support.servers import s3_server
 
 
-def test_a_child_killed_in_the_middle_of_a_job_costs_one_attempt(shared_workers: SharedWorkers) -> None:
+def test_an_executor_killed_in_the_middle_of_a_job_costs_one_attempt(shared_workers: SharedWorkers) -> None:
     harness = shared_workers.harness
     job_id = harness.submit("render=wait")
     first = harness.wait_for_run(job_id, Stage.RENDER)
@@ -25,7 +25,7 @@ def test_a_child_killed_in_the_middle_of_a_job_costs_one_attempt(shared_workers:
     again = harness.wait_for_run(job_id, Stage.RENDER, attempt=first.attempt + 1)
     assert time.monotonic() - killed_s < 45
     assert again.pid != first.pid
-    harness.let_go(job_id)
+    harness.unblock(job_id)
     job = harness.check_one_picture(job_id)
     # Identify was stored and is not done again: the job went on where it was lost.
     assert [run.stage for run in harness.runs(job_id)].count(Stage.IDENTIFY) == 1
@@ -44,7 +44,7 @@ def test_a_job_that_kills_its_worker_every_time_fails_after_three(shared_workers
     harness.check_one_picture(innocent)
 
 
-def test_a_child_whose_device_answers_no_more_ends_and_its_job_runs_on_in_a_fresh_one(
+def test_an_executor_whose_device_does_not_answer_ends_and_its_job_runs_on_in_a_fresh_one(
     shared_workers: SharedWorkers,
 ) -> None:
     harness = shared_workers.harness
@@ -154,10 +154,10 @@ def test_a_worker_tells_of_its_device_and_its_pace(harness: QueueHarness) -> Non
     assert (seen.device, seen.memory_mb, seen.free_mb, seen.max_pixels) == ("a test's", 2, 1, 4_194_304)
 
 
-def test_the_celery_command_in_a_checkout_starts_children_that_find_the_worker(harness: QueueHarness) -> None:
+def test_the_celery_command_in_a_checkout_starts_executors_that_find_the_worker(harness: QueueHarness) -> None:
     celery = str(Path(sys.executable).with_name("celery"))
     worker = harness.start_worker(celery=[celery], app="worker.app", bundle="mini")
-    harness.until("a child's word", lambda: "loading" in reasons(harness))
+    harness.until("a reason of an executor", lambda: "loading" in reasons(harness))
     harness.kill_worker(worker)
 
 
@@ -167,5 +167,5 @@ def told(harness: QueueHarness, event: str) -> int:
 
 
 def reasons(harness: QueueHarness) -> str:
-    """Why workers are not ready, in their children's words."""
+    """Why workers are not ready, in the words of their executors."""
     return "\n".join(facts.reason for facts in harness.ask(lambda store: store.workers()) if not facts.ready)
