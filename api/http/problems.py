@@ -72,9 +72,12 @@ def problem(kind: type[TroupeError], detail: str, fields: Sequence[FieldError] =
     }
     if fields:
         body["errors"] = [_shown(field) for field in fields[:_SHOWN_ERRORS]]
-    headers = {"Retry-After": str(_PAUSE_S[status])} if kind.retryable and status in _PAUSE_S else None
+    headers = {"Retry-After": str(_PAUSE_S[status])} if kind.retryable and status in _PAUSE_S else {}
     if status is HTTPStatus.UNAUTHORIZED:
-        headers = {"WWW-Authenticate": 'Bearer realm="troupe"'}
+        headers["WWW-Authenticate"] = 'Bearer realm="troupe"'
+    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        # The rest of the body is not read, so the connection is of no use for another request.
+        headers["Connection"] = "close"
     # ASCII JSON: a lone surrogate of a request must not break the response that quotes it.
     return Response(json.dumps(body), status, headers, PROBLEM_TYPE)
 

@@ -102,4 +102,4 @@ def test_what_cannot_be_played_is_said_in_one_line(mark: Mark, tmp_path: Path) -
     process = demo(mark, "--portraits", str(tmp_path / "nobody.png"), "--phrases", "the man")
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert told.splitlines()[-1] == f"demo failed: there is no portrait {tmp_path / 'nobody.png'}"
+    assert told.splitlines()[-1] == f"demo failed: portrait {tmp_path / 'nobody.png'} does not exist"

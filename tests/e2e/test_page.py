@@ -289,11 +289,11 @@ def test_pictures_so_far_are_shown_and_lead_to_their_job(visit: Visit) -> None:
     card.click()
     visit.until("succeeded")
     page.get_by_role("button", name="Erase this picture").click()
-    page.get_by_role("button", name="Erase it for good").click()
+    page.get_by_role("button", name="Erase it permanently").click()
     expect(page.get_by_role("heading", name="Pictures")).to_be_visible()
     expect(page.get_by_role("link", name=re.compile("in a museum"))).to_have_count(0)
     visit.open(f"#/jobs/{job}")
-    expect(page.get_by_role("heading", name="There is no such picture")).to_be_visible()
+    expect(page.get_by_role("heading", name="Picture not found")).to_be_visible()
 
 
 @pytest.mark.parametrize(("scheme", "width_px"), [("light", 1360), ("dark", 390)])

@@ -44,7 +44,7 @@ def test_jobs_wait_while_redis_refuses_writes_and_go_on_afterwards(
         with full_disk(shared_workers):
             refused = person.post("/v1/jobs", json=spec)
             ready = person.get("/readyz")
-            harness.until("everybody's notice", lambda: {"feeder", "watch"} <= threads_that_heard(harness))
+            harness.until("everybody's notice", lambda: {"batch-feeder", "heartbeat"} <= threads_that_heard(harness))
             harness.until("Celery's notice", lambda: pauses(harness, "MISCONF"))
             harness.unblock(running)
         queued = person.post("/v1/jobs", json=spec).json()["id"]

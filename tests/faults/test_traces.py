@@ -115,8 +115,8 @@ def test_without_an_address_nothing_is_kept_and_the_library_is_not_loaded(harnes
         "from api.app import create_app\n"
         "from shared.settings import Settings\n"
         "from worker.app import create_app as create_worker\n"
-        "from worker.queue.attempts import Attempts\n"
-        "create_app(Settings()), create_worker(Settings(), dict), Attempts(Settings()).open()\n"
+        "from worker.queue.attempts import AttemptTelemetry\n"
+        "create_app(Settings()), create_worker(Settings(), dict), AttemptTelemetry(Settings()).open()\n"
         # redis-py looks for parts of the library by itself.
         "spans = ('shared.telemetry.spans', 'opentelemetry.exporter')\n"
         "print([name for name in sys.modules if name.startswith(spans)])\n"
