@@ -181,5 +181,5 @@ def test_a_part_that_dies_is_told_with_the_end_of_its_log(mark: Mark, tmp_path: 
 def test_a_host_that_is_no_address_is_said_before_anything_starts(mark: Mark, tmp_path: Path) -> None:
     failed = local(mark, tmp_path, "up", TROUPE_API_HOST="256.0.0.1")
     assert failed.returncode == 1
-    assert "failed: TROUPE_API_HOST '256.0.0.1' is no address" in failed.stdout
+    assert "failed: TROUPE_API_HOST '256.0.0.1' is not an address" in failed.stdout
     assert not (tmp_path / "logs").exists()

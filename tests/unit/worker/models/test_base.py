@@ -97,7 +97,7 @@ def test_a_folder_with_a_scheduler_that_no_solver_of_ours_follows_is_named(
 ) -> None:
     base = Path(shutil.copytree(SDXL, tmp_path / "tuned"))
     reschedule(base, **changed)
-    with pytest.raises(BundleError, match=r"tuned/scheduler/scheduler_config\.json is no scheduler of SDXL"):
+    with pytest.raises(BundleError, match=r"tuned/scheduler/scheduler_config\.json is not a scheduler of SDXL"):
         tiny_generator(base=Base(path=base))
 
 
@@ -117,7 +117,9 @@ def test_a_single_file_that_says_it_predicts_v_is_sampled_so(
 def test_a_single_file_trained_on_another_noise_is_named(single: Path, tmp_path: Path) -> None:
     path = tmp_path / "playground.safetensors"
     save_file(load_file(single) | {"edm_mean": torch.zeros(4)}, path)
-    with pytest.raises(BundleError, match=r"playground\.safetensors was trained on another noise.* edm_mean"):
+    with pytest.raises(
+        BundleError, match=r"playground\.safetensors uses a noise schedule that SDXL does not support.* edm_mean"
+    ):
         tiny_generator(base=Base(path=path))
 
 

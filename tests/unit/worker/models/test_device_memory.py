@@ -20,7 +20,9 @@ def test_everything_is_let_go_of_and_the_size_is_named(error: Exception) -> None
         held.append(weakref.ref(activations))
         raise error.with_traceback(None)
 
-    with pytest.raises(OutOfMemory, match=r"no room for a picture of 64 x 64 pixels \((CUDA out of memory|no room)\)"):
+    with pytest.raises(
+        OutOfMemory, match=r"memory does not suffice for a picture of 64 x 64 pixels \((CUDA out of memory|no room)\)"
+    ):
         with_device_memory(draw, "a picture of 64 x 64 pixels")
     error.with_traceback(None)
     assert held[0]() is None
