@@ -3,9 +3,9 @@
 --- @include lib/job_keys
 --- @include lib/job_record
 --- @include lib/leases
---- @include lib/limits
 --- @include lib/placement
 --- @include lib/queue_keys
+--- @include lib/tenant_limits
 --- @include lib/time
 --- @args id stage holder lease_s:number
 -- Gives the caller the lease on a job whose due stage this is. A caller whose first answer got lost asks again with the same

@@ -1,7 +1,7 @@
 --- @include lib/audit
---- @include lib/charge
 --- @include lib/job_keys
 --- @include lib/new_job
+--- @include lib/rate_and_quota
 --- @include lib/too_large
 --- @args id lane tenant units:number spec requests:number? pixels:number by retry_of? fields...
 -- Queues a job; with the id of a job that exists it changes nothing. With requests, the job counts as so many, and its units

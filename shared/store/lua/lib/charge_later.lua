@@ -1,5 +1,5 @@
---- @include lib/charge
---- @include lib/limits
+--- @include lib/rate_and_quota
+--- @include lib/tenant_limits
 --- @include lib/time
 -- Units that a job turned out to need after it was accepted: they count, and are never rejected.
 local function charge_later(tenant, units)

@@ -1,6 +1,6 @@
---- @include lib/limits
 --- @include lib/notify
 --- @include lib/queue_keys
+--- @include lib/tenant_limits
 -- The fair schedule between tenants, by their weight: queue/dispatch.lua says how.
 -- A tenant pays for what it gets; a negative number refunds.
 local function pay(lane, tenant, units)

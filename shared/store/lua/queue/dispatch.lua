@@ -1,9 +1,9 @@
 --- @include lib/fair_schedule
 --- @include lib/job_record
---- @include lib/limits
 --- @include lib/outcomes
 --- @include lib/placement
 --- @include lib/queue_keys
+--- @include lib/tenant_limits
 --- @include lib/time
 --- @args dispatcher lock_s:number places:number aging_s:number most:number
 -- Takes jobs out of the ready sets, as many as there are places, for the one dispatcher of all workers.

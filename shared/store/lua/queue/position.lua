@@ -1,6 +1,6 @@
 --- @include lib/job_record
---- @include lib/limits
 --- @include lib/queue_keys
+--- @include lib/tenant_limits
 --- @args id
 -- Where a queued job stands: {lane, position, units until it is done, speed or '', units of its tenant until then and the
 -- tenant's cap, or '', ''}; {} when it is not queued.

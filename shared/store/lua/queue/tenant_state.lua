@@ -1,6 +1,6 @@
 --- @include lib/backlog
---- @include lib/limits
 --- @include lib/queue_keys
+--- @include lib/tenant_limits
 --- @include lib/throughput
 --- @args tenant
 -- The queue as a tenant may see it: {speed or '', the tenant's cap or '', then per lane (lane, the tenant's queued work in

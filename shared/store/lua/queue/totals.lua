@@ -1,6 +1,6 @@
 --- @include lib/backlog
---- @include lib/limits
 --- @include lib/queue_keys
+--- @include lib/tenant_limits
 --- @include lib/time
 --- @args
 -- The whole queue in numbers, all tenants together, as JSON:

@@ -1,5 +1,5 @@
 --- @include lib/fair_schedule
---- @include lib/limits
+--- @include lib/tenant_limits
 --- @args tenant values...
 -- Sets limits of a tenant: (limit, value or '' for none) each. They hold from now on.
 for i = 1, #values, 2 do

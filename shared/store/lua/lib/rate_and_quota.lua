@@ -1,4 +1,4 @@
---- @include lib/limits
+--- @include lib/tenant_limits
 --- @include lib/time
 -- Redis counts millionths of the units of a limit.
 local MICRO = 1e6
