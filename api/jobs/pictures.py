@@ -28,6 +28,8 @@ from shared.store.tenants.audit import Action
 router = APIRouter(prefix=JOBS)
 
 _WHOLE = "private, max-age=3600"
+# Pictures that a stage leaves on the way to the final one.
+_MADE_BY = {"template": Stage.RENDER, "masks": Stage.DETECT}
 
 
 @router.get(
@@ -58,9 +60,7 @@ async def get_template(request: Request, job_id: str) -> Response:
     """Redirects to the template (PNG), or sends it for `Accept: image/png`: the scene without identities."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    digest = job.outputs.get(Stage.RENDER) or raise_no_picture(job, "template", Stage.RENDER)
-    key = stage_key(job.tenant, Stage.RENDER, digest, "template.png")
-    return await png_response(request, context, key, picture_read(job, "template"))
+    return await png_response(request, context, _stage_picture(job, "template"), picture_read(job, "template"))
 
 
 @router.get(
@@ -75,14 +75,19 @@ async def get_masks(request: Request, job_id: str) -> Response:
     """Redirects to the masks (PNG), or sends them for `Accept: image/png`: the pixels of each concept."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    digest = job.outputs.get(Stage.DETECT) or raise_no_picture(job, "masks", Stage.DETECT)
-    key = stage_key(job.tenant, Stage.DETECT, digest, "masks.png")
-    return await png_response(request, context, key, picture_read(job, "masks"))
+    return await png_response(request, context, _stage_picture(job, "masks"), picture_read(job, "masks"))
 
 
 def picture_read(job: Job, name: str, *, once_s: int = 0) -> AuditedRead:
     """The audit entry for reading a picture of the job."""
     return AuditedRead(action=Action.PICTURE_READ, subject=job.id, detail=name, once_s=once_s)
+
+
+def _stage_picture(job: Job, name: str) -> str:
+    """Key of a picture that a stage left. Raises NotReadyYet or NoPicture."""
+    stage = _MADE_BY[name]
+    digest = job.outputs.get(stage) or raise_no_picture(job, name, stage)
+    return stage_key(job.tenant, stage, digest, f"{name}.png")
 
 
 def raise_no_picture(job: Job, what: str, made_by: Stage) -> NoReturn:
@@ -108,9 +113,7 @@ async def get_template_preview(request: Request, job_id: str) -> Response:
     """A small template (JPEG): the scene without identities."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    digest = job.outputs.get(Stage.RENDER) or raise_no_picture(job, "template", Stage.RENDER)
-    key = stage_key(job.tenant, Stage.RENDER, digest, "template.png")
-    return await _shrunk(request, key, picture_read(job, "template"))
+    return await _shrunk(request, _stage_picture(job, "template"), picture_read(job, "template"))
 
 
 @router.get(
@@ -124,9 +127,7 @@ async def get_masks_preview(request: Request, job_id: str) -> Response:
     """Small masks (JPEG): the pixels of each concept."""
     context = context_of(request)
     job = await find(context, tenant_of(request), job_id)
-    digest = job.outputs.get(Stage.DETECT) or raise_no_picture(job, "masks", Stage.DETECT)
-    key = stage_key(job.tenant, Stage.DETECT, digest, "masks.png")
-    return await _shrunk(request, key, picture_read(job, "masks"))
+    return await _shrunk(request, _stage_picture(job, "masks"), picture_read(job, "masks"))
 
 
 @router.get(
